@@ -1,0 +1,30 @@
+"""Rotations, cameras and alignment: small pure functions over tensors."""
+
+from meshrec.geometry.alignment import Similarity, nearest_rotation, procrustes
+from meshrec.geometry.cameras import Camera, WeakPerspectiveCamera
+from meshrec.geometry.rotations import (
+    axis_angle_to_matrix,
+    matrix_to_axis_angle,
+    matrix_to_quaternion,
+    matrix_to_rotation_6d,
+    quaternion_to_matrix,
+    random_rotations,
+    rotation_6d_to_matrix,
+    rotation_angle,
+)
+
+__all__ = [
+    "Camera",
+    "Similarity",
+    "WeakPerspectiveCamera",
+    "axis_angle_to_matrix",
+    "matrix_to_axis_angle",
+    "matrix_to_quaternion",
+    "matrix_to_rotation_6d",
+    "nearest_rotation",
+    "procrustes",
+    "quaternion_to_matrix",
+    "random_rotations",
+    "rotation_6d_to_matrix",
+    "rotation_angle",
+]
