@@ -1,0 +1,43 @@
+"""Which code finds the visible faces. Everything after that is shared."""
+
+from importlib.util import find_spec
+from types import ModuleType
+
+import torch
+
+
+def backends() -> dict[str, bool]:
+    """The backends and whether each can be used here.
+
+    ``numba`` is the default on the CPU; ``torch`` runs on any device and is the default elsewhere; ``pytorch3d`` needs
+    PyTorch3D, which the user installs from its own instructions.
+    """
+    return {name: find_spec(name) is not None for name in ("numba", "torch", "pytorch3d")}
+
+
+def pick(backend: str | None, device: torch.device) -> str:
+    """The backend asked for, or the default for tensors on ``device``.
+
+    Raises:
+        ValueError: No such backend.
+        ImportError: It is not installed.
+    """
+    if backend is None:
+        return "numba" if device.type == "cpu" else "torch"
+    available = backends()
+    if backend not in available:
+        raise ValueError(f"backend must be one of {', '.join(available)}, not {backend!r}")
+    if not available[backend]:
+        raise ImportError(f"the {backend} backend needs the package {backend}, which is not installed")
+    return backend
+
+
+def rasterizer(name: str) -> ModuleType:
+    """The module whose ``visible_faces(screen, faces, size, perspective)`` draws. Imported only when used."""
+    if name == "numba":
+        from meshrec.render import numba_backend as module
+    elif name == "torch":
+        from meshrec.render import torch_backend as module
+    else:
+        from meshrec.render import pytorch3d_backend as module
+    return module

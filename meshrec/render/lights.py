@@ -1,0 +1,80 @@
+"""Light: how bright a surface looks, from its normal and the direction to the eye."""
+
+from dataclasses import dataclass, field
+from math import sqrt
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Phong:
+    """Light from everywhere, one distant lamp, and a highlight (Phong 1975).
+
+    Attributes:
+        direction: Towards the lamp, camera space (x right, y down, z forward). Default: over the viewer's left shoulder.
+        ambient: Share of the colour seen in the lamp's shadow.
+        diffuse: Share added where the lamp shines straight on.
+        specular: Strength of the white highlight.
+        shininess: Its sharpness.
+    """
+
+    direction: tuple[float, float, float] = (-0.4, -0.7, -1.0)
+    ambient: float = 0.45
+    diffuse: float = 0.55
+    specular: float = 0.08
+    shininess: float = 16.0
+
+    def __call__(self, normals: Tensor, to_eye: Tensor) -> tuple[Tensor, Tensor]:
+        """Shading factors for unit ``normals`` and unit ``to_eye`` (P, 3).
+
+        Returns:
+            What to multiply the surface's colour by, (P, 1), and what to add to it, (P, 1).
+        """
+        lamp = torch.nn.functional.normalize(normals.new_tensor(self.direction), dim=0)
+        facing = (normals * lamp).sum(-1, keepdim=True)
+        mirrored = 2 * facing * normals - lamp
+        highlight = (mirrored * to_eye).sum(-1, keepdim=True).clamp_min(0) ** self.shininess * (facing > 0)
+        return self.ambient + self.diffuse * facing.clamp_min(0), self.specular * highlight
+
+
+@dataclass(frozen=True)
+class SphericalHarmonics:
+    """Soft light from everywhere, varying with direction (Ramamoorthi and Hanrahan 2001).
+
+    Attributes:
+        coefficients: (9,) or (9, 3) for colour: the light's spherical-harmonics coefficients of order 0, 1 and 2 in the
+            usual order (l, m) = (0, 0), (1, -1), (1, 0), (1, 1), (2, -2) ... (2, 2), over camera-space directions.
+            The default is a bright sky, overhead and a little towards the viewer.
+    """
+
+    coefficients: Tensor = field(default_factory=lambda: torch.tensor([2.6, -0.75, -0.75, -0.25, 0, 0.1, 0.1, 0, 0]))
+
+    def __call__(self, normals: Tensor, to_eye: Tensor) -> tuple[Tensor, Tensor]:
+        """Like :meth:`Phong.__call__`; nothing is added. The factor is the irradiance over pi, (P, 1) or (P, 3)."""
+        # The cosine lobe keeps 1, 2/3 and 1/4 of orders 0, 1 and 2 (its coefficients pi, 2 pi / 3, pi / 4, over pi).
+        kept = normals.new_tensor([1] + [2 / 3] * 3 + [1 / 4] * 5)
+        light = self.coefficients.to(normals).reshape(9, -1) * kept[:, None]
+        return (harmonics(normals) @ light).clamp_min(0), normals.new_zeros(len(normals), 1)
+
+
+def harmonics(directions: Tensor) -> Tensor:
+    """The nine real spherical harmonics of order 0 to 2 at unit ``directions`` (P, 3): (P, 9)."""
+    x, y, z = directions.unbind(-1)
+    return torch.stack(
+        [
+            torch.full_like(x, sqrt(1 / 4)),
+            sqrt(3 / 4) * y,
+            sqrt(3 / 4) * z,
+            sqrt(3 / 4) * x,
+            sqrt(15 / 4) * x * y,
+            sqrt(15 / 4) * y * z,
+            sqrt(5 / 16) * (3 * z * z - 1),
+            sqrt(15 / 4) * x * z,
+            sqrt(15 / 16) * (x * x - y * y),
+        ],
+        dim=-1,
+    ) / sqrt(torch.pi)
+
+
+Light = Phong | SphericalHarmonics

@@ -1,0 +1,164 @@
+"""Pictures to look at: meshes over their photo, from the side and from above, and contact sheets."""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from meshrec.geometry.cameras import WeakPerspectiveCamera
+from meshrec.render.lights import SphericalHarmonics
+from meshrec.render.screen import AnyCamera, Array
+from meshrec.render.shading import join, shaded
+
+PAPER = (0.965, 0.965, 0.96)
+# Clear to tell apart, also for colour-blind eyes, and no skin among them.
+COLORS = (
+    (110, 168, 214),
+    (238, 170, 92),
+    (128, 190, 140),
+    (196, 150, 206),
+    (222, 208, 110),
+    (98, 190, 190),
+    (226, 138, 148),
+    (160, 164, 176),
+)
+SOFT = SphericalHarmonics()
+# From camera space (x right, y down, z forward) to the camera space of another onlooker.
+VIEWS = {
+    "front": ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)),
+    "side": ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (-1.0, 0.0, 0.0)),
+    "back": ((-1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, -1.0)),
+    "top": ((1.0, 0.0, 0.0), (0.0, 0.0, -1.0), (0.0, 1.0, 0.0)),
+}
+
+
+def overlay(
+    photo: Array,
+    vertices: Array | list[Array],
+    faces: Array | list[Array],
+    camera: AnyCamera,
+    colors: Array | None = None,
+    opacity: float = 0.95,
+) -> np.ndarray:
+    """Draw people over their photo, each in a colour of their own.
+
+    Args:
+        photo: (H, W, 3) RGB, bytes or floats in [0, 1].
+        vertices: (N, V, 3) or a list of N (V_i, 3), in the photo's camera space, metres.
+        faces: One (F, 3) that all share, or a list of N.
+        camera: The photo's camera.
+        colors: (N, 3) RGB in [0, 1] instead of the usual ones.
+        opacity: 1 hides the photo behind the people.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+    """
+    photo = as_bytes(photo)
+    if not len(vertices):
+        return photo
+    mesh, triangles, owner = join(list(vertices), faces)
+    tint = person_colors(len(vertices)) if colors is None else torch.as_tensor(colors)
+    with torch.no_grad():
+        drawn = shaded(mesh, triangles, camera, tint[owner], SOFT, background=photo, supersample=2)
+    return as_bytes(photo / np.float32(255) * (1 - opacity) + drawn.numpy() * opacity)
+
+
+def turned(
+    vertices: Array | list[Array],
+    faces: Array | list[Array],
+    view: str = "side",
+    size: tuple[int, int] = (512, 512),
+    colors: Array | None = None,
+) -> np.ndarray:
+    """Draw people on paper from another direction, without perspective, filling the picture.
+
+    Args:
+        vertices: (N, V, 3) or a list of N (V_i, 3), camera space, metres.
+        faces: One (F, 3) that all share, or a list of N.
+        view: "front" as in the photo, "side" from its right, "top" with the camera at the lower edge, or "back".
+        size: (W, H) pixels.
+        colors: (N, 3) RGB in [0, 1] instead of the usual ones.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+    """
+    width, height = size
+    mesh, triangles, owner = join(list(vertices), faces)
+    mesh = mesh.float() @ torch.tensor(VIEWS[view]).T
+    seen = mesh[mesh.isfinite().all(-1)]
+    if not len(seen):
+        return as_bytes(np.broadcast_to(np.float32(PAPER), (height, width, 3)))
+    low, high = seen.amin(0), seen.amax(0)
+    extent = (high - low).clamp_min(1e-6)
+    fit = 0.9 * min(width / float(extent[0]), height / float(extent[1]))  # pixels per metre
+    # A weak-perspective camera measures x in half widths and y in half heights.
+    mesh = (mesh - (low + high) / 2) * torch.tensor([1.0, width / height, 1.0])
+    camera = WeakPerspectiveCamera(scale=2 * fit / width, size=size)
+    tint = person_colors(len(vertices)) if colors is None else torch.as_tensor(colors)
+    with torch.no_grad():
+        return as_bytes(shaded(mesh, triangles, camera, tint[owner], SOFT, background=PAPER, supersample=2))
+
+
+def panels(
+    photo: Array, vertices: Array | list[Array], faces: Array | list[Array], camera: AnyCamera, height: int = 512
+) -> np.ndarray:
+    """The photo, the people over it, and the people from the side and from above, in a row.
+
+    Args:
+        photo, vertices, faces, camera: As for :func:`overlay`.
+        height: Of the row, pixels.
+
+    Returns:
+        (height, W', 3) uint8 RGB.
+    """
+    drawn = overlay(photo, vertices, faces, camera)
+    views = [turned(vertices, faces, view, (height, height)) for view in ("side", "top")]
+    return contact_sheet([photo, drawn, *views], columns=4, height=height)
+
+
+def contact_sheet(pictures: list[Array], columns: int | None = None, height: int = 256, gap: int = 8) -> np.ndarray:
+    """Pictures in rows on paper, all of one height.
+
+    Args:
+        pictures: (H_i, W_i, 3) RGB each.
+        columns: Pictures in a row; by default as many rows as columns.
+        height: Of each picture, pixels.
+        gap: Between pictures and around them, pixels.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+    """
+    if not pictures:
+        raise ValueError("a contact sheet needs at least one picture")
+    scaled = [_with_height(as_bytes(picture), height) for picture in pictures]
+    columns = columns or math.ceil(math.sqrt(len(scaled)))
+    rows = [scaled[i : i + columns] for i in range(0, len(scaled), columns)]
+    width = max(sum(p.shape[1] + gap for p in row) for row in rows) + gap
+    sheet = np.empty((len(rows) * (height + gap) + gap, width, 3), np.uint8)
+    sheet[:] = as_bytes(np.float32(PAPER))
+    for r, row in enumerate(rows):
+        x, y = gap, gap + r * (height + gap)
+        for picture in row:
+            sheet[y : y + height, x : x + picture.shape[1]] = picture
+            x += picture.shape[1] + gap
+    return sheet
+
+
+def person_colors(count: int) -> Tensor:
+    """(count, 3) RGB in [0, 1]; they repeat after eight."""
+    return torch.tensor(COLORS)[torch.arange(count) % len(COLORS)] / 255
+
+
+def as_bytes(picture: Array) -> np.ndarray:
+    """RGB bytes, from bytes or from floats in [0, 1]."""
+    array = picture.detach().cpu().numpy() if isinstance(picture, Tensor) else np.asarray(picture)
+    return array if array.dtype == np.uint8 else np.rint(array.clip(0, 1) * 255).astype(np.uint8)
+
+
+def _with_height(picture: np.ndarray, height: int) -> np.ndarray:
+    import cv2
+
+    width = max(1, round(picture.shape[1] * height / picture.shape[0]))
+    shrinks = height < picture.shape[0]
+    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)

@@ -1,0 +1,96 @@
+"""From camera space to the screen, and the rule for what can be drawn."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from meshrec.geometry.cameras import Camera, WeakPerspectiveCamera
+
+Array = Tensor | np.ndarray
+AnyCamera = Camera | WeakPerspectiveCamera
+
+NEAR = 0.01  # metres: nothing nearer to a perspective camera's plane is drawn
+FARTHEST_POINT = 1e6  # metres
+FARTHEST_PIXEL = 1e7  # beyond it float32 no longer tells neighbouring pixels apart
+
+
+def to_screen(vertices: Array, camera: AnyCamera) -> Tensor:
+    """Project vertices; those that cannot be drawn become NaN, and a face with a NaN corner is left out everywhere.
+
+    A vertex can be drawn if it is finite, at most 1,000 km away, at least 1 cm in front of a perspective camera's plane,
+    and lands within ten million pixels of the picture's corner. The others get a gradient of zero, never NaN.
+
+    Args:
+        vertices: (V, 3) or (B, V, 3) in camera space, metres.
+        camera: One camera, or one per sample.
+
+    Returns:
+        (B, V, 3): u, v in pixels and depth in metres.
+    """
+    points = as_vertices(vertices)
+    points = points.expand(max(len(points), camera_batch(camera)), -1, -1)
+    good = (points.abs() <= FARTHEST_POINT).all(-1, keepdim=True)  # false for NaN too
+    if is_perspective(camera):
+        good = good & (points[..., 2:] >= NEAR)
+    # A stand-in before the division and NaN after it: dividing by zero would turn zero gradients into NaN.
+    screen = camera.project(torch.where(good, points, points.new_tensor([0.0, 0.0, 1.0])))
+    good = good & (screen[..., :2].abs() <= FARTHEST_PIXEL).all(-1, keepdim=True)
+    return torch.where(good, screen, screen.new_tensor(torch.nan))
+
+
+def is_perspective(camera: AnyCamera) -> bool:
+    """Whether pictures shrink with depth, so that 1 / depth rather than depth is linear across a face on the screen."""
+    return not isinstance(camera, WeakPerspectiveCamera)
+
+
+def as_vertices(vertices: Array) -> Tensor:
+    """(V, 3) or (B, V, 3) points as a floating (B, V, 3) tensor."""
+    points = torch.as_tensor(vertices)
+    if points.dim() not in (2, 3) or points.shape[-1] != 3:
+        raise ValueError(f"vertices must be (V, 3) or (B, V, 3), not {tuple(points.shape)}")
+    points = points if points.is_floating_point() else points.float()
+    return points if points.dim() == 3 else points[None]
+
+
+def as_faces(faces: Array, vertices: Tensor) -> Tensor:
+    """(F, 3) vertex indices as int64 on the vertices' device, checked against their number."""
+    faces = _integers(faces)
+    if faces.dim() != 2 or faces.shape[-1] != 3:
+        raise ValueError(f"faces must be (F, 3), not {tuple(faces.shape)}")
+    count = vertices.shape[-2]
+    if faces.numel() and not (int(faces.min()) >= 0 and int(faces.max()) < count):
+        raise ValueError(
+            f"faces name vertices {int(faces.min())} to {int(faces.max())}, but there are {count} vertices"
+        )
+    return faces.to(vertices.device)
+
+
+def batched(vertices: Array, camera: AnyCamera) -> bool:
+    """Whether a picture of these vertices keeps its batch dimension."""
+    return np.ndim(vertices) == 3 or camera_batch(camera) > 1
+
+
+def camera_batch(camera: AnyCamera) -> int:
+    """How many cameras there are: 1 unless a parameter is a tensor with a batch dimension."""
+    if is_perspective(camera):
+        parameters = [(camera.focal, 2), (camera.center, 2)]
+    else:
+        parameters = [(camera.scale, 1), (camera.translation, 2)]
+    return max(len(value) if isinstance(value, Tensor) and value.dim() >= dims else 1 for value, dims in parameters)
+
+
+def supersampled(camera: AnyCamera, factor: int) -> AnyCamera:
+    """The same view with ``factor`` times as many pixels along each axis."""
+    if factor == 1:
+        return camera
+    size = (camera.size[0] * factor, camera.size[1] * factor)
+    return camera.resized(size) if is_perspective(camera) else replace(camera, size=size)
+
+
+def _integers(faces: Any) -> Tensor:
+    if isinstance(faces, np.ndarray) and faces.dtype.kind == "u":
+        faces = faces.astype(np.int64)  # torch lacks most operations on wide unsigned integers
+    return torch.as_tensor(faces).long()

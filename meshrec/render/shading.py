@@ -1,0 +1,138 @@
+"""Shaded pictures of coloured or textured meshes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool2d, grid_sample, normalize
+
+from meshrec.render.fragments import Fragments, rasterize
+from meshrec.render.lights import Light, Phong
+from meshrec.render.screen import AnyCamera, Array, as_faces, as_vertices, batched, is_perspective, supersampled
+
+GREY = (0.72, 0.72, 0.74)
+
+
+@dataclass(frozen=True)
+class Texture:
+    """A picture wrapped around a mesh.
+
+    Attributes:
+        image: (H, W, 3) RGB in [0, 1]; its first row is the top, v = 1.
+        uv: (T, 2) texture coordinates in [0, 1], v upwards as in OBJ files.
+        faces: (F, 3) each face's corners in ``uv``.
+    """
+
+    image: Tensor
+    uv: Tensor
+    faces: Tensor
+
+    def at(self, fragments: Fragments) -> Tensor:
+        """The texture's colour at the covered pixels, (P, 3), bilinear."""
+        image = self.image.to(fragments.barycentric)
+        corners = torch.as_tensor(self.faces).to(image.device).long()[fragments.face]
+        uv = (torch.as_tensor(self.uv).to(image)[corners] * fragments.barycentric[..., None]).sum(1)
+        place = torch.stack([2 * uv[:, 0] - 1, 1 - 2 * uv[:, 1]], dim=-1)
+        image = image.movedim(-1, 0)[None]
+        return grid_sample(image, place[None, None], padding_mode="border", align_corners=False)[0, :, 0].T
+
+
+def shaded(
+    vertices: Array,
+    faces: Array,
+    camera: AnyCamera,
+    colors: Array | tuple[float, float, float] | Texture = GREY,
+    light: Light | None = None,
+    background: Array | tuple[float, float, float] | float = 1.0,
+    supersample: int = 1,
+    backend: str | None = None,
+) -> Tensor:
+    """A picture of a mesh with smooth normals.
+
+    Several people go into one picture, each hiding what is behind, as one mesh: :func:`join` puts them together.
+    Differentiable in vertices, camera, colours, texture and light inside the mesh's outline; not across it.
+
+    Args:
+        vertices: (V, 3) or (B, V, 3) in camera space, metres.
+        faces: (F, 3) vertex indices.
+        camera: Perspective or weak-perspective; one, or one per sample.
+        colors: RGB in [0, 1]: one for all, (V, 3) or (B, V, 3) per vertex, or a :class:`Texture`.
+        light: :class:`Phong` (the default) or :class:`SphericalHarmonics`.
+        background: A grey value, RGB, or pictures (H, W, 3) or (B, H, W, 3): floats in [0, 1] or bytes.
+        supersample: Samples per pixel along each axis: 2 or more smooths the edges.
+        backend: A name in :func:`meshrec.render.backends`.
+
+    Returns:
+        (B, H, W, 3) RGB in [0, 1], or (H, W, 3) for one mesh (V, 3).
+    """
+    light = light or Phong()
+    points = as_vertices(vertices)
+    fragments = rasterize(points, faces, supersampled(camera, supersample), backend)
+    points = points.expand(len(fragments.face_id), -1, -1)
+
+    normals = normalize(fragments.interpolate(vertex_normals(points, fragments.faces)), dim=-1)
+    towards = fragments.interpolate(points) if is_perspective(camera) else points.new_tensor([[0.0, 0.0, 1.0]])
+    normals = torch.where(fragments.turned_away[:, None], -normals, normals)
+    if isinstance(colors, Texture):
+        albedo = colors.at(fragments)
+    else:
+        colors = torch.as_tensor(colors).to(points)
+        albedo = colors.expand(len(normals), 3) if colors.dim() == 1 else fragments.interpolate(colors)
+    factor, highlight = light(normals, -normalize(towards, dim=-1))
+    values = (albedo * factor + highlight).clamp(0, 1)
+
+    background = as_picture(background, values)
+    if supersample > 1 and background.dim() > 1:
+        background = background.repeat_interleave(supersample, -3).repeat_interleave(supersample, -2)
+    picture = fragments.picture(values, background)
+    if supersample > 1:
+        picture = avg_pool2d(picture.movedim(-1, 1), supersample).movedim(1, -1)
+    return picture if batched(vertices, camera) else picture[0]
+
+
+def join(vertices: list[Array], faces: Array | list[Array]) -> tuple[Tensor, Tensor, Tensor]:
+    """Several meshes as one.
+
+    Args:
+        vertices: A list of N (V_i, 3).
+        faces: One (F, 3) that all share, or a list of N.
+
+    Returns:
+        Vertices (sum V_i, 3), faces (sum F_i, 3), and the number of the mesh that each vertex came from (sum V_i,).
+    """
+    meshes = [torch.as_tensor(v) for v in vertices]
+    if not meshes:
+        return torch.zeros(0, 3), torch.zeros(0, 3, dtype=torch.long), torch.zeros(0, dtype=torch.long)
+    shared = not isinstance(faces, list | tuple)
+    triangles = [as_faces(faces if shared else faces[i], mesh) for i, mesh in enumerate(meshes)]
+    counts = torch.tensor([len(mesh) for mesh in meshes])
+    starts = (counts.cumsum(0) - counts).tolist()
+    owner = torch.arange(len(meshes)).repeat_interleave(counts)
+    return torch.cat(meshes), torch.cat([t + s for t, s in zip(triangles, starts)]), owner
+
+
+def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:
+    """Unit normals at the vertices: the mean of the touching faces' normals, weighted by area.
+
+    Args:
+        vertices: (B, V, 3)
+        faces: (F, 3), counter-clockwise seen from outside.
+
+    Returns:
+        (B, V, 3); zero at vertices that no face uses.
+    """
+    a, b, c = (vertices.index_select(1, faces[:, i]) for i in range(3))
+    across = torch.cross(b - a, c - a, dim=-1)
+    normals = torch.zeros_like(vertices)
+    for i in range(3):
+        normals = normals.index_add(1, faces[:, i], across)
+    return normalize(normals, dim=-1)
+
+
+def as_picture(picture: Array | tuple[float, float, float] | float, like: Tensor) -> Tensor:
+    """A picture or colour as floats in [0, 1]; bytes are divided by 255."""
+    array = np.asarray(picture) if not isinstance(picture, Tensor) else picture
+    tensor = torch.as_tensor(array)
+    scale = 255 if tensor.dtype == torch.uint8 else 1
+    return tensor.to(like) / scale
