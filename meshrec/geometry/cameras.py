@@ -41,8 +41,8 @@ class Camera:
 
         Args:
             size: (W, H) pixels.
-            fov: Angle of view across the picture's diagonal, radians. 55 degrees is a 41 mm lens on 35 mm film: between a
-                phone's main camera and a portrait lens.
+            fov: Angle of view across the picture's diagonal, radians. 55 degrees is a 41 mm lens on 35 mm film:
+                between a phone's main camera and a portrait lens.
         """
         return cls(focal=math.hypot(*size) / 2 / math.tan(fov / 2), size=size)
 

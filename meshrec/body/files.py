@@ -1,0 +1,272 @@
+"""Body files: SMPL's format as ``.npz``, ``.safetensors`` or official ``.pkl``, read, checked and written.
+
+Keys are SMPL's: ``v_template (V, 3)``, ``shapedirs (V, 3, S)``, ``posedirs (V, 3, 207)``, ``J_regressor (24, V)``,
+``weights (V, 24)``, ``kintree_table (2, 24)``, ``f (F, 3)``; and optionally ours: ``uv (T, 2)``, ``uv_faces (F, 3)``,
+``part_labels (V,)``, ``mirror_vertices (V,)``, ``landmark_names (L,)`` with ``landmark_regressor (L, V)``, and the
+strings ``name``, ``gender``, ``licence``.
+"""
+
+import hashlib
+import io
+import json
+import zipfile
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from meshrec.body.joints import joint_set
+from meshrec.errors import InputError
+
+JOINTS = len(joint_set("smpl24"))
+POSE_FEATURES = 9 * (JOINTS - 1)
+MIN_BETAS, MAX_BETAS = 1, 300
+SUFFIXES = (".npz", ".safetensors", ".pkl")
+
+
+@dataclass(frozen=True, eq=False)
+class BodyData:
+    """The arrays of a body, as they stand in the file.
+
+    Attributes:
+        v_template: (V, 3) rest vertices of the mean shape, metres, y up, z forward, +x the subject's left.
+        shapedirs: (V, 3, S) vertex displacement per unit of each beta.
+        posedirs: (V, 3, 207) vertex displacement per element of R - I of the 23 body joints.
+        joint_regressor: (24, V) rows that give the joints of a rest mesh.
+        weights: (V, 24) skinning weights.
+        parents: (24,) index of each joint's parent, -1 for the root; a parent comes before its children.
+        faces: (F, 3) vertex indices, counter-clockwise from outside.
+        uv: (T, 2) texture coordinates, origin at the bottom left; ``uv_faces`` (F, 3) indexes them.
+        part_labels: (V,) index of the joint whose part a vertex belongs to.
+        mirror_vertices: (V,) index of each vertex's mirror image, where the mesh is symmetric.
+        landmark_names, landmark_regressor: names (L,) and rows (L, V) of surface landmarks.
+        name, gender, licence: What the file says of itself.
+    """
+
+    v_template: np.ndarray
+    shapedirs: np.ndarray
+    posedirs: np.ndarray
+    joint_regressor: np.ndarray
+    weights: np.ndarray
+    parents: np.ndarray
+    faces: np.ndarray
+    uv: np.ndarray | None = None
+    uv_faces: np.ndarray | None = None
+    part_labels: np.ndarray | None = None
+    mirror_vertices: np.ndarray | None = None
+    landmark_names: tuple[str, ...] = ()
+    landmark_regressor: np.ndarray | None = None
+    name: str = ""
+    gender: str = ""
+    licence: str = field(default="", repr=False)
+
+    def with_betas(self, count: int) -> "BodyData":
+        """The same body with only its first ``count`` shape components.
+
+        Raises:
+            InputError: It has fewer.
+        """
+        available = self.shapedirs.shape[-1]
+        if not MIN_BETAS <= count <= available:
+            raise InputError(f"this body has {available} shape components, so num_betas cannot be {count}")
+        return replace(self, shapedirs=self.shapedirs[..., :count])
+
+    @cached_property
+    def hash(self) -> str:
+        """16 hexadecimal digits that name this body: betas mean the same only between bodies of equal hash."""
+        digest = hashlib.sha256()
+        for array in (self.v_template, self.shapedirs, self.posedirs, self.joint_regressor, self.weights):
+            digest.update(np.ascontiguousarray(array, dtype="<f4"))
+        digest.update(np.ascontiguousarray(self.faces, dtype="<i4"))
+        return digest.hexdigest()[:16]
+
+
+def read_body(path: str | Path) -> BodyData:
+    """Read and check a body file.
+
+    Args:
+        path: ``.npz``, ``.safetensors``, or an official SMPL ``.pkl`` (chumpy is not needed).
+
+    Raises:
+        InputError: The file is missing, damaged, of an unknown kind, or not a valid body; the message says which.
+    """
+    path = Path(path)
+    if path.suffix not in SUFFIXES:
+        raise InputError(f"{path}: a body file ends in {', '.join(SUFFIXES)}, not '{path.suffix}'")
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such body file")
+    reader = {".npz": _read_npz, ".safetensors": _read_safetensors, ".pkl": _read_pickle}[path.suffix]
+    return body_from_arrays(reader(path), str(path))
+
+
+def write_body(body: BodyData, path: str | Path) -> None:
+    """Write a body as ``.npz`` or ``.safetensors``; reading it gives back equal arrays of equal type."""
+    from meshrec.atomic import write_file
+
+    path = Path(path)
+    arrays, texts = _to_arrays(body)
+    if path.suffix == ".npz":
+        stream = io.BytesIO()
+        np.savez_compressed(stream, **arrays, **{key: np.array(text) for key, text in texts.items()})
+        write_file(path, stream.getvalue())
+    elif path.suffix == ".safetensors":
+        from safetensors.numpy import save
+
+        texts["landmark_names"] = json.dumps(body.landmark_names)
+        numbers = {key: np.ascontiguousarray(array) for key, array in arrays.items() if array.dtype.kind != "U"}
+        write_file(path, save(numbers, texts))
+    else:
+        raise InputError(f"{path}: bodies are written as .npz or .safetensors, not '{path.suffix}'")
+
+
+def body_from_arrays(arrays: dict[str, object], source: str) -> BodyData:
+    """Check SMPL-named arrays and make a body of them.
+
+    Args:
+        arrays: Keys as in the file format above; unknown keys are ignored.
+        source: What to call the arrays in an error, usually the file's path.
+
+    Raises:
+        InputError: One sentence saying what is wrong with ``source``.
+    """
+    required = ("v_template", "shapedirs", "posedirs", "J_regressor", "weights", "kintree_table", "f")
+    missing = [key for key in required if key not in arrays]
+    if missing:
+        raise InputError(f"{source}: not an SMPL body: it lacks {', '.join(missing)}")
+    a = {key: np.asarray(arrays[key]) for key in required}
+    for key, array in a.items():
+        if array.dtype.kind not in "fiu":
+            raise InputError(f"{source}: {key} should hold numbers, not {array.dtype}")
+
+    vertex_count = a["v_template"].shape[0] if a["v_template"].ndim else 0
+    shapes = {
+        "v_template": (vertex_count, 3),
+        "shapedirs": (vertex_count, 3, None),
+        "posedirs": (vertex_count, 3, POSE_FEATURES),
+        "J_regressor": (JOINTS, vertex_count),
+        "weights": (vertex_count, JOINTS),
+        "kintree_table": (2, JOINTS),
+        "f": (None, 3),
+    }
+    for key, shape in shapes.items():
+        _check_shape(a[key], shape, key, source)
+    if not MIN_BETAS <= a["shapedirs"].shape[2] <= MAX_BETAS:
+        count = a["shapedirs"].shape[2]
+        raise InputError(f"{source}: {count} shape components; a body has {MIN_BETAS} to {MAX_BETAS}")
+    for key in ("v_template", "shapedirs", "posedirs", "J_regressor", "weights"):
+        if not np.isfinite(a[key]).all():
+            raise InputError(f"{source}: {key} contains NaN or infinite values")
+    sums = a["weights"].sum(1)
+    if a["weights"].min() < -1e-6 or abs(sums - 1).max() > 1e-3:
+        raise InputError(f"{source}: the skinning weights of vertex {abs(sums - 1).argmax()} do not sum to one")
+    sums = a["J_regressor"].sum(1)
+    if abs(sums - 1).max() > 1e-2:
+        raise InputError(f"{source}: the J_regressor row of joint {abs(sums - 1).argmax()} does not sum to one")
+    _check_faces(a["f"], vertex_count, "f", source)
+
+    body = BodyData(
+        v_template=a["v_template"],
+        shapedirs=a["shapedirs"],
+        posedirs=a["posedirs"],
+        joint_regressor=a["J_regressor"],
+        weights=a["weights"],
+        parents=_parents(a["kintree_table"], source),
+        faces=a["f"].astype(np.int32),
+    )
+    return replace(body, **_optional_fields(arrays, vertex_count, len(body.faces), source))
+
+
+def _optional_fields(arrays: dict[str, object], vertex_count: int, face_count: int, source: str) -> dict[str, object]:
+    """Checked values of the keys that a body may have besides SMPL's."""
+    values: dict[str, object] = {key: str(arrays[key]) for key in ("name", "gender", "licence") if key in arrays}
+    if "uv" in arrays and "uv_faces" in arrays:
+        uv, uv_faces = np.asarray(arrays["uv"]), np.asarray(arrays["uv_faces"])
+        _check_shape(uv, (None, 2), "uv", source)
+        _check_shape(uv_faces, (face_count, 3), "uv_faces", source)
+        _check_faces(uv_faces, len(uv), "uv_faces", source)
+        values |= {"uv": uv, "uv_faces": uv_faces.astype(np.int32)}
+    for key, limit in (("part_labels", JOINTS), ("mirror_vertices", vertex_count)):
+        if key in arrays:
+            labels = np.asarray(arrays[key])
+            _check_shape(labels, (vertex_count,), key, source)
+            if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() >= limit:
+                raise InputError(f"{source}: {key} should be integers from 0 to {limit - 1}")
+            values[key] = labels
+    if "landmark_names" in arrays and "landmark_regressor" in arrays:
+        names = tuple(str(name) for name in np.asarray(arrays["landmark_names"]).ravel())
+        rows = np.asarray(arrays["landmark_regressor"])
+        _check_shape(rows, (len(names), vertex_count), "landmark_regressor", source)
+        if not np.isfinite(rows).all() or (len(rows) and abs(rows.sum(1) - 1).max() > 1e-2):
+            raise InputError(f"{source}: the rows of landmark_regressor do not sum to one")
+        values |= {"landmark_names": names, "landmark_regressor": rows}
+    return values
+
+
+def _check_shape(array: np.ndarray, shape: tuple[int | None, ...], key: str, source: str) -> None:
+    if array.ndim == len(shape) and all(want in (None, have) for want, have in zip(shape, array.shape)):
+        return
+    wanted = " x ".join("any" if size is None else str(size) for size in shape)
+    have = " x ".join(map(str, array.shape)) or "a single number"
+    raise InputError(f"{source}: {key} should be {wanted}, but is {have}")
+
+
+def _check_faces(faces: np.ndarray, count: int, key: str, source: str) -> None:
+    if faces.dtype.kind not in "iu" or (faces.size and (faces.min() < 0 or faces.max() >= count)):
+        raise InputError(f"{source}: {key} should index {count} points, but holds other values")
+
+
+def _parents(kintree_table: np.ndarray, source: str) -> np.ndarray:
+    """Parents of the joints from SMPL's table; its root's parent is 2^32 - 1 in some files and -1 in others."""
+    parents, joints = kintree_table.astype(np.int64)
+    index = np.arange(JOINTS)
+    parents = np.where(index == 0, -1, parents)
+    if (joints != index).any() or (parents[1:] < 0).any() or (parents >= index).any():
+        raise InputError(f"{source}: kintree_table is no tree with each parent before its children")
+    return parents
+
+
+def _read_npz(path: Path) -> dict[str, object]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {key: archive[key] for key in archive.files}
+    except (ValueError, OSError, EOFError, KeyError, MemoryError, zipfile.BadZipFile, zipfile.error) as error:
+        raise InputError(f"{path}: not a readable .npz of plain arrays ({error})") from None
+
+
+def _read_safetensors(path: Path) -> dict[str, object]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as archive:
+            arrays: dict[str, object] = {key: archive.get_tensor(key) for key in archive.keys()}  # noqa: SIM118
+            texts = dict(archive.metadata() or {})
+        if "landmark_names" in texts:
+            texts["landmark_names"] = json.loads(texts["landmark_names"])
+    except (SafetensorError, OSError, ValueError) as error:
+        raise InputError(f"{path}: not a readable .safetensors file ({error})") from None
+    return arrays | texts
+
+
+def _read_pickle(path: Path) -> dict[str, object]:
+    from meshrec.body.unpickle import unpickle_arrays
+
+    return unpickle_arrays(path)
+
+
+def _to_arrays(body: BodyData) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """A body's arrays and texts under the file format's keys."""
+    keys = {"joint_regressor": "J_regressor", "faces": "f"}
+    arrays, texts = {}, {}
+    for f in fields(body):
+        value = getattr(body, f.name)
+        if f.name == "parents":
+            arrays["kintree_table"] = np.stack([value, np.arange(len(value))])
+        elif f.name == "landmark_names":
+            if value:
+                arrays[f.name] = np.array(value)
+        elif isinstance(value, str):
+            texts[f.name] = value
+        elif value is not None:
+            arrays[keys.get(f.name, f.name)] = value
+    return arrays, texts

@@ -1,0 +1,110 @@
+"""Joints by name: the named sets of the field, left-right flips, and conversion between sets.
+
+A set is a tuple of joint names in the set's own order. The same name means the same point in every set: limb joints
+are SMPL's; ``mid_hip`` is the middle of the hips (H36M's root) and not SMPL's ``pelvis``, which lies 9 cm above it;
+``thorax`` is the middle of the shoulders (OpenPose's "neck") and not SMPL's ``neck`` joint.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+SMPL_PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21)
+
+LIMB_JOINTS = (
+    "right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle",
+    "right_wrist", "right_elbow", "right_shoulder", "left_shoulder", "left_elbow", "left_wrist",
+)  # fmt: skip
+
+JOINT_SETS: dict[str, tuple[str, ...]] = {
+    "smpl24": (
+        "pelvis", "left_hip", "right_hip", "spine1", "left_knee", "right_knee", "spine2", "left_ankle", "right_ankle",
+        "spine3", "left_foot", "right_foot", "neck", "left_collar", "right_collar", "head", "left_shoulder",
+        "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist", "left_hand", "right_hand",
+    ),
+    "coco17": (
+        "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow",
+        "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle",
+        "right_ankle",
+    ),
+    "h36m17": (
+        "mid_hip", "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "spine_h36m",
+        "thorax", "head_h36m", "head_top", "left_shoulder", "left_elbow", "left_wrist", "right_shoulder",
+        "right_elbow", "right_wrist",
+    ),
+    "lsp14": (*LIMB_JOINTS, "neck", "head_top"),
+    "mpi_inf_3dhp17": (
+        "head_top", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow",
+        "left_wrist", "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "mid_hip",
+        "spine_h36m", "head_mpi",
+    ),
+    "openpose25": (
+        "nose", "thorax", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist",
+        "mid_hip", "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "right_eye",
+        "left_eye", "right_ear", "left_ear", "left_big_toe", "left_small_toe", "left_heel", "right_big_toe",
+        "right_small_toe", "right_heel",
+    ),
+    "mediapipe33": (
+        "nose", "left_eye_inner", "left_eye", "left_eye_outer", "right_eye_inner", "right_eye", "right_eye_outer",
+        "left_ear", "right_ear", "mouth_left", "mouth_right", "left_shoulder", "right_shoulder", "left_elbow",
+        "right_elbow", "left_wrist", "right_wrist", "left_pinky", "right_pinky", "left_index", "right_index",
+        "left_thumb", "right_thumb", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle",
+        "left_heel", "right_heel", "left_foot_index", "right_foot_index",
+    ),
+}  # fmt: skip
+
+
+def joint_set(name: str) -> tuple[str, ...]:
+    """The joint names of a set, in its order.
+
+    Raises:
+        ValueError: No set has this name; the message lists those there are.
+    """
+    try:
+        return JOINT_SETS[name]
+    except KeyError:
+        raise ValueError(f"unknown joint set '{name}'; known sets: {', '.join(JOINT_SETS)}") from None
+
+
+def joint_index(name: str, joints: str | Sequence[str]) -> int:
+    """Where a joint stands in a set (by the set's name) or in a list of names."""
+    names = joint_set(joints) if isinstance(joints, str) else tuple(joints)
+    return names.index(name)
+
+
+def mirror_name(name: str) -> str:
+    """``left_knee`` -> ``right_knee``; names without a side stay."""
+    for side, other in (("left", "right"), ("right", "left")):
+        if name.startswith(side + "_"):
+            return other + name[len(side) :]
+        if name.endswith("_" + side):
+            return name[: -len(side)] + other
+    return name
+
+
+def flip_permutation(joints: str | Sequence[str]) -> np.ndarray:
+    """Indices that swap left and right: ``points[flip_permutation("coco17")]`` are the joints of the mirrored person.
+
+    Returns:
+        (K,) int64, its own inverse.
+    """
+    names = joint_set(joints) if isinstance(joints, str) else tuple(joints)
+    return np.array([names.index(mirror_name(name)) for name in names], dtype=np.int64)
+
+
+def convert_joints(points: np.ndarray, source: str, target: str) -> tuple[np.ndarray, np.ndarray]:
+    """Reorder joints of one set as another; joints the source lacks get zeros and confidence 0.
+
+    Args:
+        points: (..., K_source, D).
+        source, target: Names of the sets.
+
+    Returns:
+        Points (..., K_target, D) and confidence (K_target,) float32, 1 where the source has the joint.
+    """
+    names = joint_set(source)
+    if points.shape[-2] != len(names):
+        raise ValueError(f"{source} has {len(names)} joints, but the points are of shape {tuple(points.shape)}")
+    found = np.array([names.index(name) if name in names else -1 for name in joint_set(target)])
+    known = found >= 0
+    return np.where(known[:, None], points[..., found, :], 0), known.astype(np.float32)

@@ -1,0 +1,147 @@
+"""Reading SMPL's pickles without chumpy and without running what a hostile file asks for.
+
+SMPL's official files are Python 2 pickles of numpy arrays, scipy sparse matrices and chumpy arrays. The unpickler here
+knows those few names and nothing else: every other name is refused before anything is called. Sparse and chumpy objects
+are read into plain records and evaluated here, so neither scipy's nor chumpy's own unpickling code runs.
+"""
+
+import io
+import pickle
+from pathlib import Path
+
+import numpy as np
+
+from meshrec.errors import InputError
+
+_SPARSE = {"csc_matrix", "csr_matrix", "coo_matrix", "csc_array", "csr_array", "coo_array"}
+_MAX_DEPTH = 8
+
+
+def unpickle_arrays(path: str | Path) -> dict[str, object]:
+    """The dictionary in a pickle of arrays, sparse matrices and chumpy arrays evaluated to numpy.
+
+    Args:
+        path: A pickle whose top level is a dictionary.
+
+    Returns:
+        Names to numpy arrays, strings, numbers, or whatever plain containers the file holds.
+
+    Raises:
+        InputError: The file asks for a name outside the allow-list, is truncated, or holds no dictionary.
+    """
+    path = Path(path)
+    try:
+        content = _ArrayUnpickler(io.BytesIO(path.read_bytes()), path).load()
+        if not isinstance(content, dict):
+            raise InputError(
+                f"{path}: the pickle holds a {type(content).__name__} where a body is a dictionary of arrays"
+            )
+        return {_text(key): _evaluate(value) for key, value in content.items()}
+    except InputError:
+        raise
+    except MemoryError:
+        raise InputError(f"{path}: the pickle asks for more memory than there is; the file is damaged") from None
+    # A damaged pickle can fail in any opcode, with any exception.
+    except Exception as error:
+        raise InputError(f"{path}: not a readable pickle ({error}); the file is damaged or cut short") from None
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    def __init__(self, stream: io.BytesIO, path: Path) -> None:
+        super().__init__(stream, encoding="latin1")
+        self._path = path
+        # Made anew for each file, so that no file can leave a changed class behind for the next one.
+        sparse = type("Sparse", (_Record,), {"to_array": _dense})
+        chumpy = type("Chumpy", (_Record,), {"to_array": lambda record, depth: _evaluate(record.x, depth)})
+        select = type("Select", (_Record,), {"to_array": _selected})
+        records = {sparse, chumpy, select}
+
+        def reconstruct(kind: type, base: type, state: object) -> object:
+            if kind not in records or state is not None:
+                raise pickle.UnpicklingError(f"cannot rebuild {kind!r}")
+            return kind.__new__(kind)
+
+        self._allowed = {
+            ("chumpy.ch", "Ch"): chumpy,
+            ("chumpy.reordering", "Select"): select,
+            ("copyreg", "_reconstructor"): reconstruct,
+            ("builtins", "object"): object,
+            ("builtins", "set"): set,
+            ("numpy", "ndarray"): np.ndarray,
+            ("numpy", "dtype"): np.dtype,
+        }
+        for core in ("numpy.core.multiarray", "numpy._core.multiarray"):
+            self._allowed[core, "_reconstruct"] = _empty_array
+            self._allowed[core, "scalar"] = _scalar
+        self._sparse = sparse
+
+    def find_class(self, module: str, name: str) -> object:
+        # Python 2 module names arrive here already translated (copy_reg -> copyreg, __builtin__ -> builtins).
+        if module.split(".")[:2] == ["scipy", "sparse"] and name in _SPARSE:
+            return self._sparse
+        try:
+            return self._allowed[module, name]
+        except KeyError:
+            raise InputError(
+                f"{self._path}: refused, because it asks to run '{module}.{name}'; "
+                "a body file holds only numpy, scipy.sparse and chumpy arrays"
+            ) from None
+
+
+class _Record:
+    """Attributes of a pickled object, without its class's behaviour."""
+
+    def __setstate__(self, state: dict) -> None:
+        self.__dict__.update(state)
+
+    def to_array(self, depth: int) -> np.ndarray:
+        raise NotImplementedError
+
+
+def _empty_array(kind: type, shape: tuple, code: object) -> np.ndarray:
+    """numpy's own reconstruction, which always starts from an empty array that the state then fills."""
+    return np.ndarray.__new__(np.ndarray, (0,), np.int8)
+
+
+def _scalar(dtype: np.dtype, data: str | bytes = b"") -> object:
+    if dtype.hasobject:
+        raise pickle.UnpicklingError("a scalar of type object")
+    raw = data.encode("latin1") if isinstance(data, str) else data
+    return np.frombuffer(raw, dtype, count=1)[0]
+
+
+def _evaluate(value: object, depth: int = _MAX_DEPTH) -> object:
+    if depth == 0:
+        raise pickle.UnpicklingError("arrays nested too deeply")
+    if isinstance(value, _Record):
+        return value.to_array(depth - 1)
+    return value
+
+
+def _dense(record: _Record, depth: int) -> np.ndarray:
+    """A sparse matrix as scipy pickles it, in columns, rows or triplets, as a dense array."""
+    rows, columns = record.__dict__.get("_shape") or record.__dict__["shape"]
+    data = np.asarray(record.data)
+    if rows * columns > 1e9:
+        raise pickle.UnpicklingError(f"a sparse matrix of {rows} x {columns}")
+    dense = np.zeros((rows, columns), data.dtype)
+    if hasattr(record, "indptr"):
+        counts = np.diff(record.indptr)
+        # scipy pickles no format name: the pointer's length tells columns from rows.
+        outer = np.repeat(np.arange(len(counts)), counts)
+        by_column = len(counts) == columns
+        index = (record.indices, outer) if by_column else (outer, record.indices)
+    else:
+        index = (record.row, record.col)
+    np.add.at(dense, index, data)
+    return dense
+
+
+def _selected(record: _Record, depth: int) -> np.ndarray:
+    """``chumpy.reordering.Select``: elements of an array by flat index."""
+    picked = np.asarray(_evaluate(record.a, depth)).ravel()[record.idxs]
+    return picked.reshape(record.preferred_shape) if hasattr(record, "preferred_shape") else picked
+
+
+def _text(key: object) -> str:
+    return key.decode("latin1") if isinstance(key, bytes) else str(key)

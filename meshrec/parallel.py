@@ -1,0 +1,39 @@
+"""Running compiled kernels over a batch on as many threads as torch uses.
+
+The kernels release the interpreter's lock, so plain Python threads run them side by side. numba's own thread pools
+would compete with torch's for the same cores.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from itertools import pairwise
+
+import numpy as np
+import torch
+
+
+def over_batch(kernel: Callable[..., None], batched: Sequence[np.ndarray], shared: Sequence[np.ndarray]) -> None:
+    """Call ``kernel(*batched, *shared)`` on equal shares of the batch, one share a thread.
+
+    Args:
+        kernel: Compiled with ``nogil=True``; writes its results into some of its arguments.
+        batched: Arrays whose first axis is the batch.
+        shared: Arrays every share needs whole.
+    """
+    size = len(batched[0])
+    threads = min(torch.get_num_threads(), size)
+    if threads <= 1:
+        kernel(*batched, *shared)
+        return
+    bounds = np.linspace(0, size, threads + 1).astype(int)
+    shares = [[array[start:stop] for array in batched] for start, stop in pairwise(bounds)]
+    pending = [_pool(threads - 1).submit(kernel, *share, *shared) for share in shares[1:]]
+    kernel(*shares[0], *shared)
+    for future in pending:
+        future.result()
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, thread_name_prefix="meshrec")
