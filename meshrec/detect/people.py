@@ -1,0 +1,115 @@
+"""What a detector gives: people as boxes, 2D keypoints and masks, all in pixels of the full photo."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Mask:
+    """Where one person is, kept at the resolution it was found at: a small map and the part of the photo it spans.
+
+    values: (h, w) uint8, 255 = certainly the person, 0 = certainly not; 0 outside the map.
+    box: (4,) x0, y0, x1, y1, the photo coordinates of the map's outer edges. Pixel centres are integers, so a map
+        of the photo's left-most 10 x 10 pixels, one to one, has the box (-0.5, -0.5, 9.5, 9.5).
+    """
+
+    values: np.ndarray
+    box: np.ndarray
+
+    def crop(self, box: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """The mask over another region and grid.
+
+        box: (4,) x0, y0, x1, y1 outer edges of the region in photo coordinates.
+        size: (height, width) of the result.
+        Returns (height, width) float32 coverage in [0, 1]; averaged where the result is coarser than the map.
+        """
+        import cv2
+
+        box = np.asarray(box, np.float64)
+        height, width = size
+        step = (box[2:] - box[:2]) / (width, height)  # photo pixels per result pixel
+        own = (self.box[2:] - self.box[:2]) / self.values.shape[::-1]  # photo pixels per map pixel
+        values, ratio = self.values, step / own
+        if (ratio > 1).any():  # shrink by area first, so that thin limbs are not lost between samples
+            shape = np.maximum(np.round(np.array(values.shape[::-1]) / np.maximum(ratio, 1)), 1).astype(int)
+            values = cv2.resize(values, tuple(int(n) for n in shape), interpolation=cv2.INTER_AREA)
+            own = (self.box[2:] - self.box[:2]) / values.shape[::-1]
+        scale = step / own
+        shift = (box[:2] + step / 2 - self.box[:2]) / own - 0.5
+        to_map = np.array([[scale[0], 0, shift[0]], [0, scale[1], shift[1]]])
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        return cv2.warpAffine(values, to_map, (width, height), flags=flags).astype(np.float32) / 255
+
+
+@dataclass(frozen=True)
+class Detection:
+    """One person in a photo.
+
+    box: (4,) float32 x0, y0, x1, y1 around the person, photo pixels, inside the photo.
+    keypoints: (K, 3) float32 x, y in photo pixels (may lie outside the photo) and confidence in [0, 1].
+    joint_set: the name of the keypoints' joint set in `meshrec.body.joints`, such as "mediapipe33".
+    score: confidence in [0, 1] that this is a person.
+    mask: where the person is, or None.
+    world: (K, 3) float32 the detector's own guess in metres, hips at the origin, x right, y down, z away from the
+        camera; or None.
+    """
+
+    box: np.ndarray
+    keypoints: np.ndarray
+    joint_set: str
+    score: float
+    mask: Mask | None = None
+    world: np.ndarray | None = None
+
+
+class Detector(Protocol):
+    """Anything that finds people: `detector(image, boxes)` with image (H, W, 3) uint8 RGB.
+
+    Without boxes it returns everyone it finds, most certain first. With boxes (N, 4), x0, y0, x1, y1 in photo
+    pixels, it returns one Detection per box in their order; where it sees no one, one of score 0.
+    """
+
+    def __call__(self, image: np.ndarray, boxes: np.ndarray | None = None) -> list[Detection]: ...
+
+
+def keypoint_box(keypoints: np.ndarray, size: tuple[int, int], margin: float = 0.15, least: float = 0.3) -> np.ndarray:
+    """Box around the keypoints of a person, clipped to the photo.
+
+    keypoints: (K, 3) x, y, confidence. size: (width, height) of the photo. margin: widening on every side as a
+    share of the longer side, for what lies beyond the joints (skull, hands, feet, flesh). least: keypoints of
+    lower confidence are left out, unless all are lower.
+    Returns (4,) float32 x0, y0, x1, y1.
+    """
+    sure = keypoints[:, 2] >= least
+    points = keypoints[sure, :2] if sure.any() else keypoints[:, :2]
+    low, high = points.min(0), points.max(0)
+    grow = margin * (high - low).max()
+    limit = np.array(size, np.float64) - 1
+    return np.concatenate([np.clip(low - grow, 0, limit), np.clip(high + grow, 0, limit)]).astype(np.float32)
+
+
+def box_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Intersection over union of every box in a (N, 4) with every box in b (M, 4): (N, M)."""
+    low = np.maximum(a[:, None, :2], b[None, :, :2])
+    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    shared = np.prod(np.clip(high - low, 0, None), axis=-1)
+    areas = [np.prod(np.clip(x[:, 2:] - x[:, :2], 0, None), axis=-1) for x in (a, b)]
+    return shared / np.maximum(areas[0][:, None] + areas[1][None] - shared, 1e-9)
+
+
+def pose_distance(a: np.ndarray, b: np.ndarray) -> float:
+    """How far apart two poses are, as a share of body size; 0 is the same, above 0.3 two people.
+
+    a, b: (K, 3) x, y, confidence of the same joint set. The confidence-weighted median distance between
+    corresponding keypoints over the larger of the two keypoint extents.
+    """
+    weight = np.sqrt(np.clip(a[:, 2] * b[:, 2], 0, None)) + 1e-6
+    distance = np.linalg.norm(a[:, :2] - b[:, :2], axis=1)
+    order = np.argsort(distance)
+    middle = np.searchsorted(np.cumsum(weight[order]), weight.sum() / 2)
+    size = max(np.linalg.norm(np.ptp(p[:, :2], axis=0)) for p in (a, b))
+    return float(distance[order][middle] / max(size, 1e-6))

@@ -1,0 +1,159 @@
+"""Read a photo as people have it: any common file becomes upright 8-bit RGB and, where EXIF tells, a focal length."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import ExifTags, Image, ImageOps
+
+from meshrec.errors import InputError
+
+# Pillow would hand EPS to Ghostscript, which runs programs: only formats decoded in process are listed.
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "GIF", "BMP", "PPM", "JPEG2000", "AVIF", "TGA")
+MAX_PIXELS = 128_000_000  # decoded at 4 + 3 bytes a pixel this stays below 1 GB
+MIN_SIDE = 16  # pixels; below this not even a head can be told from a leg
+FILM_DIAGONAL = 43.27  # mm, of the 36 x 24 mm frame that FocalLengthIn35mmFilm refers to
+MILLIMETRES_PER_UNIT = {2: 25.4, 3: 10.0, 4: 1.0}  # EXIF FocalPlaneResolutionUnit: inch, cm, mm
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photo in memory.
+
+    image: (H, W, 3) uint8 RGB, upright as EXIF says.
+    focal_px: focal length in pixels of `image`, or None where the file does not tell.
+    path: where it was read from.
+    notes: what was done to it that a user should know, such as "transparent parts are shown on white".
+    """
+
+    image: np.ndarray
+    focal_px: float | None
+    path: Path
+    notes: tuple[str, ...] = ()
+
+
+def read_photo(path: str | Path) -> Photo:
+    """Read one photo file.
+
+    Grayscale, palette, alpha, CMYK, 16-bit and single-channel float files are converted; of an animation the
+    first frame is used.
+
+    Raises InputError, with one sentence, when the path is not a readable photo of a workable size.
+    """
+    path = Path(path)
+    try:
+        _check_file(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MAX_PIXELS is our own limit
+            with Image.open(path, formats=FORMATS) as opened:
+                _check_size(path, *opened.size)
+                notes = _frame_notes(opened)
+                focal = focal_from_exif(opened)
+                ImageOps.exif_transpose(opened, in_place=True)
+                image, colour_notes = _to_rgb(opened, path)
+    except InputError:
+        raise
+    except OSError as error:
+        raise InputError(_reason(path, error)) from error
+    except Image.DecompressionBombError as error:
+        raise InputError(f"{path}: the photo has more than {MAX_PIXELS // 10**6} megapixels; scale it down.") from error
+    except MemoryError as error:
+        raise InputError(f"{path}: not enough memory to decode the photo; scale it down.") from error
+    except Exception as error:  # decoders raise whatever a damaged file makes them trip on
+        raise InputError(f"{path}: the photo is damaged ({error}); export it again as JPEG or PNG.") from error
+    return Photo(image, focal, path, notes + colour_notes)
+
+
+def focal_from_exif(image: Image.Image) -> float | None:
+    """Focal length in pixels from a Pillow image's EXIF block, None where it is absent or makes no sense.
+
+    FocalLengthIn35mmFilm is read by its diagonal (CIPA DCG-001: the 35 mm frame's diagonal is 43.27 mm), so it
+    holds for any aspect ratio. Without it, FocalLength times FocalPlaneXResolution, scaled by how much the photo
+    was resized since (PixelXDimension).
+    """
+    width, height = image.size
+    try:
+        exif = image.getexif().get_ifd(ExifTags.IFD.Exif)
+        film = float(exif.get(ExifTags.Base.FocalLengthIn35mmFilm) or 0)
+        if film > 0:
+            focal = film * math.hypot(width, height) / FILM_DIAGONAL
+        else:
+            unit = MILLIMETRES_PER_UNIT[exif.get(ExifTags.Base.FocalPlaneResolutionUnit, 2)]
+            pixels_per_mm = float(exif[ExifTags.Base.FocalPlaneXResolution]) / unit
+            shot_width = float(exif.get(ExifTags.Base.ExifImageWidth) or width)
+            focal = float(exif[ExifTags.Base.FocalLength]) * pixels_per_mm * width / shot_width
+    except Exception:  # EXIF is optional, often damaged, and its parser raises many kinds of error
+        return None
+    plausible = math.isfinite(focal) and 0.1 < focal / math.hypot(width, height) < 50  # fisheye ... 2000 mm
+    return focal if plausible else None
+
+
+def _check_file(path: Path) -> None:
+    """Say what is wrong with a path before a decoder says it worse."""
+    if path.is_dir():
+        raise InputError(f"{path}: this is a folder, not a photo.")
+    if not path.exists():
+        raise InputError(f"{path}: no such file.")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path}: the file is empty.")
+
+
+def _check_size(path: Path, width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise InputError(
+            f"{path}: {width} x {height} pixels is more than {MAX_PIXELS // 10**6} megapixels; scale it down."
+        )
+    if min(width, height) < MIN_SIDE:
+        raise InputError(f"{path}: {width} x {height} pixels is too small; a side needs at least {MIN_SIDE} pixels.")
+
+
+def _reason(path: Path, error: OSError) -> str:
+    """One sentence for what the system or a decoder reports."""
+    if isinstance(error, PermissionError):
+        return f"{path}: no permission to read this file."
+    if isinstance(error, Image.UnidentifiedImageError):
+        with path.open("rb") as file:
+            head = file.read(16)
+        if head[4:8] == b"ftyp":
+            return f"{path}: HEIC and video files are not read; convert it to JPEG or PNG."
+        if head[:4] in (b"II*\0", b"MM\0*"):
+            return f"{path}: this kind of TIFF is not read; save it with 8 or 16 bits a channel."
+        return f"{path}: this is not a photo in a known format (JPEG, PNG, WebP, TIFF, ...)."
+    return f"{path}: the photo is cut short or damaged ({error}); export it again as JPEG or PNG."
+
+
+def _frame_notes(image: Image.Image) -> tuple[str, ...]:
+    frames = getattr(image, "n_frames", 1)
+    if frames == 1 or image.format == "MPO":  # MPO: a phone's JPEG with a preview behind the photo
+        return ()
+    return (f"the first of {frames} frames is used",)
+
+
+def _to_rgb(image: Image.Image, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Any Pillow mode as (H, W, 3) uint8 and what was done on the way."""
+    if image.mode in ("F", "I") or image.mode.startswith("I;16"):
+        gray, note = _to_8_bit(np.asarray(image), path)
+        return np.repeat(gray[..., None], 3, axis=2), note
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        if image.getchannel("A").getextrema()[0] < 255:
+            white = Image.new("RGBA", image.size, "white")
+            return np.array(Image.alpha_composite(white, image).convert("RGB")), (
+                "transparent parts are shown on white",
+            )
+    return np.array(image.convert("RGB")), ()
+
+
+def _to_8_bit(values: np.ndarray, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Single-channel integers or floats as uint8, from the narrowest usual full scale that holds them."""
+    if not np.isfinite(values).all():
+        raise InputError(f"{path}: the photo has pixels that are not numbers (NaN or infinite); save it as 8-bit.")
+    scales = (1.0, 255.0, 4095.0, 65535.0) if values.dtype.kind == "f" else (255.0, 4095.0, 65535.0)
+    top = float(values.max())
+    scale = next((s for s in scales if top <= s), top)
+    gray = np.clip(values * np.float32(255.0 / scale), 0, 255)
+    return np.round(gray).astype(np.uint8), (f"brightness 0 to {scale:g} is shown as 8-bit",)

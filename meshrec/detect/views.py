@@ -1,0 +1,99 @@
+"""Look at one person several times: crops of different size, angle and handedness, and what they agree on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from meshrec.detect.mediapipe_model import Pose
+
+SIDE = 448  # pixels of a view: the person is then about as large as in the network's own 256-pixel input
+
+# Left and right keypoints of "mediapipe33" exchanged, as in a mirrored photo.
+MIRRORED = np.array(
+    [0, 4, 5, 6, 1, 2, 3, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15, 18, 17, 20, 19, 22, 21, 24, 23, 26, 25, 28, 27, 30, 29]
+    + [32, 31]
+)
+
+
+@dataclass(frozen=True)
+class View:
+    """One way to cut a person out: side of the square over the longer side of the box, turn, mirror image."""
+
+    side: float
+    degrees: float = 0.0
+    mirrored: bool = False
+
+    def matrix(self, box: np.ndarray) -> np.ndarray:
+        """(2, 3) affine map from photo pixels to this view's pixels. box: (4,) x0, y0, x1, y1."""
+        turn = np.radians(self.degrees)
+        rotation = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+        flip = np.diag([-1.0, 1.0]) if self.mirrored else np.eye(2)
+        linear = flip @ rotation * (SIDE / (self.side * max(box[2:] - box[:2])))
+        center = (box[:2] + box[2:]) / 2
+        return np.hstack([linear, ((SIDE - 1) / 2 - linear @ center)[:, None]])
+
+
+def inverse(matrix: np.ndarray) -> np.ndarray:
+    """Inverse of a (2, 3) affine map."""
+    linear = np.linalg.inv(matrix[:, :2])
+    return np.hstack([linear, -linear @ matrix[:, 2:]])
+
+
+def show(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """The (SIDE, SIDE, 3) view of a photo under an affine map; black where the photo ends.
+
+    Large photos are averaged down first, so that a small view of many pixels does not alias.
+    """
+    import cv2
+
+    shrink = int(1 / np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+    if shrink > 1:
+        back = inverse(matrix)
+        corners = np.array([[0, 0], [0, SIDE], [SIDE, 0], [SIDE, SIDE]]) @ back[:, :2].T + back[:, 2]
+        low = np.clip(np.floor(corners.min(0)).astype(int), 0, None)
+        high = np.minimum(np.ceil(corners.max(0)).astype(int) + 1, (image.shape[1], image.shape[0]))
+        size = np.maximum((high - low) // shrink, 1)
+        part = image[low[1] : high[1], low[0] : high[0]]
+        image = cv2.resize(part, (int(size[0]), int(size[1])), interpolation=cv2.INTER_AREA)
+        step = (high - low) / size
+        matrix = np.hstack([matrix[:, :2] * step, (matrix[:, :2] @ (low + (step - 1) / 2) + matrix[:, 2])[:, None]])
+    return cv2.warpAffine(image, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR)
+
+
+def to_photo(pose: Pose, matrix: np.ndarray, view: View) -> Pose:
+    """A pose found in a view, in photo pixels and the person's own left and right. The mask stays the view's."""
+    back = inverse(matrix)
+    keypoints, world = pose.keypoints.copy(), pose.world.copy()
+    keypoints[:, :2] = keypoints[:, :2] @ back[:, :2].T + back[:, 2]
+    turn = np.radians(-view.degrees)
+    if view.mirrored:
+        keypoints, world = keypoints[MIRRORED], world[MIRRORED] * (-1, 1, 1)
+    rotation = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+    world[:, :2] = world[:, :2] @ rotation.T
+    return Pose(keypoints.astype(np.float32), world.astype(np.float32), pose.mask)
+
+
+def consensus(poses: list[Pose], near: float = 0.08) -> tuple[np.ndarray, np.ndarray, list[int]]:
+    """What several looks at one person agree on.
+
+    Single looks now and then exchange left and right or lose a limb; they seldom err alike. The pose with most
+    support from the others, weighted by visibility, is taken, and the median over those within `near` (mean
+    distance as a share of the body's extent) of it. So left and right are decided for the whole body at once.
+
+    Returns keypoints (33, 3), whose confidence is the median visibility times the share of all looks, weighted
+    by visibility, that put the joint there; world (33, 3) of the most supported pose; and the indices of the
+    poses that agree.
+    """
+    points = np.stack([p.keypoints for p in poses])
+    extent = np.median(np.linalg.norm(np.ptp(points[..., :2], axis=1), axis=-1))
+    distance = np.linalg.norm(points[:, None, :, :2] - points[None, :, :, :2], axis=-1) / max(extent, 1e-6)
+    support = np.exp(-np.square(distance.mean(-1) / near)) @ points[..., 2].mean(1)
+    best = int(support.argmax())
+    members = np.flatnonzero(distance[best].mean(-1) <= near)
+    middle = np.median(points[members], axis=0)
+    apart = np.linalg.norm(points[..., :2] - middle[:, :2], axis=-1) / max(extent, 1e-6)
+    weight = points[..., 2] + 1e-3
+    middle[:, 2] *= (np.exp(-np.square(apart / near)) * weight).sum(0) / weight.sum(0)
+    return middle.astype(np.float32), poses[best].world, members.tolist()
