@@ -1,0 +1,28 @@
+"""Meshes and parameters as files: OBJ, PLY, GLB (static, skinned, scene), JSON and NPZ, each written atomically."""
+
+from meshrec.export.atomic import known_suffix, write_file
+from meshrec.export.mesh import Mesh, camera_to_y_up
+from meshrec.export.meshes import MESH_SUFFIXES, write_mesh
+from meshrec.export.params import PARAMETER_SUFFIXES, PersonParameters, read_parameters, write_parameters
+from meshrec.export.scene import person_color, write_scene
+from meshrec.export.skinned import Rig, pose_to_y_up, write_skinned
+from meshrec.export.uv_template import draw_uv_template
+
+__all__ = [
+    "MESH_SUFFIXES",
+    "PARAMETER_SUFFIXES",
+    "Mesh",
+    "PersonParameters",
+    "Rig",
+    "camera_to_y_up",
+    "draw_uv_template",
+    "known_suffix",
+    "person_color",
+    "pose_to_y_up",
+    "read_parameters",
+    "write_file",
+    "write_mesh",
+    "write_parameters",
+    "write_scene",
+    "write_skinned",
+]

@@ -1,0 +1,75 @@
+"""Files appear under their name whole or not at all."""
+
+import errno
+import os
+import secrets
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from meshrec.errors import InputError
+
+_HINTS = {
+    errno.ENOSPC: "free some space or choose another folder",
+    errno.EDQUOT: "free some space or choose another folder",
+    errno.EACCES: "choose a folder that you may write to",
+    errno.EPERM: "choose a folder that you may write to",
+    errno.EROFS: "choose a folder that you may write to",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.EEXIST: "a part of the path is a file, not a folder",
+    errno.ENOTDIR: "a part of the path is a file, not a folder",
+}
+
+
+def write_file(path: str | os.PathLike, data: bytes) -> Path:
+    """Write ``data`` so that nobody, not even after a kill, ever finds half a file under ``path``.
+
+    Missing folders are created; an existing file is replaced.
+
+    Returns:
+        The path.
+
+    Raises:
+        InputError: The path is a folder, the folder cannot be written to, or the disk is full. The old file, if there
+            was one, is then still there.
+    """
+    path = Path(path)
+    if os.path.isdir(path):
+        raise InputError(f"cannot write {path}: it is a folder; name a file in it, such as {path / 'person.glb'}.")
+    part = path.parent / f".{secrets.token_hex(8)}.part"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _create(part, data)
+        os.replace(part, path)
+    except OSError as error:
+        hint = _HINTS.get(error.errno, "choose another place")
+        raise InputError(f"cannot write {path}: {error.strerror or error}; {hint}.") from error
+    finally:
+        with suppress(OSError):
+            part.unlink()
+    return path
+
+
+def known_suffix(path: str | os.PathLike, known: Sequence[str]) -> str:
+    """The suffix of ``path`` in lower case.
+
+    Raises:
+        InputError: It is none of ``known``.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in known:
+        raise InputError(f"cannot tell what to write to {path}: its name must end in {' or '.join(known)}.")
+    return suffix
+
+
+def _create(part: Path, data: bytes) -> None:
+    try:
+        # Linux: a file that has no name until it is complete, so that even kill -9 leaves nothing behind.
+        descriptor = os.open(part.parent, os.O_TMPFILE | os.O_WRONLY, 0o666)
+        with open(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            # The (unused) src_dir_fd makes Python call linkat(), which can follow the link in /proc.
+            os.link(f"/proc/self/fd/{descriptor}", part, src_dir_fd=descriptor, follow_symlinks=True)
+    except (AttributeError, OSError):  # other systems and some network disks have no such files
+        part.write_bytes(data)

@@ -1,0 +1,143 @@
+"""Binary glTF 2.0 piece by piece: the part that static meshes, scenes and skinned bodies share."""
+
+import math
+
+import numpy as np
+import pygltflib as gl
+
+import meshrec
+from meshrec.export.mesh import Corners, Mesh, split_at_seams, vertex_normals
+from meshrec.geometry import Camera
+
+_COMPONENTS = {"uint8": gl.UNSIGNED_BYTE, "uint16": gl.UNSIGNED_SHORT, "uint32": gl.UNSIGNED_INT, "float32": gl.FLOAT}
+_TYPES = {(): gl.SCALAR, (2,): gl.VEC2, (3,): gl.VEC3, (4,): gl.VEC4, (4, 4): gl.MAT4}
+
+
+class Glb:
+    """A glTF asset with one scene and one binary buffer, being put together.
+
+    Attributes:
+        gltf: The asset as pygltflib holds it; indices returned by the methods point into its lists.
+    """
+
+    def __init__(self) -> None:
+        self.gltf = gl.GLTF2(
+            asset=gl.Asset(generator=f"meshrec {meshrec.__version__}"), scene=0, scenes=[gl.Scene(nodes=[])]
+        )
+        self._blob = bytearray()
+
+    def add_array(self, array: np.ndarray, target: int | None = None, bounds: bool = False) -> int:
+        """Store an array.
+
+        Args:
+            array: (N, ...) of uint8, uint16, uint32 or float32, each row a scalar, a vector or a column-major matrix.
+            target: ARRAY_BUFFER for vertex attributes, ELEMENT_ARRAY_BUFFER for indices, else None.
+            bounds: Store smallest and largest values too, as positions and key times must.
+
+        Returns:
+            Accessor index.
+        """
+        data = np.ascontiguousarray(array).tobytes()
+        view = gl.BufferView(buffer=0, byteOffset=len(self._blob), byteLength=len(data), target=target)
+        self._blob += data + bytes(-len(data) % 4)  # views begin at multiples of four
+        accessor = gl.Accessor(
+            bufferView=len(self.gltf.bufferViews),
+            componentType=_COMPONENTS[array.dtype.name],
+            count=len(array),
+            type=_TYPES[array.shape[1:]],
+            min=np.atleast_1d(array.min(0)).tolist() if bounds else None,
+            max=np.atleast_1d(array.max(0)).tolist() if bounds else None,
+        )
+        self.gltf.bufferViews.append(view)
+        self.gltf.accessors.append(accessor)
+        return len(self.gltf.accessors) - 1
+
+    def add_mesh(self, mesh: Mesh, weights: np.ndarray | None = None, joints: np.ndarray | None = None) -> int:
+        """Store a mesh with normals, texture coordinates and a matt material of its colour.
+
+        Args:
+            mesh: In y-up space.
+            weights, joints: (V, 4) float32 skinning weights and uint8 or uint16 joints of a skinned mesh.
+
+        Returns:
+            Mesh index.
+        """
+        corners = split_at_seams(mesh)
+        attributes = {
+            "POSITION": self.add_array(mesh.vertices[corners.vertex], gl.ARRAY_BUFFER, bounds=True),
+            "NORMAL": self.add_array(vertex_normals(mesh.vertices, mesh.faces)[corners.vertex], gl.ARRAY_BUFFER),
+        }
+        if mesh.uv is not None:
+            attributes["TEXCOORD_0"] = self.add_array(_top_left_uv(mesh, corners), gl.ARRAY_BUFFER)
+        if weights is not None:
+            attributes["JOINTS_0"] = self.add_array(joints[corners.vertex], gl.ARRAY_BUFFER)
+            attributes["WEIGHTS_0"] = self.add_array(weights[corners.vertex], gl.ARRAY_BUFFER)
+        # 65535 itself is reserved for primitive restart.
+        index_type = np.uint16 if len(corners.vertex) <= 65535 else np.uint32
+        primitive = gl.Primitive(
+            attributes=gl.Attributes(**attributes),
+            indices=self.add_array(corners.faces.ravel().astype(index_type), gl.ELEMENT_ARRAY_BUFFER),
+            material=self._add_material(mesh),
+        )
+        self.gltf.meshes.append(gl.Mesh(primitives=[primitive], name=mesh.name))
+        return len(self.gltf.meshes) - 1
+
+    def add_node(self, node: gl.Node, root: bool = False) -> int:
+        """Store a node, and list it in the scene where it is a root.
+
+        Returns:
+            Node index.
+        """
+        self.gltf.nodes.append(node)
+        index = len(self.gltf.nodes) - 1
+        if root:
+            self.gltf.scenes[0].nodes.append(index)
+        return index
+
+    def add_object(self, mesh: int, name: str, skin: int | None = None) -> int:
+        """Show a stored mesh, in the place where its vertices are.
+
+        Returns:
+            Node index.
+        """
+        return self.add_node(gl.Node(mesh=mesh, skin=skin, name=name), root=True)
+
+    def add_camera(self, camera: Camera) -> int:
+        """Put the photo's camera at the origin: what it sees is the photo's view of people turned to y up.
+
+        glTF cameras look through the middle of their picture, so a principal point elsewhere is not kept.
+
+        Returns:
+            Node index.
+        """
+        width, height = camera.size
+        fx, fy = camera.matrix.diagonal()[:2].tolist()
+        lens = gl.Perspective(
+            yfov=2 * math.atan(height / 2 / fy), aspectRatio=width / fx / (height / fy), znear=0.05, zfar=1000.0
+        )
+        self.gltf.cameras.append(gl.Camera(perspective=lens, type="perspective", name="photo"))
+        return self.add_node(gl.Node(camera=len(self.gltf.cameras) - 1, name="photo camera"), root=True)
+
+    def to_bytes(self) -> bytes:
+        """The finished GLB file."""
+        self.gltf.buffers = [gl.Buffer(byteLength=len(self._blob))]
+        self.gltf.set_binary_blob(self._blob)
+        return b"".join(self.gltf.save_to_bytes())
+
+    def _add_material(self, mesh: Mesh) -> int:
+        surface = gl.PbrMetallicRoughness(
+            baseColorFactor=[*linear_color(mesh.color), 1.0], metallicFactor=0.0, roughnessFactor=0.8
+        )
+        self.gltf.materials.append(gl.Material(name=mesh.name, pbrMetallicRoughness=surface, alphaCutoff=None))
+        return len(self.gltf.materials) - 1
+
+
+def linear_color(color: tuple[float, float, float]) -> list[float]:
+    """sRGB to the linear light that glTF's material factors are in (IEC 61966-2-1)."""
+    srgb = np.asarray(color, dtype=np.float64)
+    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4).round(6).tolist()
+
+
+def _top_left_uv(mesh: Mesh, corners: Corners) -> np.ndarray:
+    """glTF counts v from the picture's top."""
+    return mesh.uv[corners.uv] * np.float32([1, -1]) + np.float32([0, 1])

@@ -1,0 +1,138 @@
+"""A triangle mesh as files hold it, and what writers need to know about one."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+Array = np.ndarray | torch.Tensor
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """A triangle mesh in y-up space. Tensors are accepted; the fields are numpy arrays.
+
+    Attributes:
+        vertices: (V, 3) float32 metres, y up.
+        faces: (F, 3) int64, counter-clockwise seen from outside.
+        uv: (T, 2) float32 texture coordinates, origin at the picture's bottom left (OBJ's convention), or None.
+        uv_faces: (F, 3) int64 into ``uv``, or None. Both or neither.
+        name: What the mesh is called inside the file.
+        color: (r, g, b) sRGB in [0, 1].
+
+    Raises:
+        ValueError: A shape is wrong, a number is not finite, or an index out of range.
+    """
+
+    vertices: Array
+    faces: Array
+    uv: Array | None = None
+    uv_faces: Array | None = None
+    name: str = "body"
+    color: tuple[float, float, float] = (0.72, 0.74, 0.78)
+
+    def __post_init__(self) -> None:
+        vertices = float_array(self.vertices, (None, 3), "vertices")
+        faces = _index_array(self.faces, len(vertices), "faces")
+        object.__setattr__(self, "vertices", vertices)
+        object.__setattr__(self, "faces", faces)
+        if (self.uv is None) != (self.uv_faces is None):
+            raise ValueError("uv and uv_faces belong together: give both or neither")
+        if self.uv is not None:
+            uv = float_array(self.uv, (None, 2), "uv")
+            uv_faces = _index_array(self.uv_faces, len(uv), "uv_faces")
+            if len(uv_faces) != len(faces):
+                raise ValueError(f"uv_faces has {len(uv_faces)} triangles, faces has {len(faces)}")
+            object.__setattr__(self, "uv", uv)
+            object.__setattr__(self, "uv_faces", uv_faces)
+
+
+@dataclass(frozen=True)
+class Corners:
+    """A mesh's distinct (vertex, texture coordinate) pairs: its vertices, repeated along texture seams.
+
+    Attributes:
+        vertex: (S,) vertex of each pair.
+        uv: (S,) texture coordinate of each pair, or None.
+        faces: (F, 3) into the pairs.
+    """
+
+    vertex: np.ndarray
+    uv: np.ndarray | None
+    faces: np.ndarray
+
+
+def split_at_seams(mesh: Mesh) -> Corners:
+    """The pairs that a format with one index per vertex (glTF) needs, in order of vertex.
+
+    Without texture coordinates these are the vertices themselves.
+    """
+    if mesh.uv is None:
+        return Corners(np.arange(len(mesh.vertices)), None, mesh.faces)
+    pairs = mesh.faces * len(mesh.uv) + mesh.uv_faces
+    distinct, faces = np.unique(pairs, return_inverse=True)
+    vertex, uv = np.divmod(distinct, len(mesh.uv))
+    return Corners(vertex, uv, faces.reshape(-1, 3))
+
+
+def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Unit vertex normals: the sum of the adjacent faces' normals weighted by area.
+
+    Args:
+        vertices: (V, 3).
+        faces: (F, 3) int, counter-clockwise seen from outside.
+
+    Returns:
+        (V, 3) float32; (0, 1, 0) where a vertex has no face or only flat ones.
+    """
+    corners = vertices.astype(np.float64)[faces]
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]).repeat(3, axis=0)
+    index = faces.ravel()
+    summed = np.stack([np.bincount(index, normals[:, k], len(vertices)) for k in range(3)], axis=1)
+    length = np.linalg.norm(summed, axis=1, keepdims=True)
+    return np.where(length > 0, summed / np.where(length > 0, length, 1), [0, 1, 0]).astype(np.float32)
+
+
+def camera_to_y_up(points: Array) -> np.ndarray:
+    """Turn points of camera space (x right, y down, z forward) by 180 degrees about x: y up, z towards the viewer.
+
+    Its own inverse.
+
+    Args:
+        points: (..., 3) metres.
+
+    Returns:
+        (..., 3) float32.
+    """
+    return to_numpy(points).astype(np.float32) * np.float32([1, -1, -1])
+
+
+def to_numpy(values: Array) -> np.ndarray:
+    """A tensor of any device, or anything numpy reads, as an array."""
+    return values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
+
+
+def float_array(values: Array, shape: tuple[int | None, ...], name: str, dtype: type = np.float32) -> np.ndarray:
+    """``values`` as a finite float array of ``shape``, where None stands for any length.
+
+    Raises:
+        ValueError: Its shape is another, or a value is not finite.
+    """
+    with np.errstate(over="ignore"):  # what overflows is reported as not finite
+        array = np.asarray(to_numpy(values), dtype=dtype, order="C")
+    if array.ndim != len(shape) or any(want not in (None, have) for want, have in zip(shape, array.shape)):
+        wanted = ", ".join("n" if length is None else str(length) for length in shape)
+        raise ValueError(f"{name} must have shape ({wanted}), not {array.shape}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} holds values that are not finite")
+    return array
+
+
+def _index_array(values: Array, count: int, name: str) -> np.ndarray:
+    array = np.ascontiguousarray(to_numpy(values))
+    if array.ndim != 2 or array.shape[1] != 3 or not len(array) or array.dtype.kind not in "iu":
+        raise ValueError(f"{name} must be integers of shape (n, 3), not {array.dtype} of shape {array.shape}")
+    array = array.astype(np.int64)
+    if array.min() < 0 or array.max() >= count:
+        raise ValueError(f"{name} holds an index outside 0 to {count - 1}")
+    return array

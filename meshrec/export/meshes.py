@@ -1,0 +1,99 @@
+"""One static mesh into one file: OBJ, PLY or GLB."""
+
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+
+from meshrec.export.atomic import known_suffix, write_file
+from meshrec.export.gltf import Glb
+from meshrec.export.mesh import Mesh, split_at_seams, vertex_normals
+from meshrec.export.uv_template import uv_template_png
+
+MESH_SUFFIXES = (".obj", ".ply", ".glb")
+
+
+def write_mesh(path: str | os.PathLike, mesh: Mesh, *, material: bool = False) -> Path:
+    """Write a mesh; the suffix chooses the format. Every float32 coordinate survives unchanged.
+
+    - ``.obj``: positions, texture coordinates, normals. With ``material``, also ``<stem>.mtl`` and, where the mesh has
+      texture coordinates, their layout to paint on, ``<stem>_uv.png``.
+    - ``.ply``: binary; positions, normals and the colour, without texture coordinates.
+    - ``.glb``: binary glTF 2.0 with all of it; vertices on texture seams are repeated, as glTF needs.
+
+    Args:
+        path: Where to write.
+        mesh: In y-up space (see :func:`meshrec.export.camera_to_y_up`).
+        material: Write material and texture layout beside an OBJ.
+
+    Raises:
+        InputError: Unknown suffix, or the file cannot be written.
+    """
+    path = Path(path)
+    suffix = known_suffix(path, MESH_SUFFIXES)
+    if suffix == ".ply":
+        return write_file(path, _ply(mesh))
+    if suffix == ".glb":
+        glb = Glb()
+        glb.add_object(glb.add_mesh(mesh), mesh.name)
+        return write_file(path, glb.to_bytes())
+    if material:  # before the OBJ that names them
+        texture = None
+        if mesh.uv is not None:
+            texture = write_file(path.with_name(f"{path.stem}_uv.png"), uv_template_png(mesh.uv, mesh.uv_faces))
+        write_file(path.with_suffix(".mtl"), _mtl(mesh, texture))
+    return write_file(path, _obj(mesh, path.with_suffix(".mtl").name if material else None))
+
+
+def _obj(mesh: Mesh, material_file: str | None) -> bytes:
+    """Wavefront OBJ text.
+
+    Written here because an OBJ face names vertex and texture coordinate separately, so the mesh keeps its vertices and
+    their order; trimesh's writer repeats those on seams. One format string for a whole table is what makes it fast.
+    """
+    corners = split_at_seams(mesh)
+    corner_text = _corner_text(corners.vertex, corners.uv)
+    name = "_".join(mesh.name.split()) or "body"
+    parts = ["# meshrec: metres, y up\n"]
+    if material_file:
+        parts.append(f"mtllib {material_file}\n")
+    parts.append(f"o {name}\n")
+    parts.append(_rows("v %.9g %.9g %.9g\n", mesh.vertices))  # 9 digits are exact for float32
+    if mesh.uv is not None:
+        parts.append(_rows("vt %.7g %.7g\n", mesh.uv))
+    parts.append(_rows("vn %.5f %.5f %.5f\n", vertex_normals(mesh.vertices, mesh.faces)))
+    if material_file:
+        parts.append("usemtl body\n")
+    parts.append("f %s %s %s\n" * len(mesh.faces) % tuple([corner_text[i] for i in corners.faces.ravel().tolist()]))
+    return "".join(parts).encode()
+
+
+def _corner_text(vertex: np.ndarray, uv: np.ndarray | None) -> list[str]:
+    """``v/vt/vn`` of every corner; OBJ counts from one."""
+    if uv is None:
+        return [f"{v}//{v}" for v in (vertex + 1).tolist()]
+    return [f"{v}/{t}/{v}" for v, t in zip((vertex + 1).tolist(), (uv + 1).tolist())]
+
+
+def _rows(row: str, table: np.ndarray) -> str:
+    return row * len(table) % tuple(table.ravel().tolist())
+
+
+def _mtl(mesh: Mesh, texture: Path | None) -> bytes:
+    red, green, blue = (1, 1, 1) if texture else mesh.color
+    lines = ["newmtl body", f"Kd {red:.4g} {green:.4g} {blue:.4g}", "Ks 0 0 0", "illum 1"]
+    if texture:
+        lines.append(f"map_Kd {texture.name}")
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _ply(mesh: Mesh) -> bytes:
+    import trimesh
+
+    colors = np.tile(np.rint(np.multiply(mesh.color, 255)).astype(np.uint8), (len(mesh.vertices), 1))
+    normals = vertex_normals(mesh.vertices, mesh.faces)
+    solid = trimesh.Trimesh(mesh.vertices, mesh.faces, vertex_normals=normals, vertex_colors=colors, process=False)
+    file = io.BytesIO()
+    solid.export(file, file_type="ply", vertex_normal=True)
+    return file.getvalue()

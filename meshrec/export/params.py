@@ -1,0 +1,280 @@
+"""One person's parameters as a file: ``.json`` to read and edit, ``.npz`` for arrays. Both hold the same.
+
+JSON, schema ``meshrec.person``, version 1. Unknown keys are ignored; version grows when a meaning changes.
+
+==================  ==============================================================================================
+key                 value
+==================  ==============================================================================================
+schema, version     ``"meshrec.person"``, 1
+space               ``"camera, OpenCV: x right, y down, z forward; metres"``: the space of every 3D value
+body                ``{"name", "hash"}`` of the body model that betas and pose belong to
+betas               [n] shape coefficients
+pose                [24][3] axis-angle, radians, in SMPL's joint order, the first one global
+translation         [3] added to the posed body
+camera              ``{"focal": [fx, fy], "center": [cx, cy], "size": [W, H]}`` of the whole photo, pixels; optional
+box                 [4] x0, y0, x1, y1 in photo pixels; optional
+score               confidence in the person; optional
+keypoints_2d        ``{name: [x, y, confidence]}``, as detected, photo pixels; optional
+joints_3d           ``{name: [x, y, z]}``; optional, as are the next two
+joints_2d           ``{name: [u, v]}``, projections of ``joints_3d``, photo pixels
+joint_confidence    ``{name: confidence}``
+==================  ==============================================================================================
+
+An ``.npz`` holds arrays of the same names, apart from: ``body_name``, ``body_hash``; ``camera_focal``,
+``camera_center``, ``camera_size``; and what JSON holds by name as one array beside ``keypoint_names`` or
+``joint_names``.
+"""
+
+import io
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from meshrec.errors import InputError
+from meshrec.export.atomic import known_suffix, write_file
+from meshrec.export.mesh import Array, float_array, to_numpy
+from meshrec.geometry import Camera
+
+PARAMETER_SUFFIXES = (".json", ".npz")
+SCHEMA, VERSION = "meshrec.person", 1
+SPACE = "camera, OpenCV: x right, y down, z forward; metres"
+
+_SHAPES = {
+    "betas": (None,),
+    "pose": (24, 3),
+    "translation": (3,),
+    "camera_focal": (2,),
+    "camera_center": (2,),
+    "camera_size": (2,),
+    "box": (4,),
+    "score": (),
+    "keypoints_2d": (None, 3),
+    "joints_3d": (None, 3),
+    "joints_2d": (None, 2),
+    "joint_confidence": (None,),
+}
+_REQUIRED = ("body_name", "body_hash", "betas", "pose", "translation")
+_CAMERA = ("camera_focal", "camera_center", "camera_size")
+_NAMES = {
+    "keypoints_2d": "keypoint_names",
+    "joints_3d": "joint_names",
+    "joints_2d": "joint_names",
+    "joint_confidence": "joint_names",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class PersonParameters:
+    """What a parameter file holds; see the module's table. Camera space, metres, float32 arrays.
+
+    Attributes:
+        body_name, body_hash: The body model that betas and pose belong to.
+        betas: (n,) shape coefficients.
+        pose: (24, 3) axis-angle, radians.
+        translation: (3,).
+        camera: Of the whole photo.
+        box: (4,) x0, y0, x1, y1 photo pixels.
+        score: Confidence in the person.
+        keypoints_2d: (K, 3) x, y, confidence as detected, named by keypoint_names.
+        joints_3d, joints_2d, joint_confidence: (J, 3), (J, 2), (J,), named by joint_names.
+
+    Raises:
+        ValueError: A shape is wrong or a number is not finite.
+    """
+
+    body_name: str
+    body_hash: str
+    betas: Array
+    pose: Array
+    translation: Array
+    camera: Camera | None = None
+    box: Array | None = None
+    score: float | None = None
+    keypoints_2d: Array | None = None
+    keypoint_names: tuple[str, ...] = ()
+    joints_3d: Array | None = None
+    joints_2d: Array | None = None
+    joint_confidence: Array | None = None
+    joint_names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for key, shape in _SHAPES.items():
+            value = getattr(self, key, None)
+            if value is None:
+                continue
+            array = float_array(value, shape, key)
+            object.__setattr__(self, key, float(array) if shape == () else array)
+            if key in _NAMES and len(array) != len(getattr(self, _NAMES[key])):
+                raise ValueError(f"{key} has {len(array)} rows for {len(getattr(self, _NAMES[key]))} {_NAMES[key]}")
+
+
+def write_parameters(path: str | os.PathLike, person: PersonParameters) -> Path:
+    """Write a person's parameters; the suffix chooses ``.json`` or ``.npz``.
+
+    Raises:
+        InputError: Unknown suffix, or the file cannot be written.
+    """
+    suffix = known_suffix(path, PARAMETER_SUFFIXES)
+    fields = _to_fields(person)
+    return write_file(path, _json_bytes(fields) if suffix == ".json" else _npz_bytes(fields))
+
+
+def read_parameters(path: str | os.PathLike) -> PersonParameters:
+    """Read what :func:`write_parameters` wrote, or what a person edited.
+
+    Raises:
+        InputError: The file is missing, damaged, of another kind, or a value in it is wrong; the message says which.
+    """
+    path = Path(path)
+    suffix = known_suffix(path, PARAMETER_SUFFIXES)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}.") from error
+    try:
+        return _from_fields(_fields_of_json(data) if suffix == ".json" else _fields_of_npz(data))
+    except ValueError as error:
+        raise InputError(f"{path}: {error}.") from error
+
+
+def _to_fields(person: PersonParameters) -> dict[str, np.ndarray]:
+    """Every array of an ``.npz``, in the order of the table."""
+    fields = {"schema": np.array(SCHEMA), "version": np.array(VERSION), "space": np.array(SPACE)}
+    fields |= {"body_name": np.array(person.body_name), "body_hash": np.array(person.body_hash)}
+    if person.camera is not None:
+        k = to_numpy(person.camera.matrix)
+        camera = {
+            "camera_focal": k[[0, 1], [0, 1]],
+            "camera_center": k[:2, 2],
+            "camera_size": np.array(person.camera.size),
+        }
+    for key in _SHAPES:
+        value = camera[key] if key in _CAMERA and person.camera is not None else getattr(person, key, None)
+        if value is not None:
+            fields[key] = np.asarray(value) if key == "camera_size" else np.asarray(value, np.float32)
+    for key in ("keypoint_names", "joint_names"):
+        if getattr(person, key):
+            fields[key] = np.array(getattr(person, key))
+    return fields
+
+
+def _from_fields(fields: Mapping[str, object]) -> PersonParameters:
+    """Checks what the constructor does not: kind and version of the file, and that every value is of its type."""
+    if str(fields.get("schema")) != SCHEMA:
+        raise ValueError(f"this is no parameter file: its schema is {fields.get('schema')!s}, not {SCHEMA}")
+    version = np.asarray(fields.get("version"))
+    if version.dtype.kind not in "iu" or version.shape != () or not 1 <= version <= VERSION:
+        raise ValueError(f"schema version {version!s} is not known here (1 to {VERSION} are); update meshrec")
+    missing = [key for key in _REQUIRED if key not in fields]
+    if missing:
+        raise ValueError(f"{missing[0]} is missing")
+    values = {key: _numbers(fields[key], shape, key) for key, shape in _SHAPES.items() if key in fields}
+    camera = [values.pop(key, None) for key in _CAMERA]
+    if any(part is not None for part in camera):
+        values["camera"] = _camera(*camera)
+    for key in ("body_name", "body_hash"):
+        values[key] = str(fields[key])
+    for key in ("keypoint_names", "joint_names"):
+        values[key] = tuple(str(name) for name in np.atleast_1d(fields.get(key, ())))
+    return PersonParameters(**values)
+
+
+def _numbers(value: object, shape: tuple[int | None, ...], key: str) -> np.ndarray:
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise ValueError(f"{key} is no regular table of numbers") from None
+    if array.dtype.kind not in "iuf":
+        raise ValueError(f"{key} holds something that is not a number")
+    return float_array(array, shape, key, np.float64)
+
+
+def _camera(focal: np.ndarray | None, center: np.ndarray | None, size: np.ndarray | None) -> Camera:
+    if focal is None or center is None or size is None:
+        raise ValueError("camera needs focal, center and size")
+    if (focal <= 0).any() or (size < 1).any() or (size != size.round()).any():
+        raise ValueError("camera needs a positive focal length and a size of whole pixels")
+    return Camera(focal=tuple(focal.tolist()), center=tuple(center.tolist()), size=tuple(size.astype(int).tolist()))
+
+
+def _npz_bytes(fields: Mapping[str, np.ndarray]) -> bytes:
+    file = io.BytesIO()
+    np.savez(file, **fields)
+    return file.getvalue()
+
+
+def _fields_of_npz(data: bytes) -> dict[str, np.ndarray]:
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            return {key: archive[key] for key in archive.files}
+    except (ValueError, OSError, EOFError, KeyError, AttributeError, TypeError, zipfile.BadZipFile, zlib.error):
+        raise ValueError("this is no .npz file of plain arrays, or it is damaged") from None
+
+
+def _json_bytes(fields: Mapping[str, np.ndarray]) -> bytes:
+    plain = {key: _plain(value) for key, value in fields.items()}
+    document = {key: plain[key] for key in ("schema", "version", "space")}
+    document["body"] = {"name": plain["body_name"], "hash": plain["body_hash"]}
+    for key in _SHAPES:
+        if key not in plain:
+            continue
+        if key in _CAMERA:
+            document.setdefault("camera", {})[key.removeprefix("camera_")] = plain[key]
+        elif key in _NAMES:
+            document[key] = dict(zip(plain[_NAMES[key]], plain[key]))
+        else:
+            document[key] = plain[key]
+    return (_layout(document) + "\n").encode()
+
+
+def _fields_of_json(data: bytes) -> dict[str, object]:
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"this is no JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise ValueError("this is no parameter file: it holds no JSON object")
+    fields = {key: value for key, value in document.items() if value is not None}
+    for group in ("body", "camera"):
+        if group in fields:
+            for key, value in _object(fields, group).items():
+                fields[f"{group}_{key}"] = value
+    for key, names in _NAMES.items():
+        if key in fields:
+            by_name = _object(fields, key)
+            if fields.setdefault(names, tuple(by_name)) != tuple(by_name):
+                raise ValueError(f"{key} does not name the same joints as joints_3d, in the same order")
+            fields[key] = list(by_name.values())
+    return fields
+
+
+def _object(fields: Mapping[str, object], key: str) -> Mapping[str, object]:
+    if not isinstance(fields[key], dict):
+        raise ValueError(f"{key} must be an object of names and values")
+    return fields[key]
+
+
+def _plain(value: np.ndarray) -> object:
+    """As JSON's own types; a float32 gets the shortest digits that mean it."""
+    if value.dtype == np.float32:
+        value = np.array([float(str(number)) for number in value.ravel()]).reshape(value.shape)
+    return value.tolist()
+
+
+def _layout(value: object, indent: str = "") -> str:
+    """JSON with a line for every entry of an object or a table, so that rows of numbers stay together."""
+    if isinstance(value, dict):
+        rows = [f"{json.dumps(key)}: {_layout(entry, indent + '  ')}" for key, entry in value.items()]
+    elif isinstance(value, list) and value and isinstance(value[0], list):
+        rows = [json.dumps(row) for row in value]
+    else:
+        return json.dumps(value)
+    opening, closing = "{}" if isinstance(value, dict) else "[]"
+    inner = ",\n".join(f"{indent}  {row}" for row in rows)
+    return f"{opening}\n{inner}\n{indent}{closing}"

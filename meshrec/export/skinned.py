@@ -1,0 +1,200 @@
+"""A body with its skeleton, so that Blender, Unity and three.js can pose it."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pygltflib as gl
+import torch
+
+from meshrec.export.atomic import known_suffix, write_file
+from meshrec.export.gltf import Glb
+from meshrec.export.mesh import Array, Mesh, camera_to_y_up, float_array, to_numpy
+from meshrec.geometry import matrix_to_quaternion
+
+INFLUENCES = 4  # what every glTF viewer supports
+
+
+@dataclass(frozen=True)
+class Rig:
+    """The skeleton of one body shape at rest. Tensors are accepted; the array fields are numpy arrays.
+
+    Attributes:
+        joints: (J, 3) float32 rest positions, metres, in the same space as the rest mesh.
+        parents: (J,) int64, the parent of each joint, which comes before it; -1 for the root, joint 0.
+        weights: (V, J) float32 skinning weights, rows summing to 1.
+        names: J joint names.
+
+    Raises:
+        ValueError: A shape is wrong, a number is not finite, weights do not sum to 1 or parents make no tree.
+    """
+
+    joints: Array
+    parents: Array
+    weights: Array
+    names: Sequence[str]
+
+    def __post_init__(self) -> None:
+        joints = float_array(self.joints, (None, 3), "joints")
+        weights = float_array(self.weights, (None, len(joints)), "weights")
+        parents = to_numpy(self.parents).astype(np.int64)
+        if parents.shape != (len(joints),) or len(self.names) != len(joints):
+            raise ValueError(
+                f"{len(joints)} joints need as many parents ({parents.shape}) and names ({len(self.names)})"
+            )
+        if parents[0] != -1 or (parents[1:] < 0).any() or (parents[1:] >= np.arange(1, len(joints))).any():
+            raise ValueError("parents must be -1 for joint 0 and an earlier joint for every other one")
+        if (weights < 0).any() or not np.allclose(weights.sum(1), 1, atol=1e-3):
+            raise ValueError("skinning weights must not be negative and must sum to 1 in every row")
+        object.__setattr__(self, "joints", joints)
+        object.__setattr__(self, "parents", parents)
+        object.__setattr__(self, "weights", weights)
+        object.__setattr__(self, "names", tuple(self.names))
+
+
+def write_skinned(
+    path: str | os.PathLike,
+    rest: Mesh,
+    rig: Rig,
+    pose: Array | None = None,
+    translation: Array | None = None,
+    *,
+    frame_rate: float = 30.0,
+    pose_correctives: bool = False,
+) -> list[str]:
+    """Write a GLB whose skeleton poses the mesh by linear blend skinning.
+
+    The bind pose is the rest pose; the given pose is set on the skeleton. A sequence of poses becomes an animation,
+    and its first pose is the one set.
+
+    Args:
+        path: Where to write, ending in .glb.
+        rest: The body's rest mesh for its betas, body space.
+        rig: Its skeleton.
+        pose: (J, 3, 3) rotation of each joint relative to its parent, or (T, J, 3, 3). Default: the rest pose.
+        translation: (3,) or (T, 3) metres, added to the posed body. Default: none.
+        frame_rate: Poses per second of a sequence.
+        pose_correctives: The body has pose-dependent shape (SMPL's posedirs), which a skeleton cannot give: say so.
+
+    Returns:
+        What the file leaves out, one sentence each; also stored in the file as ``asset.extras.notes``. Without notes
+        the skeleton gives the body's own vertices.
+
+    Raises:
+        InputError: Wrong suffix, or the file cannot be written.
+        ValueError: Array shapes disagree.
+    """
+    known_suffix(path, (".glb",))
+    count = len(rig.joints)
+    if len(rig.weights) != len(rest.vertices):
+        raise ValueError(f"the rig has weights for {len(rig.weights)} vertices, the mesh has {len(rest.vertices)}")
+    moving = pose is not None and to_numpy(pose).ndim == 4
+    rotations = np.eye(3)[None].repeat(count, 0) if pose is None else to_numpy(pose)
+    rotations = float_array(rotations if moving else rotations[None], (None, count, 3, 3), "pose", np.float64)
+    frames = len(rotations)
+    shift = np.zeros(3) if translation is None else to_numpy(translation)
+    shift = float_array(np.broadcast_to(shift, (frames, 3)), (frames, 3), "translation", np.float64)
+    quaternions = _continuous(_xyzw(rotations))
+    root = rig.joints[0] + shift
+
+    weights, joints, lost = strongest_influences(rig.weights)
+    notes = []
+    if pose_correctives:
+        notes.append("Pose correctives (posedirs) are left out: posed vertices differ from the body's own.")
+    if lost > 1e-6:
+        notes.append(
+            f"Each vertex keeps its {INFLUENCES} strongest joints; up to {lost:.2g} of its weight is left out."
+        )
+
+    glb = Glb()
+    glb.gltf.asset.extras = {"notes": notes} if notes else {}
+    nodes = _add_skeleton(glb, rig, root[0], quaternions[0])
+    inverse_bind = np.eye(4, dtype=np.float32)[None].repeat(count, 0)
+    inverse_bind[:, 3, :3] = -rig.joints  # column-major: the translation is the last row
+    skin = gl.Skin(name=rest.name, joints=nodes, skeleton=nodes[0], inverseBindMatrices=glb.add_array(inverse_bind))
+    glb.gltf.skins.append(skin)
+    glb.add_object(glb.add_mesh(rest, weights, joints), rest.name, skin=0)
+    if moving:
+        _add_animation(glb, nodes, np.arange(frames) / frame_rate, root, quaternions)
+    write_file(path, glb.to_bytes())
+    return notes
+
+
+def pose_to_y_up(pose: Array, translation: Array, pelvis: Array) -> tuple[np.ndarray, np.ndarray]:
+    """The pose and translation that put a body of camera space where :func:`camera_to_y_up` puts its vertices.
+
+    Args:
+        pose: (..., J, 3, 3) joint rotations, the first one global.
+        translation: (..., 3) metres.
+        pelvis: (3,) rest position of the root joint, about which the global rotation turns.
+
+    Returns:
+        pose (..., J, 3, 3) and translation (..., 3).
+    """
+    pose, pelvis = to_numpy(pose).copy(), to_numpy(pelvis)
+    pose[..., 0, :, :] *= np.array([1, -1, -1], pose.dtype)[:, None]
+    return pose, camera_to_y_up(pelvis + to_numpy(translation)) - pelvis
+
+
+def strongest_influences(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """The strongest joints of each vertex, their weights made to sum to 1.
+
+    Args:
+        weights: (V, J), rows summing to 1.
+
+    Returns:
+        weights (V, 4) float32, strongest first; joints (V, 4) uint8 or uint16, 0 where the weight is 0, as glTF wants;
+        and the largest weight that any vertex lost.
+    """
+    missing = max(0, INFLUENCES - weights.shape[1])
+    weights = np.pad(weights.astype(np.float64), ((0, 0), (0, missing)))
+    joints = np.argpartition(-weights, INFLUENCES - 1, axis=1)[:, :INFLUENCES]
+    kept = np.take_along_axis(weights, joints, 1)
+    order = np.argsort(-kept, axis=1, kind="stable")
+    kept, joints = np.take_along_axis(kept, order, 1), np.take_along_axis(joints, order, 1)
+    total = kept.sum(1)
+    lost = float((weights.sum(1) - total).max())
+    kept = (kept / total[:, None]).astype(np.float32)
+    kept[:, 0] = 1 - kept[:, 1:].sum(1, dtype=np.float64)  # exact sums: validators measure them
+    joints = np.where(kept > 0, joints, 0)
+    return kept, joints.astype(np.uint8 if weights.shape[1] <= 256 else np.uint16), lost
+
+
+def _add_skeleton(glb: Glb, rig: Rig, root: np.ndarray, quaternions: np.ndarray) -> list[int]:
+    """One node per joint, parents before children; returns their indices."""
+    offsets = rig.joints - np.where(rig.parents[:, None] < 0, 0, rig.joints[rig.parents])
+    offsets[0] = root
+    nodes = []
+    for name, parent, offset, quaternion in zip(rig.names, rig.parents.tolist(), offsets, quaternions):
+        node = gl.Node(name=name, translation=offset.tolist(), rotation=quaternion.tolist())
+        nodes.append(glb.add_node(node, root=parent < 0))
+        if parent >= 0:
+            glb.gltf.nodes[nodes[parent]].children.append(nodes[-1])
+    return nodes
+
+
+def _add_animation(glb: Glb, nodes: list[int], times: np.ndarray, root: np.ndarray, quaternions: np.ndarray) -> None:
+    """Keys for the rotation of every joint and the position of the root."""
+    animation = gl.Animation(name="motion")
+    key_times = glb.add_array(times.astype(np.float32), bounds=True)
+    tracks = [(nodes[0], "translation", root)]
+    tracks += [(node, "rotation", quaternions[:, j]) for j, node in enumerate(nodes)]
+    for node, property_name, values in tracks:
+        sampler = gl.AnimationSampler(input=key_times, output=glb.add_array(values.astype(np.float32)))
+        target = gl.AnimationChannelTarget(node=node, path=property_name)
+        animation.channels.append(gl.AnimationChannel(sampler=len(animation.samplers), target=target))
+        animation.samplers.append(sampler)
+    glb.gltf.animations.append(animation)
+
+
+def _xyzw(matrices: np.ndarray) -> np.ndarray:
+    """glTF's order of quaternion components."""
+    return np.roll(matrix_to_quaternion(torch.from_numpy(matrices)).numpy(), -1, axis=-1)
+
+
+def _continuous(quaternions: np.ndarray) -> np.ndarray:
+    """Signs chosen so that neighbouring frames are close: q and -q are one rotation, but not to an interpolator."""
+    turns = np.sign((quaternions[1:] * quaternions[:-1]).sum(-1, keepdims=True))
+    turns[turns == 0] = 1
+    return np.concatenate([quaternions[:1], quaternions[1:] * turns.cumprod(0)])

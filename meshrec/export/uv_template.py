@@ -1,0 +1,36 @@
+"""The picture to paint a body's texture on."""
+
+import numpy as np
+
+_SUBPIXEL_BITS = 4
+
+
+def draw_uv_template(uv: np.ndarray, uv_faces: np.ndarray, size: int = 2048) -> np.ndarray:
+    """Draw a texture layout: every triangle's outline over the filled islands.
+
+    Args:
+        uv: (T, 2) texture coordinates in [0, 1], origin at the picture's bottom left.
+        uv_faces: (F, 3) int into ``uv``.
+        size: Side of the picture in pixels.
+
+    Returns:
+        (size, size, 3) uint8 RGB.
+    """
+    import cv2
+
+    # Texture coordinate 0 is the picture's edge, half a pixel before the centre of pixel 0.
+    pixels = np.stack([uv[:, 0], 1 - uv[:, 1]], axis=1) * size - 0.5
+    triangles = np.rint(pixels[uv_faces] * (1 << _SUBPIXEL_BITS)).astype(np.int32)
+    picture = np.full((size, size, 3), 255, np.uint8)
+    for triangle in triangles:
+        cv2.fillConvexPoly(picture, triangle, (226, 214, 206), cv2.LINE_AA, _SUBPIXEL_BITS)
+    cv2.polylines(picture, list(triangles), True, (120, 104, 96), 1, cv2.LINE_AA, _SUBPIXEL_BITS)
+    return picture
+
+
+def uv_template_png(uv: np.ndarray, uv_faces: np.ndarray, size: int = 2048) -> bytes:
+    """:func:`draw_uv_template` as the bytes of a PNG file."""
+    import cv2
+
+    picture = draw_uv_template(uv, uv_faces, size)
+    return cv2.imencode(".png", picture[..., ::-1])[1].tobytes()

@@ -1,0 +1,566 @@
+"""Meshes out: what other libraries and the Khronos validator read is what we had, and nothing is ever half written."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pygltflib as gl
+import pytest
+import torch
+import trimesh
+from scipy.spatial.transform import Rotation
+
+from meshrec.errors import InputError
+from meshrec.export import (
+    Mesh,
+    PersonParameters,
+    Rig,
+    camera_to_y_up,
+    draw_uv_template,
+    person_color,
+    pose_to_y_up,
+    read_parameters,
+    write_file,
+    write_mesh,
+    write_parameters,
+    write_scene,
+    write_skinned,
+)
+from meshrec.geometry import Camera
+
+PARENTS = np.array([-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21])
+JOINTS = len(PARENTS)
+NAMES = [f"joint {j}" for j in range(JOINTS)]
+
+
+def sphere_with_seam(rows: int = 24, columns: int = 48) -> Mesh:
+    """A closed body-sized ellipsoid; the texture's left and right edge meet in a seam, and each pole fans out."""
+    latitude = np.linspace(0, np.pi, rows + 1)[1:-1]
+    longitude = np.arange(columns) * 2 * np.pi / columns
+    ring = np.stack([np.cos(longitude), 0 * longitude, np.sin(longitude)], -1)
+    vertices = np.concatenate(
+        [[[0, 1, 0]], *(np.sin(t) * ring + [0, np.cos(t), 0] for t in latitude), [[0, -1, 0]]]
+    ) * [0.4, 0.9, 0.3]
+    uv = np.stack(np.meshgrid(np.linspace(0, 1, columns + 1), np.linspace(1, 0, rows + 1)), -1).reshape(-1, 2)
+
+    def vertex(row: int, column: int) -> int:
+        return 0 if row == 0 else len(vertices) - 1 if row == rows else 1 + (row - 1) * columns + column % columns
+
+    faces, uv_faces = [], []
+    for row in range(rows):
+        for column in range(columns):
+            quad = [(row, column), (row, column + 1), (row + 1, column + 1), (row + 1, column)]
+            for corners in ([quad[0], quad[1], quad[2]], [quad[0], quad[2], quad[3]]):
+                indices = [vertex(*corner) for corner in corners]
+                if len(set(indices)) == 3:
+                    faces.append(indices)
+                    uv_faces.append([r * (columns + 1) + c for r, c in corners])
+    return Mesh(vertices, np.array(faces), uv, np.array(uv_faces), name="ellipsoid", color=(0.9, 0.5, 0.2))
+
+
+def random_rig(mesh: Mesh, influences: int = 4) -> Rig:
+    rng = np.random.default_rng(0)
+    joints = rng.uniform(-0.5, 0.5, (JOINTS, 3)) * [0.6, 1.5, 0.4]
+    near = -np.linalg.norm(mesh.vertices[:, None] - joints, axis=-1)
+    near[near < np.sort(near, 1)[:, -influences][:, None]] = -np.inf
+    weights = np.exp(near * 10)
+    return Rig(joints, PARENTS, weights / weights.sum(1, keepdims=True), NAMES)
+
+
+def random_pose(frames: int, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    pose = Rotation.from_rotvec(rng.normal(0, 0.8, (frames * JOINTS, 3))).as_matrix().reshape(frames, JOINTS, 3, 3)
+    return pose, rng.normal(0, 1, (frames, 3))
+
+
+def blend(mesh: Mesh, rig: Rig, pose: np.ndarray, translation: np.ndarray) -> np.ndarray:
+    """Linear blend skinning, joint by joint (Loper et al. 2015, equations 2 to 4)."""
+    world = []
+    for j, parent in enumerate(rig.parents):
+        local = np.eye(4)
+        local[:3, :3] = pose[j]
+        local[:3, 3] = rig.joints[j] - (rig.joints[parent] if parent >= 0 else 0)
+        world.append(local if parent < 0 else world[parent] @ local)
+    posed = 0
+    for j in range(len(rig.joints)):
+        moved = (mesh.vertices - rig.joints[j]) @ world[j][:3, :3].T + world[j][:3, 3]
+        posed = posed + rig.weights[:, j, None] * moved
+    return posed + translation
+
+
+class Gltf:
+    """A GLB evaluated by the glTF 2.0 specification's formulas (sections 3.7.3 and 3.11) in numpy."""
+
+    def __init__(self, path: Path) -> None:
+        self.file = gl.GLTF2().load_binary(str(path))
+
+    def array(self, accessor: int) -> np.ndarray:
+        entry = self.file.accessors[accessor]
+        view = self.file.bufferViews[entry.bufferView]
+        dtype = {5121: np.uint8, 5123: np.uint16, 5125: np.uint32, 5126: np.float32}[entry.componentType]
+        width = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}[entry.type]
+        flat = np.frombuffer(self.file.binary_blob(), dtype, entry.count * width, view.byteOffset)
+        return flat.reshape(entry.count, width)
+
+    def attribute(self, name: str, mesh: int = 0) -> np.ndarray:
+        return self.array(getattr(self.file.meshes[mesh].primitives[0].attributes, name))
+
+    def faces(self, mesh: int = 0) -> np.ndarray:
+        return self.array(self.file.meshes[mesh].primitives[0].indices).reshape(-1, 3)
+
+    def posed(self, time: float | None = None) -> np.ndarray:
+        nodes = self.file.nodes
+        local = {i: (node.translation or [0, 0, 0], node.rotation or [0, 0, 0, 1]) for i, node in enumerate(nodes)}
+        if time is not None:
+            animation = self.file.animations[0]
+            for channel in animation.channels:
+                sampler = animation.samplers[channel.sampler]
+                key = int(np.argmin(np.abs(self.array(sampler.input)[:, 0] - time)))
+                value, (moved, turned) = self.array(sampler.output)[key], local[channel.target.node]
+                rotates = channel.target.path == "rotation"
+                local[channel.target.node] = (moved, value) if rotates else (value, turned)
+        world = {}
+
+        def visit(index: int, parent: np.ndarray) -> None:
+            matrix = np.eye(4)
+            matrix[:3, 3], matrix[:3, :3] = local[index][0], Rotation.from_quat(local[index][1]).as_matrix()
+            world[index] = parent @ matrix
+            for child in nodes[index].children or []:
+                visit(child, world[index])
+
+        for root in self.file.scenes[0].nodes:
+            visit(root, np.eye(4))
+        skin = self.file.skins[0]
+        inverse = self.array(skin.inverseBindMatrices).reshape(-1, 4, 4).transpose(0, 2, 1)
+        joint_matrices = np.stack([world[j] for j in skin.joints]) @ inverse
+        points = np.pad(self.attribute("POSITION"), ((0, 0), (0, 1)), constant_values=1)
+        blended = (self.attribute("WEIGHTS_0")[..., None, None] * joint_matrices[self.attribute("JOINTS_0")]).sum(1)
+        return (blended @ points[..., None])[:, :3, 0]
+
+
+def find_validator() -> str | None:
+    """The folder to run node in, where the npm package gltf-validator can be loaded."""
+    if shutil.which("node") is None:
+        return None
+    folders = [os.environ.get("GLTF_VALIDATOR", "")]
+    if shutil.which("npm"):
+        answer = subprocess.run(["npm", "root", "-g"], capture_output=True, text=True)
+        folders.append(answer.stdout.strip() + "/gltf-validator")
+    return next((folder for folder in folders if folder and Path(folder, "package.json").is_file()), None)
+
+
+@pytest.fixture(scope="session")
+def validate():
+    package = find_validator()
+    if package is None:
+        pytest.skip("gltf-validator not found: npm install -g gltf-validator, or name its folder in GLTF_VALIDATOR")
+    script = (
+        "const [package, file] = process.argv.slice(1);"
+        "require(package).validateBytes(new Uint8Array(require('fs').readFileSync(file)))"
+        ".then(report => console.log(JSON.stringify(report.issues)))"
+    ).replace("package", "folder")
+
+    def run(path: Path) -> dict:
+        answer = subprocess.run(["node", "-e", script, package, str(path)], capture_output=True, text=True, check=True)
+        return json.loads(answer.stdout)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def mesh() -> Mesh:
+    return sphere_with_seam()
+
+
+@pytest.fixture(scope="module")
+def rig(mesh: Mesh) -> Rig:
+    return random_rig(mesh)
+
+
+# Static meshes
+
+
+def test_ply_is_exact(tmp_path, mesh):
+    read = trimesh.load(write_mesh(tmp_path / "a.ply", mesh), process=False)
+    assert np.array_equal(read.vertices.astype(np.float32), mesh.vertices)
+    assert np.array_equal(read.faces, mesh.faces)
+    assert np.array_equal(read.visual.vertex_colors[0, :3], [230, 128, 51])
+
+
+def test_obj_is_exact_and_keeps_the_vertices(tmp_path, mesh):
+    path = write_mesh(tmp_path / "a.obj", mesh)
+    read = trimesh.load(path, process=False)
+    assert np.array_equal(read.vertices[read.faces].astype(np.float32), mesh.vertices[mesh.faces])
+    assert np.allclose(read.visual.uv[read.faces], mesh.uv[mesh.uv_faces], atol=1e-6)
+    lines = path.read_text().splitlines()
+    assert sum(line.startswith("v ") for line in lines) == len(mesh.vertices)
+    assert sum(line.startswith("vt ") for line in lines) == len(mesh.uv)
+    assert not list(tmp_path.glob("*.mtl"))
+
+
+def test_glb_is_exact_and_turns_v_over(tmp_path, mesh):
+    path = write_mesh(tmp_path / "a.glb", mesh)
+    own = Gltf(path)
+    assert np.array_equal(own.attribute("POSITION")[own.faces()], mesh.vertices[mesh.faces])
+    assert np.allclose(own.attribute("TEXCOORD_0")[own.faces()] * [1, -1] + [0, 1], mesh.uv[mesh.uv_faces], atol=1e-6)
+    # trimesh undoes glTF's v by itself: its texture coordinates are OBJ's.
+    read = trimesh.load(path, force="mesh", process=False)
+    assert np.allclose(read.visual.uv[read.faces], mesh.uv[mesh.uv_faces], atol=1e-6)
+
+
+def test_seams_repeat_only_what_they_must(tmp_path, mesh):
+    own = Gltf(write_mesh(tmp_path / "a.glb", mesh))
+    distinct = {(v, t) for v, t in zip(mesh.faces.ravel().tolist(), mesh.uv_faces.ravel().tolist())}
+    assert len(own.attribute("POSITION")) == len(distinct) > len(mesh.vertices)
+
+
+@pytest.mark.parametrize("suffix", [".obj", ".ply", ".glb"])
+def test_normals_point_outwards_and_agree_across_seams(tmp_path, mesh, suffix):
+    path = write_mesh(tmp_path / f"a{suffix}", mesh)
+    if suffix == ".glb":
+        vertices, normals = (Gltf(path).attribute(name) for name in ("POSITION", "NORMAL"))
+    elif suffix == ".obj":
+        rows = [line.split() for line in path.read_text().splitlines()]
+        vertices, normals = (np.array([row[1:] for row in rows if row[0] == key], float) for key in ("v", "vn"))
+    else:
+        read = trimesh.load(path, process=False)
+        vertices, normals = read.vertices, read.vertex_normals
+    gradient = vertices / np.square([0.4, 0.9, 0.3])  # normal of an ellipsoid
+    gradient /= np.linalg.norm(gradient, axis=1, keepdims=True)
+    assert (normals * gradient).sum(1).min() > 0.99
+    assert np.allclose(np.linalg.norm(normals, axis=1), 1, atol=1e-4)
+
+
+@pytest.mark.parametrize("suffix", [".obj", ".ply", ".glb"])
+def test_a_mesh_without_texture_coordinates(tmp_path, mesh, suffix):
+    plain = Mesh(torch.from_numpy(mesh.vertices), torch.from_numpy(mesh.faces))
+    read = trimesh.load(write_mesh(tmp_path / f"a{suffix}", plain), force="mesh", process=False, maintain_order=True)
+    assert np.array_equal(read.vertices.astype(np.float32), mesh.vertices)
+    assert np.array_equal(read.faces, mesh.faces)
+
+
+def test_many_vertices_need_wide_indices(tmp_path):
+    big = sphere_with_seam(200, 400)
+    own = Gltf(write_mesh(tmp_path / "a.glb", big))
+    assert np.array_equal(own.attribute("POSITION")[own.faces()], big.vertices[big.faces])
+
+
+def test_material_brings_the_texture_layout(tmp_path, mesh):
+    write_mesh(tmp_path / "some body.obj", mesh, material=True)
+    read = trimesh.load(tmp_path / "some body.obj", process=False)
+    assert read.visual.material.image.size == (2048, 2048)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["some body.mtl", "some body.obj", "some body_uv.png"]
+
+
+def test_uv_layout_has_v_upwards():
+    picture = draw_uv_template(np.array([[0.1, 0.9], [0.4, 0.9], [0.1, 0.6]]), np.array([[0, 1, 2]]), size=100)
+    rows, columns = np.nonzero((picture < 255).any(-1))
+    # The triangle covers 9.5 to 39.5 both ways; its outline is blended over a pixel more.
+    assert np.allclose([rows.min(), rows.max(), columns.min(), columns.max()], [9.5, 39.5, 9.5, 39.5], atol=1.5)
+    assert (picture[12, 12] < 255).any() and (picture[38, 38] == 255).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"vertices": np.full((4, 3), np.nan)}, "vertices holds values that are not finite"),
+        ({"vertices": np.zeros((4, 2))}, r"vertices must have shape \(n, 3\)"),
+        ({"faces": np.array([[0, 1, 4]])}, "faces holds an index outside 0 to 3"),
+        ({"faces": np.array([[0, 1, 2.5]])}, "faces must be integers"),
+        ({"uv": np.zeros((3, 2))}, "give both or neither"),
+        ({"uv": np.zeros((3, 2)), "uv_faces": np.zeros((2, 3), int)}, "uv_faces has 2 triangles, faces has 1"),
+    ],
+)
+def test_a_wrong_mesh_is_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        Mesh(**({"vertices": np.zeros((4, 3)), "faces": np.array([[0, 1, 2]])} | change))
+
+
+# Scenes
+
+
+def test_scene_has_everyone_where_they_stand(tmp_path, mesh):
+    places = [np.array([-1, 0.2, 4]), np.array([1.5, 0.1, 6])]  # camera space: y down, z forward
+    people = [
+        Mesh(camera_to_y_up(mesh.vertices + place), mesh.faces, name=f"person {i}", color=person_color(i))
+        for i, place in enumerate(places)
+    ]
+    path = write_scene(tmp_path / "scene.glb", people, Camera(focal=800.0, size=(640, 480)))
+    scene = trimesh.load(path)
+    assert set(scene.geometry) == {"person 0", "person 1"}
+    for i, place in enumerate(places):
+        corners = scene.geometry[f"person {i}"].bounds
+        assert np.allclose(corners.mean(0), place * [1, -1, -1], atol=1e-5)
+    colors = [m.visual.material.baseColorFactor for m in scene.geometry.values()]
+    assert not np.array_equal(*colors)
+
+
+def test_scene_camera_sees_what_the_photo_showed(tmp_path, mesh):
+    camera = Camera(focal=(800.0, 820.0), size=(640, 480))
+    own = Gltf(write_scene(tmp_path / "scene.glb", [mesh], camera)).file.cameras[0].perspective
+    point = torch.tensor([[0.3, -0.2, 3.0]])
+    u, v, _ = camera.project(point)[0].tolist()
+    x, y, z = camera_to_y_up(point)[0]
+    # glTF 2.0, section 3.10.3.2: a perspective projection onto [-1, 1], y up.
+    tangent = np.tan(own.yfov / 2)
+    assert np.isclose(x / -z / tangent / own.aspectRatio, (u + 0.5) / 640 * 2 - 1, atol=1e-6)
+    assert np.isclose(y / -z / tangent, 1 - (v + 0.5) / 480 * 2, atol=1e-6)
+
+
+# Skinned bodies
+
+
+def test_skeleton_poses_the_mesh_as_we_do(tmp_path, mesh, rig):
+    (pose,), (translation,) = random_pose(1)
+    assert write_skinned(tmp_path / "a.glb", mesh, rig, pose, translation) == []
+    own = Gltf(tmp_path / "a.glb")
+    assert np.abs(own.posed()[own.faces()] - blend(mesh, rig, pose, translation)[mesh.faces]).max() < 1e-5
+    assert np.array_equal(own.attribute("POSITION")[own.faces()], mesh.vertices[mesh.faces])
+    assert [own.file.nodes[j].name for j in own.file.skins[0].joints] == NAMES
+
+
+def test_rest_pose_is_the_bind_pose(tmp_path, mesh, rig):
+    write_skinned(tmp_path / "a.glb", mesh, rig)
+    own = Gltf(tmp_path / "a.glb")
+    assert np.abs(own.posed() - own.attribute("POSITION")).max() < 1e-6
+
+
+def test_animation_plays_every_pose(tmp_path, mesh, rig):
+    pose, translation = random_pose(5)
+    write_skinned(tmp_path / "a.glb", mesh, rig, torch.from_numpy(pose), torch.from_numpy(translation), frame_rate=25)
+    own = Gltf(tmp_path / "a.glb")
+    for frame, time in enumerate(np.arange(5) / 25):
+        truth = blend(mesh, rig, pose[frame], translation[frame])
+        assert np.abs(own.posed(time)[own.faces()] - truth[mesh.faces]).max() < 1e-5
+    assert np.abs(own.posed()[own.faces()] - blend(mesh, rig, pose[0], translation[0])[mesh.faces]).max() < 1e-5
+
+
+def test_animation_takes_the_short_way(tmp_path, mesh, rig):
+    turns = np.linspace(0, 4 * np.pi, 40)  # passes through rotations where a quaternion with w >= 0 jumps
+    pose = np.tile(np.eye(3), (40, JOINTS, 1, 1))
+    pose[:, 0] = Rotation.from_rotvec(turns[:, None] * [0, 1, 0]).as_matrix()
+    write_skinned(tmp_path / "a.glb", mesh, rig, pose)
+    own = Gltf(tmp_path / "a.glb")
+    animation = own.file.animations[0]
+    for channel in animation.channels:
+        if channel.target.path == "rotation":
+            keys = own.array(animation.samplers[channel.sampler].output)
+            assert (keys[1:] * keys[:-1]).sum(1).min() > 0.9
+
+
+def test_more_influences_keep_the_strongest_and_say_so(tmp_path, mesh):
+    many = random_rig(mesh, influences=6)
+    notes = write_skinned(tmp_path / "a.glb", mesh, many, pose_correctives=True)
+    own = Gltf(tmp_path / "a.glb")
+    assert len(notes) == 2 and "correctives" in notes[0] and "strongest" in notes[1]
+    assert own.file.asset.extras["notes"] == notes
+    weights = own.attribute("WEIGHTS_0")
+    assert np.abs(weights.sum(1, dtype=np.float64) - 1).max() < 1e-7
+    strongest = np.sort(many.weights, 1)[:, -4:][:, ::-1]
+    # Rows repeat along seams, so compare as sets of rows.
+    expected = np.unique((strongest / strongest.sum(1, keepdims=True)).round(4), axis=0)
+    assert np.allclose(np.unique(weights.round(4), axis=0)[: len(expected)], expected, atol=2e-4)
+
+
+def test_a_person_of_camera_space_stands_upright(tmp_path, mesh, rig):
+    (pose,), (translation,) = random_pose(1)
+    write_skinned(tmp_path / "a.glb", mesh, rig, *pose_to_y_up(pose, translation, rig.joints[0]))
+    own = Gltf(tmp_path / "a.glb")
+    truth = camera_to_y_up(blend(mesh, rig, pose, translation))
+    assert np.abs(own.posed()[own.faces()] - truth[mesh.faces]).max() < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"parents": np.array([-1, 2, 1])}, "earlier joint"),
+        ({"parents": np.array([0, 0, 1])}, "-1 for joint 0"),
+        ({"weights": np.full((5, 3), 0.5)}, "sum to 1"),
+        ({"names": ["a"]}, "names"),
+    ],
+)
+def test_a_wrong_rig_is_refused(change, message):
+    good = {"joints": np.zeros((3, 3)), "parents": [-1, 0, 1], "weights": np.full((5, 3), 1 / 3), "names": list("abc")}
+    with pytest.raises(ValueError, match=message):
+        Rig(**(good | change))
+
+
+def test_khronos_validator_finds_nothing(tmp_path, mesh, rig, validate):
+    pose, translation = random_pose(4)
+    files = [
+        write_mesh(tmp_path / "static.glb", mesh),
+        write_mesh(tmp_path / "plain.glb", Mesh(mesh.vertices, mesh.faces)),
+        write_scene(tmp_path / "scene.glb", [mesh, mesh], Camera(focal=800.0, size=(640, 480))),
+    ]
+    write_skinned(tmp_path / "rest.glb", mesh, rig)
+    write_skinned(tmp_path / "posed.glb", mesh, rig, pose[0], translation[0], pose_correctives=True)
+    write_skinned(tmp_path / "moving.glb", mesh, rig, pose, translation)
+    for path in [*files, tmp_path / "rest.glb", tmp_path / "posed.glb", tmp_path / "moving.glb"]:
+        report = validate(path)
+        assert (report["numErrors"], report["numWarnings"]) == (0, 0), (path.name, report["messages"])
+
+
+# Atomic writing
+
+
+def test_old_files_are_replaced_and_nothing_else_is_left(tmp_path):
+    write_file(tmp_path / "new" / "a.bin", b"old")
+    write_file(tmp_path / "new" / "a.bin", b"new")
+    assert [(p.name, p.read_bytes()) for p in (tmp_path / "new").iterdir()] == [("a.bin", b"new")]
+
+
+def test_permissions_follow_the_umask(tmp_path):
+    (tmp_path / "plain").write_bytes(b"")
+    write_file(tmp_path / "ours", b"")
+    assert (tmp_path / "ours").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+@pytest.mark.parametrize("named_files_only", [False, True])
+def test_a_failed_write_keeps_the_old_file(tmp_path, named_files_only):
+    """The system really refuses the write here: the process may make no file larger than 1,000 bytes."""
+    resource = pytest.importorskip("resource")
+    (tmp_path / "a.bin").write_bytes(b"old")
+    program = (
+        "import os, resource, signal, sys\n"
+        "from meshrec.export.atomic import write_file\n"
+        f"if {named_files_only} and hasattr(os, 'O_TMPFILE'): del os.O_TMPFILE\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, (1000, {resource.RLIM_INFINITY}))\n"
+        "try:\n    write_file(sys.argv[1], bytes(10**6))\n"
+        "except ValueError as error:\n    print(type(error).__name__, error)\n"
+    )
+    answer = subprocess.run([sys.executable, "-c", program, tmp_path / "a.bin"], capture_output=True, text=True)
+    assert answer.stdout.startswith(f"InputError cannot write {tmp_path / 'a.bin'}: File too large"), answer.stderr
+    assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("a.bin", b"old")]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_named(tmp_path, monkeypatch):
+    real_open = os.open
+    monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    monkeypatch.setattr(Path, "write_bytes", lambda path, data: os.write(real_open("/dev/full", os.O_WRONLY), data))
+    with pytest.raises(InputError, match=r"a\.bin: No space left on device; free some space or choose another folder"):
+        write_file(tmp_path / "a.bin", b"data")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the superuser may write anywhere")
+def test_an_unwritable_folder_is_named(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(InputError, match="Permission denied; choose a folder that you may write to"):
+        write_file(tmp_path / "a.bin", b"data")
+
+
+def test_paths_that_cannot_be_files(tmp_path, mesh):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(InputError, match="a part of the path is a file"):
+        write_file(tmp_path / "file" / "a.obj", b"")
+    (tmp_path / "folder.obj").mkdir()
+    with pytest.raises(InputError, match="is a folder; name a file in it"):
+        write_mesh(tmp_path / "folder.obj", mesh)
+    for write in (write_mesh, lambda path, _: write_scene(path, []), lambda path, _: read_parameters(path)):
+        with pytest.raises(InputError, match=r"its name must end in \."):
+            write(tmp_path / "a.fbx", mesh)
+    with pytest.raises(InputError, match="choose a shorter name"):
+        write_file(tmp_path / ("a" * 300), b"")
+
+
+# Parameters
+
+
+@pytest.fixture
+def person() -> PersonParameters:
+    rng = np.random.default_rng(3)
+    return PersonParameters(
+        body_name="open_neutral",
+        body_hash="0123abcd",
+        betas=rng.normal(size=10),
+        pose=rng.normal(size=(24, 3)),
+        translation=torch.tensor([0.1, 0.2, 3.3]),
+        camera=Camera(focal=1234.5, size=(1920, 1080)),
+        box=[10, 20, 300.5, 400],
+        score=0.875,
+        keypoints_2d=rng.uniform(0, 500, (3, 3)),
+        keypoint_names=("nose", "left_eye", "right_eye"),
+        joints_3d=rng.normal(size=(2, 3)),
+        joints_2d=rng.uniform(0, 500, (2, 2)),
+        joint_confidence=[0.9, 0.1],
+        joint_names=("left_hip", "right_hip"),
+    )
+
+
+@pytest.mark.parametrize("suffix", [".json", ".npz"])
+def test_parameters_survive_exactly(tmp_path, person, suffix):
+    read = read_parameters(write_parameters(tmp_path / f"p{suffix}", person))
+    for name in ("betas", "pose", "translation", "box", "keypoints_2d", "joints_3d", "joints_2d", "joint_confidence"):
+        assert np.array_equal(getattr(read, name), getattr(person, name)), name
+    for name in ("body_name", "body_hash", "score", "keypoint_names", "joint_names"):
+        assert getattr(read, name) == getattr(person, name), name
+    assert torch.equal(read.camera.matrix, person.camera.matrix) and read.camera.size == person.camera.size
+
+
+@pytest.mark.parametrize("suffix", [".json", ".npz"])
+def test_only_the_body_is_required(tmp_path, suffix):
+    bare = PersonParameters("b", "h", np.zeros(10), np.zeros((24, 3)), np.zeros(3))
+    read = read_parameters(write_parameters(tmp_path / f"p{suffix}", bare))
+    assert read.camera is None and read.score is None and read.joint_names == () and len(read.betas) == 10
+
+
+def test_json_reads_as_documented(tmp_path, person):
+    document = json.loads(write_parameters(tmp_path / "p.json", person).read_text())
+    assert (document["schema"], document["version"]) == ("meshrec.person", 1)
+    assert document["space"].startswith("camera, OpenCV: x right, y down, z forward")
+    assert document["camera"] == {"focal": [1234.5, 1234.5], "center": [959.5, 539.5], "size": [1920, 1080]}
+    assert document["joint_confidence"] == {"left_hip": 0.9, "right_hip": 0.1}
+    assert document["translation"] == [0.1, 0.2, 3.3]
+    assert np.allclose(document["joints_3d"]["right_hip"], person.joints_3d[1])
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda d: d.pop("pose"), "pose is missing"),
+        (lambda d: d.update(schema="other"), "its schema is other"),
+        (lambda d: d.update(version=2), "update meshrec"),
+        (lambda d: d.update(version="1"), "schema version 1 is not known"),
+        (lambda d: d.update(body="neutral"), "body must be an object"),
+        (lambda d: d.update(pose=d["pose"][:23]), r"pose must have shape \(24, 3\), not \(23, 3\)"),
+        (lambda d: d["pose"][0].pop(), "pose is no regular table"),
+        (lambda d: d.update(betas=["a"]), "betas holds something that is not a number"),
+        (lambda d: d.update(betas=["1.5"]), "betas holds something that is not a number"),
+        (lambda d: d.update(betas=[float("nan")]), "betas holds values that are not finite"),
+        (lambda d: d.update(betas=[1e60]), "betas holds values that are not finite"),
+        (lambda d: d["camera"].pop("center"), "camera needs focal, center and size"),
+        (lambda d: d["camera"].update(focal=[-1, 1]), "positive focal length"),
+        (lambda d: d["joints_2d"].pop("left_hip"), "joints_2d does not name the same joints"),
+        (lambda d: d.update(joints_3d=[1, 2]), "joints_3d must be an object"),
+    ],
+)
+def test_a_wrong_json_is_refused(tmp_path, person, edit, message):
+    path = write_parameters(tmp_path / "p.json", person)
+    document = json.loads(path.read_text())
+    edit(document)
+    path.write_text(json.dumps(document))
+    with pytest.raises(InputError, match=message) as caught:
+        read_parameters(path)
+    assert str(caught.value).startswith(str(path))
+
+
+def test_damaged_files_are_refused(tmp_path, person):
+    npz = write_parameters(tmp_path / "p.npz", person).read_bytes()
+    for data in (b"", npz[: len(npz) // 2], npz[:-30], b"PK\x03\x04junk", json.dumps([1]).encode()):
+        (tmp_path / "bad.npz").write_bytes(data)
+        with pytest.raises(InputError, match="plain arrays, or it is damaged"):
+            read_parameters(tmp_path / "bad.npz")
+    np.savez(tmp_path / "pickled.npz", schema=np.array([{}], dtype=object))
+    with pytest.raises(InputError, match="plain arrays"):
+        read_parameters(tmp_path / "pickled.npz")
+    for text in ("", "{", "[" * 100_000, "[1]", "\x00"):
+        (tmp_path / "bad.json").write_text(text)
+        with pytest.raises(InputError, match=r"this is no (JSON|parameter file)"):
+            read_parameters(tmp_path / "bad.json")
+    with pytest.raises(InputError, match="No such file"):
+        read_parameters(tmp_path / "none.json")
