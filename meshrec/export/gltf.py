@@ -6,7 +6,7 @@ import numpy as np
 import pygltflib as gl
 
 import meshrec
-from meshrec.export.mesh import Corners, Mesh, split_at_seams, vertex_normals
+from meshrec.export.mesh import Mesh
 from meshrec.geometry import Camera
 
 _COMPONENTS = {"uint8": gl.UNSIGNED_BYTE, "uint16": gl.UNSIGNED_SHORT, "uint32": gl.UNSIGNED_INT, "float32": gl.FLOAT}
@@ -62,13 +62,13 @@ class Glb:
         Returns:
             Mesh index.
         """
-        corners = split_at_seams(mesh)
+        corners = mesh.corners
         attributes = {
             "POSITION": self.add_array(mesh.vertices[corners.vertex], gl.ARRAY_BUFFER, bounds=True),
-            "NORMAL": self.add_array(vertex_normals(mesh.vertices, mesh.faces)[corners.vertex], gl.ARRAY_BUFFER),
+            "NORMAL": self.add_array(mesh.normals[corners.vertex], gl.ARRAY_BUFFER),
         }
         if mesh.uv is not None:
-            attributes["TEXCOORD_0"] = self.add_array(_top_left_uv(mesh, corners), gl.ARRAY_BUFFER)
+            attributes["TEXCOORD_0"] = self.add_array(_top_left_uv(mesh), gl.ARRAY_BUFFER)
         if weights is not None:
             attributes["JOINTS_0"] = self.add_array(joints[corners.vertex], gl.ARRAY_BUFFER)
             attributes["WEIGHTS_0"] = self.add_array(weights[corners.vertex], gl.ARRAY_BUFFER)
@@ -138,6 +138,6 @@ def linear_color(color: tuple[float, float, float]) -> list[float]:
     return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4).round(6).tolist()
 
 
-def _top_left_uv(mesh: Mesh, corners: Corners) -> np.ndarray:
+def _top_left_uv(mesh: Mesh) -> np.ndarray:
     """glTF counts v from the picture's top."""
-    return mesh.uv[corners.uv] * np.float32([1, -1]) + np.float32([0, 1])
+    return mesh.uv[mesh.corners.uv] * np.float32([1, -1]) + np.float32([0, 1])

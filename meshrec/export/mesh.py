@@ -1,11 +1,27 @@
 """A triangle mesh as files hold it, and what writers need to know about one."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 
 Array = np.ndarray | torch.Tensor
+
+
+@dataclass(frozen=True)
+class Corners:
+    """A mesh's distinct (vertex, texture coordinate) pairs: its vertices, repeated along texture seams.
+
+    Attributes:
+        vertex: (S,) vertex of each pair.
+        uv: (S,) texture coordinate of each pair, or None.
+        faces: (F, 3) into the pairs.
+    """
+
+    vertex: np.ndarray
+    uv: np.ndarray | None
+    faces: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -46,51 +62,32 @@ class Mesh:
             object.__setattr__(self, "uv", uv)
             object.__setattr__(self, "uv_faces", uv_faces)
 
+    @cached_property
+    def normals(self) -> np.ndarray:
+        """(V, 3) float32 unit vertex normals: the sum of the adjacent faces' normals weighted by area.
 
-@dataclass(frozen=True)
-class Corners:
-    """A mesh's distinct (vertex, texture coordinate) pairs: its vertices, repeated along texture seams.
+        (0, 1, 0) where a vertex has no face or only flat ones. In numpy, since writing a file should not take the ten
+        times longer of the renderer's differentiable ones.
+        """
+        corners = self.vertices.astype(np.float64)[self.faces]
+        normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]).repeat(3, axis=0)
+        index, count = self.faces.ravel(), len(self.vertices)
+        summed = np.stack([np.bincount(index, normals[:, k], count) for k in range(3)], axis=1)
+        length = np.linalg.norm(summed, axis=1, keepdims=True)
+        return np.where(length > 0, summed / np.where(length > 0, length, 1), [0, 1, 0]).astype(np.float32)
 
-    Attributes:
-        vertex: (S,) vertex of each pair.
-        uv: (S,) texture coordinate of each pair, or None.
-        faces: (F, 3) into the pairs.
-    """
+    @cached_property
+    def corners(self) -> Corners:
+        """The pairs that a format with one index per vertex (glTF) needs, in order of vertex.
 
-    vertex: np.ndarray
-    uv: np.ndarray | None
-    faces: np.ndarray
-
-
-def split_at_seams(mesh: Mesh) -> Corners:
-    """The pairs that a format with one index per vertex (glTF) needs, in order of vertex.
-
-    Without texture coordinates these are the vertices themselves.
-    """
-    if mesh.uv is None:
-        return Corners(np.arange(len(mesh.vertices)), None, mesh.faces)
-    pairs = mesh.faces * len(mesh.uv) + mesh.uv_faces
-    distinct, faces = np.unique(pairs, return_inverse=True)
-    vertex, uv = np.divmod(distinct, len(mesh.uv))
-    return Corners(vertex, uv, faces.reshape(-1, 3))
-
-
-def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Unit vertex normals: the sum of the adjacent faces' normals weighted by area.
-
-    Args:
-        vertices: (V, 3).
-        faces: (F, 3) int, counter-clockwise seen from outside.
-
-    Returns:
-        (V, 3) float32; (0, 1, 0) where a vertex has no face or only flat ones.
-    """
-    corners = vertices.astype(np.float64)[faces]
-    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]).repeat(3, axis=0)
-    index = faces.ravel()
-    summed = np.stack([np.bincount(index, normals[:, k], len(vertices)) for k in range(3)], axis=1)
-    length = np.linalg.norm(summed, axis=1, keepdims=True)
-    return np.where(length > 0, summed / np.where(length > 0, length, 1), [0, 1, 0]).astype(np.float32)
+        Without texture coordinates these are the vertices themselves.
+        """
+        if self.uv is None:
+            return Corners(np.arange(len(self.vertices)), None, self.faces)
+        pairs = self.faces * len(self.uv) + self.uv_faces
+        distinct, faces = np.unique(pairs, return_inverse=True)
+        vertex, uv = np.divmod(distinct, len(self.uv))
+        return Corners(vertex, uv, faces.reshape(-1, 3))
 
 
 def camera_to_y_up(points: Array) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 
 from meshrec.export.atomic import known_suffix, write_file
 from meshrec.export.gltf import Glb
-from meshrec.export.mesh import Mesh, split_at_seams, vertex_normals
+from meshrec.export.mesh import Mesh
 from meshrec.export.uv_template import uv_template_png
 
 MESH_SUFFIXES = (".obj", ".ply", ".glb")
@@ -52,8 +52,7 @@ def _obj(mesh: Mesh, material_file: str | None) -> bytes:
     Written here because an OBJ face names vertex and texture coordinate separately, so the mesh keeps its vertices and
     their order; trimesh's writer repeats those on seams. One format string for a whole table is what makes it fast.
     """
-    corners = split_at_seams(mesh)
-    corner_text = _corner_text(corners.vertex, corners.uv)
+    corner_text = _corner_text(mesh.corners.vertex, mesh.corners.uv)
     name = "_".join(mesh.name.split()) or "body"
     parts = ["# meshrec: metres, y up\n"]
     if material_file:
@@ -62,10 +61,12 @@ def _obj(mesh: Mesh, material_file: str | None) -> bytes:
     parts.append(_rows("v %.9g %.9g %.9g\n", mesh.vertices))  # 9 digits are exact for float32
     if mesh.uv is not None:
         parts.append(_rows("vt %.7g %.7g\n", mesh.uv))
-    parts.append(_rows("vn %.5f %.5f %.5f\n", vertex_normals(mesh.vertices, mesh.faces)))
+    parts.append(_rows("vn %.5f %.5f %.5f\n", mesh.normals))
     if material_file:
         parts.append("usemtl body\n")
-    parts.append("f %s %s %s\n" * len(mesh.faces) % tuple([corner_text[i] for i in corners.faces.ravel().tolist()]))
+    parts.append(
+        "f %s %s %s\n" * len(mesh.faces) % tuple([corner_text[i] for i in mesh.corners.faces.ravel().tolist()])
+    )
     return "".join(parts).encode()
 
 
@@ -92,8 +93,7 @@ def _ply(mesh: Mesh) -> bytes:
     import trimesh
 
     colors = np.tile(np.rint(np.multiply(mesh.color, 255)).astype(np.uint8), (len(mesh.vertices), 1))
-    normals = vertex_normals(mesh.vertices, mesh.faces)
-    solid = trimesh.Trimesh(mesh.vertices, mesh.faces, vertex_normals=normals, vertex_colors=colors, process=False)
+    solid = trimesh.Trimesh(mesh.vertices, mesh.faces, vertex_normals=mesh.normals, vertex_colors=colors, process=False)
     file = io.BytesIO()
     solid.export(file, file_type="ply", vertex_normal=True)
     return file.getvalue()
