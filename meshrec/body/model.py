@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from meshrec.body.files import BodyData
 from meshrec.body.joints import joint_set
+from meshrec.body.kinematics import KinematicTree, joint_motions
 from meshrec.body.landmarks import SMPL_VERTEX_COUNT, smpl_landmarks
-from meshrec.body.skinning import KinematicTree, forward_kinematics, linear_blend_skinning, sparse_influences
+from meshrec.body.skinning import linear_blend_skinning, sparse_influences
 from meshrec.errors import InputError
 from meshrec.geometry.rotations import axis_angle_to_matrix
 
@@ -29,6 +30,10 @@ class BodyOutput:
     joints: Tensor
     rotations: Tensor
     translations: Tensor
+
+
+# torch.export and torch.compile see into the dataclass.
+torch.export.register_dataclass(BodyOutput)
 
 
 class BodyModel(nn.Module):
@@ -111,15 +116,13 @@ class BodyModel(nn.Module):
         rotations = torch.cat([_expand(orient, batch), _expand(pose, batch)], dim=1)
 
         rest_vertices, rest_joints = self._displace(_expand(betas, batch), rotations[:, 1:])
-        world, joints = forward_kinematics(rotations, rest_joints.expand(batch, -1, -1), self.tree)
-        translations = joints - (world @ rest_joints[..., None]).squeeze(-1)
-        if transl is not None:
-            joints, translations = joints + transl[:, None], translations + transl[:, None]
+        rest_joints = rest_joints.expand(batch, -1, -1)
+        transl = like.new_zeros(batch, 3) if transl is None else _expand(transl, batch)
+        motions = joint_motions(rotations, rest_joints, transl, self.tree)
         influences = (self._influence_joints, self._influence_weights)
-        vertices = linear_blend_skinning(
-            rest_vertices.expand(batch, -1, -1), world, translations, self.weights, influences
-        )
-        return BodyOutput(vertices, joints, world, translations)
+        vertices = linear_blend_skinning(rest_vertices.expand(batch, -1, -1), motions, self.weights, influences)
+        joints = (motions[..., :3] @ rest_joints[..., None]).squeeze(-1) + motions[..., 3]
+        return BodyOutput(vertices, joints, motions[..., :3], motions[..., 3])
 
     def rest(self, betas: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """T-posed vertices (B, V, 3) and joints (B, 24, 3) of a shape; B is 1 without betas."""

@@ -1,0 +1,124 @@
+"""Compiled loops of the body: the kinematic chain and linear blend skinning, forward and backward.
+
+Skinning reads 12 bytes a vertex, writes 12, and takes the joints' motions from cache; the dense blend would write and
+read a 3x4 matrix per vertex as well. Motions are rows of [R | t], (B, J, 3, 4).
+"""
+
+import numpy as np
+
+from meshrec.compiled import compiled
+
+
+@compiled
+def chain(rotations: np.ndarray, joints: np.ndarray, transl: np.ndarray, parents: tuple, motions: np.ndarray) -> None:
+    """motions[b, j] = [R_j | t_j] with R_j = R_parent Q_j and R_j x_j + t_j = R_parent x_j + t_parent."""
+    for b in range(rotations.shape[0]):
+        for j in range(rotations.shape[1]):
+            p, q, x, m = parents[j], rotations[b, j], joints[b, j], motions[b, j]
+            for r in range(3):
+                if p < 0:
+                    for c in range(3):
+                        m[r, c] = q[r, c]
+                    place = x[r] + transl[b, r]
+                else:
+                    n = motions[b, p, r]
+                    for c in range(3):
+                        m[r, c] = n[0] * q[0, c] + n[1] * q[1, c] + n[2] * q[2, c]
+                    place = n[0] * x[0] + n[1] * x[1] + n[2] * x[2] + n[3]
+                m[r, 3] = place - (m[r, 0] * x[0] + m[r, 1] * x[1] + m[r, 2] * x[2])
+
+
+@compiled
+def chain_backward(
+    grad: np.ndarray,
+    rotations: np.ndarray,
+    joints: np.ndarray,
+    motions: np.ndarray,
+    parents: tuple,
+    grad_rotations: np.ndarray,
+    grad_joints: np.ndarray,
+    grad_transl: np.ndarray,
+) -> None:
+    """Gradients of :func:`chain`; ``grad`` (that of the motions) is changed on the way from the leaves to the root."""
+    for b in range(rotations.shape[0]):
+        for j in range(rotations.shape[1] - 1, -1, -1):
+            p, q, x, m, g = parents[j], rotations[b, j], joints[b, j], motions[b, j], grad[b, j]
+            # t_j = place_j - R_j x_j
+            for r in range(3):
+                for c in range(3):
+                    g[r, c] -= g[r, 3] * x[c]
+            for c in range(3):
+                grad_joints[b, j, c] = -(m[0, c] * g[0, 3] + m[1, c] * g[1, 3] + m[2, c] * g[2, 3])
+            if p < 0:
+                for r in range(3):
+                    grad_joints[b, j, r] += g[r, 3]
+                    grad_transl[b, r] = g[r, 3]
+                    for c in range(3):
+                        grad_rotations[b, j, r, c] = g[r, c]
+                continue
+            # place_j = R_p x_j + t_p and R_j = R_p Q_j
+            n, h = motions[b, p], grad[b, p]
+            for r in range(3):
+                grad_joints[b, j, r] += n[0, r] * g[0, 3] + n[1, r] * g[1, 3] + n[2, r] * g[2, 3]
+                h[r, 3] += g[r, 3]
+                for c in range(3):
+                    grad_rotations[b, j, r, c] = n[0, r] * g[0, c] + n[1, r] * g[1, c] + n[2, r] * g[2, c]
+                    h[r, c] += g[r, 0] * q[c, 0] + g[r, 1] * q[c, 1] + g[r, 2] * q[c, 2] + g[r, 3] * x[c]
+
+
+@compiled
+def skin(vertices: np.ndarray, motions: np.ndarray, out: np.ndarray, joints: np.ndarray, weights: np.ndarray) -> None:
+    """out[b, v] = sum_k weights[v, k] * (R x + t) of joint joints[v, k]; weights of a vertex fall, zeros last."""
+    for b in range(vertices.shape[0]):
+        for v in range(vertices.shape[1]):
+            x, y, z = vertices[b, v, 0], vertices[b, v, 1], vertices[b, v, 2]
+            px = py = pz = x * 0
+            for k in range(joints.shape[1]):
+                w = weights[v, k]
+                if w == 0:
+                    break
+                m = motions[b, joints[v, k]]
+                px += w * (m[0, 0] * x + m[0, 1] * y + m[0, 2] * z + m[0, 3])
+                py += w * (m[1, 0] * x + m[1, 1] * y + m[1, 2] * z + m[1, 3])
+                pz += w * (m[2, 0] * x + m[2, 1] * y + m[2, 2] * z + m[2, 3])
+            out[b, v, 0], out[b, v, 1], out[b, v, 2] = px, py, pz
+
+
+@compiled
+def skin_backward(
+    grad: np.ndarray,
+    vertices: np.ndarray,
+    motions: np.ndarray,
+    grad_vertices: np.ndarray,
+    grad_motions: np.ndarray,
+    joints: np.ndarray,
+    weights: np.ndarray,
+) -> None:
+    """Gradients of :func:`skin`; ``grad_motions`` must come in as zeros."""
+    for b in range(vertices.shape[0]):
+        for v in range(vertices.shape[1]):
+            x, y, z = vertices[b, v, 0], vertices[b, v, 1], vertices[b, v, 2]
+            gx, gy, gz = grad[b, v, 0], grad[b, v, 1], grad[b, v, 2]
+            ax = ay = az = x * 0
+            for k in range(joints.shape[1]):
+                w = weights[v, k]
+                if w == 0:
+                    break
+                m, g = motions[b, joints[v, k]], grad_motions[b, joints[v, k]]
+                wx, wy, wz = w * gx, w * gy, w * gz
+                ax += m[0, 0] * wx + m[1, 0] * wy + m[2, 0] * wz
+                ay += m[0, 1] * wx + m[1, 1] * wy + m[2, 1] * wz
+                az += m[0, 2] * wx + m[1, 2] * wy + m[2, 2] * wz
+                g[0, 0] += wx * x
+                g[0, 1] += wx * y
+                g[0, 2] += wx * z
+                g[0, 3] += wx
+                g[1, 0] += wy * x
+                g[1, 1] += wy * y
+                g[1, 2] += wy * z
+                g[1, 3] += wy
+                g[2, 0] += wz * x
+                g[2, 1] += wz * y
+                g[2, 2] += wz * z
+                g[2, 3] += wz
+            grad_vertices[b, v, 0], grad_vertices[b, v, 1], grad_vertices[b, v, 2] = ax, ay, az

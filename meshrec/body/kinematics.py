@@ -1,0 +1,107 @@
+"""The kinematic chain: from joint rotations to each joint's rigid motion (Loper et al. 2015, equations 3 and 4)."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from meshrec.parallel import has_kernels
+
+
+@dataclass(frozen=True)
+class KinematicTree:
+    """Joints by their depth, so that a chain of J matrix products becomes one batched product per level.
+
+    Attributes:
+        parents: Parent of each joint, -1 for the root, which comes first; a parent comes before its children.
+        levels: For each depth from 1 on, the joints there, and where their parents stand in the level above.
+        order: Where each joint stands when the levels are laid one after the other.
+    """
+
+    parents: tuple[int, ...]
+    levels: tuple[tuple[list[int], list[int]], ...]
+    order: list[int]
+
+    @classmethod
+    def from_parents(cls, parents: list[int]) -> "KinematicTree":
+        depths = [0] * len(parents)
+        for joint, parent in enumerate(parents[1:], start=1):
+            depths[joint] = depths[parent] + 1
+        members = [[j for j, depth in enumerate(depths) if depth == level] for level in range(max(depths) + 1)]
+        levels = tuple((here, [above.index(parents[j]) for j in here]) for above, here in pairwise(members))
+        flat = [joint for level in members for joint in level]
+        return cls(tuple(parents), levels, [flat.index(joint) for joint in range(len(parents))])
+
+
+def joint_motions(rotations: Tensor, joints: Tensor, transl: Tensor, tree: KinematicTree) -> Tensor:
+    """How each joint moves the body's rest points. The root turns about its own rest position.
+
+    Args:
+        rotations: (B, J, 3, 3) rotation of each joint relative to its parent.
+        joints: (B, J, 3) rest positions.
+        transl: (B, 3) moves everything.
+
+    Returns:
+        (B, J, 3, 4) rows of [R | t]: joint j takes a rest point x to R x + t.
+    """
+    if has_kernels(rotations):
+        return _chain(rotations, joints, transl, list(tree.parents))
+    root = joints[:, :1] + transl[:, None]
+    offsets = torch.cat([root, joints[:, 1:] - joints[:, list(tree.parents[1:])]], dim=1)
+    local = torch.cat([rotations, offsets[..., None]], dim=-1)
+    levels = [local[:, :1]]
+    for children, parents in tree.levels:
+        above = levels[-1][:, parents]
+        below = above[..., :3] @ local[:, children]
+        levels.append(torch.cat([below[..., :3], below[..., 3:] + above[..., 3:]], dim=-1))
+    world = torch.cat(levels, dim=1)[:, tree.order]
+    rotation = world[..., :3]
+    return torch.cat([rotation, world[..., 3:] - rotation @ joints[..., None]], dim=-1)
+
+
+@torch.library.custom_op("meshrec::chain", mutates_args=())
+def _chain(rotations: Tensor, joints: Tensor, transl: Tensor, parents: list[int]) -> Tensor:
+    from meshrec.body.kernels import chain
+
+    motions = rotations.new_empty(*rotations.shape[:3], 4)
+    chain(*(t.contiguous().numpy() for t in (rotations, joints, transl)), tuple(parents), motions.numpy())
+    return motions
+
+
+@_chain.register_fake
+def _(rotations: Tensor, joints: Tensor, transl: Tensor, parents: list[int]) -> Tensor:
+    return rotations.new_empty(*rotations.shape[:3], 4)
+
+
+@torch.library.custom_op("meshrec::chain_backward", mutates_args=())
+def _chain_backward(
+    grad: Tensor, rotations: Tensor, joints: Tensor, motions: Tensor, parents: list[int]
+) -> tuple[Tensor, Tensor, Tensor]:
+    from meshrec.body.kernels import chain_backward
+
+    arrays = [t.contiguous().numpy() for t in (rotations, joints, motions)]
+    outputs = rotations.new_empty(rotations.shape), joints.new_empty(joints.shape), joints.new_empty(len(joints), 3)
+    # The kernel passes the gradient down the chain in place.
+    gradient = grad.clone(memory_format=torch.contiguous_format).numpy()
+    chain_backward(gradient, *arrays, tuple(parents), *(t.numpy() for t in outputs))
+    return outputs
+
+
+@_chain_backward.register_fake
+def _(
+    grad: Tensor, rotations: Tensor, joints: Tensor, motions: Tensor, parents: list[int]
+) -> tuple[Tensor, Tensor, Tensor]:
+    return rotations.new_empty(rotations.shape), joints.new_empty(joints.shape), joints.new_empty(len(joints), 3)
+
+
+def _save(ctx, inputs: tuple, output: Tensor) -> None:
+    rotations, joints, _, ctx.parents = inputs
+    ctx.save_for_backward(rotations, joints, output)
+
+
+def _gradients(ctx, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+    return (*_chain_backward(grad, *ctx.saved_tensors, ctx.parents), None)
+
+
+_chain.register_autograd(_gradients, setup_context=_save)

@@ -1,0 +1,203 @@
+"""The body layer against smplx, finite differences and closed forms."""
+
+import contextlib
+import io
+
+import numpy as np
+import pytest
+import torch
+from bodies import random_arrays
+
+from meshrec.body import BodyModel, load_body
+from meshrec.body.files import body_from_arrays
+from meshrec.geometry import axis_angle_to_matrix, random_rotations
+
+
+def make_body(dtype=torch.float32, **kwargs) -> BodyModel:
+    return BodyModel(body_from_arrays(random_arrays(**kwargs), "test body"), dtype)
+
+
+def random_pose(batch: int, seed: int = 0, dtype=torch.float32) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+
+    def normal(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=generator, dtype=dtype)
+
+    return {
+        "betas": normal(batch, 10),
+        "body_pose": normal(batch, 69) * 0.7,
+        "global_orient": normal(batch, 3),
+        "transl": normal(batch, 3),
+    }
+
+
+@pytest.fixture(scope="module")
+def smplx_model():
+    smplx = pytest.importorskip("smplx", reason="compares with smplx.SMPL")
+    from smplx.utils import Struct
+
+    arrays = random_arrays(vertices=6890, influences=24)
+    with contextlib.redirect_stdout(io.StringIO()):
+        return smplx.SMPL("", data_struct=Struct(**arrays)), arrays
+
+
+@pytest.mark.parametrize("batch", [1, 5])
+def test_equals_smplx(smplx_model, batch):
+    theirs, arrays = smplx_model
+    pose = random_pose(batch)
+    expected = theirs(**pose)
+    for ours in (load_body(body_from_arrays(arrays, "arrays")), load_body(theirs)):
+        out = ours(**pose)
+        assert torch.allclose(out.vertices, expected.vertices, atol=1e-5)
+        assert torch.allclose(out.joints, expected.joints[:, :24], atol=1e-5)
+
+
+def test_gradients_against_finite_differences():
+    body = make_body(torch.float64, vertices=30, betas=3)
+    pose = random_pose(2, dtype=torch.float64)
+    inputs = [pose["betas"][:, :3], pose["body_pose"], pose["global_orient"], pose["transl"]]
+    inputs = [value.clone().requires_grad_() for value in inputs]
+
+    def outputs(*arguments: torch.Tensor):
+        out = body(*arguments)
+        return out.vertices, out.joints, out.rotations, out.translations
+
+    assert torch.autograd.gradcheck(outputs, inputs)
+
+
+def test_gradient_at_the_rest_pose_is_finite():
+    body = make_body(torch.float64, vertices=30)
+    pose = torch.zeros(1, 69, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda p: body(body_pose=p).vertices, [pose])
+
+
+def test_matrices_and_axis_angle_agree():
+    body, pose = make_body(), random_pose(3)
+    expected = body(**pose).vertices
+    rotations = axis_angle_to_matrix(pose["body_pose"].view(3, 23, 3))
+    root = axis_angle_to_matrix(pose["global_orient"])
+    for given in (root, root[:, None]):
+        out = body(betas=pose["betas"], body_pose=rotations, global_orient=given, transl=pose["transl"])
+        assert torch.allclose(out.vertices, expected, atol=1e-5)
+    out = body(betas=pose["betas"], body_pose=pose["body_pose"].view(3, 23, 3),
+               global_orient=pose["global_orient"][:, None], transl=pose["transl"])  # fmt: skip
+    assert torch.allclose(out.vertices, expected, atol=1e-6)
+
+
+def test_nothing_given_is_the_template():
+    body = make_body()
+    out = body()
+    assert torch.allclose(out.vertices[0], body.v_template, atol=1e-6)
+    assert out.joints.shape == (1, 24, 3)
+
+
+def test_each_argument_broadcasts():
+    body, pose = make_body(), random_pose(4)
+    for name in pose:
+        single = {key: value[:1] if key == name else value for key, value in pose.items()}
+        repeated = {key: value[:1].repeat(4, 1) if key == name else value for key, value in pose.items()}
+        assert torch.allclose(body(**single).vertices, body(**repeated).vertices, atol=1e-6)
+
+
+def test_fewer_betas_count_as_zeros():
+    body, betas = make_body(), random_pose(2)["betas"]
+    padded = torch.cat([betas[:, :4], torch.zeros(2, 6)], 1)
+    assert torch.allclose(body(betas=betas[:, :4]).vertices, body(betas=padded).vertices, atol=1e-6)
+
+
+def test_rigid_motion_of_the_root():
+    """Turning and moving the root turns and moves everything about the pelvis."""
+    body, pose = make_body(torch.float64), random_pose(1, dtype=torch.float64)
+    turn = random_rotations(1, torch.Generator().manual_seed(1), torch.float64)
+    still = body(betas=pose["betas"], body_pose=pose["body_pose"])
+    moved = body(betas=pose["betas"], body_pose=pose["body_pose"], global_orient=turn, transl=pose["transl"])
+    pelvis = still.joints[:, :1]
+    expected = (still.vertices - pelvis) @ turn.transpose(1, 2) + pelvis + pose["transl"][:, None]
+    assert torch.allclose(moved.vertices, expected, atol=1e-10)
+
+
+def test_outputs_carry_rest_points_to_posed_ones():
+    body, pose = make_body(torch.float64, posedirs=False), random_pose(2, dtype=torch.float64)
+    out = body(**pose)
+    vertices, joints = body.rest(pose["betas"])
+    moved = out.rotations @ joints[..., None] + out.translations[..., None]
+    assert torch.allclose(moved[..., 0], out.joints, atol=1e-10)
+    per_joint = torch.einsum("bjrc,bvc->bvjr", out.rotations, vertices) + out.translations[:, None]
+    blended = (body.weights[None, :, :, None] * per_joint).sum(2)
+    assert torch.allclose(blended, out.vertices, atol=1e-10)
+
+
+def test_the_dense_path_of_other_devices_agrees(monkeypatch):
+    """The kernels serve CPUs only; elsewhere plain tensor code must give the same vertices and gradients."""
+    from meshrec.body import kinematics, skinning
+
+    body, pose = make_body(torch.float64), random_pose(3, dtype=torch.float64)
+    betas = pose["betas"].clone().requires_grad_()
+    body_pose = pose["body_pose"].clone().requires_grad_()
+
+    def run():
+        out = body(betas, body_pose, pose["global_orient"], pose["transl"]).vertices
+        weight = torch.linspace(-1, 1, out.numel(), dtype=out.dtype).view_as(out)
+        return out, *torch.autograd.grad((out * weight).sum(), [betas, body_pose])
+
+    expected = run()
+
+    monkeypatch.setattr(kinematics, "has_kernels", lambda tensor: False)
+    monkeypatch.setattr(skinning, "has_kernels", lambda tensor: False)
+    for ours, theirs in zip(run(), expected):
+        assert torch.allclose(ours, theirs, atol=1e-10)
+
+
+def test_threads_change_nothing():
+    body, pose = make_body(vertices=500), random_pose(7)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        alone = body(**pose).vertices
+        torch.set_num_threads(3)
+        assert torch.equal(body(**pose).vertices, alone)
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_compile_and_export():
+    body, pose = make_body(), random_pose(2)
+    expected = body(**pose).vertices
+    program = torch.export.export(body, (), pose)
+    assert torch.allclose(program.module()(**pose).vertices, expected, atol=1e-6)
+    compiled = torch.compile(body, backend="aot_eager", fullgraph=True)
+    assert torch.allclose(compiled(**pose).vertices, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "argument, shape",
+    [("betas", (2, 11)), ("body_pose", (2, 72)), ("body_pose", (2, 24, 3)), ("global_orient", (2, 4))],
+)
+def test_wrong_shapes_are_named(argument, shape):
+    with pytest.raises(ValueError, match=argument):
+        make_body()(**{argument: torch.zeros(shape)})
+
+
+def test_own_regressor_defines_a_set():
+    body = make_body()
+    rows = np.zeros((17, 40))
+    rows[np.arange(17), np.arange(17)] = 1
+    body.use_regressor("h36m17", rows)
+    vertices = body(**random_pose(2)).vertices
+    assert torch.allclose(body.joints_from(vertices, "h36m17"), vertices[:, :17])
+
+
+def test_own_landmarks_serve_every_set_but_smpls():
+    body = make_body()
+    before = body.joint_regressor("smpl24")
+    rows = np.eye(40)[:2]
+    body.use_regressor(("left_hip", "nose"), rows)
+    assert np.array_equal(body.joint_regressor("smpl24"), before)
+    assert np.array_equal(body._landmarks["left_hip"], rows[0])
+
+
+def test_a_body_without_landmarks_says_so():
+    from meshrec.errors import InputError
+
+    with pytest.raises(InputError, match="nose"):
+        make_body().joints_from(torch.zeros(1, 40, 3), "coco17")
