@@ -58,7 +58,7 @@ def known_suffix(path: str | os.PathLike, known: Sequence[str]) -> str:
     """
     suffix = Path(path).suffix.lower()
     if suffix not in known:
-        raise InputError(f"cannot tell what to write to {path}: its name must end in {' or '.join(known)}.")
+        raise InputError(f"{path}: the name must end in {' or '.join(known)}, which tells the format.")
     return suffix
 
 

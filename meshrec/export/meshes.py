@@ -58,9 +58,9 @@ def _obj(mesh: Mesh, material_file: str | None) -> bytes:
     if material_file:
         parts.append(f"mtllib {material_file}\n")
     parts.append(f"o {name}\n")
-    parts.append(_rows("v %.9g %.9g %.9g\n", mesh.vertices))  # 9 digits are exact for float32
+    parts.append(_rows("v %.9g %.9g %.9g\n", mesh.vertices))  # nine digits are exact for float32
     if mesh.uv is not None:
-        parts.append(_rows("vt %.7g %.7g\n", mesh.uv))
+        parts.append(_rows("vt %.9g %.9g\n", mesh.uv))
     parts.append(_rows("vn %.5f %.5f %.5f\n", mesh.normals))
     if material_file:
         parts.append("usemtl body\n")

@@ -8,10 +8,10 @@ key                 value
 schema, version     ``"meshrec.person"``, 1
 space               ``"camera, OpenCV: x right, y down, z forward; metres"``: the space of every 3D value
 body                ``{"name", "hash"}`` of the body model that betas and pose belong to
+camera              ``{"focal": [fx, fy], "center": [cx, cy], "size": [W, H]}`` of the whole photo, pixels; optional
 betas               [n] shape coefficients
 pose                [24][3] axis-angle, radians, in SMPL's joint order, the first one global
 translation         [3] added to the posed body
-camera              ``{"focal": [fx, fy], "center": [cx, cy], "size": [W, H]}`` of the whole photo, pixels; optional
 box                 [4] x0, y0, x1, y1 in photo pixels; optional
 score               confidence in the person; optional
 keypoints_2d        ``{name: [x, y, confidence]}``, as detected, photo pixels; optional
@@ -49,9 +49,6 @@ _SHAPES = {
     "betas": (None,),
     "pose": (24, 3),
     "translation": (3,),
-    "camera_focal": (2,),
-    "camera_center": (2,),
-    "camera_size": (2,),
     "box": (4,),
     "score": (),
     "keypoints_2d": (None, 3),
@@ -60,7 +57,7 @@ _SHAPES = {
     "joint_confidence": (None,),
 }
 _REQUIRED = ("body_name", "body_hash", "betas", "pose", "translation")
-_CAMERA = ("camera_focal", "camera_center", "camera_size")
+_CAMERA = ("focal", "center", "size")
 _NAMES = {
     "keypoints_2d": "keypoint_names",
     "joints_3d": "joint_names",
@@ -105,10 +102,9 @@ class PersonParameters:
 
     def __post_init__(self) -> None:
         for key, shape in _SHAPES.items():
-            value = getattr(self, key, None)
-            if value is None:
+            if getattr(self, key) is None:
                 continue
-            array = float_array(value, shape, key)
+            array = float_array(getattr(self, key), shape, key)
             object.__setattr__(self, key, float(array) if shape == () else array)
             if key in _NAMES and len(array) != len(getattr(self, _NAMES[key])):
                 raise ValueError(f"{key} has {len(array)} rows for {len(getattr(self, _NAMES[key]))} {_NAMES[key]}")
@@ -144,45 +140,38 @@ def read_parameters(path: str | os.PathLike) -> PersonParameters:
 
 
 def _to_fields(person: PersonParameters) -> dict[str, np.ndarray]:
-    """Every array of an ``.npz``, in the order of the table."""
-    fields = {"schema": np.array(SCHEMA), "version": np.array(VERSION), "space": np.array(SPACE)}
-    fields |= {"body_name": np.array(person.body_name), "body_hash": np.array(person.body_hash)}
+    """The arrays of an ``.npz``."""
+    fields: dict[str, object] = {"schema": SCHEMA, "version": VERSION, "space": SPACE}
+    fields |= {"body_name": person.body_name, "body_hash": person.body_hash}
     if person.camera is not None:
         k = to_numpy(person.camera.matrix)
-        camera = {
-            "camera_focal": k[[0, 1], [0, 1]],
-            "camera_center": k[:2, 2],
-            "camera_size": np.array(person.camera.size),
-        }
-    for key in _SHAPES:
-        value = camera[key] if key in _CAMERA and person.camera is not None else getattr(person, key, None)
-        if value is not None:
-            fields[key] = np.asarray(value) if key == "camera_size" else np.asarray(value, np.float32)
-    for key in ("keypoint_names", "joint_names"):
-        if getattr(person, key):
-            fields[key] = np.array(getattr(person, key))
-    return fields
+        camera = (k.diagonal()[:2], k[:2, 2], person.camera.size)
+        fields |= {f"camera_{key}": value for key, value in zip(_CAMERA, camera)}
+    fields |= {key: getattr(person, key) for key in _SHAPES if getattr(person, key) is not None}
+    fields |= {key: getattr(person, key) for key in ("keypoint_names", "joint_names") if getattr(person, key)}
+    return {key: np.float32(value) if isinstance(value, float) else np.asarray(value) for key, value in fields.items()}
 
 
 def _from_fields(fields: Mapping[str, object]) -> PersonParameters:
-    """Checks what the constructor does not: kind and version of the file, and that every value is of its type."""
+    """Checks what the constructor does not: the kind and version of the file, and that numbers are numbers."""
     if str(fields.get("schema")) != SCHEMA:
         raise ValueError(f"this is no parameter file: its schema is {fields.get('schema')!s}, not {SCHEMA}")
     version = np.asarray(fields.get("version"))
     if version.dtype.kind not in "iu" or version.shape != () or not 1 <= version <= VERSION:
         raise ValueError(f"schema version {version!s} is not known here (1 to {VERSION} are); update meshrec")
+    if str(fields.get("space", SPACE)) != SPACE:
+        raise ValueError(f"its space must be '{SPACE}', not '{fields['space']!s}'")
     missing = [key for key in _REQUIRED if key not in fields]
     if missing:
-        raise ValueError(f"{missing[0]} is missing")
-    values = {key: _numbers(fields[key], shape, key) for key, shape in _SHAPES.items() if key in fields}
-    camera = [values.pop(key, None) for key in _CAMERA]
-    if any(part is not None for part in camera):
-        values["camera"] = _camera(*camera)
-    for key in ("body_name", "body_hash"):
-        values[key] = str(fields[key])
+        raise ValueError(f"the {missing[0].replace('_', ' ')} is missing")
+    values: dict[str, object] = {
+        key: _numbers(fields[key], shape, key) for key, shape in _SHAPES.items() if key in fields
+    }
+    if any(f"camera_{key}" in fields for key in _CAMERA):
+        values["camera"] = _camera(fields)
     for key in ("keypoint_names", "joint_names"):
         values[key] = tuple(str(name) for name in np.atleast_1d(fields.get(key, ())))
-    return PersonParameters(**values)
+    return PersonParameters(str(fields["body_name"]), str(fields["body_hash"]), **values)
 
 
 def _numbers(value: object, shape: tuple[int | None, ...], key: str) -> np.ndarray:
@@ -195,9 +184,10 @@ def _numbers(value: object, shape: tuple[int | None, ...], key: str) -> np.ndarr
     return float_array(array, shape, key, np.float64)
 
 
-def _camera(focal: np.ndarray | None, center: np.ndarray | None, size: np.ndarray | None) -> Camera:
-    if focal is None or center is None or size is None:
+def _camera(fields: Mapping[str, object]) -> Camera:
+    if any(f"camera_{key}" not in fields for key in _CAMERA):
         raise ValueError("camera needs focal, center and size")
+    focal, center, size = (_numbers(fields[f"camera_{key}"], (2,), f"camera {key}") for key in _CAMERA)
     if (focal <= 0).any() or (size < 1).any() or (size != size.round()).any():
         raise ValueError("camera needs a positive focal length and a size of whole pixels")
     return Camera(focal=tuple(focal.tolist()), center=tuple(center.tolist()), size=tuple(size.astype(int).tolist()))
@@ -221,15 +211,11 @@ def _json_bytes(fields: Mapping[str, np.ndarray]) -> bytes:
     plain = {key: _plain(value) for key, value in fields.items()}
     document = {key: plain[key] for key in ("schema", "version", "space")}
     document["body"] = {"name": plain["body_name"], "hash": plain["body_hash"]}
+    if "camera_focal" in plain:
+        document["camera"] = {key: plain[f"camera_{key}"] for key in _CAMERA}
     for key in _SHAPES:
-        if key not in plain:
-            continue
-        if key in _CAMERA:
-            document.setdefault("camera", {})[key.removeprefix("camera_")] = plain[key]
-        elif key in _NAMES:
-            document[key] = dict(zip(plain[_NAMES[key]], plain[key]))
-        else:
-            document[key] = plain[key]
+        if key in plain:
+            document[key] = dict(zip(plain[_NAMES[key]], plain[key])) if key in _NAMES else plain[key]
     return (_layout(document) + "\n").encode()
 
 
@@ -240,24 +226,25 @@ def _fields_of_json(data: bytes) -> dict[str, object]:
         raise ValueError(f"this is no JSON: {error}") from None
     if not isinstance(document, dict):
         raise ValueError("this is no parameter file: it holds no JSON object")
-    fields = {key: value for key, value in document.items() if value is not None}
+    document = {key: value for key, value in document.items() if value is not None}
+    fields = {key: document[key] for key in ("schema", "version", "space", *_SHAPES) if key in document}
     for group in ("body", "camera"):
-        if group in fields:
-            for key, value in _object(fields, group).items():
-                fields[f"{group}_{key}"] = value
-    for key, names in _NAMES.items():
-        if key in fields:
-            by_name = _object(fields, key)
-            if fields.setdefault(names, tuple(by_name)) != tuple(by_name):
-                raise ValueError(f"{key} does not name the same joints as joints_3d, in the same order")
-            fields[key] = list(by_name.values())
+        entries = _object(document, group) if group in document else {}
+        fields |= {f"{group}_{key}": value for key, value in entries.items() if value is not None}
+    for key, names_key in _NAMES.items():
+        if key in document:
+            by_name = _object(document, key)
+            names = fields.setdefault(names_key, tuple(by_name))
+            if set(names) != set(by_name):
+                raise ValueError(f"{key} does not name the same joints as the tables before it")
+            fields[key] = [by_name[name] for name in names]
     return fields
 
 
-def _object(fields: Mapping[str, object], key: str) -> Mapping[str, object]:
-    if not isinstance(fields[key], dict):
+def _object(document: Mapping[str, object], key: str) -> dict[str, object]:
+    if not isinstance(document[key], dict):
         raise ValueError(f"{key} must be an object of names and values")
-    return fields[key]
+    return document[key]
 
 
 def _plain(value: np.ndarray) -> object:

@@ -45,7 +45,7 @@ class Rig:
             )
         if parents[0] != -1 or (parents[1:] < 0).any() or (parents[1:] >= np.arange(1, len(joints))).any():
             raise ValueError("parents must be -1 for joint 0 and an earlier joint for every other one")
-        if (weights < 0).any() or not np.allclose(weights.sum(1), 1, atol=1e-3):
+        if (weights < -1e-6).any() or not np.allclose(weights.sum(1), 1, atol=1e-3):
             raise ValueError("skinning weights must not be negative and must sum to 1 in every row")
         object.__setattr__(self, "joints", joints)
         object.__setattr__(self, "parents", parents)
@@ -86,17 +86,12 @@ def write_skinned(
         ValueError: Array shapes disagree.
     """
     known_suffix(path, (".glb",))
-    count = len(rig.joints)
     if len(rig.weights) != len(rest.vertices):
         raise ValueError(f"the rig has weights for {len(rig.weights)} vertices, the mesh has {len(rest.vertices)}")
-    moving = pose is not None and to_numpy(pose).ndim == 4
-    rotations = np.eye(3)[None].repeat(count, 0) if pose is None else to_numpy(pose)
-    rotations = float_array(rotations if moving else rotations[None], (None, count, 3, 3), "pose", np.float64)
-    frames = len(rotations)
-    shift = np.zeros(3) if translation is None else to_numpy(translation)
-    shift = float_array(np.broadcast_to(shift, (frames, 3)), (frames, 3), "translation", np.float64)
+    if frame_rate <= 0:
+        raise ValueError(f"the frame rate must be positive, not {frame_rate}")
+    rotations, root, moving = _frames(rig, pose, translation)
     quaternions = _continuous(_xyzw(rotations))
-    root = rig.joints[0] + shift
 
     weights, joints, lost = strongest_influences(rig.weights)
     notes = []
@@ -110,13 +105,13 @@ def write_skinned(
     glb = Glb()
     glb.gltf.asset.extras = {"notes": notes} if notes else {}
     nodes = _add_skeleton(glb, rig, root[0], quaternions[0])
-    inverse_bind = np.eye(4, dtype=np.float32)[None].repeat(count, 0)
+    inverse_bind = np.eye(4, dtype=np.float32)[None].repeat(len(nodes), 0)
     inverse_bind[:, 3, :3] = -rig.joints  # column-major: the translation is the last row
     skin = gl.Skin(name=rest.name, joints=nodes, skeleton=nodes[0], inverseBindMatrices=glb.add_array(inverse_bind))
     glb.gltf.skins.append(skin)
     glb.add_object(glb.add_mesh(rest, weights, joints), rest.name, skin=0)
     if moving:
-        _add_animation(glb, nodes, np.arange(frames) / frame_rate, root, quaternions)
+        _add_animation(glb, nodes, np.arange(len(root)) / frame_rate, root, quaternions)
     write_file(path, glb.to_bytes())
     return notes
 
@@ -150,7 +145,7 @@ def strongest_influences(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, f
     missing = max(0, INFLUENCES - weights.shape[1])
     weights = np.pad(weights.astype(np.float64), ((0, 0), (0, missing)))
     joints = np.argpartition(-weights, INFLUENCES - 1, axis=1)[:, :INFLUENCES]
-    kept = np.take_along_axis(weights, joints, 1)
+    kept = np.take_along_axis(weights, joints, 1).clip(min=0)
     order = np.argsort(-kept, axis=1, kind="stable")
     kept, joints = np.take_along_axis(kept, order, 1), np.take_along_axis(joints, order, 1)
     total = kept.sum(1)
@@ -159,6 +154,23 @@ def strongest_influences(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, f
     kept[:, 0] = 1 - kept[:, 1:].sum(1, dtype=np.float64)  # exact sums: validators measure them
     joints = np.where(kept > 0, joints, 0)
     return kept, joints.astype(np.uint8 if weights.shape[1] <= 256 else np.uint16), lost
+
+
+def _frames(rig: Rig, pose: Array | None, translation: Array | None) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Rotations (T, J, 3, 3), root positions (T, 3), and whether they are a sequence."""
+    rotations = np.eye(3)[None].repeat(len(rig.joints), 0) if pose is None else to_numpy(pose)
+    moving = rotations.ndim == 4
+    rotations = float_array(rotations if moving else rotations[None], (None, len(rig.joints), 3, 3), "pose", np.float64)
+    if not len(rotations):
+        raise ValueError("a sequence needs at least one pose")
+    squares = rotations @ rotations.swapaxes(-1, -2)
+    if not np.allclose(squares, np.eye(3), atol=1e-3) or (np.linalg.det(rotations) < 0).any():
+        raise ValueError("pose holds a matrix that is no rotation")
+    shift = np.zeros(3) if translation is None else to_numpy(translation)
+    shift = float_array(shift if shift.ndim == 2 else shift[None], (None, 3), "translation", np.float64)
+    if len(shift) not in (1, len(rotations)):
+        raise ValueError(f"{len(rotations)} poses need as many translations, or one, not {len(shift)}")
+    return rotations, np.broadcast_to(rig.joints[0] + shift, (len(rotations), 3)), moving
 
 
 def _add_skeleton(glb: Glb, rig: Rig, root: np.ndarray, quaternions: np.ndarray) -> list[int]:

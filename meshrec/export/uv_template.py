@@ -14,17 +14,17 @@ def draw_uv_template(uv: np.ndarray, uv_faces: np.ndarray, size: int = 2048) -> 
         size: Side of the picture in pixels.
 
     Returns:
-        (size, size, 3) uint8 RGB.
+        (size, size) uint8, grey.
     """
     import cv2
 
     # Texture coordinate 0 is the picture's edge, half a pixel before the centre of pixel 0.
     pixels = np.stack([uv[:, 0], 1 - uv[:, 1]], axis=1) * size - 0.5
     triangles = np.rint(pixels[uv_faces] * (1 << _SUBPIXEL_BITS)).astype(np.int32)
-    picture = np.full((size, size, 3), 255, np.uint8)
+    picture = np.full((size, size), 255, np.uint8)
     for triangle in triangles:
-        cv2.fillConvexPoly(picture, triangle, (226, 214, 206), cv2.LINE_AA, _SUBPIXEL_BITS)
-    cv2.polylines(picture, list(triangles), True, (120, 104, 96), 1, cv2.LINE_AA, _SUBPIXEL_BITS)
+        cv2.fillConvexPoly(picture, triangle, 215, cv2.LINE_AA, _SUBPIXEL_BITS)
+    cv2.polylines(picture, list(triangles), True, 105, 1, cv2.LINE_AA, _SUBPIXEL_BITS)
     return picture
 
 
@@ -32,5 +32,4 @@ def uv_template_png(uv: np.ndarray, uv_faces: np.ndarray, size: int = 2048) -> b
     """:func:`draw_uv_template` as the bytes of a PNG file."""
     import cv2
 
-    picture = draw_uv_template(uv, uv_faces, size)
-    return cv2.imencode(".png", picture[..., ::-1])[1].tobytes()
+    return cv2.imencode(".png", draw_uv_template(uv, uv_faces, size))[1].tobytes()
