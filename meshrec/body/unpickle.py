@@ -64,19 +64,20 @@ class _ArrayUnpickler(pickle.Unpickler):
         self._allowed = {
             ("chumpy.ch", "Ch"): chumpy,
             ("chumpy.reordering", "Select"): select,
-            ("copyreg", "_reconstructor"): reconstruct,
-            ("builtins", "object"): object,
-            ("builtins", "set"): set,
+            ("_codecs", "encode"): _bytes,
             ("numpy", "ndarray"): np.ndarray,
             ("numpy", "dtype"): np.dtype,
         }
+        for module in ("copyreg", "copy_reg"):
+            self._allowed[module, "_reconstructor"] = reconstruct
+        for module in ("builtins", "__builtin__"):
+            self._allowed |= {(module, "object"): object, (module, "set"): set}
         for core in ("numpy.core.multiarray", "numpy._core.multiarray"):
             self._allowed[core, "_reconstruct"] = _empty_array
             self._allowed[core, "scalar"] = _scalar
         self._sparse = sparse
 
     def find_class(self, module: str, name: str) -> object:
-        # Python 2 module names arrive here already translated (copy_reg -> copyreg, __builtin__ -> builtins).
         if module.split(".")[:2] == ["scipy", "sparse"] and name in _SPARSE:
             return self._sparse
         try:
@@ -101,6 +102,13 @@ class _Record:
 def _empty_array(kind: type, shape: tuple, code: object) -> np.ndarray:
     """numpy's own reconstruction, which always starts from an empty array that the state then fills."""
     return np.ndarray.__new__(np.ndarray, (0,), np.int8)
+
+
+def _bytes(text: str, encoding: str) -> bytes:
+    """How Python 3 writes bytes in the old protocols."""
+    if encoding != "latin1":
+        raise pickle.UnpicklingError(f"text in {encoding}")
+    return text.encode("latin1")
 
 
 def _scalar(dtype: np.dtype, data: str | bytes = b"") -> object:
