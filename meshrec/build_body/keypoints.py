@@ -1,0 +1,115 @@
+"""Linear regressors: rows of non-negative weights over the vertices, each summing to one, that give joints and
+landmarks for every shape and pose."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.optimize import nnls
+
+from meshrec.build_body.rig import JOINTS, MIRROR
+from meshrec.build_body.surface import Surface
+
+_EXACT = 1e3  # weight of the mean shape and of the sum against the shape directions
+_RIDGE = 0.02  # metres; spreads a row over more vertices than the fit alone would
+_SURFACE_POINTS = 4  # vertices averaged for a landmark on the skin
+
+
+def joint_regressor(mean: np.ndarray, directions: np.ndarray, joints: np.ndarray, mirror: np.ndarray) -> np.ndarray:
+    """Regressor (24, V) that is exact on the mean shape and as near as non-negative rows get over the shape space.
+
+    Args:
+        mean, directions: (V, 3) and (V, 3, K).
+        joints: (K + 1, 24, 3) joints of the mean, then their offsets along each direction.
+        mirror: (V,) mirror image of each vertex.
+    """
+    rows = np.stack([fit_row(mean, directions, joints[:, j]) for j in range(len(JOINTS))])
+    return (rows + rows[MIRROR][:, mirror]) / 2
+
+
+def fit_row(mean: np.ndarray, directions: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Non-negative row (V,) for one inner point given for the mean and its offsets per direction, (K + 1, 3)."""
+    distance = np.linalg.norm(mean - points[0], axis=1)
+    near = np.flatnonzero(distance < 2.5 * distance.min() + 0.04)
+    local = mean[near] - points[0]
+    shifts = directions[near] - points[1:].T
+    system = np.concatenate(
+        [
+            _EXACT * local.T,
+            shifts.reshape(len(near), -1).T,
+            np.full((1, len(near)), _EXACT * 0.1),
+            _RIDGE * np.eye(len(near)),
+        ]
+    )
+    wanted = np.zeros(len(system))
+    wanted[-len(near) - 1] = _EXACT * 0.1
+    weights, _ = nnls(system, wanted, maxiter=50 * len(near))
+    row = np.zeros(len(mean))
+    row[near] = weights / weights.sum()
+    return row
+
+
+def landmark_regressor(
+    space_mean: np.ndarray,
+    directions: np.ndarray,
+    bones: dict[str, np.ndarray],
+    surface: Surface,
+    joint_rows: np.ndarray,
+) -> dict[str, np.ndarray]:
+    """Rows (V,) of every keypoint that is not one of the 24 joints, by name.
+
+    Args:
+        space_mean, directions: (V, 3) and (V, 3, K).
+        bones: head and tail of each bone, (K + 1, 2, 3), the mean and its change per direction.
+        surface: for the eyelids, lips and mirror images.
+        joint_rows: (24, V) joint regressor.
+    """
+    mean, mirror = space_mean, surface.mirror
+    middle = np.flatnonzero(mirror == np.arange(len(mean)))
+    head_height = bones["head"][0, 0, 1]
+    face = middle[mean[middle, 1] > head_height - 0.02]
+    lids, lips = surface.eyelids, surface.lips
+    foot = np.flatnonzero((mean[:, 0] > 0) & (mean[:, 1] < mean[:, 1].min() + 0.05))
+    ear = np.flatnonzero((mean[:, 1] > head_height - 0.02) & (mean[:, 0] > 0))
+
+    def skin(point: np.ndarray) -> np.ndarray:
+        return _mean_row(mean, np.argsort(np.linalg.norm(mean - point, axis=1))[:_SURFACE_POINTS])
+
+    def inner(*points: np.ndarray) -> np.ndarray:
+        return fit_row(mean, directions, sum(points) / len(points))
+
+    left = {
+        "eye": _mean_row(mean, np.append(lids, surface.eye)),
+        "eye_inner": _mean_row(mean, lids[[mean[lids, 0].argmin()]]),
+        "eye_outer": _mean_row(mean, lids[[mean[lids, 0].argmax()]]),
+        "ear": _mean_row(mean, ear[np.argsort(mean[ear, 0])[-12:]]),
+        "mouth": _mean_row(mean, lips[[mean[lips, 0].argmax()]]),
+        "pinky": inner(bones["finger5-1.L"][:, 0]),
+        "index": inner(bones["finger2-1.L"][:, 0]),
+        "thumb": inner(bones["finger1-2.L"][:, 0], bones["finger1-3.L"][:, 0]),
+        "heel": _mean_row(mean, foot[np.argsort(mean[foot, 2])[:_SURFACE_POINTS]]),
+        "big_toe": skin(bones["toe1-2.L"][0, 1]),
+        "small_toe": skin(bones["toe5-3.L"][0, 1]),
+        "foot_index": (skin(bones["toe1-2.L"][0, 1]) + skin(bones["toe2-3.L"][0, 1])) / 2,
+    }
+    rows = {
+        "nose": _mean_row(mean, face[np.argsort(mean[face, 2])[-2:]]),
+        "head_top": _mean_row(mean, middle[np.argsort(mean[middle, 1])[-2:]]),
+        "chin": _mean_row(mean, middle[np.argsort(np.linalg.norm(mean[middle] - bones["jaw"][0, 1], axis=1))[:2]]),
+    }
+    for part, row in left.items():
+        names = (f"{part}_left", f"{part}_right") if part == "mouth" else (f"left_{part}", f"right_{part}")
+        rows[names[0]], rows[names[1]] = row, row[mirror]
+    joint = dict(zip(JOINTS, joint_rows))
+    rows["mid_hip"] = (joint["left_hip"] + joint["right_hip"]) / 2
+    rows["thorax"] = (joint["left_shoulder"] + joint["right_shoulder"]) / 2
+    rows["spine_h36m"] = (rows["mid_hip"] + rows["thorax"]) / 2
+    # Human3.6M's "neck/nose" lies inside the head behind the nose; MPI-INF-3DHP's head is the middle of the skull.
+    rows["head_h36m"] = (rows["nose"] + joint["head"]) / 2
+    rows["head_mpi"] = (rows["head_top"] + joint["head"]) / 2
+    return rows
+
+
+def _mean_row(mean: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    row = np.zeros(len(mean))
+    row[ids] = 1 / len(ids)
+    return row

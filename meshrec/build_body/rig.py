@@ -1,0 +1,145 @@
+"""SMPL's 24 joints on MakeHuman's 163 bones, and the turn from MakeHuman's A-pose to SMPL's T-pose."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from meshrec.build_body.assets import Source
+
+# fmt: off
+JOINTS = [
+    "pelvis", "left_hip", "right_hip", "spine1", "left_knee", "right_knee", "spine2", "left_ankle", "right_ankle",
+    "spine3", "left_foot", "right_foot", "neck", "left_collar", "right_collar", "head", "left_shoulder",
+    "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist", "left_hand", "right_hand",
+]
+PARENTS = [-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21]
+MIRROR = [0, 2, 1, 3, 5, 4, 6, 8, 7, 9, 11, 10, 12, 14, 13, 15, 17, 16, 19, 18, 21, 20, 23, 22]
+
+# Which joint moves a bone: the first entry that begins the bone's name. All other bones belong to the head.
+_BONES = {
+    "pelvis": ("root", "pelvis", "spine05", "spine04"), "spine1": ("spine03",), "spine2": ("spine02", "breast"),
+    "spine3": ("spine01",), "neck": ("neck",), "collar": ("clavicle", "shoulder"), "shoulder": ("upperarm",),
+    "elbow": ("lowerarm",), "wrist": ("wrist", "metacarpal", "finger1"), "hand": ("finger",), "hip": ("upperleg",),
+    "knee": ("lowerleg",), "ankle": ("foot",), "foot": ("toe",),
+}
+
+# Where a joint lies, as weighted bone heads. SMPL's collar is not at the breastbone but a third of the way to the
+# shoulder. MakeHuman's hips are 20 cm apart; anatomical centres are nearer to 16 (about a tenth of the stature).
+_CENTRES = {
+    "spine1": {"spine03": 1.0}, "spine2": {"spine02": 1.0}, "spine3": {"spine01": 1.0}, "neck": {"neck01": 1.0},
+    "head": {"head": 1.0}, "left_hip": {"upperleg01.L": 0.9, "upperleg01.R": 0.1}, "left_knee": {"lowerleg01.L": 1.0},
+    "left_ankle": {"foot.L": 1.0}, "left_foot": {"toe1-1.L": 0.5, "toe2-1.L": 0.5},
+    "left_collar": {"clavicle.L": 0.65, "upperarm01.L": 0.35}, "left_shoulder": {"upperarm01.L": 1.0},
+    "left_elbow": {"lowerarm01.L": 1.0}, "left_wrist": {"wrist.L": 1.0}, "left_hand": {"finger3-1.L": 1.0},
+}
+# fmt: on
+
+_PELVIS_HEIGHT = 0.6  # of the way up from the hips to spine1; 9 cm above the hips and not behind them, as SMPL's
+_COLLAR_RAISE = np.radians(12.0)  # how much of the arms' rise the collarbones take
+_REFLECT = np.diag([-1.0, 1.0, 1.0])
+_X, _Y, _Z = np.eye(3)
+
+
+def joint_weights(source: Source) -> np.ndarray:
+    """MakeHuman's skinning weights (V, B) summed per joint: (V, 24), rows sum to one."""
+    weights = np.zeros((len(source.bone_weights), len(JOINTS)))
+    for column, bone in zip(source.bone_weights.T, source.bone_names):
+        weights[:, JOINTS.index(joint_of_bone(bone))] += column
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def joint_of_bone(bone: str) -> str:
+    """Name of the joint that moves a MakeHuman bone."""
+    side = {"L": "left_", "R": "right_"}.get(bone[-1], "") if bone[-2:] in (".L", ".R") else ""
+    for joint, prefixes in _BONES.items():
+        if bone.startswith(prefixes):
+            return joint if joint in JOINTS else side + joint
+    return "head"
+
+
+def rest_joints(bones: np.ndarray, names: list[str]) -> np.ndarray:
+    """Joints (N, 24, 3) in MakeHuman's rest pose from bone heads and tails (N, 2, B, 3)."""
+    heads = bones[:, 0]
+    joints = np.zeros((len(heads), len(JOINTS), 3))
+    for joint, parts in _CENTRES.items():
+        joints[:, JOINTS.index(joint)] = sum(w * heads[:, names.index(bone)] for bone, w in parts.items())
+    for left, right in enumerate(MIRROR):
+        if JOINTS[left].startswith("left"):
+            joints[:, right] = joints[:, left] @ _REFLECT
+    hips = joints[:, JOINTS.index("left_hip")] * [0.0, 1.0, 1.0]
+    rise = joints[:, JOINTS.index("spine1"), 1] - hips[:, 1]
+    joints[:, 0] = hips + _PELVIS_HEIGHT * rise[:, None] * _Y
+    return joints
+
+
+def t_pose_rotations(bones: np.ndarray, names: list[str]) -> np.ndarray:
+    """World rotations (N, 24, 3, 3) of the joints that take each person from MakeHuman's rest pose to SMPL's T-pose.
+
+    Arms along x with the palms down and the elbow's hinge upright (so that it bends forward), hands in line with them,
+    legs nearly parallel with the knees as straight as SMPL's, soles flat.
+    """
+    joints = rest_joints(bones, names)
+    point = {name: joints[:, i] for i, name in enumerate(JOINTS)}
+    head = {bone: bones[:, 0, i] for i, bone in enumerate(names)}
+    rotations = np.broadcast_to(np.eye(3), (*joints.shape, 3)).copy()
+
+    def put(joint: str, rotation: np.ndarray) -> None:
+        rotations[:, JOINTS.index(joint)] = rotation
+        rotations[:, JOINTS.index(joint.replace("left", "right"))] = _REFLECT @ rotation @ _REFLECT
+
+    upper, fore = point["left_elbow"] - point["left_shoulder"], point["left_wrist"] - point["left_elbow"]
+    hinge = np.cross(upper, fore)
+    c, s = np.cos(_COLLAR_RAISE), np.sin(_COLLAR_RAISE)
+    put("left_collar", np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]]))
+    put("left_shoulder", _turn(upper, hinge, _X, -_Y))
+    put("left_elbow", _turn(fore, hinge, _X, -_Y))
+    palm = _turn(head["finger3-1.L"] - head["wrist.L"], head["finger5-1.L"] - head["finger2-1.L"], _X, -_Z)
+    put("left_wrist", palm)
+    put("left_hand", palm)
+    thigh, shank = point["left_knee"] - point["left_hip"], point["left_ankle"] - point["left_knee"]
+    put("left_hip", _turn(thigh, _X, np.array([0.05, -1.0, 0.025]), _X))
+    put("left_knee", _turn(shank, _X, np.array([0.02, -1.0, -0.085]), _X))
+    return rotations
+
+
+def _turn(main: np.ndarray, side: np.ndarray, to_main: np.ndarray, to_side: np.ndarray) -> np.ndarray:
+    """Rotations (N, 3, 3) that take direction ``main`` (N, 3) to ``to_main`` and ``side`` as near as it goes."""
+
+    def frame(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        a = a / np.linalg.norm(a, axis=-1, keepdims=True)
+        b = b - (a * b).sum(-1, keepdims=True) * a
+        b = b / np.linalg.norm(b, axis=-1, keepdims=True)
+        return np.stack([a, b, np.cross(a, b)], axis=-1)
+
+    return frame(to_main, to_side) @ np.swapaxes(frame(main, np.broadcast_to(side, main.shape)), -1, -2)
+
+
+def pose(
+    vertices: np.ndarray, joints: np.ndarray, weights: np.ndarray, rotations: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Linear blend skinning with world rotations, pelvis moved to the origin.
+
+    Args:
+        vertices, joints, weights, rotations: (N, V, 3), (N, 24, 3), (V, 24), (N, 24, 3, 3).
+
+    Returns:
+        Posed vertices (N, V, 3) and joints (N, 24, 3).
+    """
+    posed = np.zeros_like(joints)
+    for j, parent in enumerate(PARENTS[1:], start=1):
+        posed[:, j] = posed[:, parent] + _apply(rotations[:, parent], joints[:, j] - joints[:, parent])
+    offsets = posed - _apply(rotations, joints)
+    blended = np.einsum("vj,njab->nvab", weights, rotations, optimize=True)
+    moved = _apply(blended, vertices) + np.einsum("vj,nja->nva", weights, offsets, optimize=True)
+    return moved, posed
+
+
+def pose_bones(bones: np.ndarray, names: list[str], joints: np.ndarray, posed: np.ndarray, rotations: np.ndarray):
+    """Bone heads and tails (N, 2, B, 3) carried along with the joints that move them, ``joints`` to ``posed``."""
+    mover = [JOINTS.index(joint_of_bone(name)) for name in names]
+    local = bones - joints[:, None, mover]
+    return posed[:, None, mover] + _apply(rotations[:, None, mover], local)
+
+
+def _apply(rotations: np.ndarray, points: np.ndarray) -> np.ndarray:
+    return np.einsum("...ab,...b->...a", rotations, points)

@@ -1,0 +1,99 @@
+"""A realistic adult population of MakeHuman bodies and its principal components."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import gaussian_kde
+
+# Mean and standard deviation of stature (m) and weight (kg) of the 4,082 men and 1,986 women measured in Gordon et al.,
+# "2012 Anthropometric Survey of U.S. Army Personnel: Methods and Summary Statistics" (ANSUR II), NATICK/TR-15/007, 2014.
+STATURE = {"male": (1.7562, 0.0686), "female": (1.6285, 0.0642)}
+WEIGHT = {"male": (85.5, 14.2), "female": (67.8, 11.0)}
+_DENSITY = 1000.0  # kg/m^3 of a body with air in the lungs
+_CEILING = 0.98  # quantile of the density ratio above which a proposal is always accepted
+
+
+@dataclass(frozen=True)
+class ShapeSpace:
+    """Mean (V, 3), directions (V, 3, K) of one standard deviation each, the coefficients (N, K) of the bodies it was made
+    from, and the share of their variance that it explains."""
+
+    mean: np.ndarray
+    directions: np.ndarray
+    coefficients: np.ndarray
+    explained: float
+
+    def along(self, points: np.ndarray) -> np.ndarray:
+        """Mean and change per direction (K + 1, ...) of points (N, ...) that belong to the same bodies."""
+        changes = np.tensordot(self.coefficients, points - points.mean(axis=0), axes=(0, 0)) / (len(points) - 1)
+        return np.concatenate([points.mean(axis=0)[None], changes])
+
+
+def propose(rng: np.random.Generator, gender: str, count: int, phenotypes: list[str]) -> np.ndarray:
+    """Random adults (N, P), columns in the order of ``phenotypes``, spread wider than people are.
+
+    MakeHuman's parameters lie in 0..1; its heaviest body is lighter than many people, so weight goes beyond.
+    """
+    race = rng.dirichlet(np.ones(3), count)
+    columns = {
+        "gender": rng.uniform(0.0, 0.15, count) if gender == "male" else rng.uniform(0.85, 1.0, count),
+        "age": rng.uniform(0.667, 0.92, count),  # MakeHuman's 25 to 75 years
+        "muscle": rng.beta(2, 2, count),
+        "weight": rng.uniform(0.25, 1.4, count),
+        "height": rng.uniform(0.1, 0.65, count),
+        "proportions": rng.uniform(0.0, 1.0, count),
+        "cupsize": rng.beta(2, 2, count),
+        "firmness": rng.beta(2, 2, count),
+        "african": race[:, 0],
+        "asian": race[:, 1],
+        "caucasian": race[:, 2],
+    }
+    return np.stack([columns[name] for name in phenotypes], axis=1)
+
+
+def stature_and_bmi(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """(N, 2) stature in metres and body-mass index of T-posed bodies (N, V, 3)."""
+    stature = np.ptp(vertices[:, :, 1], axis=1)
+    a, b, c = (vertices[:, faces[:, k]] for k in range(3))
+    volume = np.einsum("nfd,nfd->n", a, np.cross(b, c)) / 6
+    return np.stack([stature, _DENSITY * volume / stature**2], axis=1)
+
+
+def log_bmi(gender: str) -> tuple[float, float]:
+    """Mean and standard deviation of the logarithm of BMI that follow from stature and weight, BMI being independent
+    of stature: var(log weight) = var(log BMI) + 4 var(log stature)."""
+    (stature, stature_sd), (weight, weight_sd) = STATURE[gender], WEIGHT[gender]
+    variance = np.log1p((weight_sd / weight) ** 2) - 4 * np.log1p((stature_sd / stature) ** 2)
+    return np.log(weight) - np.log1p((weight_sd / weight) ** 2) / 2 - 2 * np.log(stature), np.sqrt(variance)
+
+
+def accept(rng: np.random.Generator, measures: np.ndarray, gender: str) -> np.ndarray:
+    """Which proposals (N,) bool to keep so that stature and BMI (N, 2) are distributed as in the surveyed population.
+
+    Rejection sampling: the chance is the wanted density (normal stature, log-normal BMI) over that of the proposals,
+    a kernel estimate.
+    """
+    points = np.stack([measures[:, 0], np.log(measures[:, 1])])
+    (m0, s0), (m1, s1) = STATURE[gender], log_bmi(gender)
+    wanted = np.exp(-(((points[0] - m0) / s0) ** 2 + ((points[1] - m1) / s1) ** 2) / 2)
+    ratio = wanted / gaussian_kde(points)(points)
+    return rng.uniform(size=len(ratio)) < ratio / np.quantile(ratio, _CEILING)
+
+
+def principal_components(bodies: np.ndarray, count: int) -> ShapeSpace:
+    """The ``count`` leading principal components of bodies (N, V, 3).
+
+    Each direction is one standard deviation, so that coefficients are N(0, 1), and points the way the body grows.
+    """
+    mean = bodies.mean(axis=0)
+    offsets = (bodies - mean).reshape(len(bodies), -1)
+    variances, axes = np.linalg.eigh(offsets @ offsets.T / (len(bodies) - 1))
+    order = np.argsort(variances)[::-1][:count]
+    directions = (axes[:, order].T @ offsets / np.sqrt(len(bodies) - 1)).reshape(count, -1, 3)
+    grows = np.einsum("kvd,vd->k", directions, mean - mean.mean(axis=0)) >= 0
+    signs = np.where(grows, 1.0, -1.0)
+    explained = variances[order].sum() / variances.sum()
+    coefficients = axes[:, order] * np.sqrt(len(bodies) - 1) * signs
+    return ShapeSpace(mean, np.moveaxis(directions * signs[:, None, None], 0, -1), coefficients, float(explained))

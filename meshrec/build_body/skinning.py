@@ -1,0 +1,65 @@
+"""Smooth skinning weights with at most four joints a vertex."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse.linalg import splu
+
+from meshrec.build_body.rig import JOINTS, MIRROR
+
+# How far skin is shared around a joint: standard deviation in metres of the blur there.
+_SPREAD = {
+    "pelvis": 0.05, "spine1": 0.05, "spine2": 0.05, "spine3": 0.05, "neck": 0.03, "head": 0.025, "collar": 0.04,
+    "shoulder": 0.04, "elbow": 0.025, "wrist": 0.018, "hand": 0.008, "hip": 0.05, "knee": 0.035, "ankle": 0.02,
+    "foot": 0.012,
+}  # fmt: skip
+_STEPS = 4
+MAX_INFLUENCES = 4
+
+
+def smooth_weights(
+    weights: np.ndarray, vertices: np.ndarray, faces: np.ndarray, joints: np.ndarray, mirror: np.ndarray
+) -> np.ndarray:
+    """Diffuse weights (V, 24) over the skin and keep the four largest of each vertex.
+
+    Heat flow on the surface, (M + t L) w' = M w with the cotangent Laplacian L, whose time t = spread^2 / 2 varies over
+    the body. Keeping four without a jump: subtract the fifth largest, clip at zero, normalise.
+    """
+    spread = spread_field(vertices, joints)
+    stiffness, mass = _laplacian(vertices, faces, spread**2 / 2 / _STEPS)
+    solve = splu(sparse.csc_matrix(sparse.diags(mass) + stiffness)).solve
+    for _ in range(_STEPS):
+        weights = solve(mass[:, None] * weights)
+    weights = (weights + weights[mirror][:, MIRROR]) / 2
+    fifth = np.sort(weights, axis=1)[:, -MAX_INFLUENCES - 1]
+    weights = np.maximum(weights - fifth[:, None], 0)
+    weights[weights < 1e-3] = 0
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def spread_field(vertices: np.ndarray, joints: np.ndarray) -> np.ndarray:
+    """Blur (V,) in metres at each vertex: that of the near joints, by inverse fourth power of the distance."""
+    spread = np.array([_SPREAD[name.split("_")[-1]] for name in JOINTS])
+    distance = np.linalg.norm(vertices[:, None] - joints[None], axis=-1)
+    nearness = distance**-4
+    return (nearness * spread).sum(axis=1) / nearness.sum(axis=1)
+
+
+def _laplacian(vertices: np.ndarray, faces: np.ndarray, time: np.ndarray) -> tuple[sparse.csr_matrix, np.ndarray]:
+    """Cotangent stiffness (V, V) with conductivity ``time`` (V,) and lumped vertex areas (V,)."""
+    count = len(vertices)
+    stiffness = sparse.csr_matrix((count, count))
+    mass = np.zeros(count)
+    for k in range(3):
+        i, j, o = faces[:, k], faces[:, (k + 1) % 3], faces[:, (k + 2) % 3]
+        a, b = vertices[i] - vertices[o], vertices[j] - vertices[o]
+        twice_area = np.linalg.norm(np.cross(a, b), axis=1)
+        # Obtuse corners give negative conductances, which could make weights negative.
+        cot = np.maximum((a * b).sum(axis=1) / np.maximum(twice_area, 1e-12), 0.01)
+        flow = cot / 2 * (time[i] + time[j]) / 2
+        edges = sparse.coo_matrix((flow, (i, j)), shape=(count, count))
+        stiffness = stiffness - edges - edges.T
+        np.add.at(mass, o, twice_area / 6)
+    stiffness = stiffness - sparse.diags(np.asarray(stiffness.sum(axis=1)).ravel())
+    return stiffness, mass

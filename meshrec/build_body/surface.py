@@ -1,0 +1,158 @@
+"""One closed, mirror-symmetric skin: the left half of MakeHuman's, capped, thinned out, and mirrored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from meshrec.build_body.assets import Source
+from meshrec.build_body.decimate import decimate
+
+_ON_MIDLINE = 1e-4  # metres
+_FACE_IMPORTANCE = 10.0
+_FACE_BONES = ("jaw", "special", "oris", "levator", "orbicularis", "oculi", "temporalis", "risorius")
+
+
+@dataclass(frozen=True)
+class Surface:
+    """Triangles over a subset of the source's vertices.
+
+    Attributes:
+        source_ids: (V,) the source vertex of each vertex.
+        faces, uv_faces: (F, 3) triangles, counter-clockwise from outside, and ids into the (T, 2) ``uv``.
+        mirror: (V,) the mirror image of each vertex; its own on the midline.
+        eyelids, lips: left eye opening and left half of the mouth, vertex ids in order around the opening.
+        eye: vertex id at the middle of the left eye.
+    """
+
+    source_ids: np.ndarray
+    faces: np.ndarray
+    uv: np.ndarray
+    uv_faces: np.ndarray
+    mirror: np.ndarray
+    eyelids: np.ndarray
+    lips: np.ndarray
+    eye: int
+
+
+def build_surface(source: Source, vertex_count: int) -> Surface:
+    """Cut at the midline, close the eye and the mouth, decimate to about ``vertex_count / 2``, mirror and weld."""
+    shape = np.einsum("k,kvd->vd", source.average()[0], source.shape_targets)
+    left = shape[source.quads][:, :, 0].mean(axis=1) > 0
+    quads, uv_quads = source.quads[left], source.uv_quads[left]
+    on_line = np.abs(shape[:, 0]) < _ON_MIDLINE
+    triangles, uv_triangles = _triangulate(shape, quads, uv_quads)
+    eyelids, lips = _openings(quads, on_line)
+
+    eye = int(source.eyeball_ids[shape[source.eyeball_ids, 2].argmax()])
+    uv_of = dict(zip(quads.ravel(), uv_quads.ravel()))
+    uv = np.concatenate([source.uv, source.uv[[uv_of[v] for v in eyelids]].mean(axis=0, keepdims=True)])
+    uv_of[eye] = len(uv) - 1
+    caps = np.concatenate([_fan(eyelids, eye), _zip(shape, lips)])
+    triangles = np.concatenate([triangles, caps])
+    uv_triangles = np.concatenate([uv_triangles, np.vectorize(uv_of.get)(caps)])
+
+    border_count = int(on_line[np.unique(triangles)].sum())
+    half_count = (vertex_count + border_count // 2) // 2
+    triangles, uv_triangles = decimate(shape, triangles, uv_triangles, on_line, _importance(source), half_count)
+    return _mirrored(source, shape, triangles, uv, uv_triangles, on_line, eyelids, lips, eye)
+
+
+def _importance(source: Source) -> np.ndarray:
+    """What people look at keeps its detail: skin that the bones of facial expression move."""
+    face = [i for i, name in enumerate(source.bone_names) if name.startswith(_FACE_BONES)]
+    return 1.0 + _FACE_IMPORTANCE * source.bone_weights[:, face].sum(axis=1)
+
+
+def _triangulate(shape: np.ndarray, quads: np.ndarray, uv_quads: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Split each quad along its shorter diagonal."""
+    corners = shape[quads]
+    short = np.linalg.norm(corners[:, 0] - corners[:, 2], axis=1) <= np.linalg.norm(
+        corners[:, 1] - corners[:, 3], axis=1
+    )
+    first = np.where(short[:, None], [0, 1, 2], [0, 1, 3])
+    second = np.where(short[:, None], [0, 2, 3], [1, 2, 3])
+    picks = np.concatenate([first, second])
+    return (
+        np.take_along_axis(np.tile(quads, (2, 1)), picks, axis=1),
+        np.take_along_axis(np.tile(uv_quads, (2, 1)), picks, axis=1),
+    )
+
+
+def _openings(quads: np.ndarray, on_line: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Eye loop and mouth chain (from midline to midline) of the half skin, in the direction of their border edges."""
+    edges = set(zip(quads.ravel(), np.roll(quads, -1, axis=1).ravel()))
+    following = {a: b for a, b in edges if (b, a) not in edges and not (on_line[a] and on_line[b])}
+    (start,) = set(following) - set(following.values())
+    lips = [start]
+    while lips[-1] in following:
+        lips.append(following.pop(lips[-1]))
+    eyelids = [min(following)]
+    while following[eyelids[-1]] != eyelids[0]:
+        eyelids.append(following[eyelids[-1]])
+    if len(eyelids) != len(following):
+        raise RuntimeError(f"the half skin has more openings than one eye and the mouth: {len(following)} border edges")
+    return np.array(eyelids), np.array(lips)
+
+
+def _fan(loop: np.ndarray, centre: int) -> np.ndarray:
+    return np.stack([np.roll(loop, -1), loop, np.full_like(loop, centre)], axis=1)
+
+
+def _zip(shape: np.ndarray, chain: np.ndarray) -> np.ndarray:
+    """Triangles between the two lips of a chain, from its ends inward, always across the shorter diagonal."""
+    i, j, triangles = 0, len(chain) - 1, []
+    while j - i > 1:
+        ahead = np.linalg.norm(shape[chain[i + 1]] - shape[chain[j]])
+        behind = np.linalg.norm(shape[chain[i]] - shape[chain[j - 1]])
+        if ahead <= behind:
+            triangles.append([chain[i + 1], chain[i], chain[j]])
+            i += 1
+        else:
+            triangles.append([chain[j], chain[j - 1], chain[i]])
+            j -= 1
+    return np.array(triangles)
+
+
+def _mirrored(source, shape, triangles, uv, uv_triangles, on_line, eyelids, lips, eye) -> Surface:
+    distance, twin_of = cKDTree(shape * [-1, 1, 1]).query(shape)
+    if distance[triangles].max() > _ON_MIDLINE:
+        raise RuntimeError(f"the source is not mirror-symmetric: {distance[triangles].max():.1e} m")
+    twin_of = np.where(on_line, np.arange(len(shape)), twin_of)
+
+    source_ids = np.unique(np.concatenate([triangles, twin_of[triangles]]))
+    position = np.full(len(shape), -1)
+    position[source_ids] = np.arange(len(source_ids))
+    uv, uv_right = _mirrored_uv(source, uv, triangles, uv_triangles, twin_of)
+    used, uv_faces = np.unique(np.concatenate([uv_triangles, uv_right[:, ::-1]]), return_inverse=True)
+    kept = position >= 0
+    return Surface(
+        source_ids=source_ids,
+        faces=position[np.concatenate([triangles, twin_of[triangles][:, ::-1]])],
+        uv=uv[used],
+        uv_faces=uv_faces.reshape(-1, 3),
+        mirror=position[twin_of[source_ids]],
+        eyelids=position[eyelids[kept[eyelids]]],
+        lips=position[lips[kept[lips]]],
+        eye=int(position[eye]),
+    )
+
+
+def _mirrored_uv(source, uv, triangles, uv_triangles, twin_of) -> tuple[np.ndarray, np.ndarray]:
+    """Texture ids of the mirrored corners, looked up in the source's own right half."""
+    corners = {frozenset(q): dict(zip(q, t)) for q, t in zip(source.quads.tolist(), source.uv_quads.tolist())}
+    right_id = {}
+    for quad, texture in zip(source.quads.tolist(), source.uv_quads.tolist()):
+        right = corners[frozenset(twin_of[quad].tolist())]
+        right_id.update({(v, t): right[twin_of[v]] for v, t in zip(quad, texture)})
+    # The middle of the eye is not on the skin: its texture coordinate was added last, as the mean over the eyelid.
+    eye_id = len(uv) - 1
+    around = (uv_triangles == eye_id).any(axis=1)
+    ring = {(v, t) for v, t in zip(triangles[around].ravel(), uv_triangles[around].ravel()) if t != eye_id}
+    middle = uv[[right_id[corner] for corner in sorted(ring)]].mean(axis=0, keepdims=True)
+    looked_up = [
+        right_id.get(corner, eye_id + 1) for corner in zip(triangles.ravel().tolist(), uv_triangles.ravel().tolist())
+    ]
+    return np.concatenate([uv, middle]), np.reshape(looked_up, triangles.shape)

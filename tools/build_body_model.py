@@ -1,0 +1,17 @@
+"""Rebuild the shipped open body. Needs ``pip install -e .[build-body]`` and a few minutes.
+
+Example: python tools/build_body_model.py --out body_models
+"""
+
+import argparse
+from pathlib import Path
+
+from meshrec.build_body.build import VERTEX_COUNT, build_bodies
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("body_models"), help="folder for open_*.npz")
+    parser.add_argument("--vertices", type=int, default=VERTEX_COUNT, help="about how many vertices to keep")
+    options = parser.parse_args()
+    for path in build_bodies(options.out, options.vertices):
+        print(path)
