@@ -3,6 +3,7 @@
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,8 +14,8 @@ from meshrec.body import load_body, read_body, write_body
 from meshrec.body.files import body_from_arrays
 from meshrec.errors import InputError
 
-# chumpy's classes as its pickles show them (github.com/mattloper/chumpy, ch.py, reordering.py): instances whose state is
-# a dictionary. Written from a process in which modules of these names exist, read in one where they do not.
+# chumpy's classes as its pickles show them (github.com/mattloper/chumpy, ch.py and reordering.py): instances whose
+# state is a dictionary. Written from a process in which modules of these names exist, read in one where they do not.
 WRITE_OFFICIAL_PICKLE = """
 import pickle, sys, types
 import numpy as np, scipy.sparse as sp
@@ -79,6 +80,15 @@ def test_official_pickles_are_read_without_chumpy(write_pickle, arrays, shape_ki
     assert np.array_equal(body.shapedirs, arrays["shapedirs"])
     assert np.array_equal(body.joint_regressor, arrays["J_regressor"])
     assert "chumpy" not in sys.modules
+
+
+def test_a_pickle_written_by_python_2_and_chumpy():
+    """Real bytes: random_arrays(vertices=8) in float32, written by Python 2.7, numpy 1.16, scipy 1.2 and chumpy 0.71."""
+    body, expected = read_body(Path(__file__).parent / "data/python2_chumpy.pkl"), random_arrays(vertices=8)
+    assert np.array_equal(body.v_template, expected["v_template"].astype(np.float32))
+    assert np.array_equal(body.shapedirs, expected["shapedirs"].astype(np.float32))
+    assert np.array_equal(body.posedirs, expected["posedirs"].astype(np.float32))
+    assert np.array_equal(body.joint_regressor, expected["J_regressor"].astype(np.float32))
 
 
 class Hostile:

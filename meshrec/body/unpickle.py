@@ -140,7 +140,7 @@ def _dense(record: _Record, depth: int) -> np.ndarray:
         by_column = len(counts) == columns
         index = (record.indices, outer) if by_column else (outer, record.indices)
     else:
-        index = (record.row, record.col)
+        index = record.coords if hasattr(record, "coords") else (record.row, record.col)
     np.add.at(dense, index, data)
     return dense
 
