@@ -17,6 +17,7 @@ import torch
 import trimesh
 from scipy.spatial.transform import Rotation
 
+from meshrec.body import load_body
 from meshrec.errors import InputError
 from meshrec.export import (
     Mesh,
@@ -33,7 +34,7 @@ from meshrec.export import (
     write_scene,
     write_skinned,
 )
-from meshrec.geometry import Camera
+from meshrec.geometry import Camera, axis_angle_to_matrix
 
 PARENTS = np.array([-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21])
 JOINTS = len(PARENTS)
@@ -261,10 +262,10 @@ def test_material_brings_the_texture_layout(tmp_path, mesh):
 
 def test_uv_layout_has_v_upwards():
     picture = draw_uv_template(np.array([[0.1, 0.9], [0.4, 0.9], [0.1, 0.6]]), np.array([[0, 1, 2]]), size=100)
-    rows, columns = np.nonzero((picture < 255).any(-1))
+    rows, columns = np.nonzero(picture < 255)
     # The triangle covers 9.5 to 39.5 both ways; its outline is blended over a pixel more.
     assert np.allclose([rows.min(), rows.max(), columns.min(), columns.max()], [9.5, 39.5, 9.5, 39.5], atol=1.5)
-    assert (picture[12, 12] < 255).any() and (picture[38, 38] == 255).all()
+    assert picture[12, 12] < 255 and picture[38, 38] == 255
 
 
 @pytest.mark.parametrize(
@@ -274,6 +275,7 @@ def test_uv_layout_has_v_upwards():
         ({"vertices": np.zeros((4, 2))}, r"vertices must have shape \(n, 3\)"),
         ({"faces": np.array([[0, 1, 4]])}, "faces holds an index outside 0 to 3"),
         ({"faces": np.array([[0, 1, 2.5]])}, "faces must be integers"),
+        ({"color": (255, 0, 0)}, "three numbers from 0 to 1"),
         ({"uv": np.zeros((3, 2))}, "give both or neither"),
         ({"uv": np.zeros((3, 2)), "uv_faces": np.zeros((2, 3), int)}, "uv_faces has 2 triangles, faces has 1"),
     ],
@@ -392,10 +394,45 @@ def test_a_wrong_rig_is_refused(change, message):
         Rig(**(good | change))
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"pose": np.zeros((JOINTS, 3))}, r"pose must have shape \(n, 24, 3, 3\)"),
+        ({"pose": np.zeros((0, JOINTS, 3, 3))}, "at least one pose"),
+        ({"pose": -np.eye(3) * np.ones((JOINTS, 1, 1))}, "no rotation"),
+        ({"translation": np.zeros((2, 3))}, "1 poses need as many translations"),
+        ({"frame_rate": 0}, "frame rate must be positive"),
+    ],
+)
+def test_a_wrong_pose_is_refused(tmp_path, mesh, rig, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        write_skinned(tmp_path / "a.glb", mesh, rig, **arguments)
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["neutral", "male", "female"])
+def test_open_body_poses_itself_by_its_own_skeleton(tmp_path, name):
+    body = load_body(name)
+    generator = torch.Generator().manual_seed(4)
+    betas = torch.randn(1, 10, generator=generator)
+    pose = axis_angle_to_matrix(torch.randn(1, JOINTS, 3, generator=generator) * 0.5)
+    translation = torch.tensor([[0.2, 0.3, 4.0]])
+    vertices = body(betas, pose[:, 1:], pose[:, :1], translation).vertices[0]
+    rest, joints = body.rest(betas)
+    mesh = Mesh(rest[0], body.faces, body.data.uv, body.data.uv_faces)
+    rig = Rig(joints[0], body.parents, body.weights, body.joint_names)
+    standing = pose_to_y_up(pose[0], translation[0], joints[0, 0])
+    assert write_skinned(tmp_path / "a.glb", mesh, rig, *standing, pose_correctives=body.has_posedirs) == []
+    own = Gltf(tmp_path / "a.glb")
+    assert np.abs(own.posed()[own.faces()] - camera_to_y_up(vertices)[mesh.faces]).max() < 1e-4
+
+
 def test_khronos_validator_finds_nothing(tmp_path, mesh, rig, validate):
     pose, translation = random_pose(4)
+    body = load_body("neutral")
     files = [
         write_mesh(tmp_path / "static.glb", mesh),
+        write_mesh(tmp_path / "body.glb", Mesh(body.v_template, body.faces, body.data.uv, body.data.uv_faces)),
         write_mesh(tmp_path / "plain.glb", Mesh(mesh.vertices, mesh.faces)),
         write_scene(tmp_path / "scene.glb", [mesh, mesh], Camera(focal=800.0, size=(640, 480))),
     ]
@@ -489,7 +526,7 @@ def test_paths_that_cannot_be_files(tmp_path, mesh):
     with pytest.raises(InputError, match="is a folder; name a file in it"):
         write_mesh(tmp_path / "folder.obj", mesh)
     for write in (write_mesh, lambda path, _: write_scene(path, []), lambda path, _: read_parameters(path)):
-        with pytest.raises(InputError, match=r"its name must end in \."):
+        with pytest.raises(InputError, match=r"the name must end in \."):
             write(tmp_path / "a.fbx", mesh)
     with pytest.raises(InputError, match="choose a shorter name"):
         write_file(tmp_path / ("a" * 300), b"")
@@ -536,6 +573,17 @@ def test_only_the_body_is_required(tmp_path, suffix):
     assert read.camera is None and read.score is None and read.joint_names == () and len(read.betas) == 10
 
 
+def test_json_may_be_reordered_extended_and_thinned(tmp_path, person):
+    path = write_parameters(tmp_path / "p.json", person)
+    document = json.loads(path.read_text())
+    document["joints_2d"] = dict(reversed(document["joints_2d"].items()))
+    document |= {"camera": None, "box": None, "joint_names": ["junk"], "comment": "mine"}
+    path.write_text(json.dumps(document))
+    read = read_parameters(path)
+    assert np.array_equal(read.joints_2d, person.joints_2d) and read.joint_names == person.joint_names
+    assert read.camera is None and read.box is None
+
+
 def test_json_reads_as_documented(tmp_path, person):
     document = json.loads(write_parameters(tmp_path / "p.json", person).read_text())
     assert (document["schema"], document["version"]) == ("meshrec.person", 1)
@@ -550,6 +598,8 @@ def test_json_reads_as_documented(tmp_path, person):
     ("edit", "message"),
     [
         (lambda d: d.pop("pose"), "pose is missing"),
+        (lambda d: d["body"].pop("hash"), "the body hash is missing"),
+        (lambda d: d.update(space="y up"), "its space must be 'camera, OpenCV.*, not 'y up'"),
         (lambda d: d.update(schema="other"), "its schema is other"),
         (lambda d: d.update(version=2), "update meshrec"),
         (lambda d: d.update(version="1"), "schema version 1 is not known"),

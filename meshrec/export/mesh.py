@@ -9,7 +9,7 @@ import torch
 Array = np.ndarray | torch.Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Corners:
     """A mesh's distinct (vertex, texture coordinate) pairs: its vertices, repeated along texture seams.
 
@@ -24,7 +24,7 @@ class Corners:
     faces: np.ndarray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Mesh:
     """A triangle mesh in y-up space. Tensors are accepted; the fields are numpy arrays.
 
@@ -52,6 +52,8 @@ class Mesh:
         faces = _index_array(self.faces, len(vertices), "faces")
         object.__setattr__(self, "vertices", vertices)
         object.__setattr__(self, "faces", faces)
+        if len(self.color) != 3 or not all(0 <= channel <= 1 for channel in self.color):
+            raise ValueError(f"color must be three numbers from 0 to 1, not {self.color}")
         if (self.uv is None) != (self.uv_faces is None):
             raise ValueError("uv and uv_faces belong together: give both or neither")
         if self.uv is not None:
@@ -66,8 +68,8 @@ class Mesh:
     def normals(self) -> np.ndarray:
         """(V, 3) float32 unit vertex normals: the sum of the adjacent faces' normals weighted by area.
 
-        (0, 1, 0) where a vertex has no face or only flat ones. In numpy, since writing a file should not take the ten
-        times longer of the renderer's differentiable ones.
+        (0, 1, 0) where a vertex has no face or only flat ones. In numpy, which is
+        several times quicker here than the renderer's differentiable ones.
         """
         corners = self.vertices.astype(np.float64)[self.faces]
         normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]).repeat(3, axis=0)

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from meshrec.export.atomic import known_suffix, write_file
-from meshrec.export.gltf import Glb
 from meshrec.export.mesh import Mesh
+from meshrec.export.scene import write_scene
 from meshrec.export.uv_template import uv_template_png
 
 MESH_SUFFIXES = (".obj", ".ply", ".glb")
@@ -35,9 +35,7 @@ def write_mesh(path: str | os.PathLike, mesh: Mesh, *, material: bool = False) -
     if suffix == ".ply":
         return write_file(path, _ply(mesh))
     if suffix == ".glb":
-        glb = Glb()
-        glb.add_object(glb.add_mesh(mesh), mesh.name)
-        return write_file(path, glb.to_bytes())
+        return write_scene(path, [mesh])
     if material:  # before the OBJ that names them
         texture = None
         if mesh.uv is not None:

@@ -16,7 +16,7 @@ from meshrec.geometry import matrix_to_quaternion
 INFLUENCES = 4  # what every glTF viewer supports
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rig:
     """The skeleton of one body shape at rest. Tensors are accepted; the array fields are numpy arrays.
 
