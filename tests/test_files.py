@@ -83,7 +83,7 @@ def test_official_pickles_are_read_without_chumpy(write_pickle, arrays, shape_ki
 
 
 def test_a_pickle_written_by_python_2_and_chumpy():
-    """Real bytes: random_arrays(vertices=8) in float32, written by Python 2.7, numpy 1.16, scipy 1.2 and chumpy 0.71."""
+    """random_arrays(vertices=8) in float32, written by Python 2.7 with numpy 1.16, scipy 1.2 and chumpy 0.71."""
     body, expected = read_body(Path(__file__).parent / "data/python2_chumpy.pkl"), random_arrays(vertices=8)
     assert np.array_equal(body.v_template, expected["v_template"].astype(np.float32))
     assert np.array_equal(body.shapedirs, expected["shapedirs"].astype(np.float32))

@@ -1,0 +1,83 @@
+"""Mesh topology: edges, adjacency, vertex normals, areas."""
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from torch import Tensor
+
+
+def edges(faces: np.ndarray) -> np.ndarray:
+    """The mesh's edges, each once.
+
+    Args:
+        faces: (F, 3).
+
+    Returns:
+        (E, 2) vertex indices, smaller first, sorted.
+    """
+    pairs = faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
+    return np.unique(np.sort(pairs, axis=1), axis=0)
+
+
+def is_watertight(faces: np.ndarray) -> bool:
+    """Whether every edge belongs to two faces that run along it in opposite directions."""
+    directed = faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
+    forward = np.unique(directed, axis=0)
+    return len(forward) == len(directed) and np.array_equal(forward, np.unique(directed[:, ::-1], axis=0))
+
+
+def euler_characteristic(faces: np.ndarray) -> int:
+    """V - E + F over the vertices in use; 2 for a closed surface without handles."""
+    return len(np.unique(faces)) - len(edges(faces)) + len(faces)
+
+
+def adjacency(faces: np.ndarray, vertex_count: int) -> sp.csr_matrix:
+    """Which vertices share an edge.
+
+    Returns:
+        (V, V) symmetric, ones and zeros, zero diagonal.
+    """
+    i, j = edges(faces).T
+    ones = np.ones(2 * len(i), dtype=np.float32)
+    return sp.csr_matrix((ones, (np.r_[i, j], np.r_[j, i])), shape=(vertex_count, vertex_count))
+
+
+def face_normals(vertices: Tensor, faces: Tensor) -> Tensor:
+    """Normals whose length is twice the face's area, outward where faces run counter-clockwise.
+
+    Args:
+        vertices: (..., V, 3).
+        faces: (F, 3) int64.
+
+    Returns:
+        (..., F, 3).
+    """
+    a, b, c = (vertices[..., faces[:, i], :] for i in range(3))
+    return torch.linalg.cross(b - a, c - a)
+
+
+def face_areas(vertices: Tensor, faces: Tensor) -> Tensor:
+    """Areas (..., F) in square metres."""
+    return face_normals(vertices, faces).norm(dim=-1) / 2
+
+
+def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:
+    """Unit normals: the sum of the adjoining faces' normals, weighted by area.
+
+    Args:
+        vertices: (..., V, 3).
+        faces: (F, 3) int64.
+
+    Returns:
+        (..., V, 3); zero for vertices without faces.
+    """
+    flat = face_normals(vertices, faces)
+    corners = flat.repeat_interleave(3, dim=-2)
+    sums = torch.zeros_like(vertices).index_add(-2, faces.flatten(), corners)
+    return torch.nn.functional.normalize(sums, dim=-1)
+
+
+def enclosed_volume(vertices: Tensor, faces: Tensor) -> Tensor:
+    """Volume (...) in cubic metres inside a closed mesh, by the divergence theorem."""
+    a, b, c = (vertices[..., faces[:, i], :] for i in range(3))
+    return (a * torch.linalg.cross(b, c)).sum((-1, -2)) / 6
