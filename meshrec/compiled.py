@@ -6,7 +6,7 @@ import numba
 
 
 def compiled(function: Callable) -> Callable:
-    """Compile ``function`` with numba: it releases the GIL, so plain threads run it in parallel, and it is cached on disk.
+    """Compile ``function`` with numba: threads run it in parallel (it releases the GIL), and it is cached on disk.
 
     The cache lies beside the source or, where that folder is read-only, in the user's cache folder or the one that
     NUMBA_CACHE_DIR names. Where nothing is writable the function is compiled anew in each process.

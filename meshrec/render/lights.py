@@ -12,7 +12,7 @@ class Phong:
     """Light from everywhere, one distant lamp, and a highlight (Phong 1975).
 
     Attributes:
-        direction: Towards the lamp, camera space (x right, y down, z forward). Default: over the viewer's left shoulder.
+        direction: Towards the lamp, camera space (x right, y down, z forward). Default: behind the viewer's left.
         ambient: Share of the colour seen in the lamp's shadow.
         diffuse: Share added where the lamp shines straight on.
         specular: Strength of the white highlight.

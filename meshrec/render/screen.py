@@ -20,8 +20,9 @@ FARTHEST_PIXEL = 1e7  # beyond it float32 no longer tells neighbouring pixels ap
 def to_screen(vertices: Array, camera: AnyCamera) -> Tensor:
     """Project vertices; those that cannot be drawn become NaN, and a face with a NaN corner is left out everywhere.
 
-    A vertex can be drawn if it is finite, at most 1,000 km away, at least 1 cm in front of a perspective camera's plane,
-    and lands within ten million pixels of the picture's corner. The others get a gradient of zero, never NaN.
+    A vertex can be drawn if it is finite, has coordinates of at most 1,000 km, lies at least 1 cm in front of a
+    perspective camera's plane, and lands within ten million pixels of the picture's corner. The others get a gradient
+    of zero, never NaN.
 
     Args:
         vertices: (V, 3) or (B, V, 3) in camera space, metres.

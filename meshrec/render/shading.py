@@ -71,9 +71,8 @@ def shaded(
     fragments = rasterize(points, faces, supersampled(camera, supersample), backend)
     points = points.expand(len(fragments.face_id), -1, -1)
 
-    normals = normalize(fragments.interpolate(vertex_normals(points, fragments.faces)), dim=-1)
+    normals = facing_normals(points, fragments)
     towards = fragments.interpolate(points) if is_perspective(camera) else points.new_tensor([[0.0, 0.0, 1.0]])
-    normals = torch.where(fragments.turned_away[:, None], -normals, normals)
     if isinstance(colors, Texture):
         albedo = colors.at(fragments)
     else:
@@ -128,6 +127,12 @@ def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:
     for i in range(3):
         normals = normals.index_add(1, faces[:, i], across)
     return normalize(normals, dim=-1)
+
+
+def facing_normals(vertices: Tensor, fragments: Fragments) -> Tensor:
+    """Unit normals (P, 3) at the covered pixels, smooth across faces, turned towards the eye where it sees a back."""
+    normals = normalize(fragments.interpolate(vertex_normals(vertices, fragments.faces)), dim=-1)
+    return torch.where(fragments.turned_away[:, None], -normals, normals)
 
 
 def as_picture(picture: Array | tuple[float, float, float] | float, like: Tensor) -> Tensor:

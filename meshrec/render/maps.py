@@ -1,0 +1,57 @@
+"""Pictures of numbers: depth, normals and parts."""
+
+import torch
+from torch import Tensor
+
+from meshrec.render.fragments import rasterize
+from meshrec.render.screen import AnyCamera, Array, as_vertices, batched
+from meshrec.render.shading import facing_normals
+
+
+def depth(
+    vertices: Array, faces: Array, camera: AnyCamera, background: float = 0.0, backend: str | None = None
+) -> Tensor:
+    """Depth of the nearest surface, differentiable in vertices and camera inside the outline.
+
+    Args:
+        vertices: (V, 3) or (B, V, 3) in camera space, metres.
+        faces: (F, 3) vertex indices.
+        camera: Perspective or weak-perspective; one, or one per sample.
+        background: What pixels that see nothing hold.
+        backend: A name in :func:`meshrec.render.backends`.
+
+    Returns:
+        (B, H, W) metres, or (H, W) for one mesh (V, 3).
+    """
+    fragments = rasterize(vertices, faces, camera, backend)
+    picture = fragments.picture(fragments.depth[:, None], background)[..., 0]
+    return picture if batched(vertices, camera) else picture[0]
+
+
+def normals(vertices: Array, faces: Array, camera: AnyCamera, backend: str | None = None) -> Tensor:
+    """Unit normals of the nearest surface in camera space, smooth across faces and turned towards the eye.
+
+    Args: as for :func:`depth`.
+
+    Returns:
+        (B, H, W, 3), or (H, W, 3) for one mesh (V, 3); zero where nothing is seen.
+    """
+    fragments = rasterize(vertices, faces, camera, backend)
+    picture = fragments.picture(facing_normals(as_vertices(vertices), fragments))
+    return picture if batched(vertices, camera) else picture[0]
+
+
+def part_map(vertices: Array, faces: Array, camera: AnyCamera, face_parts: Array, backend: str | None = None) -> Tensor:
+    """The part that each pixel sees.
+
+    Args:
+        vertices, faces, camera, backend: As for :func:`depth`.
+        face_parts: (F,) the number of each face's part.
+
+    Returns:
+        (B, H, W) int64, or (H, W) for one mesh (V, 3); -1 where nothing is seen.
+    """
+    fragments = rasterize(vertices, faces, camera, backend)
+    parts = torch.as_tensor(face_parts).to(fragments.pixel)[fragments.face]
+    picture = fragments.picture(parts[:, None], -1)[..., 0]
+    return picture if batched(vertices, camera) else picture[0]
