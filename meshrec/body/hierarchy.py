@@ -1,10 +1,11 @@
 """Coarser versions of a body's mesh with the matrices between them, as graph networks need them.
 
 The scheme is that of Ranjan et al. 2018 ("Generating 3D Faces using Convolutional Mesh Autoencoders", section 3.2),
-made for any closed mesh: quadric edge collapses make the coarse mesh, coarse vertices are fine ones (down-sampling selects
-rows), and a fine vertex is interpolated in the coarse triangle nearest to it (up-sampling is barycentric).
+made for any closed mesh: quadric edge collapses make the coarse mesh, coarse vertices are fine ones (down-sampling
+selects rows), and a fine vertex is interpolated in the coarse triangle nearest to it (up-sampling is barycentric).
 """
 
+import io
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ import scipy.sparse as sp
 
 from meshrec.atomic import write_file
 from meshrec.body.files import BodyData
+from meshrec.body.topology import is_watertight
 
 LEVELS = (1700, 430)
 
@@ -64,21 +66,28 @@ def mesh_hierarchy(body: BodyData, levels: tuple[int, ...] = LEVELS, cache: Path
 
 def _coarsen(finest: MeshLevel, levels: tuple[int, ...]) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """For each level the finer level's vertices it keeps, and its faces."""
-    from fast_simplification import replay_simplification, simplify
-
     kept, faces = [], []
     vertices, triangles = finest.vertices, finest.faces
     for count in levels:
-        # A closed mesh has 2 V - 4 faces.
-        reduction = 1 - (2 * count - 4) / len(triangles)
-        # At its default haste the library folds thin parts such as fingers flat.
-        _, _, collapses = simplify(vertices, triangles, target_reduction=reduction, agg=3, return_collapses=True)
-        moved, coarse, mapping = replay_simplification(vertices, triangles, collapses)
-        keep = _nearest_of_each_cluster(vertices, moved, mapping)
+        keep, triangles = _collapse(vertices, triangles, count)
+        vertices = vertices[keep]
         kept.append(keep)
-        faces.append(coarse.astype(np.int32))
-        vertices, triangles = vertices[keep], faces[-1]
+        faces.append(triangles)
     return kept, faces
+
+
+def _collapse(vertices: np.ndarray, faces: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """About ``count`` of the vertices, and faces between them."""
+    from fast_simplification import replay_simplification, simplify
+
+    reduction = 1 - (2 * count - 4) / len(faces)  # a closed mesh has 2 V - 4 faces
+    # In haste the library folds fingers flat, in caution it stops early: the first result that is closed and near enough.
+    for haste in (4, 3.5, 5, 3, 7):
+        _, _, collapses = simplify(vertices, faces, target_reduction=reduction, agg=haste, return_collapses=True)
+        moved, coarse, mapping = replay_simplification(vertices, faces, collapses)
+        if is_watertight(coarse) and len(moved) < 1.05 * count:
+            break
+    return _nearest_of_each_cluster(vertices, moved, mapping), coarse.astype(np.int32)
 
 
 def _nearest_of_each_cluster(fine: np.ndarray, coarse: np.ndarray, mapping: np.ndarray) -> np.ndarray:
@@ -127,8 +136,6 @@ def _interpolate(points: np.ndarray, vertices: np.ndarray, faces: np.ndarray) ->
 
 def _store(path: Path, kept: list[np.ndarray], faces: list[np.ndarray]) -> None:
     """Keep the result for the next time; where nothing can be written, it is computed again."""
-    import io
-
     stream = io.BytesIO()
     arrays = {f"kept{i}": k for i, k in enumerate(kept)} | {f"faces{i}": f for i, f in enumerate(faces)}
     np.savez_compressed(stream, **arrays)
