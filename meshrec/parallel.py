@@ -4,13 +4,17 @@ The kernels release the interpreter's lock, so plain Python threads run them sid
 would compete with torch's for the same cores.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 import torch
+
+Item = TypeVar("Item")
 
 
 def has_kernels(tensor: torch.Tensor) -> bool:
@@ -39,6 +43,18 @@ def over_batch(kernel: Callable[..., None], batched: Sequence[np.ndarray], share
         future.result()
 
 
+def over_items(job: Callable[[int], Item], count: int) -> list[Item]:
+    """``[job(0), ..., job(count - 1)]``, where each job spends its time in compiled kernels."""
+    threads = min(torch.get_num_threads(), count)
+    if threads <= 1:
+        return [job(i) for i in range(count)]
+    return list(_pool(threads).map(job, range(count)))
+
+
 @cache
 def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="meshrec")
+
+
+if hasattr(os, "register_at_fork"):  # a forked process, such as a data loader's worker, has lost the threads
+    os.register_at_fork(after_in_child=_pool.cache_clear)

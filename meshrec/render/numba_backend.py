@@ -1,7 +1,5 @@
 """Rasterisation on the CPU with compiled loops: the default there."""
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from math import ceil, floor
 
 import numpy as np
@@ -9,6 +7,7 @@ import torch
 from torch import Tensor
 
 from meshrec.compiled import compiled
+from meshrec.parallel import over_items
 
 UNDRAWABLE = -(2**31)
 
@@ -18,7 +17,7 @@ def visible_faces(screen: Tensor, faces: Tensor, size: tuple[int, int], perspect
     points, triangles = screen_array(screen), faces_array(faces)
     width, height = size
     face_id = np.full((len(points), height, width), -1, dtype=np.int32)
-    in_parallel(lambda i: _draw(points[i], triangles, perspective, face_id[i]), len(points))
+    over_items(lambda i: _draw(points[i], triangles, perspective, face_id[i]), len(points))
     return torch.from_numpy(face_id).to(screen.device)
 
 
@@ -30,19 +29,6 @@ def screen_array(screen: Tensor) -> np.ndarray:
 def faces_array(faces: Tensor) -> np.ndarray:
     """(F, 3) int32."""
     return np.ascontiguousarray(faces.detach().cpu().numpy(), dtype=np.int32)
-
-
-def in_parallel(job: Callable[[int], object], count: int) -> list:
-    """``[job(0), ..., job(count - 1)]`` on as many threads as torch uses; a single job runs in the calling thread.
-
-    Plain threads over loops that release the GIL, because numba's own pool and torch's, both spinning while they wait
-    for work, stall each other.
-    """
-    workers = min(count, torch.get_num_threads())
-    if workers <= 1:
-        return [job(i) for i in range(count)]
-    with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(job, range(count)))
 
 
 @compiled

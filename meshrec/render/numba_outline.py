@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from meshrec.compiled import compiled
+from meshrec.parallel import over_items
 from meshrec.render.edges import mesh_edges
-from meshrec.render.numba_backend import box_of, edge_functions, faces_array, in_parallel, pixel_bounds, screen_array
+from meshrec.render.numba_backend import box_of, edge_functions, faces_array, pixel_bounds, screen_array
 
 TOUCH = 1e-7  # pixels: an outline this near to a pixel's centre runs through it
 
@@ -26,7 +27,7 @@ class _Outline(torch.autograd.Function):
         width, height = size
         coverage = torch.zeros(len(points), height, width, dtype=screen.dtype)
         pictures = coverage.numpy()
-        ctx.slopes = in_parallel(lambda i: _draw(points[i], triangles, edges, softness, pictures[i]), len(points))
+        ctx.slopes = over_items(lambda i: _draw(points[i], triangles, edges, softness, pictures[i]), len(points))
         ctx.like = screen
         return coverage.to(screen.device)
 

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from meshrec.compiled import compiled
-from meshrec.render.numba_backend import edge_functions, faces_array, in_parallel, screen_array
+from meshrec.parallel import over_items
+from meshrec.render.numba_backend import edge_functions, faces_array, screen_array
 
 
 def soft_silhouette(
@@ -23,7 +24,7 @@ class _Soft(torch.autograd.Function):
         ctx.points, ctx.triangles, ctx.scale = screen_array(screen), faces_array(faces), scale
         width, height = size
         ctx.empty = np.ones((len(ctx.points), height, width))
-        in_parallel(lambda i: _draw(ctx.points[i], ctx.triangles, *scale, ctx.empty[i]), len(ctx.points))
+        over_items(lambda i: _draw(ctx.points[i], ctx.triangles, *scale, ctx.empty[i]), len(ctx.points))
         return 1 - torch.from_numpy(ctx.empty).to(screen)
 
     @staticmethod
@@ -35,7 +36,7 @@ class _Soft(torch.autograd.Function):
         def job(i: int) -> None:
             _push_back(ctx.points[i], ctx.triangles, *ctx.scale, ctx.empty[i], upstream[i], gradient[i])
 
-        in_parallel(job, len(ctx.points))
+        over_items(job, len(ctx.points))
         return torch.from_numpy(gradient).to(grad), None, None, None, None, None
 
 

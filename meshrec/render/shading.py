@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, grid_sample, normalize
 
+from meshrec.body.topology import vertex_normals
 from meshrec.render.fragments import Fragments, rasterize
 from meshrec.render.lights import Light, Phong
 from meshrec.render.screen import AnyCamera, Array, as_faces, as_vertices, batched, is_perspective, supersampled
@@ -109,24 +110,6 @@ def join(vertices: list[Array], faces: Array | list[Array]) -> tuple[Tensor, Ten
     starts = (counts.cumsum(0) - counts).tolist()
     owner = torch.arange(len(meshes)).repeat_interleave(counts)
     return torch.cat(meshes), torch.cat([t + s for t, s in zip(triangles, starts)]), owner
-
-
-def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:
-    """Unit normals at the vertices: the mean of the touching faces' normals, weighted by area.
-
-    Args:
-        vertices: (B, V, 3)
-        faces: (F, 3), counter-clockwise seen from outside.
-
-    Returns:
-        (B, V, 3); zero at vertices that no face uses.
-    """
-    a, b, c = (vertices.index_select(1, faces[:, i]) for i in range(3))
-    across = torch.cross(b - a, c - a, dim=-1)
-    normals = torch.zeros_like(vertices)
-    for i in range(3):
-        normals = normals.index_add(1, faces[:, i], across)
-    return normalize(normals, dim=-1)
 
 
 def facing_normals(vertices: Tensor, fragments: Fragments) -> Tensor:
