@@ -1,0 +1,1 @@
+"""Training and test data: motion capture, poses, samples and their mixing."""

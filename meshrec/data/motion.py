@@ -1,0 +1,137 @@
+"""A recorded motion: a skeleton of any shape and its local rotations over time, whatever file it came from."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy import ndarray
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """A tree of joints at rest, every parent before its children.
+
+    Attributes:
+        names: J unique joint names.
+        parents: (J,) int, index of each joint's parent, -1 for the root (joint 0).
+        offsets: (J, 3) from the parent to the joint at rest, in the file's units.
+    """
+
+    names: tuple[str, ...]
+    parents: ndarray
+    offsets: ndarray
+
+    def index(self, name: str) -> int:
+        """Index of a joint.
+
+        Raises:
+            KeyError: there is no joint of that name.
+        """
+        try:
+            return self.names.index(name)
+        except ValueError:
+            raise KeyError(f"no joint {name!r}; the skeleton has {', '.join(self.names)}") from None
+
+
+@dataclass(frozen=True)
+class Motion:
+    """A skeleton in T frames.
+
+    Attributes:
+        skeleton: the joints at rest.
+        rotations: (T, J, 3, 3) local rotations; identity everywhere is the rest pose.
+        translation: (T, 3) position of the root, in the file's units.
+        frame_time: seconds from one frame to the next.
+    """
+
+    skeleton: Skeleton
+    rotations: ndarray
+    translation: ndarray
+    frame_time: float
+
+    def __len__(self) -> int:
+        return len(self.rotations)
+
+    def global_rotations(self) -> ndarray:
+        """(T, J, 3, 3) rotations from each joint's rest frame to the world: the product along its chain."""
+        return global_rotations(self.rotations, self.skeleton.parents)
+
+    def joint_positions(self) -> ndarray:
+        """(T, J, 3) positions in the world, by forward kinematics."""
+        rotations = self.global_rotations()
+        positions = np.empty(rotations.shape[:-1])
+        positions[:, 0] = self.translation
+        for joint, parent in enumerate(self.skeleton.parents[1:], start=1):
+            positions[:, joint] = positions[:, parent] + rotations[:, parent] @ self.skeleton.offsets[joint]
+        return positions
+
+
+def global_rotations(local: ndarray, parents: ndarray) -> ndarray:
+    """Compose local rotations down a tree whose parents come before their children.
+
+    Args:
+        local: (T, J, 3, 3).
+        parents: (J,), -1 for the root.
+
+    Returns:
+        (T, J, 3, 3).
+    """
+    world = local.copy()
+    for joint, parent in enumerate(parents[1:], start=1):
+        world[:, joint] = world[:, parent] @ local[:, joint]
+    return world
+
+
+def local_rotations(world: ndarray, parents: ndarray) -> ndarray:
+    """The inverse of :func:`global_rotations`: each joint relative to its parent.
+
+    Args:
+        world: (T, J, 3, 3).
+        parents: (J,), -1 for the root.
+
+    Returns:
+        (T, J, 3, 3).
+    """
+    local = world.copy()
+    local[:, 1:] = world[:, parents[1:]].swapaxes(-1, -2) @ world[:, 1:]
+    return local
+
+
+def euler_to_matrix(angles: ndarray, axes: str) -> ndarray:
+    """Rotation matrices of intrinsic Euler angles: the first axis is the outermost, R = R_a R_b R_c.
+
+    Args:
+        angles: (..., n) radians, one for each letter of ``axes``.
+        axes: letters of "xyz" in any case, e.g. "ZXY"; may be empty (identity).
+
+    Returns:
+        (..., 3, 3).
+    """
+    result = np.broadcast_to(np.eye(3), (*angles.shape[:-1], 3, 3))
+    for axis, angle in zip(axes.lower(), np.moveaxis(angles, -1, 0)):
+        i = "xyz".index(axis)
+        j, k = (i + 1) % 3, (i + 2) % 3
+        turn = np.zeros((*angle.shape, 3, 3))
+        turn[..., i, i] = 1
+        turn[..., j, j] = turn[..., k, k] = np.cos(angle)
+        turn[..., k, j] = np.sin(angle)
+        turn[..., j, k] = -turn[..., k, j]
+        result = result @ turn
+    return result
+
+
+def twist_angle(rotations: ndarray, axis: ndarray) -> ndarray:
+    """Angle about ``axis`` of the rotation about it that comes nearest to each matrix.
+
+    Maximising tr(R^T A(t)) over t gives t = atan2(axis . vee(R - R^T), tr R - axis^T R axis).
+
+    Args:
+        rotations: (..., 3, 3).
+        axis: (3,) unit vector.
+
+    Returns:
+        (...) radians in [-pi, pi].
+    """
+    skewed = rotations - rotations.swapaxes(-1, -2)
+    sine = np.stack([skewed[..., 2, 1], skewed[..., 0, 2], skewed[..., 1, 0]], -1) @ axis
+    cosine = np.trace(rotations, axis1=-2, axis2=-1) - rotations @ axis @ axis
+    return np.arctan2(sine, cosine)
