@@ -34,7 +34,7 @@ def write_file(path: str | os.PathLike, data: bytes) -> Path:
             was one, is then still there.
     """
     path = Path(path)
-    if path.is_dir():
+    if os.path.isdir(path):
         raise InputError(f"cannot write {path}: it is a folder; name a file in it, such as {path / 'person.glb'}.")
     part = path.parent / f".{secrets.token_hex(8)}.part"
     try:
@@ -58,7 +58,7 @@ def known_suffix(path: str | os.PathLike, known: Sequence[str]) -> str:
     """
     suffix = Path(path).suffix.lower()
     if suffix not in known:
-        raise InputError(f"cannot tell what to write to {path}: its name must end in {' or '.join(known)}.")
+        raise InputError(f"{path}: the name must end in {' or '.join(known)}, which tells the format.")
     return suffix
 
 

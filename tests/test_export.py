@@ -466,7 +466,7 @@ def test_a_failed_write_keeps_the_old_file(tmp_path, named_files_only):
     (tmp_path / "a.bin").write_bytes(b"old")
     program = (
         "import os, resource, signal, sys\n"
-        "from meshrec.export.atomic import write_file\n"
+        "from meshrec.atomic import write_file\n"
         f"if {named_files_only} and hasattr(os, 'O_TMPFILE'): del os.O_TMPFILE\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, (1000, {resource.RLIM_INFINITY}))\n"

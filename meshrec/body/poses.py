@@ -29,7 +29,7 @@ _DEGREES: dict[str, dict[str, tuple[float, float, float]]] = {
         "left_shoulder": (0, 0, 65), "right_shoulder": (0, 0, -65),
     },
     "squat": {
-        "left_hip": (-110, 20, 15), "right_hip": (-110, -20, -15), "left_knee": (130, 0, 0), "right_knee": (130, 0, 0),
+        "left_hip": (-110, -10, 20), "right_hip": (-110, 10, -20), "left_knee": (130, 0, 0), "right_knee": (130, 0, 0),
         "left_ankle": (-25, 0, 0), "right_ankle": (-25, 0, 0), "spine1": (20, 0, 0), "spine2": (10, 0, 0),
         "left_shoulder": (0, -80, -5), "right_shoulder": (0, 80, 5),
     },

@@ -1,6 +1,6 @@
 """Meshes and parameters as files: OBJ, PLY, GLB (static, skinned, scene), JSON and NPZ, each written atomically."""
 
-from meshrec.export.atomic import known_suffix, write_file
+from meshrec.atomic import known_suffix, write_file
 from meshrec.export.mesh import Mesh, camera_to_y_up
 from meshrec.export.meshes import MESH_SUFFIXES, write_mesh
 from meshrec.export.params import PARAMETER_SUFFIXES, PersonParameters, read_parameters, write_parameters

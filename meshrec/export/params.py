@@ -36,8 +36,8 @@ from pathlib import Path
 
 import numpy as np
 
+from meshrec.atomic import known_suffix, write_file
 from meshrec.errors import InputError
-from meshrec.export.atomic import known_suffix, write_file
 from meshrec.export.mesh import Array, float_array, to_numpy
 from meshrec.geometry import Camera
 

@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from meshrec.export.atomic import known_suffix, write_file
+from meshrec.atomic import known_suffix, write_file
 from meshrec.export.gltf import Glb
 from meshrec.export.mesh import Mesh
 from meshrec.geometry import Camera

@@ -8,7 +8,7 @@ import numpy as np
 import pygltflib as gl
 import torch
 
-from meshrec.export.atomic import known_suffix, write_file
+from meshrec.atomic import known_suffix, write_file
 from meshrec.export.gltf import Glb
 from meshrec.export.mesh import Array, Mesh, camera_to_y_up, float_array, to_numpy
 from meshrec.geometry import matrix_to_quaternion
