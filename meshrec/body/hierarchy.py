@@ -81,7 +81,7 @@ def _collapse(vertices: np.ndarray, faces: np.ndarray, count: int) -> tuple[np.n
     from fast_simplification import replay_simplification, simplify
 
     reduction = 1 - (2 * count - 4) / len(faces)  # a closed mesh has 2 V - 4 faces
-    # In haste the library folds fingers flat, in caution it stops early: take the first result that is closed and small.
+    # In haste the library folds fingers flat, in caution it stops early: the first closed and small result.
     for haste in (4, 3.5, 5, 3, 7):
         _, _, collapses = simplify(vertices, faces, target_reduction=reduction, agg=haste, return_collapses=True)
         moved, coarse, mapping = replay_simplification(vertices, faces, collapses)
