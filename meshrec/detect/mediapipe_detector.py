@@ -8,18 +8,24 @@ from pathlib import Path
 import numpy as np
 
 from meshrec.detect.mediapipe_model import Pose, PoseNetwork, load_model
-from meshrec.detect.people import Detection, Mask, box_iou, keypoint_box, pose_distance
-from meshrec.detect.views import MIRRORED, SIDE, View, consensus, inverse, show, to_photo
+from meshrec.detect.people import Detection, Mask, box_iou, keypoint_box, person_box, photo_edges, pose_distance
+from meshrec.detect.views import MIRRORED, SIDE, View, apply, consensus, inverse, show, to_photo
 
 SEARCH_SIDE = 1280  # pixels; the search needs no more, a 0.4 tile is still larger than the network's input
-TILE_SCALES = (0.6, 0.4)
-TILE_OVERLAP = 0.4
-CLEAR_SIZE = 0.4  # a person this large in the photo, and alone in it, needs no tiles
+TILE_SCALES = (None, 0.6, 0.4, 0.5)  # of the photo's longer side; None is the whole photo
+TILE_OVERLAP = 0.25
+SEED_CERTAINTY = 0.5  # least visibility of a rough pose that is worth a second look
 VIEWS = (View(2.0), View(2.0, mirrored=True), View(1.75, 30), View(1.75, -30, mirrored=True))
+CROWD_VIEWS = (View(1.3), View(1.6, mirrored=True), View(2.0))  # tried until two of them agree
 RESCUE = (View(2.0, 90), View(2.0, -90), View(2.0, 180), View(1.3), View(3.0))
 SAME = 0.1  # pose distance below which two poses are one person
-OTHER = 0.25  # pose distance above which a view shows somebody else
-LEAST_SCORE = 0.5
+OTHER = 0.13  # pose distance above which a view shows somebody else
+OUTSIDE = 0.8  # one minus overlap with the box from which a pose is somebody else's
+COVERED = 0.7  # share of a mask inside another person's mask from which it is the same person
+LEAST_SCORE = 0.4
+LEAST_CRISPNESS = 0.87  # mean of a mask over its inside; lower is not the outline of a person
+
+Seed = tuple[float, np.ndarray]  # certainty in [0, 1] and rough keypoints (33, 3)
 
 
 class MediaPipeDetector:
@@ -31,85 +37,128 @@ class MediaPipeDetector:
 
     def __init__(self, model: str | Path | None = None) -> None:
         bundle = load_model(model)
-        self._search = PoseNetwork(bundle, max_poses=10, masks=False, confidence=0.3)
-        self._look = PoseNetwork(bundle, max_poses=3, masks=True, confidence=0.1)
+        self._search = PoseNetwork(bundle, max_poses=4, masks=False, confidence=0.3)
+        self._look = PoseNetwork(bundle, max_poses=2, masks=True, confidence=0.1)
 
     def __call__(self, image: np.ndarray, boxes: np.ndarray | None = None) -> list[Detection]:
         """People in an (H, W, 3) uint8 RGB photo, or in the given boxes (N, 4); see `people.Detector`."""
-        size = image.shape[1], image.shape[0]
         if boxes is not None:
-            found = [self._person(image, np.asarray(box, np.float64), None, VIEWS) for box in boxes]
-            return [d or _nobody(box) for d, box in zip(found, boxes)]
-        seeds = self._find(image)
-        views = VIEWS[: max(1, 8 // max(len(seeds), 1))]
-        found = [self._person(image, keypoint_box(seed, size), seed, views) for seed in seeds]
-        people = sorted((d for d in found if d and d.score >= LEAST_SCORE), key=lambda d: -d.score)
-        return _without_repeats(people)
+            return [self._in_box(image, np.asarray(box, np.float32)) for box in boxes]
+        return self._everyone(image)
 
-    def _find(self, image: np.ndarray) -> list[np.ndarray]:
-        """Rough keypoints (33, 3) of everyone, in photo pixels."""
-        import cv2
+    def _everyone(self, image: np.ndarray) -> list[Detection]:
+        """Everyone in a photo, most certain first.
 
-        scale = min(1.0, SEARCH_SIDE / max(image.shape[:2]))
-        if scale < 1:
-            image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        Large people first, then closer and closer looks with those already found painted over, so that the ones
+        beside and behind them stand out. A look that shows nobody new ends the search once someone is found: a
+        photo of one clear person is done after the first tiles.
+        """
         size = image.shape[1], image.shape[0]
-        found = [(_certainty(p.keypoints), p.keypoints) for p in self._search(image)]
-        if not _one_clear_person([k for _, k in found], size):
-            for x0, y0, x1, y1 in (t for s in TILE_SCALES for t in tiles(size, s)):
-                for pose in self._search(image[y0:y1, x0:x1]):
-                    keypoints = pose.keypoints + np.array([x0, y0, 0], np.float32)
-                    found.append((_certainty(keypoints) * _share_inside(keypoints, (x0, y0, x1, y1), size), keypoints))
-        kept: list[np.ndarray] = []
-        for certainty, keypoints in sorted(found, key=lambda f: -f[0]):
-            if certainty > 0.3 and all(_apart(keypoints, k) > SAME for k in kept):
-                kept.append(keypoints)
-        to_photo_pixels = np.array([1 / scale, 1 / scale, 1], np.float32)
-        return [(k + (0.5, 0.5, 0)) * to_photo_pixels - (0.5, 0.5, 0) for k in kept]
+        small, scale = _shrink(image)
+        people: list[Detection] = []
+        for tile_scale in TILE_SCALES:
+            found = self._search_tiles(small, tile_scale) if tile_scale else self._search_whole(small)
+            seeds = [_moved(seed, (0, 0), scale) for seed in _distinct(found)]
+            alone = len(seeds) == 1 and not people
+            looks = {"views": VIEWS} if alone else {"views": CROWD_VIEWS, "enough": 2}
+            new = [self._person(image, keypoint_box(seed, size), seed, **looks) for seed in seeds]
+            before = len(people)
+            people = _without_repeats(people + [p for p in new if p], size)
+            if tile_scale and people and len(people) <= before:
+                break
+            small = _without_people(small, people, scale)
+        return people
+
+    def _in_box(self, image: np.ndarray, box: np.ndarray) -> Detection:
+        """The person in a box; with score 0 where there is none."""
+        person = self._person(image, box, None, VIEWS) or self._person(image, box, None, RESCUE)
+        return person or Detection(box, np.zeros((33, 3), np.float32), "mediapipe33", 0.0)
+
+    def _search_whole(self, image: np.ndarray) -> list[Seed]:
+        """Rough poses in a photo as it is; with a margin where there is none, for people who fill it."""
+        return self._search_tiles(image, 1.0) or self._search_tiles(image, 1.5)
+
+    def _search_tiles(self, image: np.ndarray, scale: float) -> list[Seed]:
+        """Rough poses in squares of a photo, in its pixels; scale: their side over the photo's longer side."""
+        size = image.shape[1], image.shape[0]
+        found = []
+        for tile in tiles(size, scale):
+            for pose in self._search(_cut(image, tile)):
+                keypoints = _moved(pose.keypoints, tile[:2], 1)
+                found.append((_visibility(keypoints) * _share_inside(keypoints, tile, size), keypoints))
+        return found
 
     def _person(
-        self, image: np.ndarray, box: np.ndarray, seed: np.ndarray | None, views: tuple[View, ...]
+        self,
+        image: np.ndarray,
+        box: np.ndarray,
+        seed: np.ndarray | None,
+        views: tuple[View, ...],
+        enough: int | None = None,
     ) -> Detection | None:
-        """One person from several views of a box; None when no view shows them."""
-        seen = [found for view in views if (found := self._view(image, box, seed, view))]
-        for view in RESCUE if not seen else ():
-            if found := self._view(image, box, seed, view):
-                seen.append(found)
-        if not seen:
+        """One person from several views of a box; None when no view shows them.
+
+        seed: keypoints that tell the person from others in the box. enough: how many views must agree; None asks
+        for all of `views`, a number stops at it and shows the box alone, without neighbours.
+        """
+        size = image.shape[1], image.shape[0]
+        poses: list[Pose] = []
+        matrices: list[np.ndarray] = []
+        for i, view in enumerate(views):
+            if enough and len(poses) + len(views) - i < enough:
+                break
+            matrix = view.matrix(box)
+            shown = self._look(show(image, matrix, box if enough else None))
+            pose = _choose([to_photo(p, matrix, view) for p in shown], box, seed, size)
+            if pose is not None:
+                poses.append(pose)
+                matrices.append(matrix)
+                keypoints, world, members = consensus(poses)
+                if len(members) == enough:
+                    break
+        if not poses:
             return None
-        poses = [pose for pose, _ in seen]
-        keypoints, world, members = consensus(poses)
-        mask = _merge_masks([(poses[i].mask, seen[i][1]) for i in members], VIEWS[0].matrix(box))
-        agreement = len(members) / len(seen)
+        mask = _merge_masks([(poses[i].mask, matrices[i]) for i in members], VIEWS[0].matrix(box))
         return Detection(
-            box=keypoint_box(keypoints, (image.shape[1], image.shape[0])),
+            box=person_box(keypoints, mask, size),
             keypoints=keypoints,
             joint_set="mediapipe33",
-            score=float(_certainty(keypoints) * agreement**0.5),
+            score=_visibility(keypoints) * len(members) / (enough or len(views)),
             mask=mask,
             world=world,
         )
 
-    def _view(
-        self, image: np.ndarray, box: np.ndarray, seed: np.ndarray | None, view: View
-    ) -> tuple[Pose, np.ndarray] | None:
-        """The pose in one view that belongs to the person, in photo pixels, and the view's matrix."""
-        matrix = view.matrix(box)
-        size = image.shape[1], image.shape[0]
-        poses = [to_photo(p, matrix, view) for p in self._look(show(image, matrix))]
-        if not poses:
-            return None
-        if seed is not None:
-            distance, pose = min(((_apart(p.keypoints, seed), p) for p in poses), key=lambda found: found[0])
-            return (pose, matrix) if distance < OTHER else None
-        overlap, pose = max(
-            ((box_iou(keypoint_box(p.keypoints, size)[None], box[None])[0, 0], p) for p in poses), key=lambda f: f[0]
-        )
-        return (pose, matrix) if overlap > 0.2 else None
+
+def _shrink(image: np.ndarray) -> tuple[np.ndarray, float]:
+    """The photo at a size fit for searching, and photo pixels per pixel of it."""
+    import cv2
+
+    scale = max(1.0, max(image.shape[:2]) / SEARCH_SIDE)
+    size = round(image.shape[1] / scale), round(image.shape[0] / scale)
+    return (cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scale > 1 else image), scale
+
+
+def _moved(keypoints: np.ndarray, origin: tuple[int, int], scale: float) -> np.ndarray:
+    """Keypoints of a part that begins at `origin` of a photo shrunk by `scale`, in photo pixels."""
+    moved = keypoints.copy()
+    moved[:, :2] = (keypoints[:, :2] + origin + 0.5) * scale - 0.5
+    return moved
+
+
+def _choose(poses: list[Pose], box: np.ndarray, seed: np.ndarray | None, size: tuple[int, int]) -> Pose | None:
+    """The pose that belongs to the seed, or without one to the box; None when all are somebody else's."""
+    if seed is not None:
+        ranked = [(_apart(pose.keypoints, seed), pose) for pose in poses]
+        far = OTHER
+    else:
+        ranked = [(1 - float(box_iou(keypoint_box(pose.keypoints, size)[None], box[None])), pose) for pose in poses]
+        far = OUTSIDE
+    distance, best = min(ranked, key=lambda r: r[0], default=(np.inf, None))
+    return best if distance < far else None
 
 
 def tiles(size: tuple[int, int], scale: float) -> list[tuple[int, int, int, int]]:
-    """Overlapping squares that cover a photo.
+    """Overlapping squares that cover a photo; larger than it, they are centred on it.
 
     size: (width, height). scale: side of the squares over the photo's longer side.
     Returns x0, y0, x1, y1 of each, in whole pixels.
@@ -117,21 +166,31 @@ def tiles(size: tuple[int, int], scale: float) -> list[tuple[int, int, int, int]
     side = round(scale * max(size))
     starts = []
     for length in size:
-        count = int(np.ceil(max(length - side, 0) / (side * (1 - TILE_OVERLAP)))) + 1
-        starts.append(np.linspace(0, max(length - side, 0), count).round().astype(int).tolist())
-    return [(x, y, min(x + side, size[0]), min(y + side, size[1])) for y in starts[1] for x in starts[0]]
+        slack = length - side
+        count = int(np.ceil(max(slack, 0) / (side * (1 - TILE_OVERLAP)))) + 1
+        starts.append(np.linspace(0, slack, count).astype(int).tolist() if slack > 0 else [slack // 2])
+    return [(x, y, x + side, y + side) for y in starts[1] for x in starts[0]]
 
 
-def _one_clear_person(poses: list[np.ndarray], size: tuple[int, int]) -> bool:
-    if len(poses) != 1:
-        return False
-    box = keypoint_box(poses[0], size)
-    return max(box[2:] - box[:2]) >= CLEAR_SIZE * max(size) and _certainty(poses[0]) > 0.6
+def _cut(image: np.ndarray, tile: tuple[int, int, int, int]) -> np.ndarray:
+    """A square of a photo, black where it reaches beyond."""
+    x0, y0, x1, y1 = tile
+    height, width = image.shape[:2]
+    part = image[max(y0, 0) : y1, max(x0, 0) : x1]
+    return np.pad(part, ((max(-y0, 0), max(y1 - height, 0)), (max(-x0, 0), max(x1 - width, 0)), (0, 0)))
 
 
-def _certainty(keypoints: np.ndarray) -> float:
-    """Mean visibility of the better half of the keypoints, so that people cut off by the photo count too."""
-    return float(np.sort(keypoints[:, 2])[len(keypoints) // 2 :].mean())
+def _visibility(keypoints: np.ndarray) -> float:
+    return float(keypoints[:, 2].mean())
+
+
+def _distinct(found: list[Seed]) -> list[np.ndarray]:
+    """Keypoints of the most certain pose of each person."""
+    kept: list[np.ndarray] = []
+    for certainty, keypoints in sorted(found, key=lambda f: -f[0]):
+        if certainty >= SEED_CERTAINTY and all(_apart(keypoints, k) > SAME for k in kept):
+            kept.append(keypoints)
+    return kept
 
 
 def _share_inside(keypoints: np.ndarray, tile: tuple[int, int, int, int], size: tuple[int, int]) -> float:
@@ -147,13 +206,32 @@ def _apart(a: np.ndarray, b: np.ndarray) -> float:
     return min(pose_distance(a, b), pose_distance(a, b[MIRRORED]))
 
 
-def _without_repeats(people: list[Detection]) -> list[Detection]:
-    """Leave out people who repeat a more certain one. people: most certain first."""
-    kept: list[Detection] = []
+def _without_repeats(people: list[Detection], size: tuple[int, int]) -> list[Detection]:
+    """Most certain first, without those who are no clear person or repeat a more certain one."""
+    scale = 160 / max(size)  # a coarse grid is enough to compare areas
+    grid = max(round(size[1] * scale), 1), max(round(size[0] * scale), 1)
+    kept: list[tuple[Detection, np.ndarray]] = []
+    for person in sorted(people, key=lambda p: -p.score):
+        area = person.mask.crop(photo_edges(size), grid) > 0.5
+        inside = person.mask.values[person.mask.values > 127]
+        if person.score < LEAST_SCORE or not area.any() or inside.mean() < 255 * LEAST_CRISPNESS:
+            continue
+        if not any(
+            _apart(person.keypoints, other.keypoints) < SAME
+            or (area & taken).sum() > COVERED * min(area.sum(), taken.sum())
+            for other, taken in kept
+        ):
+            kept.append((person, area))
+    return [person for person, _ in kept]
+
+
+def _without_people(image: np.ndarray, people: list[Detection], scale: float) -> np.ndarray:
+    """A photo shrunk by `scale` with people painted over in grey, so that those beside and behind them stand out."""
+    image = image.copy()
+    height, width = image.shape[:2]
     for person in people:
-        if all(_apart(person.keypoints, other.keypoints) > SAME for other in kept):
-            kept.append(person)
-    return kept
+        image[person.mask.crop(photo_edges((width * scale, height * scale)), (height, width)) > 0.5] = 128
+    return image
 
 
 def _merge_masks(masks: list[tuple[np.ndarray, np.ndarray]], target: np.ndarray) -> Mask:
@@ -170,10 +248,5 @@ def _merge_masks(masks: list[tuple[np.ndarray, np.ndarray]], target: np.ndarray)
     if not len(rows):
         rows = columns = np.array([0])
     y0, y1, x0, x1 = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
-    back = inverse(target)
-    edges = np.array([[x0 - 0.5, y0 - 0.5], [x1 - 0.5, y1 - 0.5]]) @ back[:, :2].T + back[:, 2]
+    edges = apply(inverse(target), np.array([[x0 - 0.5, y0 - 0.5], [x1 - 0.5, y1 - 0.5]]))
     return Mask(values[y0:y1, x0:x1].copy(), edges.reshape(4).astype(np.float32))
-
-
-def _nobody(box: np.ndarray) -> Detection:
-    return Detection(np.asarray(box, np.float32), np.zeros((33, 3), np.float32), "mediapipe33", 0.0)

@@ -92,6 +92,28 @@ def keypoint_box(keypoints: np.ndarray, size: tuple[int, int], margin: float = 0
     return np.concatenate([np.clip(low - grow, 0, limit), np.clip(high + grow, 0, limit)]).astype(np.float32)
 
 
+def photo_edges(size: tuple[float, float]) -> np.ndarray:
+    """(4,) the outer edges of a whole photo of (width, height) pixels, as `Mask.crop` takes them."""
+    return np.array([-0.5, -0.5, size[0] - 0.5, size[1] - 0.5])
+
+
+def person_box(keypoints: np.ndarray, mask: Mask | None, size: tuple[int, int]) -> np.ndarray:
+    """Tight box (4,) float32 around a person: the clearly seen keypoints and the mask, clipped to the photo.
+
+    Without a mask, or with an empty one, it is `keypoint_box`.
+    """
+    if mask is None or not (mask.values > 127).any():
+        return keypoint_box(keypoints, size)
+    rows, columns = (np.flatnonzero((mask.values > 127).any(axis)) for axis in (1, 0))
+    step = (mask.box[2:] - mask.box[:2]) / mask.values.shape[::-1]
+    low = mask.box[:2] + step * (columns[0], rows[0])
+    high = mask.box[:2] + step * (columns[-1] + 1, rows[-1] + 1)
+    seen = keypoints[keypoints[:, 2] > 0.5, :2]
+    low, high = np.vstack([seen, low]).min(0), np.vstack([seen, high]).max(0)
+    limit = np.array(size) - 1
+    return np.concatenate([np.clip(low, 0, limit), np.clip(high, 0, limit)]).astype(np.float32)
+
+
 def box_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Intersection over union of every box in a (N, 4) with every box in b (M, 4): (N, M)."""
     low = np.maximum(a[:, None, :2], b[None, :, :2])

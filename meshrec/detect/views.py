@@ -41,32 +41,43 @@ def inverse(matrix: np.ndarray) -> np.ndarray:
     return np.hstack([linear, -linear @ matrix[:, 2:]])
 
 
-def show(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """The (SIDE, SIDE, 3) view of a photo under an affine map; black where the photo ends.
+def apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Points (..., 2) under a (2, 3) affine map."""
+    return points @ matrix[:, :2].T + matrix[:, 2]
+
+
+def show(image: np.ndarray, matrix: np.ndarray, only: np.ndarray | None = None) -> np.ndarray:
+    """The (SIDE, SIDE, 3) view of a photo under an affine map; black where the photo ends, and outside the box
+    `only` (4,) in photo pixels if one is given.
 
     Large photos are averaged down first, so that a small view of many pixels does not alias.
     """
     import cv2
 
+    part, to_view = image, matrix
     shrink = int(1 / np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
     if shrink > 1:
-        back = inverse(matrix)
-        corners = np.array([[0, 0], [0, SIDE], [SIDE, 0], [SIDE, SIDE]]) @ back[:, :2].T + back[:, 2]
-        low = np.clip(np.floor(corners.min(0)).astype(int), 0, None)
-        high = np.minimum(np.ceil(corners.max(0)).astype(int) + 1, (image.shape[1], image.shape[0]))
+        corners = apply(inverse(matrix), np.array([[0, 0], [0, SIDE], [SIDE, 0], [SIDE, SIDE]]))
+        limit = np.array(image.shape[1::-1])
+        low = np.clip(np.floor(corners.min(0)).astype(int), 0, limit - 1)
+        high = np.clip(np.ceil(corners.max(0)).astype(int), low + 1, limit)
         size = np.maximum((high - low) // shrink, 1)
-        part = image[low[1] : high[1], low[0] : high[0]]
-        image = cv2.resize(part, (int(size[0]), int(size[1])), interpolation=cv2.INTER_AREA)
+        part = cv2.resize(image[low[1] : high[1], low[0] : high[0]], size.tolist(), interpolation=cv2.INTER_AREA)
         step = (high - low) / size
-        matrix = np.hstack([matrix[:, :2] * step, (matrix[:, :2] @ (low + (step - 1) / 2) + matrix[:, 2])[:, None]])
-    return cv2.warpAffine(image, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR)
+        to_view = np.hstack([matrix[:, :2] * step, apply(matrix, low + (step - 1) / 2)[:, None]])
+    view = cv2.warpAffine(part, to_view, (SIDE, SIDE), flags=cv2.INTER_LINEAR)
+    if only is not None:
+        x0, y0, x1, y1 = only
+        corners = apply(matrix, np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]]))
+        inside = cv2.fillConvexPoly(np.zeros((SIDE, SIDE), np.uint8), np.round(corners).astype(np.int32), 1)
+        view = view * inside[..., None]
+    return view
 
 
 def to_photo(pose: Pose, matrix: np.ndarray, view: View) -> Pose:
     """A pose found in a view, in photo pixels and the person's own left and right. The mask stays the view's."""
-    back = inverse(matrix)
     keypoints, world = pose.keypoints.copy(), pose.world.copy()
-    keypoints[:, :2] = keypoints[:, :2] @ back[:, :2].T + back[:, 2]
+    keypoints[:, :2] = apply(inverse(matrix), keypoints[:, :2])
     turn = np.radians(-view.degrees)
     if view.mirrored:
         keypoints, world = keypoints[MIRRORED], world[MIRRORED] * (-1, 1, 1)
