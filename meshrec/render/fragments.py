@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from meshrec.render.backends import pick, rasterizer
 from meshrec.render.screen import AnyCamera, Array, as_faces, is_perspective, to_screen
@@ -48,26 +49,40 @@ class Fragments:
         Returns:
             (P, C)
         """
-        corners = self.faces[self.face]
-        if values.dim() == 3:
+        corners = self.faces.index_select(0, self.face)
+        if values.dim() == 3 and len(values) == 1:
+            values = values[0]
+        elif values.dim() == 3:
             corners = corners + (self.sample * values.shape[1])[:, None]
             values = values.flatten(0, 1)
-        return weighted_corners(values, corners, self.barycentric)
+        at_corners = values.index_select(0, corners.flatten()).view(*corners.shape, -1)
+        return torch.bmm(self.barycentric[:, None].to(values.dtype), at_corners)[:, 0]
 
-    def picture(self, values: Tensor, background: Tensor | float = 0.0) -> Tensor:
+    def facing(self, normals: Tensor) -> Tensor:
+        """Interpolated normals (P, 3) as unit vectors, turned towards the eye where it sees the back of a face."""
+        return normalize(torch.where(self.turned_away[:, None], -normals, normals), dim=-1)
+
+    def picture(self, values: Tensor, background: Tensor | float = 0.0, shrink: int = 1) -> Tensor:
         """Spread values at the covered pixels over the pictures.
 
         Args:
             values: (P, C)
             background: What the other pixels show: anything that broadcasts to (B, H, W, C).
+            shrink: Average blocks of ``shrink`` x ``shrink`` pixels; H and W are those of the smaller pictures then.
 
         Returns:
             (B, H, W, C)
         """
-        shape = (*self.face_id.shape, values.shape[-1])
-        background = torch.as_tensor(background, dtype=values.dtype, device=values.device)
-        canvas = background.expand(shape).reshape(-1, shape[-1])
-        return canvas.index_copy(0, self.pixel, values).view(shape)
+        count, height, width = self.face_id.shape
+        shape = (count, height // shrink, width // shrink, values.shape[-1])
+        background = torch.as_tensor(background, dtype=values.dtype, device=values.device).expand(shape)
+        if shrink == 1:
+            canvas = values.new_empty(shape).copy_(background)
+            return canvas.view(-1, shape[-1]).index_copy_(0, self.pixel, values).view(shape)
+        drawn = values.new_zeros(self.face_id.numel(), shape[-1]).index_copy_(0, self.pixel, values)
+        drawn = _mean_of_blocks(drawn.view(count, height, width, shape[-1]), shrink)
+        empty = _mean_of_blocks((self.face_id < 0).to(values.dtype)[..., None], shrink)
+        return drawn + background * empty
 
 
 def rasterize(vertices: Array, faces: Array, camera: AnyCamera, backend: str | None = None) -> Fragments:
@@ -90,42 +105,40 @@ def rasterize(vertices: Array, faces: Array, camera: AnyCamera, backend: str | N
 
     pixel = torch.nonzero(face_id.flatten() >= 0).squeeze(-1)
     width, height = camera.size
-    sample = pixel // (width * height)
-    corners = faces[face_id.flatten()[pixel].long()] + (sample * screen.shape[1])[:, None]
-    triangle = screen.flatten(0, 1).index_select(0, corners.flatten()).view(-1, 3, 3)
-    centre = torch.stack([pixel % width, pixel // width % height], dim=-1).to(screen.dtype)
-    barycentric, depth = locate(triangle, centre, perspective)
-    # The screen's y runs down, so what is counter-clockwise to the eye has a negative area there.
-    (ux, uy), (vx, vy) = ((triangle[:, i, :2] - triangle[:, 0, :2]).detach().unbind(-1) for i in (1, 2))
-    return Fragments(face_id, faces, pixel, barycentric, depth, turned_away=ux * vy > uy * vx)
+    corners = faces.T.index_select(1, face_id.flatten()[pixel].long()) + pixel // (width * height) * screen.shape[1]
+    u, v, z = (coordinate.take(corners) for coordinate in screen.unbind(-1))  # (3, P) each
+    u, v = u - (pixel % width).to(u.dtype), v - (pixel // width % height).to(v.dtype)
+    barycentric, depth = locate(u, v, z, perspective)
+    with torch.no_grad():  # the screen's y runs down, so what is counter-clockwise to the eye has a negative area there
+        turned_away = (u[1] - u[0]) * (v[2] - v[0]) > (v[1] - v[0]) * (u[2] - u[0])
+    return Fragments(face_id, faces, pixel, barycentric, depth, turned_away)
 
 
-def locate(triangle: Tensor, centre: Tensor, perspective: bool) -> tuple[Tensor, Tensor]:
-    """Where on its triangle each point of the screen lies.
+def locate(u: Tensor, v: Tensor, z: Tensor, perspective: bool) -> tuple[Tensor, Tensor]:
+    """Where on their triangles the points of the screen lie that they contain.
 
     Args:
-        triangle: (P, 3 corners, 3) u, v, depth.
-        centre: (P, 2) points inside their triangle, pixels.
+        u, v: (3, P) the corners of each point's triangle, pixels from the point.
+        z: (3, P) their depth.
         perspective: Whether 1 / depth, rather than depth, is linear on the screen.
 
     Returns:
         (P, 3) barycentrics in space and (P,) depths.
     """
-    dx, dy = (triangle[..., :2] - centre[:, None]).unbind(-1)
-    # Twice the signed areas of the three triangles that the point makes with the edges, a's opposite first.
-    weights = dx.roll(-1, 1) * dy.roll(-2, 1) - dy.roll(-1, 1) * dx.roll(-2, 1)
+    (ua, ub, uc), (va, vb, vc) = u, v
+    # Twice the signed areas of the three triangles that the point makes with the edges.
+    weights = torch.stack([ub * vc - vb * uc, uc * va - vc * ua, ua * vb - va * ub])
     # Rounding may have eaten the area of a needle: no weight is negative, and all are equal where nothing is left.
-    weights = (weights * weights.detach().sum(-1, keepdim=True).sign()).clamp_min(0) + torch.finfo(weights.dtype).tiny
-    weights = weights / weights.sum(-1, keepdim=True)
-    z = triangle[..., 2]
+    weights = (weights * weights.detach().sum(0).sign()).clamp_min(0) + torch.finfo(weights.dtype).tiny
+    weights = weights / weights.sum(0)
     if perspective:
         weights = weights / z
-        depth = 1 / weights.sum(-1)
-        return weights * depth[:, None], depth
-    return weights, (weights * z).sum(-1)
+        depth = 1 / weights.sum(0)
+        return (weights * depth).T, depth
+    return weights.T, (weights * z).sum(0)
 
 
-def weighted_corners(values: Tensor, corners: Tensor, weights: Tensor) -> Tensor:
-    """Sum of each row of ``corners`` (P, 3), taken from ``values`` (N, C), with ``weights`` (P, 3): (P, C)."""
-    taken = values.index_select(0, corners.flatten()).view(*corners.shape, -1)
-    return (taken * weights[..., None].to(values.dtype)).sum(1)
+def _mean_of_blocks(picture: Tensor, side: int) -> Tensor:
+    """(B, H, W, C) -> (B, H / side, W / side, C)."""
+    rows = sum(picture[:, i::side] for i in range(side))
+    return sum(rows[:, :, i::side] for i in range(side)) / side**2

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
+from meshrec.body.topology import vertex_normals
 from meshrec.render.fragments import rasterize
-from meshrec.render.screen import AnyCamera, Array, as_vertices, batched
-from meshrec.render.shading import facing_normals
+from meshrec.render.screen import AnyCamera, Array, batched, drawable_points
 
 
 def depth(
@@ -37,7 +37,8 @@ def normals(vertices: Array, faces: Array, camera: AnyCamera, backend: str | Non
         (B, H, W, 3), or (H, W, 3) for one mesh (V, 3); zero where nothing is seen.
     """
     fragments = rasterize(vertices, faces, camera, backend)
-    picture = fragments.picture(facing_normals(as_vertices(vertices), fragments))
+    smooth = fragments.interpolate(vertex_normals(drawable_points(vertices), fragments.faces))
+    picture = fragments.picture(fragments.facing(smooth))
     return picture if batched(vertices, camera) else picture[0]
 
 

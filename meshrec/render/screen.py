@@ -33,13 +33,24 @@ def to_screen(vertices: Array, camera: AnyCamera) -> Tensor:
     """
     points = as_vertices(vertices)
     points = points.expand(max(len(points), camera_batch(camera)), -1, -1)
-    good = (points.abs() <= FARTHEST_POINT).all(-1, keepdim=True)  # false for NaN too
-    if is_perspective(camera):
-        good = good & (points[..., 2:] >= NEAR)
+    nearest = NEAR if is_perspective(camera) else -FARTHEST_POINT
+    if _within(points, FARTHEST_POINT) and _within(points[..., 2], FARTHEST_POINT, nearest):
+        screen = camera.project(points)
+        if _within(screen, FARTHEST_PIXEL):
+            return screen
+    good = ((points.abs() <= FARTHEST_POINT) & (points[..., 2:] >= nearest)).all(-1, keepdim=True)  # false for NaN too
     # A stand-in before the division and NaN after it: dividing by zero would turn zero gradients into NaN.
     screen = camera.project(torch.where(good, points, points.new_tensor([0.0, 0.0, 1.0])))
     good = good & (screen[..., :2].abs() <= FARTHEST_PIXEL).all(-1, keepdim=True)
     return torch.where(good, screen, screen.new_tensor(torch.nan))
+
+
+def _within(values: Tensor, highest: float, lowest: float | None = None) -> bool:
+    """Whether all values are at most ``highest`` and at least ``lowest``, by default its negative; false for NaN."""
+    if values.numel() == 0:
+        return True
+    low, high = values.detach().aminmax()
+    return bool((low >= (-highest if lowest is None else lowest)) & (high <= highest))
 
 
 def is_perspective(camera: AnyCamera) -> bool:
@@ -54,6 +65,14 @@ def as_vertices(vertices: Array) -> Tensor:
         raise ValueError(f"vertices must be (V, 3) or (B, V, 3), not {tuple(points.shape)}")
     points = points if points.is_floating_point() else points.float()
     return points if points.dim() == 3 else points[None]
+
+
+def drawable_points(vertices: Array) -> Tensor:
+    """(B, V, 3) points with those that no camera draws moved to the origin, where their faces' normals do no harm."""
+    points = as_vertices(vertices)
+    if _within(points, FARTHEST_POINT):
+        return points
+    return torch.where((points.abs() <= FARTHEST_POINT).all(-1, keepdim=True), points, points.new_zeros(3))
 
 
 def as_faces(faces: Array, vertices: Tensor) -> Tensor:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, grid_sample, normalize
+from torch.nn.functional import grid_sample, normalize
 
 from meshrec.body.topology import vertex_normals
 from meshrec.render.fragments import Fragments, rasterize
 from meshrec.render.lights import Light, Phong
-from meshrec.render.screen import AnyCamera, Array, as_faces, as_vertices, batched, is_perspective, supersampled
+from meshrec.render.screen import AnyCamera, Array, as_faces, batched, drawable_points, is_perspective, supersampled
 
 GREY = (0.72, 0.72, 0.74)
 
@@ -68,26 +68,23 @@ def shaded(
         (B, H, W, 3) RGB in [0, 1], or (H, W, 3) for one mesh (V, 3).
     """
     light = light or Phong()
-    points = as_vertices(vertices)
-    fragments = rasterize(points, faces, supersampled(camera, supersample), backend)
-    points = points.expand(len(fragments.face_id), -1, -1)
+    fragments = rasterize(vertices, faces, supersampled(camera, supersample), backend)
+    points = drawable_points(vertices).expand(len(fragments.face_id), -1, -1)
 
-    normals = facing_normals(points, fragments)
-    towards = fragments.interpolate(points) if is_perspective(camera) else points.new_tensor([[0.0, 0.0, 1.0]])
-    if isinstance(colors, Texture):
+    # Everything given per vertex is interpolated at once.
+    textured = isinstance(colors, Texture)
+    tint = points.new_zeros(1) if textured else torch.as_tensor(colors).to(points)
+    attributes = [vertex_normals(points, fragments.faces), points, *([tint] if tint.dim() > 1 else [])]
+    given = torch.cat([attribute.expand_as(points) for attribute in attributes], dim=-1)
+    normals, towards, *painted = fragments.interpolate(given).split(3, dim=-1)
+    if textured:
         albedo = colors.at(fragments)
     else:
-        colors = torch.as_tensor(colors).to(points)
-        albedo = colors.expand(len(normals), 3) if colors.dim() == 1 else fragments.interpolate(colors)
-    factor, highlight = light(normals, -normalize(towards, dim=-1))
+        albedo = painted[0] if painted else tint
+    towards = towards if is_perspective(camera) else points.new_tensor([[0.0, 0.0, 1.0]])
+    factor, highlight = light(fragments.facing(normals), -normalize(towards, dim=-1))
     values = (albedo * factor + highlight).clamp(0, 1)
-
-    background = as_picture(background, values)
-    if supersample > 1 and background.dim() > 1:
-        background = background.repeat_interleave(supersample, -3).repeat_interleave(supersample, -2)
-    picture = fragments.picture(values, background)
-    if supersample > 1:
-        picture = avg_pool2d(picture.movedim(-1, 1), supersample).movedim(1, -1)
+    picture = fragments.picture(values, as_picture(background, values), shrink=supersample)
     return picture if batched(vertices, camera) else picture[0]
 
 
@@ -110,12 +107,6 @@ def join(vertices: list[Array], faces: Array | list[Array]) -> tuple[Tensor, Ten
     starts = (counts.cumsum(0) - counts).tolist()
     owner = torch.arange(len(meshes)).repeat_interleave(counts)
     return torch.cat(meshes), torch.cat([t + s for t, s in zip(triangles, starts)]), owner
-
-
-def facing_normals(vertices: Tensor, fragments: Fragments) -> Tensor:
-    """Unit normals (P, 3) at the covered pixels, smooth across faces, turned towards the eye where it sees a back."""
-    normals = normalize(fragments.interpolate(vertex_normals(vertices, fragments.faces)), dim=-1)
-    return torch.where(fragments.turned_away[:, None], -normals, normals)
 
 
 def as_picture(picture: Array | tuple[float, float, float] | float, like: Tensor) -> Tensor:
