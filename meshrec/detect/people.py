@@ -76,20 +76,23 @@ class Detector(Protocol):
     def __call__(self, image: np.ndarray, boxes: np.ndarray | None = None) -> list[Detection]: ...
 
 
-def keypoint_box(keypoints: np.ndarray, size: tuple[int, int], margin: float = 0.15, least: float = 0.3) -> np.ndarray:
-    """Box around the keypoints of a person, clipped to the photo.
+def keypoint_box(
+    keypoints: np.ndarray, size: tuple[int, int] | None = None, margin: float = 0.15, least: float = 0.3
+) -> np.ndarray:
+    """Box around the keypoints of a person, clipped to a photo of (width, height) if one is given.
 
-    keypoints: (K, 3) x, y, confidence. size: (width, height) of the photo. margin: widening on every side as a
-    share of the longer side, for what lies beyond the joints (skull, hands, feet, flesh). least: keypoints of
-    lower confidence are left out, unless all are lower.
-    Returns (4,) float32 x0, y0, x1, y1.
+    keypoints: (K, 3) x, y, confidence. margin: widening on every side as a share of the longer side, for what lies
+    beyond the joints (skull, hands, feet, flesh). least: keypoints of lower confidence are left out, unless all are
+    lower. Returns (4,) float32 x0, y0, x1, y1.
     """
     sure = keypoints[:, 2] >= least
     points = keypoints[sure, :2] if sure.any() else keypoints[:, :2]
     low, high = points.min(0), points.max(0)
     grow = margin * (high - low).max()
-    limit = np.array(size, np.float64) - 1
-    return np.concatenate([np.clip(low - grow, 0, limit), np.clip(high + grow, 0, limit)]).astype(np.float32)
+    box = np.concatenate([low - grow, high + grow])
+    if size is not None:
+        box = np.clip(box, 0, np.array([size, size]).reshape(4) - 1)
+    return box.astype(np.float32)
 
 
 def photo_edges(size: tuple[float, float]) -> np.ndarray:

@@ -13,7 +13,7 @@ from PIL import ExifTags, Image, ImageOps
 from meshrec.errors import InputError
 
 # Pillow would hand EPS to Ghostscript, which runs programs: only formats decoded in process are listed.
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "GIF", "BMP", "PPM", "JPEG2000", "AVIF", "TGA")
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "PPM", "JPEG2000", "AVIF", "TGA")
 MAX_PIXELS = 128_000_000  # decoded at 4 + 3 bytes a pixel this stays below 1 GB
 MIN_SIDE = 16  # pixels; below this not even a head can be told from a leg
 FILM_DIAGONAL = 43.27  # mm, of the 36 x 24 mm frame that FocalLengthIn35mmFilm refers to
@@ -48,7 +48,7 @@ def read_photo(path: str | Path) -> Photo:
     try:
         _check_file(path)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MAX_PIXELS is our own limit
+            warnings.simplefilter("ignore")  # on size, where MAX_PIXELS rules, and on damaged metadata
             with Image.open(path, formats=FORMATS) as opened:
                 _check_size(path, *opened.size)
                 notes = _frame_notes(opened)

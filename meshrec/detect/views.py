@@ -6,15 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from meshrec.body.joints import flip_permutation
 from meshrec.detect.mediapipe_model import Pose
 
 SIDE = 448  # pixels of a view: the person is then about as large as in the network's own 256-pixel input
 
-# Left and right keypoints of "mediapipe33" exchanged, as in a mirrored photo.
-MIRRORED = np.array(
-    [0, 4, 5, 6, 1, 2, 3, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15, 18, 17, 20, 19, 22, 21, 24, 23, 26, 25, 28, 27, 30, 29]
-    + [32, 31]
-)
+MIRRORED = flip_permutation("mediapipe33")
 
 
 @dataclass(frozen=True)
