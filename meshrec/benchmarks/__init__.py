@@ -1,0 +1,1 @@
+"""Speed on this machine, against other libraries where they are installed."""

@@ -1,0 +1,170 @@
+"""The body layer against smplx: time, memory, and how far from the machine's limits."""
+
+import contextlib
+import io
+import multiprocessing
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import nn
+
+from meshrec.benchmarks.timing import time_in_turn
+from meshrec.body import BodyData, BodyModel
+from meshrec.body.files import body_from_arrays
+from meshrec.body.joints import SMPL_PARENTS
+from meshrec.body.skinning import linear_blend_skinning
+
+VERTICES, FACES, BETAS, INFLUENCES = 6890, 13776, 10, 4
+BATCHES = (1, 64)
+_STATUS = Path("/proc/self/status")
+
+
+def run() -> dict:
+    """Measure, print a table and return the figures."""
+    console = Console()
+    has_smplx = find_spec("smplx") is not None
+    table = Table(title=f"Body layer, {VERTICES} vertices, {torch.get_num_threads()} threads, float32, milliseconds")
+    for column in ("pose correctives", "batch", "pass", "meshrec", "smplx", "smplx / meshrec"):
+        table.add_column(column, justify="left" if column in ("pose correctives", "pass") else "right")
+    rows = []
+    for correctives in (True, False):
+        data = random_body(correctives)
+        models: dict[str, nn.Module] = {"meshrec": BodyModel(data)}
+        if has_smplx:
+            models["smplx"] = _smplx_model(data)
+        for batch in BATCHES:
+            for label in ("forward", "forward + backward"):
+                work = {name: _work(model, batch, label != "forward") for name, model in models.items()}
+                times = time_in_turn(work)
+                row = {"correctives": correctives, "batch": batch, "pass": label}
+                row |= {f"{name}_ms": timing.median for name, timing in times.items()}
+                if has_smplx:
+                    row["ratio"] = times["smplx"].ratio_to(times["meshrec"])
+                rows.append(row)
+                table.add_row(
+                    "207 full" if correctives else "none", str(batch), label, *_cells(row, "meshrec_ms", "smplx_ms"),
+                    f"{row['ratio']:.1f} x" if has_smplx else "not installed",
+                )  # fmt: skip
+    console.print(table)
+    memory = _memory(has_smplx)
+    for name, megabytes in memory.items():
+        console.print(f"peak memory of forward + backward at batch {BATCHES[-1]}, {name}: {megabytes:.0f} MB")
+    limits = _limits()
+    console.print(
+        f"blend product: {limits['blend_gflops']:.0f} GFLOP/s; torch's own 1024 x 1024 product on this machine: "
+        f"{limits['peak_gflops']:.0f}\nskinning kernel: {limits['skin_gbs']:.1f} GB/s; copying memory: "
+        f"{limits['copy_gbs']:.1f}"
+    )
+    if not has_smplx:
+        console.print("smplx is not installed: pip install 'meshrec[smpl]' compares with it")
+    return {"threads": torch.get_num_threads(), "rows": rows, "peak_mb": memory, "limits": limits}
+
+
+def random_body(correctives: bool) -> BodyData:
+    """A random body of SMPL's size, four influences a vertex, so that nobody's licence is needed to compare."""
+    rng = np.random.default_rng(0)
+    weights = rng.random((VERTICES, 24)) + 0.1
+    np.put_along_axis(weights, np.argsort(rng.random(weights.shape), 1)[:, INFLUENCES:], 0, 1)
+    regressor = rng.random((24, VERTICES))
+    arrays = {
+        "v_template": rng.normal(size=(VERTICES, 3)) * 0.4,
+        "shapedirs": rng.normal(size=(VERTICES, 3, BETAS)) * 0.02,
+        "posedirs": rng.normal(size=(VERTICES, 3, 207)) * (0.01 if correctives else 0),
+        "J_regressor": regressor / regressor.sum(1, keepdims=True),
+        "weights": weights / weights.sum(1, keepdims=True),
+        "kintree_table": np.stack([np.array(SMPL_PARENTS), np.arange(24)]),
+        "f": rng.integers(0, VERTICES, (FACES, 3)),
+    }
+    return body_from_arrays(arrays, "random body")
+
+
+def _smplx_model(data: BodyData) -> nn.Module:
+    import smplx
+    from smplx.utils import Struct
+
+    arrays = {
+        "v_template": data.v_template, "shapedirs": data.shapedirs, "posedirs": data.posedirs,
+        "J_regressor": data.joint_regressor, "weights": data.weights,
+        "kintree_table": np.stack([data.parents, np.arange(24)]), "f": data.faces,
+    }  # fmt: skip
+    with contextlib.redirect_stdout(io.StringIO()):
+        return smplx.SMPL("", data_struct=Struct(**arrays))
+
+
+def _work(model: nn.Module, batch: int, backward: bool) -> Callable[[], object]:
+    generator = torch.Generator().manual_seed(0)
+    sizes = {"betas": BETAS, "body_pose": 69, "global_orient": 3, "transl": 3}
+    inputs = {
+        name: (torch.randn(batch, size, generator=generator) * 0.5).requires_grad_(backward)
+        for name, size in sizes.items()
+    }
+    if backward:
+        return lambda: torch.autograd.grad(model(**inputs).vertices.sum(), list(inputs.values()))
+    return torch.no_grad()(lambda: model(**inputs))
+
+
+def _cells(row: dict, *keys: str) -> list[str]:
+    return [f"{row[key]:.2f}" if key in row else "-" for key in keys]
+
+
+def _memory(has_smplx: bool) -> dict[str, float]:
+    """Peak memory of one pass beyond what the process held before it, each library in a fresh process; Linux only."""
+    if not _STATUS.exists():
+        return {}
+    names = ["meshrec", "smplx"] if has_smplx else ["meshrec"]
+    context = multiprocessing.get_context("spawn")
+    figures = {}
+    for name in names:
+        with context.Pool(1) as pool:
+            figures[name] = pool.apply(_peak_of_one_pass, (name,))
+    return figures
+
+
+def _peak_of_one_pass(name: str) -> float:
+    data = random_body(True)
+    model = BodyModel(data) if name == "meshrec" else _smplx_model(data)
+    _work(model, 1, True)()  # what is loaded or compiled on first use is not the pass's own
+    work = _work(model, BATCHES[-1], True)
+    Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts again from here
+    before = _status("VmRSS")
+    work()
+    return (_status("VmHWM") - before) / 1024
+
+
+def _status(field: str) -> int:
+    """A memory figure of this process in kB."""
+    line = next(line for line in _STATUS.read_text().splitlines() if line.startswith(field))
+    return int(line.split()[1])
+
+
+def _limits() -> dict[str, float]:
+    """Achieved rates of the two parts that take the time, beside what the machine gives them."""
+    batch, model = BATCHES[-1], BodyModel(random_body(True))
+    generator = torch.Generator().manual_seed(0)
+    coefficients = torch.randn(batch, len(model._basis), generator=generator)
+    template, square = model.v_template.flatten()[None], torch.randn(1024, 1024, generator=generator)
+    vertices = torch.randn(batch, VERTICES, 3, generator=generator)
+    motions = torch.randn(batch, 24, 3, 4, generator=generator)
+    source = torch.zeros(16 * 2**20)
+    target = torch.empty_like(source)
+    influences = (model._influence_joints, model._influence_weights)
+    times = time_in_turn(
+        {
+            "blend": lambda: torch.addmm(template, coefficients, model._basis),
+            "square": lambda: square @ square,
+            "skin": lambda: linear_blend_skinning(vertices, motions, model.weights, influences),
+            "copy": lambda: target.copy_(source),
+        }
+    )
+    rate = {name: 1e-6 / timing.median for name, timing in times.items()}  # giga-anything per second for one of it
+    return {
+        "blend_gflops": 2 * coefficients.numel() * 3 * VERTICES * rate["blend"],
+        "peak_gflops": 2 * 1024**3 * rate["square"],
+        "skin_gbs": 2 * vertices.numel() * 4 * rate["skin"],
+        "copy_gbs": 2 * source.numel() * 4 * rate["copy"],
+    }

@@ -1,0 +1,48 @@
+"""Timing on shared and noisy machines: candidates in turn, medians, and the median of the ratios round by round."""
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Milliseconds per call: the median, and the fastest and slowest round."""
+
+    median: float
+    low: float
+    high: float
+    rounds: tuple[float, ...]
+
+    def ratio_to(self, other: "Timing") -> float:
+        """How many times longer this took than ``other``, which was timed in the same rounds."""
+        return statistics.median(mine / theirs for mine, theirs in zip(self.rounds, other.rounds))
+
+
+def time_in_turn(candidates: dict[str, Callable[[], object]], seconds: float = 1.0) -> dict[str, Timing]:
+    """Time functions in turn, A B A B ..., so that they meet the same weather.
+
+    Args:
+        candidates: Functions by name. Each is called once first, to compile and to warm its caches.
+        seconds: About how long to measure each; at least five rounds are run.
+    """
+    once = {}
+    for name, function in candidates.items():
+        function()
+        once[name] = _seconds(function)
+    calls = {name: max(1, round(0.01 / taken)) for name, taken in once.items()}
+    slowest = max(calls[name] * taken for name, taken in once.items())
+    rounds = max(5, min(100, round(seconds / slowest)))
+    taken: dict[str, list[float]] = {name: [] for name in candidates}
+    for _ in range(rounds):
+        for name, function in candidates.items():
+            taken[name].append(1e3 * _seconds(function, calls[name]) / calls[name])
+    return {name: Timing(statistics.median(t), min(t), max(t), tuple(t)) for name, t in taken.items()}
+
+
+def _seconds(function: Callable[[], object], calls: int = 1) -> float:
+    start = time.perf_counter()
+    for _ in range(calls):
+        function()
+    return time.perf_counter() - start
