@@ -151,7 +151,9 @@ def _choose(poses: list[Pose], box: np.ndarray, seed: np.ndarray | None, size: t
         ranked = [(_apart(pose.keypoints, seed), pose) for pose in poses]
         far = OTHER
     else:
-        ranked = [(1 - float(box_iou(keypoint_box(pose.keypoints, size)[None], box[None])), pose) for pose in poses]
+        ranked = [
+            (1 - float(box_iou(keypoint_box(pose.keypoints, size)[None], box[None])[0, 0]), pose) for pose in poses
+        ]
         far = OUTSIDE
     distance, best = min(ranked, key=lambda r: r[0], default=(np.inf, None))
     return best if distance < far else None
