@@ -1,5 +1,10 @@
-"""For tools that expect a setup.py; everything is declared in pyproject.toml."""
+"""Metadata is in pyproject.toml; here only what it cannot say: two top-level folders are installed inside the package."""
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
-setup()
+DATA_FOLDERS = {"meshrec.body_models": "body_models", "meshrec.configs": "configs"}
+
+setup(
+    packages=[*find_packages(include=["meshrec", "meshrec.*"]), *DATA_FOLDERS],
+    package_dir=DATA_FOLDERS,
+)
