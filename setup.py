@@ -1,4 +1,4 @@
-"""Metadata is in pyproject.toml; here only what it cannot say: two top-level folders are installed inside the package."""
+"""Metadata is in pyproject.toml; here what it cannot say: two top-level folders are installed inside the package."""
 
 from setuptools import find_packages, setup
 
