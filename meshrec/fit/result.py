@@ -1,0 +1,50 @@
+"""What a fit found, and how far to trust it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from meshrec.body import joint_index
+from meshrec.fit.landmarks import Landmarks
+from meshrec.fit.solver import Quadratic
+from meshrec.fit.state import BodyState
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """One fitted body in camera space: ``body(betas, pose[1:], pose[0], translation)``.
+
+    Attributes:
+        pose: (24, 3, 3) float32 local rotations; the first is the body's orientation to the camera.
+        betas: (S,) float32.
+        translation: (3,) float32 metres.
+        joint_deviation: (24,) float32 metres: standard deviation of each ``smpl24`` joint relative to the pelvis.
+        reprojection_error: Mean distance of detected and reprojected landmarks, as a share of the box's longer side.
+        mask_iou: Overlap of the body's silhouette and the detector's mask, or None without a mask.
+        score: In [0, 1], higher for better fits.
+    """
+
+    pose: np.ndarray
+    betas: np.ndarray
+    translation: np.ndarray
+    joint_deviation: np.ndarray
+    reprojection_error: float
+    mask_iou: float | None
+    score: float
+
+
+def joint_deviations(joints: Landmarks, state: BodyState, final: Quadratic) -> Tensor:
+    """Standard deviations (B, 24) of the joints' distance from the pelvis' place, metres.
+
+    The normal distribution around the energy's minimum has the inverse Hessian as its covariance (Laplace).
+    """
+    _, jacobian = joints.jacobians(state)
+    pelvis = joint_index("pelvis", "smpl24")
+    relative = jacobian - jacobian[:, pelvis : pelvis + 1]
+    factor, _ = torch.linalg.cholesky_ex(final.hessian + 1e-9 * torch.eye(state.unknowns, dtype=relative.dtype))
+    spread = torch.linalg.solve_triangular(factor, relative.flatten(1, 2).transpose(1, 2), upper=False)
+    return spread.square().sum(1).unflatten(1, (-1, 3)).sum(-1).sqrt()

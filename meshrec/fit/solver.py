@@ -1,0 +1,74 @@
+"""Levenberg-Marquardt over a batch of bodies."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from meshrec.fit.state import BodyState, choose
+
+LEAST_DAMPING, MOST_DAMPING = 1e-6, 1e6
+
+
+@dataclass(frozen=True)
+class Quadratic:
+    """A term of the energy near a state: ``energy + gradient . step + step . hessian . step / 2``.
+
+    Attributes:
+        energy: (B,) negative log-likelihood, up to a constant.
+        gradient: (B, P).
+        hessian: (B, P, P), positive semidefinite.
+    """
+
+    energy: Tensor
+    gradient: Tensor
+    hessian: Tensor
+
+    def __add__(self, other: "Quadratic") -> "Quadratic":
+        return Quadratic(self.energy + other.energy, self.gradient + other.gradient, self.hessian + other.hessian)
+
+
+Term = Callable[[BodyState], Quadratic]
+
+
+def total(terms: Sequence[Term], state: BodyState) -> Quadratic:
+    """The sum of the terms at a state."""
+    first, *others = (term(state) for term in terms)
+    return sum(others, first)
+
+
+def minimize(terms: Sequence[Term], state: BodyState, steps: int, damping: float = 1e-3) -> tuple[BodyState, Quadratic]:
+    """Lower the sum of the terms by damped Gauss-Newton steps, each body by itself (Marquardt 1963).
+
+    Args:
+        terms: What to lower.
+        state: Where to start.
+        steps: How many steps to try; one that would not lower a body's energy is not taken there.
+        damping: Of the first step, as a share of the Hessian's diagonal.
+
+    Returns:
+        The last state and the quadratic there.
+    """
+    here = total(terms, state)
+    dampings = torch.full_like(here.energy, damping)
+    for _ in range(steps):
+        ahead = state.moved(damped_step(here, dampings))
+        there = total(terms, ahead)
+        accept = there.energy < here.energy  # false for NaN
+        state = choose(accept, ahead, state)
+        here = Quadratic(
+            torch.where(accept, there.energy, here.energy),
+            torch.where(accept[:, None], there.gradient, here.gradient),
+            torch.where(accept[:, None, None], there.hessian, here.hessian),
+        )
+        dampings = torch.where(accept, dampings * 0.2, dampings * 8).clamp(LEAST_DAMPING, MOST_DAMPING)
+    return state, here
+
+
+def damped_step(here: Quadratic, dampings: Tensor) -> Tensor:
+    """(B, P) minimisers of the quadratics with ``dampings`` (B,) times their diagonals added to their Hessians."""
+    diagonal = here.hessian.diagonal(dim1=-2, dim2=-1)
+    damped = here.hessian + torch.diag_embed(diagonal * dampings[:, None] + 1e-9)
+    factor, _ = torch.linalg.cholesky_ex(damped)
+    return -torch.cholesky_solve(here.gradient[..., None], factor).squeeze(-1)

@@ -1,0 +1,128 @@
+"""Where a fit starts: the known poses, seen from all around, that look most like what was detected.
+
+One photo allows several answers: facing us or away, a limb bent forwards or backwards. A search among many poses and
+directions finds answers that are far apart, and a fit from each tells which explains the photo best.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from meshrec.fit.landmarks import Landmarks
+from meshrec.fit.state import BodyState
+from meshrec.geometry import Camera, axis_angle_to_matrix
+
+# From a body's space (y up, z forward) to that of a camera it faces (y down, z away from the camera).
+FACING = torch.diag(torch.tensor([1.0, -1.0, -1.0], dtype=torch.float64))
+
+
+@dataclass(frozen=True)
+class PoseLibrary:
+    """Poses and how they look from D directions.
+
+    Attributes:
+        rotations: (N, 24, 3, 3) local rotations, float64; the root turns the body upright in front of the camera.
+        directions: (D, 3, 3) turns of the camera's space, applied before the root.
+        points: (N, K, 3) their landmarks, camera space seen from the first direction, about their pelvis, metres.
+        looks: (N * D, 2 K) float32, the x and y of the landmarks seen from each direction without perspective.
+    """
+
+    rotations: Tensor
+    directions: Tensor
+    points: Tensor
+    looks: Tensor
+
+    @classmethod
+    def build(cls, rotations: Tensor, landmarks: Landmarks, yaws: int = 24) -> "PoseLibrary":
+        """Look at poses (N, 24, 3, 3), whose roots are oriented in a y-up world, from ``yaws`` directions."""
+        rotations = rotations.double().clone()
+        rotations[:, 0] = FACING @ rotations[:, 0]
+        count = len(rotations)
+        betas = torch.zeros(count, landmarks.joint_shapes.shape[-1], dtype=torch.float64)
+        points = landmarks.positions(BodyState(rotations, torch.zeros(count, 3, dtype=torch.float64), betas))
+        turns = torch.zeros(yaws, 3, dtype=torch.float64)
+        turns[:, 1] = torch.arange(yaws) * (2 * torch.pi / yaws)
+        directions = axis_angle_to_matrix(turns)
+        looks = torch.einsum("drc,nkc->ndkr", directions[:, :2], points).flatten(2).flatten(0, 1)
+        return cls(rotations, directions, points, looks.float().contiguous())
+
+    def search(
+        self, landmarks: Landmarks, camera: Camera, pixels: Tensor, precision: Tensor, count: int, apart: float = 0.12
+    ) -> BodyState:
+        """The likeliest poses and places for each of B people.
+
+        Args:
+            landmarks: Those that the library was built with.
+            camera: The photo's.
+            pixels: (B, K, 2) where they were seen.
+            precision: (B, K) 1 / pixels; 0 where nothing was seen.
+            count: How many answers a person gets.
+            apart: Metres between corresponding landmarks, root mean square, by which two answers must differ.
+
+        Returns:
+            B * count states, a person's one after the other, likeliest first.
+        """
+        focal = torch.as_tensor(camera.focal, dtype=torch.float64).expand(2)
+        center = torch.as_tensor(camera.center, dtype=torch.float64)
+        weight = (precision / precision.amax(1, keepdim=True)).square()
+        rays = torch.cat([(pixels - center) / focal, torch.ones_like(pixels[..., :1])], dim=-1)
+        middle = (weight[..., None] * rays).sum(1) / weight.sum(1)[:, None]
+        look = _look_at(middle)
+        seen = rays @ look.transpose(1, 2)  # look @ ray: the person's middle comes to the optical axis
+        seen = seen[..., :2] / seen[..., 2:]
+        chosen = [self._search_one(s.float(), w.float(), count, apart) for s, w in zip(seen, weight)]
+        pose, direction = (torch.stack(parts).flatten() for parts in zip(*chosen))
+        rotations = self.rotations[pose].clone()
+        turn = look.repeat_interleave(count, 0).transpose(1, 2) @ self.directions[direction]
+        rotations[:, 0] = turn @ rotations[:, 0]
+        betas = torch.zeros(len(pose), landmarks.joint_shapes.shape[-1], dtype=torch.float64)
+        state = BodyState(rotations, torch.zeros(len(pose), 3, dtype=torch.float64), betas)
+        offsets = landmarks.positions(state)
+        repeat = (t.repeat_interleave(count, 0) for t in (rays[..., :2], weight))
+        return BodyState(rotations, _translation(offsets, *repeat), betas)
+
+    def _search_one(self, seen: Tensor, weight: Tensor, count: int, apart: float) -> tuple[Tensor, Tensor]:
+        """Poses and directions (count,) closest to points (K, 2) but for their place and size."""
+        share = weight / weight.sum()
+        centred = seen - share @ seen
+        pull = (share[:, None] * centred).flatten()
+        both = share.repeat_interleave(2)
+        # For looks a and points y, both centred: min over s of |s a - y|^2 = |y|^2 - (a . y)^2 / |a|^2, s > 0.
+        middles = torch.stack([self.looks[:, axis::2] @ share for axis in (0, 1)])
+        size = self.looks.square() @ both - middles.square().sum(0)
+        fit = (self.looks @ pull).clamp(min=0).square() / size.clamp(min=1e-6)
+        best = fit.topk(min(64 * count, len(fit))).indices
+        pose, direction = best // len(self.directions), best % len(self.directions)
+        points = torch.einsum("nrc,nkc->nkr", self.directions[direction], self.points[pose])
+        points = points - (share.double()[:, None] * points).sum(1, keepdim=True)
+        flat = points.flatten(1).float()
+        near = (torch.cdist(flat, flat) < apart * len(seen) ** 0.5).tolist()
+        kept: list[int] = []
+        for i, close in enumerate(near):
+            if len(kept) < count and not any(close[k] for k in kept):
+                kept.append(i)
+        kept = (kept * count)[:count]
+        return pose[kept], direction[kept]
+
+
+def _look_at(direction: Tensor) -> Tensor:
+    """Rotations (B, 3, 3) that bring directions (B, 3) to the z axis, keeping the x axis level."""
+    z = torch.nn.functional.normalize(direction, dim=-1)
+    x = torch.nn.functional.normalize(torch.stack([z[:, 2], torch.zeros_like(z[:, 0]), -z[:, 0]], -1), dim=-1)
+    return torch.stack([x, torch.linalg.cross(z, x), z], dim=1)
+
+
+def _translation(offsets: Tensor, rays: Tensor, weight: Tensor) -> Tensor:
+    """Translations (B, 3) under which points (B, K, 3) project closest to rays (B, K, 2) at unit depth.
+
+    x + tx = r (z + tz) is linear in the translation.
+    """
+    ones, zeros = torch.ones_like(weight), torch.zeros_like(weight)
+    rows = [torch.stack([ones, zeros, -rays[..., 0]], -1), torch.stack([zeros, ones, -rays[..., 1]], -1)]
+    system = torch.cat(rows, dim=1)
+    wanted = (rays * offsets[..., 2:] - offsets[..., :2]).transpose(1, 2).flatten(1)
+    share = weight.repeat(1, 2)[..., None]
+    normal = system.transpose(1, 2) @ (share * system) + 1e-9 * torch.eye(3, dtype=system.dtype)
+    translation = torch.linalg.solve(normal, system.transpose(1, 2) @ (share[..., 0] * wanted)[..., None]).squeeze(-1)
+    return translation

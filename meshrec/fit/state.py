@@ -1,0 +1,55 @@
+"""The unknowns of a fit."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from meshrec.body.joints import joint_set
+from meshrec.geometry import axis_angle_to_matrix
+
+JOINTS = len(joint_set("smpl24"))
+# Where the unknowns of a step stand: a turn for each joint, the translation, the betas.
+TURNS = slice(0, 3 * JOINTS)
+BODY_TURNS = slice(3, 3 * JOINTS)
+TRANSLATION = slice(3 * JOINTS, 3 * JOINTS + 3)
+BETAS = slice(3 * JOINTS + 3, None)
+
+
+@dataclass(frozen=True)
+class BodyState:
+    """B bodies in camera space, float64. A step has P = 75 + S unknowns.
+
+    Attributes:
+        rotations: (B, 24, 3, 3) of each joint relative to its parent.
+        translation: (B, 3) metres.
+        betas: (B, S).
+    """
+
+    rotations: Tensor
+    translation: Tensor
+    betas: Tensor
+
+    def __len__(self) -> int:
+        return len(self.rotations)
+
+    def __getitem__(self, index: Tensor | slice) -> "BodyState":
+        return BodyState(self.rotations[index], self.translation[index], self.betas[index])
+
+    @property
+    def unknowns(self) -> int:
+        return BETAS.start + self.betas.shape[1]
+
+    def moved(self, step: Tensor) -> "BodyState":
+        """The state after a step (B, P), whose turns act in each joint's own frame: R <- R exp(turn)."""
+        turns = axis_angle_to_matrix(step[:, TURNS].unflatten(1, (JOINTS, 3)))
+        return BodyState(self.rotations @ turns, self.translation + step[:, TRANSLATION], self.betas + step[:, BETAS])
+
+
+def choose(accept: Tensor, new: BodyState, old: BodyState) -> BodyState:
+    """``new`` where ``accept`` (B,) holds, else ``old``."""
+    return BodyState(
+        torch.where(accept[:, None, None, None], new.rotations, old.rotations),
+        torch.where(accept[:, None], new.translation, old.translation),
+        torch.where(accept[:, None], new.betas, old.betas),
+    )

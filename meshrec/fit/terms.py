@@ -1,0 +1,181 @@
+"""What a fit lowers: negative log-likelihoods of what is seen and of what is known of bodies, as quadratics.
+
+Each term is a small object that is called with a state. Sums of squares count half, as in a normal distribution.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from meshrec.fit.landmarks import Landmarks
+from meshrec.fit.solver import Quadratic
+from meshrec.body.joints import joint_index
+from meshrec.fit.state import BETAS, BODY_TURNS, JOINTS, TURNS, BodyState
+from meshrec.geometry import Camera, matrix_to_axis_angle
+from meshrec.geometry.rotations import skew
+from meshrec.models.joint_limits import joint_limit_residuals
+from meshrec.models.pose_prior import PosePrior
+from meshrec.models.tangent import right_jacobian_inverse
+
+NEAREST = 0.1  # metres in front of the camera's plane; nobody stands closer
+
+
+def squares(values: Tensor, jacobian: Tensor, within: slice, unknowns: int) -> Quadratic:
+    """Half the sum of squares of residuals (B, N) whose jacobian (B, N, M) is by the unknowns ``within`` a step."""
+    start, stop, _ = within.indices(unknowns)
+    gradient = (values[:, None] @ jacobian).squeeze(1)
+    hessian = jacobian.transpose(1, 2) @ jacobian
+    before, after = start, unknowns - stop
+    return Quadratic(
+        values.square().sum(-1) / 2, pad(gradient, (before, after)), pad(hessian, (before, after, before, after))
+    )
+
+
+@dataclass(frozen=True)
+class Reprojection:
+    """Landmarks where the detector saw them, with the robust error of Geman & McClure 1987.
+
+    An error of e standard deviations costs e^2 / 2 while small and c^2 / 2 at most, where c is the cutoff.
+
+    Attributes:
+        landmarks: K of them.
+        camera: The photo's.
+        pixels: (B, K, 2) where they were seen.
+        precision: (B, K) one over the standard deviation of that, 1 / pixels; 0 where nothing was seen.
+        cutoff: c, in standard deviations.
+    """
+
+    landmarks: Landmarks
+    camera: Camera
+    pixels: Tensor
+    precision: Tensor
+    cutoff: float
+
+    def __call__(self, state: BodyState) -> Quadratic:
+        points, jacobian = self.landmarks.jacobians(state)
+        depth = points[..., 2:]
+        focal = torch.as_tensor(self.camera.focal, dtype=points.dtype).expand(2)
+        scale = focal / depth * self.precision[..., None]
+        values = (self.camera.project(points)[..., :2] - self.pixels) * self.precision[..., None]
+        # d (x / z) = (dx - x / z dz) / z
+        ratio = (points[..., :2] / depth)[..., None]
+        slopes = scale[..., None] * (jacobian[..., :2, :] - ratio * jacobian[..., 2:, :])
+        squared = values.square().sum(-1)
+        shrink = self.cutoff**2 / (self.cutoff**2 + squared)
+        quadratic = squares(
+            (values * shrink[..., None]).flatten(1),
+            (slopes * shrink[..., None, None]).flatten(1, 2),
+            slice(None),
+            state.unknowns,
+        )
+        energy = (squared * shrink).sum(-1) / 2
+        behind = (depth < NEAREST).any(1).squeeze(-1)
+        return Quadratic(energy.masked_fill(behind, torch.inf), quadratic.gradient, quadratic.hessian)
+
+
+@dataclass(frozen=True)
+class PoseTerm:
+    """The learned density of body poses."""
+
+    prior: PosePrior
+    weight: float = 1.0
+
+    def __call__(self, state: BodyState) -> Quadratic:
+        pose = state.rotations[:, 1:]
+        residuals = self.prior.residuals(pose)
+        root = self.weight**0.5
+        quadratic = squares(residuals.values * root, residuals.jacobian * root, BODY_TURNS, state.unknowns)
+        energy = -self.weight * self.prior.log_density(pose)
+        return Quadratic(energy, quadratic.gradient, quadratic.hessian)
+
+
+@dataclass(frozen=True)
+class LimitTerm:
+    """Joints kept within their limits; deviation: radians beyond them that cost as much as one standard deviation."""
+
+    deviation: float = 0.1
+
+    def __call__(self, state: BodyState) -> Quadratic:
+        residuals = joint_limit_residuals(state.rotations[:, 1:])
+        return squares(
+            residuals.values / self.deviation, residuals.jacobian / self.deviation, BODY_TURNS, state.unknowns
+        )
+
+
+@dataclass(frozen=True)
+class ShapeTerm:
+    """Betas are standard normal."""
+
+    deviation: float = 1.0
+
+    def __call__(self, state: BodyState) -> Quadratic:
+        eye = torch.eye(state.betas.shape[1], dtype=state.betas.dtype) / self.deviation
+        return squares(state.betas / self.deviation, eye.expand(len(state), -1, -1), BETAS, state.unknowns)
+
+
+@dataclass(frozen=True)
+class UprightTerm:
+    """Pelvises are mostly upright in photos, which are mostly level; with the tails of a t distribution.
+
+    Attributes:
+        deviation: radians, small ones.
+        freedom: of the t distribution.
+    """
+
+    deviation: float = 0.35
+    freedom: float = 2.0
+
+    def __call__(self, state: BodyState) -> Quadratic:
+        root = state.rotations[:, 0]
+        up = root.new_tensor([0.0, 1.0, 0.0])
+        values = (root @ up + up) / self.deviation  # the camera's y axis points down
+        slopes = -root @ skew(up) / self.deviation
+        squared = values.square().sum(-1)
+        weight = ((self.freedom + 2) / (self.freedom + squared)).sqrt()[:, None]
+        quadratic = squares(values * weight, slopes * weight[..., None], slice(0, 3), state.unknowns)
+        energy = (self.freedom + 2) / 2 * torch.log1p(squared / self.freedom)
+        return Quadratic(energy, quadratic.gradient, quadratic.hessian)
+
+
+@dataclass(frozen=True)
+class Closeness:
+    """A normal distribution around a given state, such as a regressor's estimate.
+
+    Attributes:
+        reference: (B,) or one for all.
+        whiten: (B or 1, N, P) rows that turn the offset from it (joint turns, translation, betas: see
+            :class:`BodyState`) into N standard normal numbers: a square root of the information matrix.
+    """
+
+    reference: BodyState
+    whiten: Tensor
+
+    def __call__(self, state: BodyState) -> Quadratic:
+        turns = matrix_to_axis_angle(self.reference.rotations.transpose(-1, -2) @ state.rotations)
+        offset = torch.cat(
+            [
+                turns.flatten(1),
+                state.translation - self.reference.translation,
+                state.betas - self.reference.betas,
+            ],
+            dim=1,
+        )
+        values = (self.whiten @ offset[..., None]).squeeze(-1)
+        batch = len(state)
+        whiten = self.whiten.expand(batch, -1, -1)
+        blocks = whiten[..., TURNS].unflatten(-1, (-1, 3)).transpose(1, 2) @ right_jacobian_inverse(turns)
+        slopes = torch.cat([blocks.transpose(1, 2).flatten(2), whiten[..., TURNS.stop :]], dim=-1)
+        return squares(values, slopes, slice(None), state.unknowns)
+
+
+def hands_at_rest(like: BodyState, deviation: float = 0.2) -> Closeness:
+    """Hands, which the pose prior does not know, near their rest; deviation in radians."""
+    rest = BodyState(
+        torch.eye(3, dtype=like.rotations.dtype).expand(1, JOINTS, 3, 3),
+        torch.zeros_like(like.translation[:1]),
+        torch.zeros_like(like.betas[:1]),
+    )
+    hands = [3 * joint_index(name, "smpl24") + axis for name in ("left_hand", "right_hand") for axis in range(3)]
+    return Closeness(rest, torch.eye(like.unknowns, dtype=rest.rotations.dtype)[None, hands] / deviation)
