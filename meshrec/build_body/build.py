@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from meshrec.body.joints import SMPL_PARENTS
 from meshrec.build_body import keypoints, rig, shape_space, skinning
 from meshrec.build_body.assets import Source, load_source
 from meshrec.build_body.surface import Surface, build_surface
@@ -17,7 +18,7 @@ _PEOPLE = 1200  # of each gender, of the 1,300 or more that are accepted
 _COMPONENTS = 10
 _BATCH = 250
 _SEED = 2024
-_LICENCE = "CC0-1.0 (MakeHuman base mesh, targets and rig); computed by meshrec (Apache-2.0)"
+_LICENCE = "CC0-1.0"
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class People:
 
 
 def build_bodies(folder: Path, vertex_count: int = VERTEX_COUNT) -> list[Path]:
-    """Write ``open_neutral.npz``, ``open_male.npz`` and ``open_female.npz`` into ``folder``; the same bytes every time."""
+    """Write ``open_neutral.npz``, ``open_male.npz`` and ``open_female.npz`` into ``folder``, the same each time."""
     source = load_source()
     surface = build_surface(source, vertex_count)
     weights = _weights(source, surface)
@@ -46,7 +47,7 @@ def build_bodies(folder: Path, vertex_count: int = VERTEX_COUNT) -> list[Path]:
         "f": surface.faces.astype(np.int32),
         "weights": weights.astype(np.float32),
         "J_regressor": joint_rows.astype(np.float32),
-        "kintree_table": np.array([rig.PARENTS, range(len(rig.JOINTS))], dtype=np.int64),
+        "kintree_table": np.array([SMPL_PARENTS, range(len(rig.JOINTS))], dtype=np.int64),
         "posedirs": np.zeros((len(weights), 3, 9 * (len(rig.JOINTS) - 1)), dtype=np.float32),
         "uv": surface.uv.astype(np.float32),
         "uv_faces": surface.uv_faces.astype(np.int32),
@@ -114,5 +115,5 @@ def _t_posed(
 
 
 def _rounded(metres: np.ndarray) -> np.ndarray:
-    """To a hundredth of a millimetre, which halves the file and makes it independent of the order of summation."""
+    """To a hundredth of a millimetre, which halves the file and hides the order in which sums were taken."""
     return np.round(metres, 5).astype(np.float32)

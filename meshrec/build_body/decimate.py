@@ -1,5 +1,5 @@
 """Fewer vertices by edge collapse. A collapse keeps one end of the edge where it is, so the result is a subset of the
-vertices and weights, shape directions and texture coordinates carry over without interpolation."""
+vertices, and weights, shape directions and texture coordinates carry over without interpolation."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def decimate(
     importance: np.ndarray,
     target: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Collapse edges of a surface until ``target`` vertices are left.
+    """Collapse edges of a surface until ``target`` vertices are left, always the cheapest edge first.
 
     The cost is the quadric error of Garland and Heckbert, "Surface simplification using quadric error metrics"
     (SIGGRAPH 1997), plus a term that grows with edge length.
@@ -30,117 +30,117 @@ def decimate(
     Args:
         vertices: (V, 3).
         triangles, uv_triangles: (F, 3) ids of vertices and of texture coordinates. Vertices on a texture seam stay.
-        line: (V,) bool, vertices of the border; the border keeps its shape (they only collapse along it).
+        line: (V,) bool, vertices of the border; they only collapse along it.
         importance: (V,) factor on the cost of removing each vertex.
         target: number of vertices to stop at.
 
     Returns:
         The remaining (F', 3) vertex ids and texture ids, numbered as before.
     """
-    tris = [list(t) for t in triangles]
-    uvs = [list(t) for t in uv_triangles]
-    around: list[set[int]] = [set() for _ in vertices]
-    for i, t in enumerate(tris):
-        for v in t:
-            around[v].add(i)
-    uv_of = [{uvs[i][tris[i].index(v)] for i in ids} for v, ids in enumerate(around)]
-    quadrics = _vertex_quadrics(vertices, triangles)
-    areas = np.zeros(len(vertices))
-    np.add.at(areas, triangles, np.linalg.norm(_cross(vertices, triangles), axis=1)[:, None] / 6)
-
-    def neighbours(v: int) -> set[int]:
-        return {w for i in around[v] for w in tris[i]} - {v}
-
-    def cost(u: int, v: int) -> float:
-        p = np.append(vertices[v], 1.0)
-        step = vertices[v] - vertices[u]
-        error = p @ (quadrics[u] + quadrics[v]) @ p + _LENGTH_WEIGHT * (areas[u] + areas[v]) * (step @ step)
-        return importance[u] * error
-
-    heap: list[tuple[float, int, int, int, int]] = []
+    mesh = _Mesh(vertices, triangles, uv_triangles, line, importance)
     version = [0] * len(vertices)
+    heap = []
 
-    def push(u: int) -> None:
-        if len(uv_of[u]) != 1:
-            return
-        for v in neighbours(u):
-            if not line[u] or (line[v] and len(around[u] & around[v]) == 1):
-                heapq.heappush(heap, (cost(u, v), u, v, version[u], version[v]))
+    def push(u: int, v: int) -> None:
+        if mesh.may_move(u, v):
+            heapq.heappush(heap, (mesh.cost(u, v), u, v, version[u], version[v]))
 
-    for u in range(len(vertices)):
-        if around[u]:
-            push(u)
-    alive = sum(1 for a in around if a)
-    while alive > target and heap:
+    alive = np.unique(triangles).tolist()
+    for u in alive:
+        for v in mesh.neighbours(u):
+            push(u, v)
+    count = len(alive)
+    while count > target and heap:
         _, u, v, version_u, version_v = heapq.heappop(heap)
-        if version[u] != version_u or version[v] != version_v:
+        if (version[u], version[v]) != (version_u, version_v) or not mesh.stays_good(u, v):
             continue
-        if not _allowed(vertices, tris, around, neighbours, u, v):
-            continue
-        shared = around[u] & around[v]
-        uv_v = uvs[next(iter(shared))][tris[next(iter(shared))].index(v)]
-        for i in shared:
-            for w in tris[i]:
-                around[w].discard(i)
-            tris[i] = []
-        for i in sorted(around[u]):
-            k = tris[i].index(u)
-            tris[i][k], uvs[i][k] = v, uv_v
-            around[v].add(i)
-        around[u] = set()
-        quadrics[v] = quadrics[v] + quadrics[u]
-        areas[v] += areas[u]
-        alive -= 1
-        touched = [v, *sorted(neighbours(v))]
-        for w in touched:
+        mesh.collapse(u, v)
+        count -= 1
+        changed = {v} | mesh.neighbours(v)
+        for w in changed:
             version[w] += 1
-        for w in touched:
-            push(w)
-            for x in sorted(neighbours(w)):
-                if (
-                    x not in touched
-                    and len(uv_of[x]) == 1
-                    and (not line[x] or line[w] and len(around[x] & around[w]) == 1)
-                ):
-                    heapq.heappush(heap, (cost(x, w), x, w, version[x], version[w]))
-    kept = [i for i, t in enumerate(tris) if t]
-    return np.array([tris[i] for i in kept]), np.array([uvs[i] for i in kept])
+        for w in sorted(changed):
+            for x in sorted(mesh.neighbours(w)):
+                push(w, x)
+                if x not in changed:
+                    push(x, w)
+    kept = [i for i, t in enumerate(mesh.triangles) if t]
+    return np.array([mesh.triangles[i] for i in kept]), np.array([mesh.uvs[i] for i in kept])
 
 
-def _allowed(vertices, tris, around, neighbours, u: int, v: int) -> bool:
-    """Whether moving u onto v keeps a surface (link condition) of well-shaped triangles that still face the same way."""
-    shared = around[u] & around[v]
-    if not shared or len(neighbours(u) & neighbours(v)) != len(shared):
-        return False
-    if len(neighbours(u) | neighbours(v)) - 2 > _MAX_VALENCE:
-        return False
-    for i in around[u] - shared:
-        before = vertices[tris[i]]
-        after = vertices[[v if w == u else w for w in tris[i]]]
-        n0 = np.cross(before[1] - before[0], before[2] - before[0])
-        n1 = np.cross(after[1] - after[0], after[2] - after[0])
-        size = np.linalg.norm(n1)
-        if n0 @ n1 < _MIN_NORMAL_AGREEMENT * np.linalg.norm(n0) * size:
+class _Mesh:
+    """Triangles that can be edited, with what each collapse needs to know. Removed triangles are empty lists."""
+
+    def __init__(self, vertices, triangles, uv_triangles, line, importance) -> None:
+        self.vertices, self.line, self.importance = vertices, line, importance
+        self.triangles: list[list[int]] = triangles.tolist()
+        self.uvs: list[list[int]] = uv_triangles.tolist()
+        self.around: list[set[int]] = [set() for _ in vertices]
+        textures: list[set[int]] = [set() for _ in vertices]
+        for i, corners in enumerate(self.triangles):
+            for v, t in zip(corners, self.uvs[i]):
+                self.around[v].add(i)
+                textures[v].add(t)
+        self.on_seam = [len(t) > 1 for t in textures]
+
+        cross = _cross(vertices[triangles])
+        twice_area = np.linalg.norm(cross, axis=1)
+        normal = cross / np.maximum(twice_area, 1e-20)[:, None]
+        plane = np.column_stack([normal, -(normal * vertices[triangles[:, 0]]).sum(axis=1)])
+        share = twice_area / 6
+        self.areas = np.zeros(len(vertices))
+        self.quadrics = np.zeros((len(vertices), 4, 4))
+        for k in range(3):
+            np.add.at(self.areas, triangles[:, k], share)
+            np.add.at(self.quadrics, triangles[:, k], share[:, None, None] * plane[:, :, None] * plane[:, None, :])
+
+    def neighbours(self, v: int) -> set[int]:
+        return {w for i in self.around[v] for w in self.triangles[i]} - {v}
+
+    def may_move(self, u: int, v: int) -> bool:
+        """Whether u may disappear into v at all: not off a texture seam, nor off the border line."""
+        if self.on_seam[u]:
             return False
-        edges = after - np.roll(after, 1, axis=0)
-        if 2 * np.sqrt(3.0) * size < _MIN_QUALITY * (edges * edges).sum():
+        return not self.line[u] or bool(self.line[v] and len(self.around[u] & self.around[v]) == 1)
+
+    def cost(self, u: int, v: int) -> float:
+        point = np.append(self.vertices[v], 1.0)
+        step = self.vertices[v] - self.vertices[u]
+        error = point @ (self.quadrics[u] + self.quadrics[v]) @ point
+        return self.importance[u] * (error + _LENGTH_WEIGHT * (self.areas[u] + self.areas[v]) * (step @ step))
+
+    def stays_good(self, u: int, v: int) -> bool:
+        """Whether moving u onto v leaves a surface (link condition) of well-shaped triangles that face as before."""
+        shared = self.around[u] & self.around[v]
+        rings = self.neighbours(u), self.neighbours(v)
+        if not shared or len(rings[0] & rings[1]) != len(shared) or len(rings[0] | rings[1]) - 2 > _MAX_VALENCE:
             return False
-    return True
+        moving = [self.triangles[i] for i in sorted(self.around[u] - shared)]
+        before = self.vertices[moving]
+        after = self.vertices[[[v if w == u else w for w in corners] for corners in moving]]
+        cross = _cross(before), _cross(after)
+        size = np.linalg.norm(cross[1], axis=1)
+        agreement = (cross[0] * cross[1]).sum(axis=1) / (np.linalg.norm(cross[0], axis=1) * size + 1e-20)
+        edges = after - np.roll(after, 1, axis=1)
+        quality = 2 * np.sqrt(3.0) * size / (edges * edges).sum(axis=(1, 2))  # 1 for an equilateral triangle
+        return bool((agreement > _MIN_NORMAL_AGREEMENT).all() and (quality > _MIN_QUALITY).all())
+
+    def collapse(self, u: int, v: int) -> None:
+        shared = sorted(self.around[u] & self.around[v])
+        texture = self.uvs[shared[0]][self.triangles[shared[0]].index(v)]
+        for i in shared:
+            for w in self.triangles[i]:
+                self.around[w].discard(i)
+            self.triangles[i] = []
+        for i in self.around[u]:
+            k = self.triangles[i].index(u)
+            self.triangles[i][k], self.uvs[i][k] = v, texture
+            self.around[v].add(i)
+        self.around[u] = set()
+        self.quadrics[v] += self.quadrics[u]
+        self.areas[v] += self.areas[u]
 
 
-def _cross(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    a, b, c = (vertices[triangles[:, k]] for k in range(3))
-    return np.cross(b - a, c - a)
-
-
-def _vertex_quadrics(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """(V, 4, 4) area-weighted sums of the squared-distance forms of the planes around each vertex."""
-    cross = _cross(vertices, triangles)
-    length = np.linalg.norm(cross, axis=1, keepdims=True)
-    normal = cross / np.maximum(length, 1e-20)
-    plane = np.concatenate([normal, -(normal * vertices[triangles[:, 0]]).sum(1, keepdims=True)], axis=1)
-    forms = (length / 6)[:, :, None] * plane[:, :, None] * plane[:, None, :]
-    quadrics = np.zeros((len(vertices), 4, 4))
-    for k in range(3):
-        np.add.at(quadrics, triangles[:, k], forms)
-    return quadrics
+def _cross(corners: np.ndarray) -> np.ndarray:
+    """(F, 3) normals, twice the area long, of triangles (F, 3, 3)."""
+    return np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])

@@ -11,6 +11,7 @@ from meshrec.build_body.surface import Surface
 
 _EXACT = 1e3  # weight of the mean shape and of the sum against the shape directions
 _RIDGE = 0.02  # metres; spreads a row over more vertices than the fit alone would
+_EAR_DEPTH = 0.012  # metres; what sticks out that far is the ear, and its middle is where people mark it
 _SURFACE_POINTS = 4  # vertices averaged for a landmark on the skin
 
 
@@ -49,7 +50,7 @@ def fit_row(mean: np.ndarray, directions: np.ndarray, points: np.ndarray) -> np.
 
 
 def landmark_regressor(
-    space_mean: np.ndarray,
+    mean: np.ndarray,
     directions: np.ndarray,
     bones: dict[str, np.ndarray],
     surface: Surface,
@@ -58,12 +59,12 @@ def landmark_regressor(
     """Rows (V,) of every keypoint that is not one of the 24 joints, by name.
 
     Args:
-        space_mean, directions: (V, 3) and (V, 3, K).
-        bones: head and tail of each bone, (K + 1, 2, 3), the mean and its change per direction.
+        mean, directions: (V, 3) and (V, 3, K).
+        bones: by name, head and tail of a bone, (K + 1, 2, 3): of the mean, then the change per direction.
         surface: for the eyelids, lips and mirror images.
         joint_rows: (24, V) joint regressor.
     """
-    mean, mirror = space_mean, surface.mirror
+    mirror = surface.mirror
     middle = np.flatnonzero(mirror == np.arange(len(mean)))
     head_height = bones["head"][0, 0, 1]
     face = middle[mean[middle, 1] > head_height - 0.02]
@@ -81,7 +82,7 @@ def landmark_regressor(
         "eye": _mean_row(mean, np.append(lids, surface.eye)),
         "eye_inner": _mean_row(mean, lids[[mean[lids, 0].argmin()]]),
         "eye_outer": _mean_row(mean, lids[[mean[lids, 0].argmax()]]),
-        "ear": _mean_row(mean, ear[np.argsort(mean[ear, 0])[-12:]]),
+        "ear": _mean_row(mean, ear[mean[ear, 0] > mean[ear, 0].max() - _EAR_DEPTH]),
         "mouth": _mean_row(mean, lips[[mean[lips, 0].argmax()]]),
         "pinky": inner(bones["finger5-1.L"][:, 0]),
         "index": inner(bones["finger2-1.L"][:, 0]),

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from meshrec.body.joints import SMPL_PARENTS, flip_permutation, joint_set
 from meshrec.build_body.assets import Source
 
-# fmt: off
-JOINTS = [
-    "pelvis", "left_hip", "right_hip", "spine1", "left_knee", "right_knee", "spine2", "left_ankle", "right_ankle",
-    "spine3", "left_foot", "right_foot", "neck", "left_collar", "right_collar", "head", "left_shoulder",
-    "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist", "left_hand", "right_hand",
-]
-PARENTS = [-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21]
-MIRROR = [0, 2, 1, 3, 5, 4, 6, 8, 7, 9, 11, 10, 12, 14, 13, 15, 17, 16, 19, 18, 21, 20, 23, 22]
+JOINTS = joint_set("smpl24")
+MIRROR = flip_permutation("smpl24")
 
+# fmt: off
 # Which joint moves a bone: the first entry that begins the bone's name. All other bones belong to the head.
 _BONES = {
     "pelvis": ("root", "pelvis", "spine05", "spine04"), "spine1": ("spine03",), "spine2": ("spine02", "breast"),
@@ -126,7 +122,7 @@ def pose(
         Posed vertices (N, V, 3) and joints (N, 24, 3).
     """
     posed = np.zeros_like(joints)
-    for j, parent in enumerate(PARENTS[1:], start=1):
+    for j, parent in enumerate(SMPL_PARENTS[1:], start=1):
         posed[:, j] = posed[:, parent] + _apply(rotations[:, parent], joints[:, j] - joints[:, parent])
     offsets = posed - _apply(rotations, joints)
     blended = np.einsum("vj,njab->nvab", weights, rotations, optimize=True)

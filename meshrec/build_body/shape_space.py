@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import gaussian_kde
 
-# Mean and standard deviation of stature (m) and weight (kg) of the 4,082 men and 1,986 women measured in Gordon et al.,
-# "2012 Anthropometric Survey of U.S. Army Personnel: Methods and Summary Statistics" (ANSUR II), NATICK/TR-15/007, 2014.
+# Mean and standard deviation of stature (m) and weight (kg) of the 4,082 men and 1,986 women of ANSUR II: Gordon et
+# al., "2012 Anthropometric Survey of U.S. Army Personnel: Methods and Summary Statistics", NATICK/TR-15/007, 2014.
 STATURE = {"male": (1.7562, 0.0686), "female": (1.6285, 0.0642)}
 WEIGHT = {"male": (85.5, 14.2), "female": (67.8, 11.0)}
 _DENSITY = 1000.0  # kg/m^3 of a body with air in the lungs
@@ -17,8 +17,14 @@ _CEILING = 0.98  # quantile of the density ratio above which a proposal is alway
 
 @dataclass(frozen=True)
 class ShapeSpace:
-    """Mean (V, 3), directions (V, 3, K) of one standard deviation each, the coefficients (N, K) of the bodies it was made
-    from, and the share of their variance that it explains."""
+    """Principal components of N bodies.
+
+    Attributes:
+        mean: (V, 3).
+        directions: (V, 3, K), one standard deviation each.
+        coefficients: (N, K) of the bodies it was made from.
+        explained: the share of their variance that it explains.
+    """
 
     mean: np.ndarray
     directions: np.ndarray

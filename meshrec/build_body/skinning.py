@@ -11,8 +11,8 @@ from meshrec.build_body.rig import JOINTS, MIRROR
 # How far skin is shared around a joint: standard deviation in metres of the blur there.
 _SPREAD = {
     "pelvis": 0.05, "spine1": 0.05, "spine2": 0.05, "spine3": 0.05, "neck": 0.03, "head": 0.025, "collar": 0.04,
-    "shoulder": 0.04, "elbow": 0.025, "wrist": 0.018, "hand": 0.008, "hip": 0.05, "knee": 0.035, "ankle": 0.02,
-    "foot": 0.012,
+    "shoulder": 0.04, "elbow": 0.025, "wrist": 0.018, "hand": 0.014, "hip": 0.05, "knee": 0.035, "ankle": 0.02,
+    "foot": 0.018,
 }  # fmt: skip
 _STEPS = 4
 MAX_INFLUENCES = 4

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -37,27 +37,47 @@ class Surface:
     eye: int
 
 
+@dataclass(frozen=True)
+class _Half:
+    """The closed left half, in the source's vertex ids and in ids into its own ``uv``."""
+
+    triangles: np.ndarray
+    uv_triangles: np.ndarray
+    uv: np.ndarray
+    eyelids: np.ndarray
+    lips: np.ndarray
+    eye: int
+
+
 def build_surface(source: Source, vertex_count: int) -> Surface:
-    """Cut at the midline, close the eye and the mouth, decimate to about ``vertex_count / 2``, mirror and weld."""
+    """Cut at the midline, close the eye and the mouth, thin out, mirror and weld, to about ``vertex_count``."""
     shape = np.einsum("k,kvd->vd", source.average()[0], source.shape_targets)
+    on_line = np.abs(shape[:, 0]) < _ON_MIDLINE
+    half = _closed_half(source, shape, on_line)
+    border = int(on_line[np.unique(half.triangles)].sum())
+    half_count = (vertex_count + border // 2) // 2
+    thin = decimate(shape, half.triangles, half.uv_triangles, on_line, _importance(source), half_count)
+    return _mirrored(source, shape, on_line, replace(half, triangles=thin[0], uv_triangles=thin[1]))
+
+
+def _closed_half(source: Source, shape: np.ndarray, on_line: np.ndarray) -> _Half:
     left = shape[source.quads][:, :, 0].mean(axis=1) > 0
     quads, uv_quads = source.quads[left], source.uv_quads[left]
-    on_line = np.abs(shape[:, 0]) < _ON_MIDLINE
     triangles, uv_triangles = _triangulate(shape, quads, uv_quads)
     eyelids, lips = _openings(quads, on_line)
-
     eye = int(source.eyeball_ids[shape[source.eyeball_ids, 2].argmax()])
     uv_of = dict(zip(quads.ravel(), uv_quads.ravel()))
-    uv = np.concatenate([source.uv, source.uv[[uv_of[v] for v in eyelids]].mean(axis=0, keepdims=True)])
-    uv_of[eye] = len(uv) - 1
+    middle = source.uv[[uv_of[v] for v in eyelids]].mean(axis=0, keepdims=True)
+    uv_of[eye] = len(source.uv)
     caps = np.concatenate([_fan(eyelids, eye), _zip(shape, lips)])
-    triangles = np.concatenate([triangles, caps])
-    uv_triangles = np.concatenate([uv_triangles, np.vectorize(uv_of.get)(caps)])
-
-    border_count = int(on_line[np.unique(triangles)].sum())
-    half_count = (vertex_count + border_count // 2) // 2
-    triangles, uv_triangles = decimate(shape, triangles, uv_triangles, on_line, _importance(source), half_count)
-    return _mirrored(source, shape, triangles, uv, uv_triangles, on_line, eyelids, lips, eye)
+    return _Half(
+        triangles=np.concatenate([triangles, caps]),
+        uv_triangles=np.concatenate([uv_triangles, np.vectorize(uv_of.get)(caps)]),
+        uv=np.concatenate([source.uv, middle]),
+        eyelids=eyelids,
+        lips=lips,
+        eye=eye,
+    )
 
 
 def _importance(source: Source) -> np.ndarray:
@@ -68,10 +88,8 @@ def _importance(source: Source) -> np.ndarray:
 
 def _triangulate(shape: np.ndarray, quads: np.ndarray, uv_quads: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Split each quad along its shorter diagonal."""
-    corners = shape[quads]
-    short = np.linalg.norm(corners[:, 0] - corners[:, 2], axis=1) <= np.linalg.norm(
-        corners[:, 1] - corners[:, 3], axis=1
-    )
+    diagonals = shape[quads[:, :2]] - shape[quads[:, 2:]]
+    short = np.linalg.norm(diagonals[:, 0], axis=1) <= np.linalg.norm(diagonals[:, 1], axis=1)
     first = np.where(short[:, None], [0, 1, 2], [0, 1, 3])
     second = np.where(short[:, None], [0, 2, 3], [1, 2, 3])
     picks = np.concatenate([first, second])
@@ -116,43 +134,42 @@ def _zip(shape: np.ndarray, chain: np.ndarray) -> np.ndarray:
     return np.array(triangles)
 
 
-def _mirrored(source, shape, triangles, uv, uv_triangles, on_line, eyelids, lips, eye) -> Surface:
+def _mirrored(source: Source, shape: np.ndarray, on_line: np.ndarray, half: _Half) -> Surface:
+    """Both halves, welded along the midline."""
     distance, twin_of = cKDTree(shape * [-1, 1, 1]).query(shape)
-    if distance[triangles].max() > _ON_MIDLINE:
-        raise RuntimeError(f"the source is not mirror-symmetric: {distance[triangles].max():.1e} m")
+    if distance[half.triangles].max() > _ON_MIDLINE:
+        raise RuntimeError(f"the source is not mirror-symmetric: {distance[half.triangles].max():.1e} m")
     twin_of = np.where(on_line, np.arange(len(shape)), twin_of)
-
-    source_ids = np.unique(np.concatenate([triangles, twin_of[triangles]]))
+    source_ids = np.unique(np.concatenate([half.triangles, twin_of[half.triangles]]))
     position = np.full(len(shape), -1)
     position[source_ids] = np.arange(len(source_ids))
-    uv, uv_right = _mirrored_uv(source, uv, triangles, uv_triangles, twin_of)
-    used, uv_faces = np.unique(np.concatenate([uv_triangles, uv_right[:, ::-1]]), return_inverse=True)
+    uv, uv_right = _mirrored_uv(source, half, twin_of)
+    used, uv_faces = np.unique(np.concatenate([half.uv_triangles, uv_right[:, ::-1]]), return_inverse=True)
     kept = position >= 0
     return Surface(
         source_ids=source_ids,
-        faces=position[np.concatenate([triangles, twin_of[triangles][:, ::-1]])],
+        faces=position[np.concatenate([half.triangles, twin_of[half.triangles][:, ::-1]])],
         uv=uv[used],
         uv_faces=uv_faces.reshape(-1, 3),
         mirror=position[twin_of[source_ids]],
-        eyelids=position[eyelids[kept[eyelids]]],
-        lips=position[lips[kept[lips]]],
-        eye=int(position[eye]),
+        eyelids=position[half.eyelids[kept[half.eyelids]]],
+        lips=position[half.lips[kept[half.lips]]],
+        eye=int(position[half.eye]),
     )
 
 
-def _mirrored_uv(source, uv, triangles, uv_triangles, twin_of) -> tuple[np.ndarray, np.ndarray]:
-    """Texture ids of the mirrored corners, looked up in the source's own right half."""
+def _mirrored_uv(source: Source, half: _Half, twin_of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Texture coordinates with those of the right eye added, and the ids (F, 3) of the mirrored corners, looked up in
+    the source's own right half."""
     corners = {frozenset(q): dict(zip(q, t)) for q, t in zip(source.quads.tolist(), source.uv_quads.tolist())}
     right_id = {}
     for quad, texture in zip(source.quads.tolist(), source.uv_quads.tolist()):
         right = corners[frozenset(twin_of[quad].tolist())]
         right_id.update({(v, t): right[twin_of[v]] for v, t in zip(quad, texture)})
-    # The middle of the eye is not on the skin: its texture coordinate was added last, as the mean over the eyelid.
-    eye_id = len(uv) - 1
-    around = (uv_triangles == eye_id).any(axis=1)
-    ring = {(v, t) for v, t in zip(triangles[around].ravel(), uv_triangles[around].ravel()) if t != eye_id}
-    middle = uv[[right_id[corner] for corner in sorted(ring)]].mean(axis=0, keepdims=True)
-    looked_up = [
-        right_id.get(corner, eye_id + 1) for corner in zip(triangles.ravel().tolist(), uv_triangles.ravel().tolist())
-    ]
-    return np.concatenate([uv, middle]), np.reshape(looked_up, triangles.shape)
+    # The middle of the left eye was added last; the right one is, like it, the mean over its eyelids.
+    left_eye, right_eye = len(half.uv) - 1, len(half.uv)
+    pairs = list(zip(half.triangles.ravel().tolist(), half.uv_triangles.ravel().tolist()))
+    lids = sorted({right_id[pair] for pair in pairs if pair[0] in set(half.eyelids.tolist())})
+    uv = np.concatenate([half.uv, half.uv[lids].mean(axis=0, keepdims=True)])
+    right_id[half.eye, left_eye] = right_eye
+    return uv, np.reshape([right_id[pair] for pair in pairs], half.triangles.shape)
