@@ -12,11 +12,11 @@ from meshrec.detect.people import Detection, Mask, box_iou, keypoint_box, person
 from meshrec.detect.views import MIRRORED, SIDE, View, apply, consensus, inverse, show, to_photo
 
 SEARCH_SIDE = 1280  # pixels; the search needs no more, a 0.4 tile is still larger than the network's input
-TILE_SCALES = (None, 0.6, 0.4, 0.5)  # of the photo's longer side; None is the whole photo
+TILE_SCALES = (0.6, 0.4, 0.5)  # side of the search tiles over the photo's longer side, in the order they are tried
 TILE_OVERLAP = 0.25
 SEED_CERTAINTY = 0.5  # least visibility of a rough pose that is worth a second look
-VIEWS = (View(2.0), View(2.0, mirrored=True), View(1.75, 30), View(1.75, -30, mirrored=True))
-CROWD_VIEWS = (View(1.3), View(1.6, mirrored=True), View(2.0))  # tried until two of them agree
+VIEWS = (View(2.0), View(2.0, mirrored=True), View(1.75, 30), View(1.75, -30, mirrored=True), View(2.3))
+CROWD_VIEWS = (View(1.3), View(1.6, mirrored=True), View(2.0))
 RESCUE = (View(2.0, 90), View(2.0, -90), View(2.0, 180), View(1.3), View(3.0))
 SAME = 0.1  # pose distance below which two poses are one person
 OTHER = 0.13  # pose distance above which a view shows somebody else
@@ -44,30 +44,39 @@ class MediaPipeDetector:
         """People in an (H, W, 3) uint8 RGB photo, or in the given boxes (N, 4); see `people.Detector`."""
         if boxes is not None:
             return [self._in_box(image, np.asarray(box, np.float32)) for box in boxes]
-        return self._everyone(image)
+        people = self._everyone(image)
+        if not people:
+            whole = np.array([0, 0, image.shape[1] - 1, image.shape[0] - 1], np.float32)
+            people = _clear_people([self._in_box(image, whole)], (image.shape[1], image.shape[0]))
+        return people
 
     def _everyone(self, image: np.ndarray) -> list[Detection]:
         """Everyone in a photo, most certain first.
 
-        Large people first, then closer and closer looks with those already found painted over, so that the ones
-        beside and behind them stand out. A look that shows nobody new ends the search once someone is found: a
-        photo of one clear person is done after the first tiles.
+        Large people first, then closer looks with those already found painted over, so that the ones beside and
+        behind them stand out. A closer look that shows nobody new ends the search once someone is found: a photo
+        of one clear person is done after the first tiles.
         """
-        size = image.shape[1], image.shape[0]
         small, scale = _shrink(image)
-        people: list[Detection] = []
+        people = self._confirmed(image, self._search_whole(small), scale, [])
         for tile_scale in TILE_SCALES:
-            found = self._search_tiles(small, tile_scale) if tile_scale else self._search_whole(small)
-            seeds = [_moved(seed, (0, 0), scale) for seed in _distinct(found)]
-            alone = len(seeds) == 1 and not people
-            looks = {"views": VIEWS} if alone else {"views": CROWD_VIEWS, "enough": 2}
-            new = [self._person(image, keypoint_box(seed, size), seed, **looks) for seed in seeds]
             before = len(people)
-            people = _without_repeats(people + [p for p in new if p], size)
-            if tile_scale and people and len(people) <= before:
-                break
             small = _without_people(small, people, scale)
+            people = self._confirmed(image, self._search_tiles(small, tile_scale), scale, people)
+            if people and len(people) <= before:
+                break
         return people
+
+    def _confirmed(
+        self, image: np.ndarray, found: list[Seed], scale: float, people: list[Detection]
+    ) -> list[Detection]:
+        """`people` and those of the rough poses, found in the photo shrunk by `scale`, that a second look confirms."""
+        size = image.shape[1], image.shape[0]
+        seeds = [_moved(seed, (0, 0), scale) for seed in _distinct(found)]
+        crowded = len(seeds) + len(people) > 1
+        views = CROWD_VIEWS if crowded else VIEWS
+        new = [self._person(image, keypoint_box(seed, size), seed, views, crowded) for seed in seeds]
+        return _clear_people(people + [person for person in new if person], size)
 
     def _in_box(self, image: np.ndarray, box: np.ndarray) -> Detection:
         """The person in a box; with score 0 where there is none."""
@@ -94,36 +103,37 @@ class MediaPipeDetector:
         box: np.ndarray,
         seed: np.ndarray | None,
         views: tuple[View, ...],
-        enough: int | None = None,
+        crowded: bool = False,
     ) -> Detection | None:
-        """One person from several views of a box; None when no view shows them.
+        """One person from several views of a box, taken until a majority agrees; None when no view shows them.
 
-        seed: keypoints that tell the person from others in the box. enough: how many views must agree; None asks
-        for all of `views`, a number stops at it and shows the box alone, without neighbours.
+        seed: keypoints that tell the person from others in the box. crowded: show only the box, no neighbours, and
+        give up once no majority is possible.
         """
         size = image.shape[1], image.shape[0]
+        majority = len(views) // 2 + 1
         poses: list[Pose] = []
         matrices: list[np.ndarray] = []
-        for i, view in enumerate(views):
-            if enough and len(poses) + len(views) - i < enough:
-                break
+        for left, view in zip(range(len(views), 0, -1), views):
+            if crowded and len(poses) + left < majority:
+                return None
             matrix = view.matrix(box)
-            shown = self._look(show(image, matrix, box if enough else None))
+            shown = self._look(show(image, matrix, box if crowded else None))
             pose = _choose([to_photo(p, matrix, view) for p in shown], box, seed, size)
             if pose is not None:
                 poses.append(pose)
                 matrices.append(matrix)
                 keypoints, world, members = consensus(poses)
-                if len(members) == enough:
+                if len(members) == majority:
                     break
         if not poses:
             return None
-        mask = _merge_masks([(poses[i].mask, matrices[i]) for i in members], VIEWS[0].matrix(box))
+        mask = _merge_masks([(poses[i].mask, matrices[i]) for i in members], View(2.0).matrix(box))
         return Detection(
             box=person_box(keypoints, mask, size),
             keypoints=keypoints,
             joint_set="mediapipe33",
-            score=_visibility(keypoints) * len(members) / (enough or len(views)),
+            score=_visibility(keypoints) * min(len(members) / majority, 1),
             mask=mask,
             world=world,
         )
@@ -208,16 +218,15 @@ def _apart(a: np.ndarray, b: np.ndarray) -> float:
     return min(pose_distance(a, b), pose_distance(a, b[MIRRORED]))
 
 
-def _without_repeats(people: list[Detection], size: tuple[int, int]) -> list[Detection]:
+def _clear_people(people: list[Detection], size: tuple[int, int]) -> list[Detection]:
     """Most certain first, without those who are no clear person or repeat a more certain one."""
     scale = 160 / max(size)  # a coarse grid is enough to compare areas
     grid = max(round(size[1] * scale), 1), max(round(size[0] * scale), 1)
     kept: list[tuple[Detection, np.ndarray]] = []
     for person in sorted(people, key=lambda p: -p.score):
-        area = person.mask.crop(photo_edges(size), grid) > 0.5
-        inside = person.mask.values[person.mask.values > 127]
-        if person.score < LEAST_SCORE or not area.any() or inside.mean() < 255 * LEAST_CRISPNESS:
+        if person.score < LEAST_SCORE or not _is_crisp(person.mask):
             continue
+        area = person.mask.crop(photo_edges(size), grid) > 0.5
         if not any(
             _apart(person.keypoints, other.keypoints) < SAME
             or (area & taken).sum() > COVERED * min(area.sum(), taken.sum())
@@ -225,6 +234,12 @@ def _without_repeats(people: list[Detection], size: tuple[int, int]) -> list[Det
         ):
             kept.append((person, area))
     return [person for person, _ in kept]
+
+
+def _is_crisp(mask: Mask) -> bool:
+    """Whether a mask is sure of its inside, as it is for people and seldom for what only resembles one."""
+    inside = mask.values[mask.values > 127]
+    return len(inside) > 0 and inside.mean() >= 255 * LEAST_CRISPNESS
 
 
 def _without_people(image: np.ndarray, people: list[Detection], scale: float) -> np.ndarray:
