@@ -8,6 +8,8 @@ __version__ = "0.1.0"
 _LAZY = {
     "Camera": "meshrec.geometry",
     "InputError": "meshrec.errors",
+    "Person": "meshrec.person",
+    "Reconstructor": "meshrec.reconstruct",
     "load_body": "meshrec.body",
     "body": "",
     "geometry": "",

@@ -36,17 +36,85 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="meshrec",
         description="A photo of people goes in, posed 3D body meshes in SMPL's format come out.",
-        epilog="Example: meshrec body --out out",
+        epilog="Example: meshrec reconstruct photo.jpg --out out",
     )
     parser.add_argument("--version", action="version", version=f"meshrec {meshrec.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_add_body, _add_convert_body, _add_benchmark):
+    for add in (_add_reconstruct, _add_export, _add_body, _add_convert_body, _add_benchmark):
         add(commands)
     return parser
 
 
 def _command(commands, name: str, summary: str, example: str) -> argparse.ArgumentParser:
     return commands.add_parser(name, help=summary, description=summary, epilog=f"Example: {example}")
+
+
+def _add_reconstruct(commands) -> None:
+    parser = _command(
+        commands,
+        "reconstruct",
+        "Turn photos into posed 3D bodies: meshes, parameters, a scene, and a picture of them on the photo.",
+        "meshrec reconstruct holiday/ portrait.jpg --out out --jobs 2",
+    )
+    parser.add_argument("photos", nargs="+", help="photo files, folders, or patterns such as 'holiday/**/*.jpg'")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write into; each photo gets a folder in it")
+    parser.add_argument("--format", default="obj,glb", help="of obj, ply, glb, separated by commas (default: obj,glb)")
+    parser.add_argument("--skinned", action="store_true", help="give the .glb a skeleton that poses it")
+    parser.add_argument("--body", default="neutral", help="neutral, male, female, or an SMPL file (default: neutral)")
+    parser.add_argument("--focal", type=float, help="focal length in pixels (default: EXIF, else 55 degrees of view)")
+    people = parser.add_mutually_exclusive_group()
+    people.add_argument("--boxes", type=Path, help='boxes of the people: {"photo.jpg": [[x0, y0, x1, y1], ...]}')
+    people.add_argument("--keypoints", type=Path, help="2D keypoints: OpenPose JSON, a folder of it, or COCO JSON")
+    parser.add_argument("--pose-model", type=Path, help="a MediaPipe .task file (default: the networks in its wheel)")
+    parser.add_argument("--device", default="cpu", help="where to compute: cpu or cuda (default: cpu)")
+    parser.add_argument("--jobs", type=int, default=1, help="photos to work on at a time, about 1 GB each (default: 1)")
+    parser.add_argument("--force", action="store_true", help="also do photos that are finished")
+    parser.set_defaults(run=_run_reconstruct)
+
+
+def _run_reconstruct(options: argparse.Namespace) -> int:
+    from meshrec.batch import Settings, plan_run, reconstruct_photos
+    from meshrec.progress import show_progress
+
+    settings = Settings(
+        body=options.body,
+        device=options.device,
+        formats=tuple(_names(options.format)),
+        skinned=options.skinned,
+        focal=options.focal,
+        boxes=options.boxes,
+        keypoints=options.keypoints,
+        pose_model=options.pose_model,
+    )
+    plan = plan_run(options.photos, options.out, settings, options.force)
+    work = reconstruct_photos(plan.jobs, settings, options.jobs)
+    outcomes = show_progress(plan.outcomes, work, len(plan.jobs))
+    failures = [outcome.error for outcome in outcomes if outcome.error is not None]
+    for error in failures:
+        print(f"meshrec: {error}", file=sys.stderr)
+    return 1 if failures else 0
+
+
+def _add_export(commands) -> None:
+    parser = _command(
+        commands,
+        "export",
+        "Rebuild meshes from parameter files.",
+        "meshrec export out/photo.jpg/person_0.json --format ply,glb --skinned",
+    )
+    parser.add_argument("parameters", nargs="+", type=Path, help=".json or .npz files of people")
+    parser.add_argument("--out", type=Path, help="folder to write into (default: beside each file)")
+    parser.add_argument("--format", default="obj,glb", help="of obj, ply, glb, json, npz (default: obj,glb)")
+    parser.add_argument("--skinned", action="store_true", help="give the .glb a skeleton that poses it")
+    parser.add_argument("--body", help="the body they were made with (default: the one each file names)")
+    parser.set_defaults(run=_run_export)
+
+
+def _run_export(options: argparse.Namespace) -> None:
+    from meshrec.person import export_people
+
+    for path in export_people(options.parameters, _names(options.format), options.out, options.body, options.skinned):
+        print(path)
 
 
 def _add_body(commands) -> None:

@@ -14,10 +14,13 @@ pose                [24][3] axis-angle, radians, in SMPL's joint order, the firs
 translation         [3] added to the posed body
 box                 [4] x0, y0, x1, y1 in photo pixels; optional
 score               confidence in the person; optional
+reprojection_error  mean distance of detected and projected landmarks over the box's longer side; optional
+mask_iou            overlap of the body's outline with the person's mask in the photo; optional
 keypoints_2d        ``{name: [x, y, confidence]}``, as detected, photo pixels; optional
-joints_3d           ``{name: [x, y, z]}``; optional, as are the next two
+joints_3d           ``{name: [x, y, z]}``; optional, as are the next three
 joints_2d           ``{name: [u, v]}``, projections of ``joints_3d``, photo pixels
-joint_confidence    ``{name: confidence}``
+joint_deviation     ``{name: metres}``, standard deviation of each joint's place relative to the pelvis
+joint_confidence    ``{name: confidence}``, the probability that the joint is within 10 cm of its place
 ==================  ==============================================================================================
 
 An ``.npz`` holds arrays of the same names, apart from: ``body_name``, ``body_hash``; ``camera_focal``,
@@ -51,9 +54,12 @@ _SHAPES = {
     "translation": (3,),
     "box": (4,),
     "score": (),
+    "reprojection_error": (),
+    "mask_iou": (),
     "keypoints_2d": (None, 3),
     "joints_3d": (None, 3),
     "joints_2d": (None, 2),
+    "joint_deviation": (None,),
     "joint_confidence": (None,),
 }
 _REQUIRED = ("body_name", "body_hash", "betas", "pose", "translation")
@@ -62,6 +68,7 @@ _NAMES = {
     "keypoints_2d": "keypoint_names",
     "joints_3d": "joint_names",
     "joints_2d": "joint_names",
+    "joint_deviation": "joint_names",
     "joint_confidence": "joint_names",
 }
 
@@ -78,8 +85,9 @@ class PersonParameters:
         camera: Of the whole photo.
         box: (4,) x0, y0, x1, y1 photo pixels.
         score: Confidence in the person.
+        reprojection_error, mask_iou: How well the body explains the photo.
         keypoints_2d: (K, 3) x, y, confidence as detected, named by keypoint_names.
-        joints_3d, joints_2d, joint_confidence: (J, 3), (J, 2), (J,), named by joint_names.
+        joints_3d, joints_2d, joint_deviation, joint_confidence: (J, 3), (J, 2), (J,), (J,), named by joint_names.
 
     Raises:
         ValueError: A shape is wrong or a number is not finite.
@@ -93,10 +101,13 @@ class PersonParameters:
     camera: Camera | None = None
     box: Array | None = None
     score: float | None = None
+    reprojection_error: float | None = None
+    mask_iou: float | None = None
     keypoints_2d: Array | None = None
     keypoint_names: tuple[str, ...] = ()
     joints_3d: Array | None = None
     joints_2d: Array | None = None
+    joint_deviation: Array | None = None
     joint_confidence: Array | None = None
     joint_names: tuple[str, ...] = ()
 

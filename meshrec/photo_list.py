@@ -1,0 +1,98 @@
+"""Which photos files, folders and patterns name, and the folder each one's results go to."""
+
+import glob
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from meshrec.errors import InputError
+
+# What a folder is searched for; a file that is named is read whatever its suffix.
+SUFFIXES = {
+    ".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm", ".jp2", ".avif", ".tga",
+    ".mpo",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PhotoTask:
+    """A photo file and the folder for its results."""
+
+    photo: Path
+    folder: Path
+
+
+def list_photos(sources: Sequence[str | os.PathLike], out: str | os.PathLike) -> list[PhotoTask]:
+    """Every photo once, in the order of the sources and by name inside folders.
+
+    A photo's results go to a folder of its own, ``out/<relative path with suffix>/``, so ``a/1.jpg`` and ``b/1.png``
+    stay apart. Paths are relative to the current folder; those of sources outside it, to the folder that these have in
+    common.
+
+    Args:
+        sources: Photo files, folders (searched with their sub-folders), or patterns such as ``holiday/**/*.jpg``.
+        out: The folder for all results; photos in it, such as earlier overlays, are left out.
+
+    Raises:
+        InputError: A folder holds no photo, a pattern fits none, or results would take the place of a photo or of
+            another photo's results.
+    """
+    out, here = Path(out), Path.cwd()
+    fixed = {source: _fixed_part(source) for source in sources}
+    outside = [part for part in fixed.values() if not part.is_relative_to(here)]
+    common = Path(os.path.commonpath(outside)) if outside else here
+    tasks: dict[Path, PhotoTask] = {}  # by absolute path
+    for source, part in fixed.items():
+        found = [path for path in _expand(source) if not _is_result(path, out, part)]
+        if not found:
+            raise InputError(f"{source}: no photos there ({', '.join(sorted(SUFFIXES))}).")
+        base = here if part.is_relative_to(here) else common
+        for path in found:
+            absolute = Path(os.path.abspath(path))
+            tasks.setdefault(absolute, PhotoTask(path, out / absolute.relative_to(base)))
+    _check_folders(list(tasks.values()))
+    return list(tasks.values())
+
+
+def _check_folders(tasks: Sequence[PhotoTask]) -> None:
+    taken: dict[Path, Path] = {}
+    for task in tasks:
+        if task.folder.is_file():
+            raise InputError(f"the results' folder {task.folder} would have the name of a file; choose another --out.")
+        other = taken.setdefault(task.folder, task.photo)
+        if other != task.photo:
+            raise InputError(
+                f"{other} and {task.photo} would share the folder {task.folder}; do them in separate runs."
+            )
+
+
+def _expand(source: str | os.PathLike) -> Iterator[Path]:
+    path = Path(source)
+    if path.is_dir():
+        return (p for p in sorted(path.rglob("*")) if _is_photo(p.relative_to(path)) and p.is_file())
+    if not path.exists() and glob.has_magic(str(source)):
+        found = (Path(name) for name in sorted(glob.glob(str(source), recursive=True)))
+        return (p for p in found if _is_photo(p) and p.is_file())
+    return iter([path])
+
+
+def _is_photo(path: Path) -> bool:
+    """By its name; hidden files, such as the ``._1.jpg`` that macOS leaves on other disks, are no photos."""
+    return path.suffix.lower() in SUFFIXES and not any(part.startswith(".") and part != ".." for part in path.parts)
+
+
+def _is_result(photo: Path, out: Path, source: Path) -> bool:
+    """Whether a photo lies in the results' folder, and this folder is only a part of what the source names."""
+    out = Path(os.path.abspath(out))
+    return Path(os.path.abspath(photo)).is_relative_to(out) and not source.is_relative_to(out)
+
+
+def _fixed_part(source: str | os.PathLike) -> Path:
+    """The folder that is the same for all photos of a source, whichever it holds today."""
+    path = Path(os.path.abspath(source))
+    if path.is_dir():
+        return path
+    while glob.has_magic(str(path.parent)):
+        path = path.parent
+    return path.parent
