@@ -55,7 +55,7 @@ class Fragments:
         elif values.dim() == 3:
             corners = corners + (self.sample * values.shape[1])[:, None]
             values = values.flatten(0, 1)
-        at_corners = values.index_select(0, corners.flatten()).view(*corners.shape, -1)
+        at_corners = values.index_select(0, corners.flatten()).view(*corners.shape, values.shape[-1])
         return torch.bmm(self.barycentric[:, None].to(values.dtype), at_corners)[:, 0]
 
     def facing(self, normals: Tensor) -> Tensor:

@@ -7,6 +7,8 @@ from pytorch3d.renderer.mesh.rasterize_meshes import rasterize_meshes
 from pytorch3d.structures import Meshes
 from torch import Tensor
 
+FACES_PER_PIXEL = 50  # how many of the nearest faces the soft silhouette sees
+
 
 def visible_faces(screen: Tensor, faces: Tensor, size: tuple[int, int], perspective: bool) -> Tensor:
     """The face seen at each pixel centre; same contract as :func:`meshrec.render.torch_backend.visible_faces`."""
@@ -23,19 +25,15 @@ def soft_silhouette(
     sigma: float,
     reach: float,
     sliver: float,
-    faces_per_pixel: int = 50,
 ) -> Tensor:
     """Same contract as :func:`meshrec.render.torch_soft.soft_silhouette`, but from the nearest faces alone, and with
     PyTorch3D's own constant for ``sliver``.
-
-    Args:
-        faces_per_pixel: How many of them.
     """
     if not len(faces):
         return (screen.sum() * 0).expand(len(screen), size[1], size[0])
     unit = (2 / min(size)) ** 2  # square pixels to PyTorch3D's units
     blur = {"blur_radius": reach**2 * unit, "clip_barycentric_coords": True, "perspective_correct": False}
-    seen, _, _, signed = _rasterize(screen, faces, size, faces_per_pixel, **blur)
+    seen, _, _, signed = _rasterize(screen, faces, size, FACES_PER_PIXEL, **blur)
     inside = torch.sigmoid(-signed / (sigma * unit)) * (seen >= 0)
     return 1 - (1 - inside).prod(-1)
 

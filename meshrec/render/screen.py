@@ -32,7 +32,8 @@ def to_screen(vertices: Array, camera: AnyCamera) -> Tensor:
         (B, V, 3): u, v in pixels and depth in metres.
     """
     points = as_vertices(vertices)
-    points = points.expand(max(len(points), camera_batch(camera)), -1, -1)
+    if len(points) == 1:
+        points = points.expand(camera_batch(camera), -1, -1)
     nearest = NEAR if is_perspective(camera) else -FARTHEST_POINT
     if _within(points, FARTHEST_POINT) and _within(points[..., 2], FARTHEST_POINT, nearest):
         screen = camera.project(points)
