@@ -184,6 +184,10 @@ def test_nobody_is_a_result(detector):
     empty = detector(noise, np.array([[20, 20, 90, 150], [0, 0, 199, 199]]))
     assert [p.score for p in empty] == [0, 0] and empty[0].box.tolist() == [20, 20, 90, 150]
     assert (empty[0].keypoints[:, 2] == 0).all()
+    assert detector(np.zeros((16, 16, 3), np.uint8)) == [] and detector(noise, np.zeros((0, 4))) == []
+    for wrong in ([[5, 5, 5, 9]], [[0, 0, np.nan, 9]], [1, 2, 3]):
+        with pytest.raises(InputError, match="boxes are"):
+            detector(noise, np.array(wrong))
 
 
 @pytest.mark.skipif(not (SHARED / "multiview").is_dir(), reason="needs ../shared/multiview")
@@ -249,6 +253,18 @@ def test_native_noise_is_dropped_and_errors_pass(capfd):
     os.write(2, b"after\n")
     lines = capfd.readouterr().err.splitlines()
     assert lines == ["E0000 00:00:1.1 1 c.cc:3] trouble", "before the error", "after"]
+
+
+def test_a_task_file_takes_the_place_of_the_wheels_networks(tmp_path):
+    pytest.importorskip("mediapipe", reason="MediaPipe is the detect extra")
+    import zipfile
+
+    from meshrec.detect.mediapipe_model import load_model
+
+    path = tmp_path / "pose.task"
+    path.write_bytes(load_model())
+    assert set(zipfile.ZipFile(path).namelist()) == {"pose_detector.tflite", "pose_landmarks_detector.tflite"}
+    assert load_model(path) == path.read_bytes()
 
 
 def test_missing_pieces_are_named(monkeypatch, tmp_path):

@@ -1,5 +1,9 @@
-"""The default detector: MediaPipe Pose over the whole photo, over tiles where there are several people, and once more
-per person on crops of their own."""
+"""The default detector: MediaPipe Pose over the photo and over tiles of it, then several looks at each person found.
+
+The networks find one large person reliably, small ones in tiles, crowded ones when their neighbours are out of the
+way. So the search goes from large to small and paints over whom it has found, and each rough pose must be confirmed
+by views of its own, in which the neighbours are not shown.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +14,21 @@ import numpy as np
 from meshrec.detect.mediapipe_model import Pose, PoseNetwork, load_model
 from meshrec.detect.people import Detection, Mask, box_iou, keypoint_box, person_box, photo_edges, pose_distance
 from meshrec.detect.views import MIRRORED, SIDE, View, apply, consensus, inverse, show, to_photo
+from meshrec.errors import InputError
 
 SEARCH_SIDE = 1280  # pixels; the search needs no more, a 0.4 tile is still larger than the network's input
 TILE_SCALES = (0.6, 0.4, 0.5)  # side of the search tiles over the photo's longer side, in the order they are tried
 TILE_OVERLAP = 0.25
 SEED_CERTAINTY = 0.5  # least visibility of a rough pose that is worth a second look
 VIEWS = (View(2.0), View(2.0, mirrored=True), View(1.75, 30), View(1.75, -30, mirrored=True), View(2.3))
-CROWD_VIEWS = (View(1.3), View(1.6, mirrored=True), View(2.0))
+CROWD_VIEWS = (View(1.3), View(1.5, mirrored=True), View(1.15))
 RESCUE = (View(2.0, 90), View(2.0, -90), View(2.0, 180), View(1.3), View(3.0))
 SAME = 0.1  # pose distance below which two poses are one person
 OTHER = 0.13  # pose distance above which a view shows somebody else
 OUTSIDE = 0.8  # one minus overlap with the box from which a pose is somebody else's
 COVERED = 0.7  # share of a mask inside another person's mask from which it is the same person
-LEAST_SCORE = 0.4
+LEAST_SIZE = 8  # pixels of the longer side of a person
+LEAST_SCORE = 0.4  # of a person; true ones seen whole have 0.8 and more
 LEAST_CRISPNESS = 0.87  # mean of a mask over its inside; lower is not the outline of a person
 
 Seed = tuple[float, np.ndarray]  # certainty in [0, 1] and rough keypoints (33, 3)
@@ -43,7 +49,7 @@ class MediaPipeDetector:
     def __call__(self, image: np.ndarray, boxes: np.ndarray | None = None) -> list[Detection]:
         """People in an (H, W, 3) uint8 RGB photo, or in the given boxes (N, 4); see `people.Detector`."""
         if boxes is not None:
-            return [self._in_box(image, np.asarray(box, np.float32)) for box in boxes]
+            return [self._in_box(image, box) for box in _checked(boxes)]
         people = self._everyone(image)
         if not people:
             whole = np.array([0, 0, image.shape[1] - 1, image.shape[0] - 1], np.float32)
@@ -54,16 +60,16 @@ class MediaPipeDetector:
         """Everyone in a photo, most certain first.
 
         Large people first, then closer looks with those already found painted over, so that the ones beside and
-        behind them stand out. A closer look that shows nobody new ends the search once someone is found: a photo
-        of one clear person is done after the first tiles.
+        behind them stand out. A photo of one person is done when the tiles after the one that showed them show nobody
+        else.
         """
         small, scale = _shrink(image)
         people = self._confirmed(image, self._search_whole(small), scale, [])
         for tile_scale in TILE_SCALES:
-            before = len(people)
+            alone = len(people) == 1
             small = _without_people(small, people, scale)
             people = self._confirmed(image, self._search_tiles(small, tile_scale), scale, people)
-            if people and len(people) <= before:
+            if alone and len(people) == 1:
                 break
         return people
 
@@ -75,7 +81,12 @@ class MediaPipeDetector:
         seeds = [_moved(seed, (0, 0), scale) for seed in _distinct(found)]
         crowded = len(seeds) + len(people) > 1
         views = CROWD_VIEWS if crowded else VIEWS
-        new = [self._person(image, keypoint_box(seed, size), seed, views, crowded) for seed in seeds]
+        boxes = [keypoint_box(seed, size) for seed in seeds]
+        new = [
+            self._person(image, box, seed, views, crowded)
+            for box, seed in zip(boxes, seeds)
+            if (box[2:] - box[:2]).max() >= LEAST_SIZE
+        ]
         return _clear_people(people + [person for person in new if person], size)
 
     def _in_box(self, image: np.ndarray, box: np.ndarray) -> Detection:
@@ -137,6 +148,15 @@ class MediaPipeDetector:
             mask=mask,
             world=world,
         )
+
+
+def _checked(boxes: np.ndarray) -> np.ndarray:
+    boxes = np.asarray(boxes, np.float32)
+    if boxes.size and (boxes.ndim != 2 or boxes.shape[1] != 4):
+        raise InputError(f"boxes are (N, 4), x0, y0, x1, y1 in pixels, but these are of shape {boxes.shape}.")
+    if not np.isfinite(boxes).all() or (boxes.reshape(-1, 4)[:, 2:] <= boxes.reshape(-1, 4)[:, :2]).any():
+        raise InputError("a box is empty or not a number; boxes are x0, y0, x1, y1 in pixels with x0 < x1, y0 < y1.")
+    return boxes
 
 
 def _shrink(image: np.ndarray) -> tuple[np.ndarray, float]:
