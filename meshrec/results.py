@@ -6,13 +6,14 @@ file                        holds
 person_0.obj, .glb, .ply    a mesh for each person and asked format, y up
 person_0.json               their parameters; :mod:`meshrec.export.params` documents it
 scene.glb                   everyone where they stand, and the photo's camera
-overlay.png                 the photo, the meshes on it, from the side, and from above
+overlay.png                 the photo, the meshes on it, and from the side
 photo.json                  the record: which photo, what was asked for, who was found. It is written last, so a photo
                             without it is unfinished
 ==========================  =======================================================================================
 """
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,8 +28,9 @@ from meshrec.person import Person
 RECORD, OVERLAY, SCENE = "photo.json", "overlay.png", "scene.glb"
 SCHEMA, VERSION = "meshrec.photo", 1
 OWN_FILES = re.compile(r"person_\d+\.(obj|glb|ply|json)|overlay\.png|scene\.glb|photo\.json|\.[0-9a-f]{16}\.part")
-OVERLAY_SIZE = 1600, 640  # pixels; the photo is drawn as large as fits in here, whatever its own size
-PNG_COMPRESSION = 3  # of 9: the highest levels take ten times as long and save a tenth
+OVERLAY_SIZE = 1024, 512  # pixels; with one person the photo is drawn as large as fits in here, whatever its own size
+SIDE_ASPECT = 0.75  # width over height of the view from the side
+PNG_COMPRESSION = 1  # of 9: photos hardly get smaller by the slower ones
 
 
 def write_results(
@@ -100,25 +102,27 @@ def finished(folder: Path, photo: Path, request: Mapping[str, object]) -> int | 
 
 
 def draw_overlay(image: np.ndarray, people: Sequence[Person]) -> np.ndarray:
-    """The photo, the meshes on it, from the side, and from above, in a row.
+    """The photo, the meshes on it, and from the side, in a row.
 
     Args:
         image: (H, W, 3) uint8 RGB.
         people: At least one, with cameras.
 
     Returns:
-        (H', W', 3) uint8 RGB, of a size to look at, whatever the photo's.
+        (H', W', 3) uint8 RGB, of a size to look at, whatever the photo's; larger where there are more people.
     """
     import cv2
 
-    from meshrec.render.overlay import panels
+    from meshrec.render.overlay import contact_sheet, overlay, turned
 
     height, width = image.shape[:2]
-    scale = min(OVERLAY_SIZE[0] / width, OVERLAY_SIZE[1] / height)
+    scale = min(math.sqrt(len(people)), 2) * min(OVERLAY_SIZE[0] / width, OVERLAY_SIZE[1] / height)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    camera = people[0].camera.resized(size)
-    return panels(small, [person.vertices for person in people], people[0].faces, camera, height=size[1])
+    vertices, faces = [person.vertices for person in people], people[0].faces
+    drawn = overlay(small, vertices, faces, people[0].camera.resized(size))
+    side = turned(vertices, faces, "side", (round(size[1] * SIDE_ASPECT), size[1]))
+    return contact_sheet([small, drawn, side], columns=3, height=size[1])
 
 
 def _remove_results(folder: Path) -> None:
