@@ -53,7 +53,7 @@ def test_equals_smplx(smplx_model, batch):
 
 
 def test_gradients_against_finite_differences():
-    body = make_body(torch.float64, vertices=30, betas=3)
+    body = make_body(torch.float64, vertices=8, betas=3)
     pose = random_pose(2, dtype=torch.float64)
     inputs = [pose["betas"][:, :3], pose["body_pose"], pose["global_orient"], pose["transl"]]
     inputs = [value.clone().requires_grad_() for value in inputs]
@@ -66,7 +66,7 @@ def test_gradients_against_finite_differences():
 
 
 def test_gradient_at_the_rest_pose_is_finite():
-    body = make_body(torch.float64, vertices=30)
+    body = make_body(torch.float64, vertices=8)
     pose = torch.zeros(1, 69, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda p: body(body_pose=p).vertices, [pose])
 
@@ -129,7 +129,7 @@ def test_outputs_carry_rest_points_to_posed_ones():
 
 def test_the_dense_path_of_other_devices_agrees(monkeypatch):
     """The kernels serve CPUs only; elsewhere plain tensor code must give the same vertices and gradients."""
-    from meshrec.body import kinematics, skinning
+    from meshrec.body import blending, kinematics, skinning
 
     body, pose = make_body(torch.float64), random_pose(3, dtype=torch.float64)
     betas = pose["betas"].clone().requires_grad_()
@@ -142,8 +142,8 @@ def test_the_dense_path_of_other_devices_agrees(monkeypatch):
 
     expected = run()
 
-    monkeypatch.setattr(kinematics, "has_kernels", lambda tensor: False)
-    monkeypatch.setattr(skinning, "has_kernels", lambda tensor: False)
+    for module in (blending, kinematics, skinning):
+        monkeypatch.setattr(module, "has_kernels", lambda tensor: False)
     for ours, theirs in zip(run(), expected):
         assert torch.allclose(ours, theirs, atol=1e-10)
 

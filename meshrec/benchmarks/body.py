@@ -15,6 +15,7 @@ from torch import nn
 
 from meshrec.benchmarks.timing import time_in_turn
 from meshrec.body import BodyData, BodyModel
+from meshrec.body.blending import blend
 from meshrec.body.files import body_from_arrays
 from meshrec.body.joints import SMPL_PARENTS
 from meshrec.body.skinning import linear_blend_skinning
@@ -147,7 +148,7 @@ def _limits() -> dict[str, float]:
     batch, model = BATCHES[-1], BodyModel(random_body(True))
     generator = torch.Generator().manual_seed(0)
     coefficients = torch.randn(batch, len(model._basis), generator=generator)
-    template, square = model.v_template.flatten()[None], torch.randn(1024, 1024, generator=generator)
+    template, square = model.v_template.flatten(), torch.randn(1024, 1024, generator=generator)
     vertices = torch.randn(batch, VERTICES, 3, generator=generator)
     motions = torch.randn(batch, 24, 3, 4, generator=generator)
     source = torch.zeros(16 * 2**20)
@@ -155,7 +156,7 @@ def _limits() -> dict[str, float]:
     influences = (model._influence_joints, model._influence_weights)
     times = time_in_turn(
         {
-            "blend": lambda: torch.addmm(template, coefficients, model._basis),
+            "blend": lambda: blend(template, coefficients, model._basis),
             "square": lambda: square @ square,
             "skin": lambda: linear_blend_skinning(vertices, motions, model.weights, influences),
             "copy": lambda: target.copy_(source),

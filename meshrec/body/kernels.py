@@ -1,5 +1,7 @@
 """Compiled loops of the body: the kinematic chain and linear blend skinning, forward and backward.
 
+Joint indices are made unsigned, which spares a test for Python's negative indices in the innermost loop.
+
 Skinning reads 12 bytes a vertex, writes 12, and takes the joints' motions from cache; the dense blend would write and
 read a 3x4 matrix per vertex as well. Motions are rows of [R | t], (B, J, 3, 4).
 """
@@ -77,7 +79,7 @@ def skin(vertices: np.ndarray, motions: np.ndarray, out: np.ndarray, joints: np.
                 w = weights[v, k]
                 if w == 0:
                     break
-                m = motions[b, joints[v, k]]
+                m = motions[b, np.uintp(joints[v, k])]
                 px += w * (m[0, 0] * x + m[0, 1] * y + m[0, 2] * z + m[0, 3])
                 py += w * (m[1, 0] * x + m[1, 1] * y + m[1, 2] * z + m[1, 3])
                 pz += w * (m[2, 0] * x + m[2, 1] * y + m[2, 2] * z + m[2, 3])
@@ -104,7 +106,8 @@ def skin_backward(
                 w = weights[v, k]
                 if w == 0:
                     break
-                m, g = motions[b, joints[v, k]], grad_motions[b, joints[v, k]]
+                j = np.uintp(joints[v, k])
+                m, g = motions[b, j], grad_motions[b, j]
                 wx, wy, wz = w * gx, w * gy, w * gz
                 ax += m[0, 0] * wx + m[1, 0] * wy + m[2, 0] * wz
                 ay += m[0, 1] * wx + m[1, 1] * wy + m[2, 1] * wz

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from meshrec.body.blending import blend
 from meshrec.body.files import BodyData
 from meshrec.body.joints import joint_set
 from meshrec.body.kinematics import KinematicTree, joint_motions
@@ -110,10 +111,10 @@ class BodyModel(nn.Module):
             ValueError: An argument's shape is none of these.
         """
         like = self.v_template
-        orient = _rotations(global_orient, 1, like, "global_orient")
-        pose = _rotations(body_pose, len(self.parents) - 1, like, "body_pose")
+        orient = _per_joint(global_orient, 1, like, "global_orient")
+        pose = _per_joint(body_pose, len(self.parents) - 1, like, "body_pose")
         batch = max(len(t) for t in (betas, orient, pose, transl) if t is not None)
-        rotations = torch.cat([_expand(orient, batch), _expand(pose, batch)], dim=1)
+        rotations = _rotations(_expand(orient, batch), _expand(pose, batch))
 
         rest_vertices, rest_joints = self._displace(_expand(betas, batch), rotations[:, 1:])
         rest_joints = rest_joints.expand(batch, -1, -1)
@@ -182,7 +183,7 @@ class BodyModel(nn.Module):
 
     def _displace(self, betas: Tensor | None, rotations: Tensor | None) -> tuple[Tensor, Tensor]:
         """Rest vertices with shape and pose displacements, and the shape's joints."""
-        vertices, joints = self.v_template.flatten()[None], self._joint_template.flatten()[None]
+        vertices, joints = self.v_template.flatten(), self._joint_template.flatten()[None]
         coefficients, start = [], 0 if betas is not None else self.num_betas
         if betas is not None:
             if betas.dim() != 2 or betas.shape[1] > self.num_betas:
@@ -195,8 +196,8 @@ class BodyModel(nn.Module):
             coefficients.append((rotations - identity).flatten(1))
             stop = len(self._basis)
         if coefficients:
-            vertices = torch.addmm(vertices, torch.cat(coefficients, dim=1), self._basis[start:stop])
-        return vertices.unflatten(1, (-1, 3)), joints.unflatten(1, (-1, 3))
+            vertices = blend(vertices, torch.cat(coefficients, dim=1), self._basis[start:stop])
+        return vertices.view(-1, *self.v_template.shape), joints.unflatten(1, (-1, 3))
 
     def _regressor(self, joints: str, like: Tensor) -> tuple[Tensor, Tensor]:
         """The vertices a joint set depends on, and its rows restricted to them."""
@@ -219,19 +220,27 @@ def _landmark_rows(data: BodyData) -> dict[str, np.ndarray]:
     return {} if rows is None else dict(zip(names, rows))
 
 
-def _rotations(value: Tensor | None, count: int, like: Tensor, name: str) -> Tensor:
-    """An argument given as axis-angle or matrices, as matrices (B, count, 3, 3)."""
+def _per_joint(value: Tensor | None, count: int, like: Tensor, name: str) -> Tensor:
+    """An argument as (B, count, 3) axis-angle or (B, count, 3, 3) matrices, as it was given."""
     if value is None:
-        return torch.eye(3, dtype=like.dtype, device=like.device).expand(1, count, 3, 3)
+        return like.new_zeros(1, count, 3)
     shape = tuple(value.shape[1:])
-    if shape in {(count * 3,), (count, 3)} and not (shape == (3, 3) and count == 1):
-        return axis_angle_to_matrix(value.reshape(-1, count, 3))
     if shape == (count, 3, 3) or (shape == (3, 3) and count == 1):
         return value.reshape(-1, count, 3, 3)
+    if shape in {(count * 3,), (count, 3)}:
+        return value.reshape(-1, count, 3)
     raise ValueError(
         f"{name} should be (B, {count * 3}) or (B, {count}, 3) axis-angle or (B, {count}, 3, 3) rotations, "
         f"not {tuple(value.shape)}"
     )
+
+
+def _rotations(orient: Tensor, pose: Tensor) -> Tensor:
+    """Matrices (B, 24, 3, 3) of the root and the other joints, each axis-angle or matrices."""
+    if orient.dim() == pose.dim() == 3:
+        return axis_angle_to_matrix(torch.cat([orient, pose], dim=1))
+    matrices = [axis_angle_to_matrix(part) if part.dim() == 3 else part for part in (orient, pose)]
+    return torch.cat(matrices, dim=1)
 
 
 def _expand(value: Tensor | None, batch: int) -> Tensor | None:

@@ -5,6 +5,8 @@ Inside meshrec a rotation is a 3x3 matrix acting on column vectors. Axis-angle i
 Continuity of Rotation Representations in Neural Networks", section B). Quaternions are (w, x, y, z).
 """
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
@@ -34,15 +36,12 @@ def axis_angle_to_matrix(axis_angle: Tensor) -> Tensor:
         (..., 3, 3).
     """
     squared = (axis_angle * axis_angle).sum(-1)[..., None, None]
-    small = squared < 1e-6
-    angle = torch.where(small, torch.ones_like(squared), squared).sqrt()
-    sine = torch.where(small, 1 - squared / 6 + squared**2 / 120, angle.sin() / angle)
-    # 2 sin^2(t/2) / t^2 keeps its precision where 1 - cos(t) cancels.
-    half = (angle / 2).sin() / angle
-    cosine = torch.where(small, 0.5 - squared / 24 + squared**2 / 720, 2 * half * half)
+    # The clamp gives the root a gradient at zero; there the factors' own gradients are multiplied by K = 0 anyway.
+    angle = squared.clamp(min=torch.finfo(squared.dtype).tiny).sqrt()
+    half = torch.sinc(angle / (2 * math.pi))  # sin(t/2) / (t/2): precise where 1 - cos(t) cancels
     k = skew(axis_angle)
     eye = torch.eye(3, dtype=axis_angle.dtype, device=axis_angle.device)
-    return eye + sine * k + cosine * (k @ k)
+    return eye + torch.sinc(angle / math.pi) * k + (half * half / 2) * (k @ k)
 
 
 def matrix_to_axis_angle(matrix: Tensor) -> Tensor:
