@@ -1,4 +1,4 @@
-"""Draw the shapes and poses of the open body into one picture.
+"""Draw the shapes, poses and joints of the open body into one picture.
 
 Example: python tools/open_body_sheet.py --out examples/open_body.png
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from meshrec.body.joints import SMPL_PARENTS
 from meshrec.build_body import keypoints, rig, shape_space, skinning
 from meshrec.build_body.assets import Source, load_source
+from meshrec.build_body.shape_space import ShapeSpace
 from meshrec.build_body.surface import Surface, build_surface
 
 VERTEX_COUNT = 7700  # asked for; seams and symmetry leave a few fewer
@@ -37,13 +38,20 @@ def build_bodies(folder: Path, vertex_count: int = VERTEX_COUNT) -> list[Path]:
     weights = _weights(source, surface)
     rng = np.random.default_rng(_SEED)
     people = {gender: _population(rng, source, surface, weights, gender) for gender in ("male", "female")}
-    everybody = People(*(np.concatenate([getattr(p, k) for p in people.values()]) for k in People.__annotations__))
-    space = shape_space.principal_components(everybody.bodies, _COMPONENTS)
+    people["neutral"] = _joined(list(people.values()))
+    spaces = {gender: shape_space.principal_components(p.bodies, _COMPONENTS) for gender, p in people.items()}
+    shared = _shared_arrays(source, surface, weights, people["neutral"], spaces["neutral"])
+    return [_write(folder, gender, space, shared) for gender, space in spaces.items()]
 
-    joint_rows = keypoints.joint_regressor(space.mean, space.directions, space.along(everybody.joints), surface.mirror)
-    bones = dict(zip(source.bone_names, np.moveaxis(space.along(everybody.bones), 2, 0)))
+
+def _shared_arrays(
+    source: Source, surface: Surface, weights: np.ndarray, people: People, space: ShapeSpace
+) -> dict[str, np.ndarray]:
+    """Everything but the shape, which all three files have in common. Regressors are fitted to the whole population."""
+    joint_rows = keypoints.joint_regressor(space.mean, space.directions, space.along(people.joints), surface.mirror)
+    bones = dict(zip(source.bone_names, np.moveaxis(space.along(people.bones), 2, 0)))
     landmarks = keypoints.landmark_regressor(space.mean, space.directions, bones, surface, joint_rows)
-    shared = {
+    return {
         "f": surface.faces.astype(np.int32),
         "weights": weights.astype(np.float32),
         "J_regressor": joint_rows.astype(np.float32),
@@ -57,24 +65,23 @@ def build_bodies(folder: Path, vertex_count: int = VERTEX_COUNT) -> list[Path]:
         "landmark_regressor": np.stack(list(landmarks.values())).astype(np.float32),
         "mirror_vertices": surface.mirror.astype(np.int32),
         "licence": np.array(_LICENCE),
-        "source": np.array(f"anny {source.anny_version}, {len(everybody.bodies)} bodies, seed {_SEED}"),
+        "source": np.array(f"anny {source.anny_version}, {len(people.bodies)} bodies, seed {_SEED}"),
     }
-    paths = []
-    spaces = {"neutral": space}
-    for gender, group in people.items():
-        spaces[gender] = shape_space.principal_components(group.bodies, _COMPONENTS)
-    for gender, one in spaces.items():
-        mean = one.mean - joint_rows[0] @ one.mean
-        own = {
-            "v_template": _rounded(mean),
-            "shapedirs": _rounded(one.directions),
-            "explained_variance": np.float32(one.explained),
-            "name": np.array(f"open_{gender}"),
-            "gender": np.array(gender),
-        }
-        paths.append(Path(folder) / f"open_{gender}.npz")
-        np.savez_compressed(paths[-1], **own, **shared)
-    return paths
+
+
+def _write(folder: Path, gender: str, space: ShapeSpace, shared: dict[str, np.ndarray]) -> Path:
+    path = Path(folder) / f"open_{gender}.npz"
+    pelvis = shared["J_regressor"][0].astype(np.float64) @ space.mean
+    np.savez_compressed(
+        path,
+        v_template=_rounded(space.mean - pelvis),
+        shapedirs=_rounded(space.directions),
+        explained_variance=np.float32(space.explained),
+        name=np.array(f"open_{gender}"),
+        gender=np.array(gender),
+        **shared,
+    )
+    return path
 
 
 def _weights(source: Source, surface: Surface) -> np.ndarray:
@@ -96,8 +103,12 @@ def _population(rng: np.random.Generator, source: Source, surface: Surface, weig
         for batch in batches
     ]
     kept = proposals[shape_space.accept(rng, np.concatenate(measures), gender)][:_PEOPLE]
-    parts = [_t_posed(source, surface, targets, weights, b) for b in np.array_split(kept, len(kept) // _BATCH + 1)]
-    return People(*(np.concatenate([getattr(p, k) for p in parts]) for k in People.__annotations__))
+    batches = np.array_split(kept, len(kept) // _BATCH + 1)
+    return _joined([_t_posed(source, surface, targets, weights, batch) for batch in batches])
+
+
+def _joined(groups: list[People]) -> People:
+    return People(*(np.concatenate([getattr(group, f.name) for group in groups]) for f in fields(People)))
 
 
 def _t_posed(

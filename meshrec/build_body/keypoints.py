@@ -9,8 +9,11 @@ from scipy.optimize import nnls
 from meshrec.build_body.rig import JOINTS, MIRROR
 from meshrec.build_body.surface import Surface
 
-_EXACT = 1e3  # weight of the mean shape and of the sum against the shape directions
-_RIDGE = 0.02  # metres; spreads a row over more vertices than the fit alone would
+# Weights in the least squares, against 1 for the shape directions in metres: the mean shape, the sum being one, and a
+# ridge that spreads a row over more vertices than the fit alone would.
+_EXACT = 1e3
+_SUM = 1e2
+_RIDGE = 0.02
 _EAR_DEPTH = 0.012  # metres; what sticks out that far is the ear, and its middle is where people mark it
 _SURFACE_POINTS = 4  # vertices averaged for a landmark on the skin
 
@@ -29,6 +32,7 @@ def joint_regressor(mean: np.ndarray, directions: np.ndarray, joints: np.ndarray
 
 def fit_row(mean: np.ndarray, directions: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Non-negative row (V,) for one inner point given for the mean and its offsets per direction, (K + 1, 3)."""
+    # Skin all around the point, so that it lies in the hull of the candidates, and none from elsewhere.
     distance = np.linalg.norm(mean - points[0], axis=1)
     near = np.flatnonzero(distance < 2.5 * distance.min() + 0.04)
     local = mean[near] - points[0]
@@ -37,12 +41,12 @@ def fit_row(mean: np.ndarray, directions: np.ndarray, points: np.ndarray) -> np.
         [
             _EXACT * local.T,
             shifts.reshape(len(near), -1).T,
-            np.full((1, len(near)), _EXACT * 0.1),
+            np.full((1, len(near)), _SUM),
             _RIDGE * np.eye(len(near)),
         ]
     )
     wanted = np.zeros(len(system))
-    wanted[-len(near) - 1] = _EXACT * 0.1
+    wanted[-len(near) - 1] = _SUM
     weights, _ = nnls(system, wanted, maxiter=50 * len(near))
     row = np.zeros(len(mean))
     row[near] = weights / weights.sum()

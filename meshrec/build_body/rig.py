@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from meshrec.body.joints import SMPL_PARENTS, flip_permutation, joint_set
 from meshrec.build_body.assets import Source
@@ -20,18 +21,23 @@ _BONES = {
 }
 
 # Where a joint lies, as weighted bone heads. SMPL's collar is not at the breastbone but a third of the way to the
-# shoulder. MakeHuman's hips are 20 cm apart; anatomical centres are nearer to 16 (about a tenth of the stature).
+# shoulder and lower; its foot joint is the ball of the foot. MakeHuman's hips are 20 cm apart; anatomical centres are
+# nearer to 16 (about a tenth of the stature).
 _CENTRES = {
     "spine1": {"spine03": 1.0}, "spine2": {"spine02": 1.0}, "spine3": {"spine01": 1.0}, "neck": {"neck01": 1.0},
     "head": {"head": 1.0}, "left_hip": {"upperleg01.L": 0.9, "upperleg01.R": 0.1}, "left_knee": {"lowerleg01.L": 1.0},
-    "left_ankle": {"foot.L": 1.0}, "left_foot": {"toe1-1.L": 0.5, "toe2-1.L": 0.5},
-    "left_collar": {"clavicle.L": 0.65, "upperarm01.L": 0.35}, "left_shoulder": {"upperarm01.L": 1.0},
+    "left_ankle": {"foot.L": 1.0}, "left_shoulder": {"upperarm01.L": 1.0},
+    "left_foot": {"toe1-1.L": 0.25, "toe2-1.L": 0.25, "toe3-1.L": 0.25, "toe4-1.L": 0.25},
+    "left_collar": {"clavicle.L": 0.45, "upperarm01.L": 0.35, "spine01": 0.2},
     "left_elbow": {"lowerarm01.L": 1.0}, "left_wrist": {"wrist.L": 1.0}, "left_hand": {"finger3-1.L": 1.0},
 }
 # fmt: on
 
 _PELVIS_HEIGHT = 0.6  # of the way up from the hips to spine1; 9 cm above the hips and not behind them, as SMPL's
-_COLLAR_RAISE = np.radians(12.0)  # how much of the arms' rise the collarbones take
+_COLLAR_RAISE = 12.0  # degrees of the arms' rise that the collarbones take
+# MakeHuman stands straight on parallel feet; in SMPL's zero pose the chest leans back a little and the toes point out.
+_LEAN = {"spine1": -2.5, "spine2": -4.0, "spine3": -4.0}  # degrees about x
+_TOES_OUT = 10.0  # degrees about y
 _REFLECT = np.diag([-1.0, 1.0, 1.0])
 _X, _Y, _Z = np.eye(3)
 
@@ -72,7 +78,7 @@ def t_pose_rotations(bones: np.ndarray, names: list[str]) -> np.ndarray:
     """World rotations (N, 24, 3, 3) of the joints that take each person from MakeHuman's rest pose to SMPL's T-pose.
 
     Arms along x with the palms down and the elbow's hinge upright (so that it bends forward), hands in line with them,
-    legs nearly parallel with the knees as straight as SMPL's, soles flat.
+    legs nearly parallel with the knees as straight as SMPL's, soles flat, head level.
     """
     joints = rest_joints(bones, names)
     point = {name: joints[:, i] for i, name in enumerate(JOINTS)}
@@ -85,8 +91,9 @@ def t_pose_rotations(bones: np.ndarray, names: list[str]) -> np.ndarray:
 
     upper, fore = point["left_elbow"] - point["left_shoulder"], point["left_wrist"] - point["left_elbow"]
     hinge = np.cross(upper, fore)
-    c, s = np.cos(_COLLAR_RAISE), np.sin(_COLLAR_RAISE)
-    put("left_collar", np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]]))
+    for joint, degrees in _LEAN.items():
+        rotations[:, JOINTS.index(joint)] = _about(_X, degrees)
+    put("left_collar", _about(_Z, _COLLAR_RAISE))
     put("left_shoulder", _turn(upper, hinge, _X, -_Y))
     put("left_elbow", _turn(fore, hinge, _X, -_Y))
     palm = _turn(head["finger3-1.L"] - head["wrist.L"], head["finger5-1.L"] - head["finger2-1.L"], _X, -_Z)
@@ -95,7 +102,13 @@ def t_pose_rotations(bones: np.ndarray, names: list[str]) -> np.ndarray:
     thigh, shank = point["left_knee"] - point["left_hip"], point["left_ankle"] - point["left_knee"]
     put("left_hip", _turn(thigh, _X, np.array([0.05, -1.0, 0.025]), _X))
     put("left_knee", _turn(shank, _X, np.array([0.02, -1.0, -0.085]), _X))
+    put("left_ankle", _about(_Y, _TOES_OUT))
+    put("left_foot", _about(_Y, _TOES_OUT))
     return rotations
+
+
+def _about(axis: np.ndarray, degrees: float) -> np.ndarray:
+    return Rotation.from_rotvec(np.radians(degrees) * axis).as_matrix()
 
 
 def _turn(main: np.ndarray, side: np.ndarray, to_main: np.ndarray, to_side: np.ndarray) -> np.ndarray:

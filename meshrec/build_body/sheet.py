@@ -1,4 +1,4 @@
-"""One picture that shows the open body: its shapes and how it bends."""
+"""One picture that shows the open body: its shapes, how it bends, and its joints from near."""
 
 import math
 
@@ -6,47 +6,75 @@ import cv2
 import numpy as np
 import torch
 
-from meshrec.body import BodyModel
+from meshrec.body import BodyModel, joint_index
 from meshrec.body.poses import POSE_NAMES, named_pose
 from meshrec.geometry import Camera, axis_angle_to_matrix
 from meshrec.render import shaded
 
 _CELL = (300, 360)  # width, height in pixels
 _DISTANCE = 8.0  # metres; far away, so that limbs keep their proportions
-_SHOWN = 2.45  # metres from the lower to the upper edge of a cell
+_WHOLE = 2.45  # metres from the lower to the upper edge of a cell
 _SHAPES = 6
 _SKIN = (0.78, 0.66, 0.58)
+# Where skinned bodies look wrong first: joint in the middle, pose, degrees turned about the vertical, metres shown.
+_NEAR = [
+    [("head", "t-pose", 25, 0.35), ("left_shoulder", "arms up", 0, 0.6), ("left_shoulder", "arms down", 20, 0.6),
+     ("left_elbow", "running", -30, 0.4), ("left_wrist", "twist", -60, 0.4), ("left_hip", "sitting", -50, 0.6),
+     ("pelvis", "sitting", 0, 0.6)],
+    [("left_foot", "t-pose", 30, 0.4), ("left_shoulder", "arms up", 180, 0.6), ("left_shoulder", "arms down", 200, 0.6),
+     ("right_elbow", "running", 60, 0.4), ("left_knee", "squat", -60, 0.6), ("left_hip", "squat", -90, 0.6),
+     ("pelvis", "squat", 180, 0.6)],
+]  # fmt: skip
 
 
 def contact_sheet(neutral: BodyModel, male: BodyModel, female: BodyModel) -> np.ndarray:
-    """Shapes and poses, labelled.
+    """Shapes, poses and close-ups, labelled.
 
     Returns:
-        (H, W, 3) uint8 RGB. Rows: the two genders and beta 0..5 at -2; the same at +2; the T-pose and six poses from
-        the front; and from behind.
+        (H, W, 3) uint8 RGB. Rows: the two genders and the first betas at -2 and at +2; the T-pose and six poses from
+        the front and from behind; close-ups.
     """
     size = neutral.num_betas
-    low = [_cell(male, "male", torch.zeros(size))]
-    high = [_cell(female, "female", torch.zeros(size))]
+    low, high = [_cell(male, "male")], [_cell(female, "female")]
     for k in range(_SHAPES):
-        low.append(_cell(neutral, f"beta {k} = -2", -2 * torch.eye(size)[k]))
-        high.append(_cell(neutral, f"beta {k} = +2", 2 * torch.eye(size)[k]))
+        low.append(_cell(neutral, f"beta {k} = -2", betas=-2 * torch.eye(size)[k]))
+        high.append(_cell(neutral, f"beta {k} = +2", betas=2 * torch.eye(size)[k]))
     rows = [low, high]
-    for label, yaw in (("front", 25.0), ("back", 205.0)):
-        rows.append([_cell(neutral, f"{name}, {label}", torch.zeros(size), name, yaw) for name in POSE_NAMES])
+    for label, yaw in (("front", 25), ("back", 205)):
+        rows.append([_cell(neutral, f"{name}, {label}", name, yaw=yaw) for name in POSE_NAMES])
+    for row in _NEAR:
+        cells = []
+        for joint, pose, yaw, shown in row:
+            label = f"{joint.replace('_', ' ')}, {pose}"
+            cells.append(_cell(neutral, label, pose, yaw=yaw, centre=joint, shown=shown))
+        rows.append(cells)
     return np.concatenate([np.concatenate(row, axis=1) for row in rows], axis=0)
 
 
-def _cell(body: BodyModel, label: str, betas: torch.Tensor, pose: str = "t-pose", yaw: float = 20.0) -> np.ndarray:
+def _cell(
+    body: BodyModel,
+    label: str,
+    pose: str = "t-pose",
+    betas: torch.Tensor | None = None,
+    yaw: float = 20.0,
+    centre: str | None = None,
+    shown: float = _WHOLE,
+) -> np.ndarray:
     height = _CELL[1]
     turn = axis_angle_to_matrix(torch.tensor([0.0, math.radians(yaw), 0.0]))
     with torch.no_grad():
-        vertices = body(betas=betas[None], body_pose=named_pose(pose)[None], global_orient=turn[None]).vertices[0]
-    middle = (vertices.amax(dim=0) + vertices.amin(dim=0)) / 2
+        out = body(
+            betas=None if betas is None else betas[None], body_pose=named_pose(pose)[None], global_orient=turn[None]
+        )
+    vertices = out.vertices[0]
+    if centre is None:
+        middle = (vertices.amax(dim=0) + vertices.amin(dim=0)) / 2
+    else:
+        middle = out.joints[0, joint_index(centre, "smpl24")]
     # Half a turn about x takes body space (y up, z to the viewer) to camera space (y down, z away).
     in_camera = (vertices - middle) * torch.tensor([1.0, -1.0, -1.0]) + torch.tensor([0.0, 0.0, _DISTANCE])
-    camera = Camera(focal=height / _SHOWN * _DISTANCE, size=_CELL)
+    camera = Camera(focal=height / shown * _DISTANCE, size=_CELL)
     picture = shaded(in_camera, body.faces, camera, colors=_SKIN, supersample=2)
     picture = np.ascontiguousarray((picture.numpy() * 255).round().astype(np.uint8))
-    cv2.putText(picture, label, (8, height - 10), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (60, 60, 60), 1, cv2.LINE_AA)
+    cv2.putText(picture, label, (8, height - 10), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (40, 40, 40), 1, cv2.LINE_AA)
     return picture
