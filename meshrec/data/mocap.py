@@ -13,7 +13,7 @@ from numpy import ndarray
 from meshrec.body.joints import JOINT_SETS, SMPL_PARENTS, mirror_name
 from meshrec.data.motion import Motion, euler_to_matrix, local_rotations, twist_angle
 from meshrec.errors import InputError
-from meshrec.geometry import axis_angle_to_matrix
+from meshrec.geometry import axis_angle_to_matrix, nearest_rotation
 
 SMPL_JOINTS = JOINT_SETS["smpl24"]
 
@@ -195,8 +195,4 @@ def mean_rotation(rotations: ndarray) -> ndarray:
     Returns:
         (..., 3, 3).
     """
-    if rotations.shape[-3] == 1:
-        return rotations[..., 0, :, :]
-    u, _, vt = np.linalg.svd(rotations.mean(-3))
-    u[..., 2] *= np.sign(np.linalg.det(u @ vt))[..., None]
-    return u @ vt
+    return nearest_rotation(torch.from_numpy(rotations.mean(-3))).numpy()
