@@ -1,0 +1,1 @@
+"""Networks, and what is learned or known about poses."""

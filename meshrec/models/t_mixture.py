@@ -1,0 +1,107 @@
+"""Fitting a mixture of multivariate t distributions by expectation-maximisation.
+
+Peel & McLachlan 2000, "Robust mixture modelling using the t distribution", with the degrees of freedom given.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class TMixture:
+    """K multivariate t distributions in D dimensions.
+
+    Attributes:
+        log_weights: (K,).
+        means: (K, D).
+        scales: (K, D, D) lower Cholesky factors L of the scale matrices L L^T.
+        freedom: degrees of freedom; infinite makes it a mixture of Gaussians.
+    """
+
+    log_weights: Tensor
+    means: Tensor
+    scales: Tensor
+    freedom: float
+
+    def component_log_densities(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Weighted log-densities and squared Mahalanobis distances of x (N, D) under each component: two (N, K)."""
+        offsets = (x - self.means[:, None]).transpose(-1, -2)
+        distances = torch.linalg.solve_triangular(self.scales, offsets, upper=False).square().sum(-2).T
+        size, freedom = x.shape[-1], self.freedom
+        if math.isinf(freedom):
+            log_density = -distances / 2 - size / 2 * math.log(2 * math.pi)
+        else:
+            constant = math.lgamma((freedom + size) / 2) - math.lgamma(freedom / 2)
+            constant -= size / 2 * math.log(freedom * math.pi)
+            log_density = constant - (freedom + size) / 2 * torch.log1p(distances / freedom)
+        return log_density - self.scales.diagonal(dim1=-2, dim2=-1).log().sum(-1) + self.log_weights, distances
+
+    def log_density(self, x: Tensor) -> Tensor:
+        """(N,) for x (N, D)."""
+        return torch.logsumexp(self.component_log_densities(x)[0], dim=-1)
+
+
+def fit_t_mixture(
+    x: Tensor,
+    components: int,
+    freedom: float,
+    generator: torch.Generator,
+    mirror: Tensor | None = None,
+    pooled_samples: float = 300,
+    iterations: int = 50,
+) -> TMixture:
+    """Maximise the likelihood of samples, with covariances shrunk towards their common one.
+
+    Args:
+        x: (N, D) samples; with ``mirror``, each together with its mirror image.
+        components: number of components before mirroring.
+        freedom: degrees of freedom of all of them.
+        generator: chooses the first centres.
+        mirror: (D, D) the reflection x -> P x under which the mixture is to be symmetric: every component gets a twin.
+        pooled_samples: how many samples of the common covariance are added to each component's own.
+        iterations: EM steps.
+
+    Returns:
+        K components, or 2K with ``mirror``: component k and k + K are twins.
+    """
+    means = x[torch.randperm(len(x), generator=generator)[:components]]
+    for _ in range(15):  # k-means
+        nearest = torch.cdist(x, means).argmin(1)
+        means = torch.stack([x[nearest == k].mean(0) if (nearest == k).any() else means[k] for k in range(components)])
+    share = torch.nn.functional.one_hot(torch.cdist(x, means).argmin(1), components).to(x)
+    weight = share
+    for _ in range(iterations):
+        mixture = _maximise(x, share, weight, freedom, mirror, pooled_samples)
+        log_densities, distances = mixture.component_log_densities(x)
+        share = log_densities.softmax(-1)[:, :components] * (1 if mirror is None else 2)
+        weight = share
+        if not math.isinf(freedom):
+            weight = share * ((freedom + x.shape[-1]) / (freedom + distances[:, :components]))
+    return mixture
+
+
+def _maximise(
+    x: Tensor, share: Tensor, weight: Tensor, freedom: float, mirror: Tensor | None, pooled_samples: float
+) -> TMixture:
+    """The mixture that fits samples best, given how much of each sample belongs to each component and how far its
+    distance discounts it.
+    """
+    counts = share.sum(0)
+    means = (weight.T @ x) / weight.sum(0)[:, None]
+    covariances = torch.stack(
+        [((x - mean) * w[:, None]).T @ (x - mean) / n for mean, w, n in zip(means, weight.T, counts)]
+    )
+    proportions = counts / counts.sum()
+    common = torch.einsum("k,kij->ij", proportions, covariances)
+    if mirror is not None:
+        common = (common + mirror @ common @ mirror.T) / 2
+    trust = (counts / (counts + pooled_samples))[:, None, None]
+    covariances = trust * covariances + (1 - trust) * common
+    if mirror is not None:
+        proportions = torch.cat([proportions, proportions]) / 2
+        means = torch.cat([means, means @ mirror.T])
+        covariances = torch.cat([covariances, mirror @ covariances @ mirror.T])
+    return TMixture(proportions.log(), means, torch.linalg.cholesky(covariances), freedom)

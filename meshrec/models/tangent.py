@@ -1,0 +1,46 @@
+"""Least-squares terms in the rotations of a pose: what a second-order fit needs of a prior."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from meshrec.body.joints import joint_set
+from meshrec.geometry.rotations import skew
+
+BODY_JOINTS = joint_set("smpl24")[1:]
+"""The 23 joints of a ``body_pose``."""
+
+
+@dataclass(frozen=True)
+class Residuals:
+    """Terms of a least-squares problem in the rotations of a body pose.
+
+    Attributes:
+        values: (B, N); their energy is half the sum of squares.
+        jacobian: (B, N, 69) with respect to a small turn t of every joint in its own frame, R_j <- R_j exp(t_j).
+    """
+
+    values: Tensor
+    jacobian: Tensor
+
+
+def right_jacobian_inverse(axis_angle: Tensor) -> Tensor:
+    """d log(R exp(t)) / d t at t = 0, where R = exp(axis_angle).
+
+    I + K/2 + (1/a^2 - (1 + cos a) / (2 a sin a)) K^2 with K = skew(axis_angle) and a its angle (Sola et al. 2018, "A
+    micro Lie theory for state estimation in robotics", equation 144). Infinite at an angle of 2 pi, finite up to there.
+
+    Args:
+        axis_angle: (..., 3) radians.
+
+    Returns:
+        (..., 3, 3).
+    """
+    squared = (axis_angle * axis_angle).sum(-1)[..., None, None]
+    small = squared < 1e-4
+    half = torch.where(small, torch.ones_like(squared), squared).sqrt() / 2
+    # (1 + cos a) / sin a = cot(a / 2), which is zero and not 0 / 0 at a half turn.
+    curvature = torch.where(small, 1 / 12 + squared / 720, (1 - half * half.cos() / half.sin()) / (4 * half * half))
+    k = skew(axis_angle)
+    return torch.eye(3, dtype=axis_angle.dtype, device=axis_angle.device) + k / 2 + curvature * (k @ k)
