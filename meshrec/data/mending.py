@@ -15,7 +15,8 @@ SMPL_JOINTS = JOINT_SETS["smpl24"]
 _END_JOINTS = {"head": (85, 45), "ankle": (60, 45), "foot": (65, 45), "wrist": (75, 50)}
 
 # A limb's bone in the T-pose and the degrees of swing and of twist about it beyond which no limb turns: the ranges of
-# healthy adults (American Academy of Orthopaedic Surgeons 1965) and 15 to 30 more, for skeletons with few joints.
+# healthy adults (Boone & Azen 1979, "Normal range of motion of joints in male subjects") and 15 to 40 more, because
+# skeletons with few joints overshoot them.
 _LIMB_JOINTS = {"hip": ("y", 150, 80), "knee": ("y", 160, 45), "shoulder": ("x", 150, 150), "elbow": ("x", 160, 80)}
 
 _LARGEST_BEND = 100  # degrees of the chest against the pelvis
