@@ -19,27 +19,42 @@ def visible_faces(screen: Tensor, faces: Tensor, size: tuple[int, int], perspect
         (B, H, W) int32: the nearest face, the first among equals, or -1.
     """
     width, height = size
-    triangles = exact(screen)[:, faces].flatten(0, 1)  # (B F, 3, 3)
-    x, y, z = triangles.unbind(-1)
+    corners = exact(screen).index_select(1, faces.T.flatten()).view(len(screen), 3, len(faces), 3)
+    x, y, z = corners.permute(3, 1, 0, 2).flatten(2)  # of three corners each: (3, B F)
     if perspective:
         z = -1 / z
-    # Twice the areas that a pixel spans with the edges, as linear functions of the pixel (Pineda 1988).
-    xb, yb, xc, yc = x.roll(-1, 1), y.roll(-1, 1), x.roll(-2, 1), y.roll(-2, 1)
-    planes = torch.stack([yb - yc, xc - xb, xb * yc - yb * xc], dim=-1)  # (B F, 3 edges, 3)
-    area = (x[:, 1] - x[:, 0]) * (y[:, 2] - y[:, 0]) - (y[:, 1] - y[:, 0]) * (x[:, 2] - x[:, 0])
-    planes = planes * area.sign()[:, None, None]
+    # Twice the areas that a pixel spans with the edges, as linear functions u x + v y + o of the pixel (Pineda 1988).
+    (xb, yb), (xc, yc) = (torch.stack([x.roll(-k, 0), y.roll(-k, 0)]) for k in (1, 2))
+    side = ((x[1] - x[0]) * (y[2] - y[0]) - (y[1] - y[0]) * (x[2] - x[0])).sign()
+    planes = torch.cat([yb - yc, xc - xb, xb * yc - yb * xc]) * side
 
     nearest = torch.full((len(screen) * height * width,), torch.iinfo(torch.int64).max, device=screen.device)
-    low, high = triangles[..., :2].amin(1).ceil(), triangles[..., :2].amax(1).floor()
+    low, high = (
+        torch.stack([lowest_of(x), lowest_of(y)], -1).ceil(),
+        -torch.stack([lowest_of(-x), lowest_of(-y)], -1).ceil(),
+    )
     for i, column, row in pixels_in(low, high, size):
-        weights = planes[i, :, 0] * column[:, None] + (planes[i, :, 1] * row[:, None] + planes[i, :, 2])
-        total = weights.sum(-1)
-        inside = ((weights >= 0).all(-1) & (total > 0)).nonzero().squeeze(-1)
+        plane = gathered(planes, i)
+        weights = plane[:3] * column + (plane[3:6] * row + plane[6:])
+        total = weights.sum(0)
+        inside = ((lowest_of(weights) >= 0) & (total > 0)).nonzero().squeeze(-1)
         i = i[inside]
-        order = (weights[inside] * z[i]).sum(-1) / total[inside]
-        pixel = ((i // len(faces)) * height + row[inside]) * width + column[inside]
-        nearest.scatter_reduce_(0, pixel, ranked(order, i % len(faces)), "amin")
+        order = (gathered(weights, inside) * gathered(z, i)).sum(0) / total[inside]
+        pixel = row[inside] * width + column[inside]
+        if len(screen) > 1:
+            pixel, i = pixel + i // len(faces) * (height * width), i % len(faces)
+        nearest.scatter_reduce_(0, pixel, ranked(order, i), "amin")
     return winner(nearest).int().view(len(screen), height, width)
+
+
+def gathered(rows: Tensor, index: Tensor) -> Tensor:
+    """``rows[:, index]`` (R, M) of (R, N), several times faster."""
+    return rows.gather(1, index.expand(len(rows), -1))
+
+
+def lowest_of(rows: Tensor) -> Tensor:
+    """The smallest of three rows (3, N), or NaN: many times faster than ``amin``."""
+    return torch.minimum(torch.minimum(rows[0], rows[1]), rows[2])
 
 
 def exact(screen: Tensor) -> Tensor:

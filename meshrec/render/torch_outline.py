@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from meshrec.render.edges import mesh_edges
-from meshrec.render.torch_backend import exact, pixels_in, ranked, visible_faces, winner
+from meshrec.render.torch_backend import exact, gathered, pixels_in, ranked, visible_faces, winner
 
 TOUCH = 1e-7  # pixels: an outline this near to a pixel's centre runs through it
 
@@ -54,33 +54,33 @@ def _outline_edges(points: Tensor, edges: Tensor, mask: Tensor) -> tuple[Tensor,
     Among the edges where the surface folds or ends, those that are the outermost to cross some step between a pixel
     inside and its neighbour outside.
     """
-    a, b = points[:, edges[:, 0]], points[:, edges[:, 1]]
-    along = b - a
-
-    def side_of(corner: Tensor) -> Tensor:
-        to = points[:, corner.clamp_min(0)] - a
-        side = along[..., 0] * to[..., 1] - along[..., 1] * to[..., 0]
-        return torch.where(corner < 0, torch.nan, side)
-
-    first, second = side_of(edges[:, 2]), side_of(edges[:, 3])
-    fold = ~(first * second < 0) & ~(first.isnan() & second.isnan()) & (along.abs().sum(-1) > 0)
+    count = len(points)
+    at = [gathered(axis, edges.T.flatten().clamp_min(0)).view(count, 4, len(edges)) for axis in points.unbind(-1)]
+    (ax, ay), (bx, by), *opposite = ([axis[:, k] for axis in at] for k in range(4))  # (B, E) each
+    dx, dy = bx - ax, by - ay
+    first, second = (dx * (cy - ay) - dy * (cx - ax) for cx, cy in opposite)  # on which side the third corners lie
+    second = torch.where(edges[:, 3] < 0, torch.nan, second)
+    fold = ~(first * second < 0) & ~(first.isnan() & second.isnan()) & ((dx != 0) | (dy != 0))
+    fold = fold & (dx + dy).isfinite()
     sample, e = fold.nonzero().unbind(-1)
-    first, second, along, a, b = (value[sample, e] for value in (first, second, along, a, b))
+    first, second, ax, ay, bx, by, dx, dy = (value[sample, e] for value in (first, second, ax, ay, bx, by, dx, dy))
     # The face lies where its third corner does, the outside opposite.
     inner = torch.where(first.isnan() | (first == 0), second, first)
-    turn = torch.where(inner > 0, -1.0, 1.0)
-    outward = torch.stack([-along[:, 1], along[:, 0]], -1) * (turn / along.norm(dim=-1))[:, None]
+    turn = torch.where(inner > 0, -1.0, 1.0) / torch.hypot(dx, dy)
+    outward = torch.stack([-dy * turn, dx * turn], -1)
 
-    found = _outermost(a, b, sample, mask) | _outermost(a.flip(-1), b.flip(-1), sample, mask.transpose(1, 2))
+    found = _outermost(ax, ay, bx, by, sample, mask) | _outermost(ay, ax, by, bx, sample, mask.transpose(1, 2))
     ends = edges[e, :2] + (sample * points.shape[1])[:, None]
     return ends[found], outward[found]
 
 
-def _outermost(a: Tensor, b: Tensor, sample: Tensor, mask: Tensor) -> Tensor:
-    """Which folds a -> b (N, 2) are the outermost to cross some step along a row between inside and outside: (N,)."""
+def _outermost(ax: Tensor, ay: Tensor, bx: Tensor, by: Tensor, sample: Tensor, mask: Tensor) -> Tensor:
+    """Which folds, from (ax, ay) to (bx, by), are the outermost to cross some step along a row between inside and outside.
+
+    Everything but the mask is (N,).
+    """
     _, rows, columns = mask.shape
-    (ax, ay), (bx, by) = a.unbind(-1), b.unbind(-1)
-    steps = torch.full(mask.shape, torch.iinfo(torch.int64).max, device=a.device).flatten()
+    steps = torch.full(mask.shape, torch.iinfo(torch.int64).max, device=ax.device).flatten()
     low, high = torch.minimum(ay, by).ceil(), torch.maximum(ay, by).floor()
     level = ay == by
     lines = [torch.stack([torch.zeros_like(low), value], -1) for value in (low.where(~level, torch.inf), high)]
@@ -94,7 +94,7 @@ def _outermost(a: Tensor, b: Tensor, sample: Tensor, mask: Tensor) -> Tensor:
             fits = fits[inside != beyond]
             inwards = torch.where(mask.flatten()[step[fits]], left[fits] - x[fits], x[fits] - left[fits] - 1)
             steps.scatter_reduce_(0, step[fits], ranked(inwards, i[fits]), "amin")
-    found = torch.zeros(len(a), dtype=torch.bool, device=a.device)
+    found = torch.zeros(len(ax), dtype=torch.bool, device=ax.device)
     first = winner(steps)
     found[first[first >= 0]] = True
     return found
