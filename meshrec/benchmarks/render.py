@@ -1,0 +1,162 @@
+"""The renderer against PyTorch3D, on the open body."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from meshrec.benchmarks.timing import time_in_turn
+from meshrec.body import load_body
+from meshrec.geometry.cameras import Camera
+from meshrec.render import backends, shaded, silhouette
+from meshrec.render.overlay import overlay
+
+SIZE = 224
+SOFT = 1e-5  # PyTorch3D's sigma that draws the sharpest silhouette it can still differentiate at this size
+
+
+def benchmark_render(device: str = "cpu", seconds: float = 2.0, pytorch3d: bool = True) -> list[dict]:
+    """Measure, print a table and return its rows.
+
+    Args:
+        device: "cpu" or "cuda".
+        seconds: About how long to measure each of ours. PyTorch3D takes seconds per call on a CPU: it is called once.
+        pytorch3d: Whether to measure PyTorch3D too, if it is installed.
+
+    Returns:
+        One dictionary per row: ``task``, ``backend``, ``batch``, ``forward_ms`` and ``both_ms`` (forward and backward),
+        and on the rows with a counterpart ``pytorch3d_forward_ms``, ``pytorch3d_both_ms``, ``forward_ratio`` and
+        ``both_ratio``.
+    """
+    body, faces = _open_body(device)
+    camera = Camera.from_fov((SIZE, SIZE))
+    with_theirs = pytorch3d and backends()["pytorch3d"]
+    natives = ("numba", "torch") if device == "cpu" else ("torch",)
+    rows = []
+
+    def add(task: str, batch: int, draw: Callable[[Tensor, str], Tensor], theirs: Callable[[Tensor], Tensor]) -> None:
+        vertices = body.expand(batch, -1, -1).clone()
+        for backend in natives:
+            rows.append({"task": task, "backend": backend, "batch": batch})
+            rows[-1] |= _time(lambda v, backend=backend: draw(v, backend), vertices, seconds)
+        if with_theirs and batch == 1:
+            slow = _time(theirs, vertices, seconds, once=device == "cpu")
+            slow = {f"pytorch3d_{key}": value for key, value in slow.items()}
+            for row in rows[-len(natives) :]:
+                row |= slow
+                row |= {f"{key}_ratio": slow[f"pytorch3d_{key}_ms"] / row[f"{key}_ms"] for key in ("forward", "both")}
+
+    for batch in (1, 8):
+        add(
+            "silhouette",
+            batch,
+            lambda v, backend: silhouette(v, faces, camera, backend=backend),
+            lambda v: silhouette(v, faces, camera, soft=SOFT, backend="pytorch3d"),
+        )
+    add(
+        "shaded",
+        1,
+        lambda v, backend: shaded(v, faces, camera, backend=backend),
+        lambda v: shaded(v, faces, camera, backend="pytorch3d"),
+    )
+    _print(rows, len(body[0]), device)
+    if device == "cpu":
+        rows += _overlay(body[0], faces, seconds) + _compilation()
+    return rows
+
+
+def _open_body(device: str) -> tuple[Tensor, Tensor]:
+    """The open body at rest, upright and filling most of the picture: (1, V, 3), (F, 3)."""
+    body = load_body("neutral")
+    vertices = body.v_template - body.v_template.mean(0)
+    vertices = vertices * torch.tensor([1.0, -1.0, -1.0]) + torch.tensor([0.0, 0.0, 2.6])
+    return vertices[None].to(device), body.faces.to(device)
+
+
+def _time(draw: Callable[[Tensor], Tensor], vertices: Tensor, seconds: float, once: bool = False) -> dict[str, float]:
+    """Median milliseconds of a pass forward, and of forward and backward."""
+    leaf = vertices.clone().requires_grad_()
+
+    def forward() -> None:
+        draw(leaf)
+        _finish(vertices)
+
+    def both() -> None:
+        torch.autograd.grad(draw(leaf).sum(), leaf)
+        _finish(vertices)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # PyTorch3D's slowness on the CPU is the subject here
+        if once:
+            return {"forward_ms": _milliseconds(forward), "both_ms": _milliseconds(both)}
+        times = time_in_turn({"forward_ms": forward, "both_ms": both}, seconds)
+    return {name: timing.median for name, timing in times.items()}
+
+
+def _finish(vertices: Tensor) -> None:
+    if vertices.is_cuda:
+        torch.cuda.synchronize()
+
+
+def _milliseconds(function: Callable[[], None]) -> float:
+    start = time.perf_counter()
+    function()
+    return 1e3 * (time.perf_counter() - start)
+
+
+def _overlay(vertices: Tensor, faces: Tensor, seconds: float) -> list[dict]:
+    photo, camera = np.zeros((512, 512, 3), np.uint8), Camera.from_fov((512, 512))
+    draw = {"forward_ms": lambda: overlay(photo, [vertices], faces, camera)}
+    timing = time_in_turn(draw, seconds)["forward_ms"]
+    Console().print(
+        f"overlay of one person on 512 x 512, smoothed edges: {timing.median:.0f} ms (best {timing.low:.0f})"
+    )
+    return [{"task": "overlay 512", "backend": "numba", "batch": 1, "forward_ms": timing.median}]
+
+
+def _compilation() -> list[dict]:
+    """Seconds that the first silhouette takes in a new process, before and after its kernels are cached on disk."""
+    code = (
+        "import time, torch, meshrec.render as r; from meshrec.geometry.cameras import Camera\n"
+        "v = torch.tensor([[-1., 0, 5], [1, 0, 5], [0, 1, 5]], requires_grad=True); f = torch.tensor([[0, 1, 2]])\n"
+        "start = time.perf_counter(); r.silhouette(v, f, Camera(200.)).sum().backward()\n"
+        "print(time.perf_counter() - start)"
+    )
+    with tempfile.TemporaryDirectory() as cache:
+        environment = os.environ | {"NUMBA_CACHE_DIR": cache}
+        first, later = (
+            float(subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True).stdout)
+            for _ in range(2)
+        )
+    Console().print(f"first silhouette in a process: {first:.1f} s with compilation, {later:.2f} s from the disk cache")
+    names = ("first silhouette, compiling", "first silhouette, cached")
+    return [
+        {"task": task, "backend": "numba", "batch": 1, "both_ms": 1e3 * taken}
+        for task, taken in zip(names, (first, later))
+    ]
+
+
+def _print(rows: list[dict], vertices: int, device: str) -> None:
+    threads = f"{torch.get_num_threads()} threads" if device == "cpu" else torch.cuda.get_device_name()
+    table = Table(title=f"Renderer, {vertices} vertices, {SIZE} x {SIZE}, {threads}, milliseconds")
+    for column in ("", "batch", "backend", "forward", "+ backward", "PyTorch3D", "ratio"):
+        table.add_column(column, justify="left" if column in ("", "backend") else "right")
+    for row in rows:
+        cells = [row["task"], str(row["batch"]), row["backend"], f"{row['forward_ms']:.2f}", f"{row['both_ms']:.2f}"]
+        if "both_ratio" in row:
+            cells += [f"{row['pytorch3d_both_ms']:.0f}", f"{row['both_ratio']:,.0f} x"]
+        table.add_row(*cells)
+    Console().print(table)
+    if any("both_ratio" in row for row in rows):
+        Console().print(
+            "PyTorch3D, and the ratio to it: forward and backward; its silhouette is soft, of 50 faces"
+        )
