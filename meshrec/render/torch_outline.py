@@ -75,7 +75,7 @@ def _outline_edges(points: Tensor, edges: Tensor, mask: Tensor) -> tuple[Tensor,
 
 
 def _outermost(ax: Tensor, ay: Tensor, bx: Tensor, by: Tensor, sample: Tensor, mask: Tensor) -> Tensor:
-    """Which folds, from (ax, ay) to (bx, by), are the outermost to cross some step along a row between inside and outside.
+    """Which folds from (ax, ay) to (bx, by) are the outermost to cross some step along a row from inside to outside.
 
     Everything but the mask is (N,).
     """
