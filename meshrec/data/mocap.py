@@ -140,8 +140,8 @@ def retarget(motion: Motion, rest_joints: ndarray) -> ndarray:
 def _share_forearm_twist(rotations: ndarray, rest_joints: ndarray) -> ndarray:
     """Turn elbow and wrist by half the forearm's twist each, so that no skin collapses.
 
-    Twist beyond what a forearm can do (76 to 82 degrees either way, Boone & Azen 1979, and some slack for the recording)
-    is cut off: CMU's hands carry few markers.
+    Twist beyond what a forearm can do (76 degrees one way and 82 the other, Boone & Azen 1979, and some slack for the
+    recording) is cut off: CMU's hands carry few markers.
     """
     limit = np.deg2rad(110)
     rotations = rotations.copy()
