@@ -24,7 +24,7 @@ SIZE = 224
 SOFT = 1e-5  # PyTorch3D's sigma that draws the sharpest silhouette it can still differentiate at this size
 
 
-def benchmark_render(device: str = "cpu", seconds: float = 2.0, pytorch3d: bool = True) -> list[dict]:
+def run(device: str = "cpu", seconds: float = 2.0, pytorch3d: bool = True) -> list[dict]:
     """Measure, print a table and return its rows.
 
     Args:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
+from torch.nn.functional import embedding_bag, normalize
 
 from meshrec.render.backends import pick, rasterizer
 from meshrec.render.screen import AnyCamera, Array, as_faces, is_perspective, to_screen
@@ -55,8 +55,12 @@ class Fragments:
         elif values.dim() == 3:
             corners = corners + (self.sample * values.shape[1])[:, None]
             values = values.flatten(0, 1)
-        at_corners = values.index_select(0, corners.flatten()).view(*corners.shape, values.shape[-1])
-        return torch.bmm(self.barycentric[:, None].to(values.dtype), at_corners)[:, 0]
+        weights = self.barycentric.to(values.dtype)
+        if torch.is_grad_enabled() and (values.requires_grad or weights.requires_grad):
+            at_corners = values.index_select(0, corners.flatten()).view(*corners.shape, values.shape[-1])
+            return torch.bmm(weights[:, None], at_corners)[:, 0]
+        # Does the same without the large intermediate, but its backward pass is slow.
+        return embedding_bag(corners, values, per_sample_weights=weights, mode="sum")
 
     def facing(self, normals: Tensor) -> Tensor:
         """Interpolated normals (P, 3) as unit vectors, turned towards the eye where it sees the back of a face."""
