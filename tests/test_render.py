@@ -309,3 +309,36 @@ def test_gpu_draws_what_the_cpu_draws():
     for name in cpu:
         assert gpu[name].is_cuda
         assert (cpu[name] - gpu[name].cpu()).abs().max() < 1e-3, name
+
+
+def bytes_kept_for_backward(draw, vertices):
+    """What a pass keeps besides tensors of the mesh's own size."""
+    kept = []
+
+    def keep(tensor):
+        if tensor.shape[-2:-1] != vertices.shape[-2:-1]:
+            kept.append(tensor.numel() * tensor.element_size())
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        picture = draw(vertices.clone().requires_grad_())
+    slopes = getattr(picture.grad_fn, "slopes", [])
+    return sum(kept) + sum(array.nbytes for arrays in slopes for array in arrays)
+
+
+def test_memory_is_linear_in_covered_pixels():
+    """Four times the pixels keep at most four times the memory; a larger, emptier picture keeps no more."""
+    vertices, faces = posed_body()
+    vertices = vertices.float()[None]
+
+    def kept(focal, size, draw):
+        camera = Camera(focal=focal, size=(size, size))
+        covered = len(render.rasterize(vertices, faces, camera).pixel)
+        return bytes_kept_for_backward(lambda v: draw(v, faces, camera), vertices), covered
+
+    for draw in (render.depth, render.shaded):
+        (small, few), (large, many) = kept(200.0, 224, draw), kept(800.0, 896, draw)
+        assert large / many <= 1.05 * small / few < 1500
+        assert kept(200.0, 1500, draw)[0] <= 1.05 * small
+    (small, few), (large, many) = kept(200.0, 224, render.silhouette), kept(800.0, 896, render.silhouette)
+    assert large / small < 0.5 * many / few  # only the outline's pixels are kept

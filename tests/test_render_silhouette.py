@@ -196,9 +196,7 @@ def test_fit_rotation_scale_and_translation(axis):
         optimizer.zero_grad()
         softness = max(1.0, 8 * (1 - step / 70))
         coverage = render.silhouette(placed(*parameters), faces, camera, softness)
-        with torch.no_grad():
-            wanted = render.silhouette(truth, faces, camera, softness)
-        (coverage - wanted).square().sum().backward()
+        (coverage - target).square().sum().backward()
         optimizer.step()
         schedule.step()
     assert overlap(placed(*parameters)) >= 0.98
