@@ -248,12 +248,14 @@ def test_a_face_through_the_camera_is_culled():
         )
 
 
-def test_numpy_lists_and_small_integers_are_welcome():
+def test_numpy_arrays_are_welcome():
     vertices, faces = posed_body()
     camera = Camera.from_fov((32, 48))
     expected = render.depth(vertices.float(), faces, camera)
     arrays = render.depth(vertices.float().numpy(), faces.numpy().astype(np.uint32), camera)
     torch.testing.assert_close(arrays, expected)
+    flipped = render.depth(vertices.float().numpy()[::-1], len(vertices) - 1 - faces.numpy()[:, ::-1], camera)
+    torch.testing.assert_close(flipped, expected)
 
 
 def test_mistakes_are_named():

@@ -1,11 +1,10 @@
 """Pictures of numbers: depth, normals and parts."""
 
-import torch
 from torch import Tensor
 
 from meshrec.body.topology import vertex_normals
 from meshrec.render.fragments import rasterize
-from meshrec.render.screen import AnyCamera, Array, batched, drawable_points
+from meshrec.render.screen import AnyCamera, Array, as_tensor, batched, drawable_points
 
 
 def depth(
@@ -53,6 +52,6 @@ def part_map(vertices: Array, faces: Array, camera: AnyCamera, face_parts: Array
         (B, H, W) int64, or (H, W) for one mesh (V, 3); -1 where nothing is seen.
     """
     fragments = rasterize(vertices, faces, camera, backend)
-    parts = torch.as_tensor(face_parts).to(fragments.pixel)[fragments.face]
+    parts = as_tensor(face_parts).to(fragments.pixel)[fragments.face]
     picture = fragments.picture(parts[:, None], -1)[..., 0]
     return picture if batched(vertices, camera) else picture[0]

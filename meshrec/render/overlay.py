@@ -8,7 +8,7 @@ from torch import Tensor
 
 from meshrec.geometry.cameras import WeakPerspectiveCamera
 from meshrec.render.lights import SphericalHarmonics
-from meshrec.render.screen import AnyCamera, Array
+from meshrec.render.screen import AnyCamera, Array, as_tensor
 from meshrec.render.shading import join, shaded
 
 PAPER = (0.965, 0.965, 0.96)
@@ -58,7 +58,7 @@ def overlay(
     if not len(vertices):
         return photo
     mesh, triangles, owner = join(list(vertices), faces)
-    tint = person_colors(len(vertices)) if colors is None else torch.as_tensor(colors)
+    tint = person_colors(len(vertices)) if colors is None else as_tensor(colors)
     with torch.no_grad():
         drawn = shaded(mesh, triangles, camera, tint[owner], SOFT, background=photo, supersample=2)
     return as_bytes(photo / np.float32(255) * (1 - opacity) + drawn.numpy() * opacity)
@@ -95,7 +95,7 @@ def turned(
     # A weak-perspective camera measures x in half widths and y in half heights.
     mesh = (mesh - (low + high) / 2) * torch.tensor([1.0, width / height, 1.0])
     camera = WeakPerspectiveCamera(scale=2 * fit / width, size=size)
-    tint = person_colors(len(vertices)) if colors is None else torch.as_tensor(colors)
+    tint = person_colors(len(vertices)) if colors is None else as_tensor(colors)
     with torch.no_grad():
         return as_bytes(shaded(mesh, triangles, camera, tint[owner], SOFT, background=PAPER, supersample=2))
 

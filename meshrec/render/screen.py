@@ -61,7 +61,7 @@ def is_perspective(camera: AnyCamera) -> bool:
 
 def as_vertices(vertices: Array) -> Tensor:
     """(V, 3) or (B, V, 3) points as a floating (B, V, 3) tensor."""
-    points = torch.as_tensor(vertices)
+    points = as_tensor(vertices)
     if points.dim() not in (2, 3) or points.shape[-1] != 3:
         raise ValueError(f"vertices must be (V, 3) or (B, V, 3), not {tuple(points.shape)}")
     points = points if points.is_floating_point() else points.float()
@@ -78,7 +78,7 @@ def drawable_points(vertices: Array) -> Tensor:
 
 def as_faces(faces: Array, vertices: Tensor) -> Tensor:
     """(F, 3) vertex indices as int64 on the vertices' device, checked against their number."""
-    faces = _integers(faces)
+    faces = as_tensor(faces).long()
     if faces.dim() != 2 or faces.shape[-1] != 3:
         raise ValueError(f"faces must be (F, 3), not {tuple(faces.shape)}")
     count = vertices.shape[-2]
@@ -111,7 +111,9 @@ def supersampled(camera: AnyCamera, factor: int) -> AnyCamera:
     return camera.resized(size) if is_perspective(camera) else replace(camera, size=size)
 
 
-def _integers(faces: Any) -> Tensor:
-    if isinstance(faces, np.ndarray) and faces.dtype.kind == "u":
-        faces = faces.astype(np.int64)  # torch lacks most operations on wide unsigned integers
-    return torch.as_tensor(faces).long()
+def as_tensor(values: Any) -> Tensor:
+    """Any array or numbers as a tensor: also numpy's flipped views and unsigned integers, which torch refuses."""
+    if isinstance(values, Tensor):
+        return values
+    array = np.ascontiguousarray(values)
+    return torch.from_numpy(array.astype(np.int64) if array.dtype.kind == "u" and array.itemsize > 1 else array)

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample, normalize
@@ -10,7 +9,16 @@ from torch.nn.functional import grid_sample, normalize
 from meshrec.body.topology import vertex_normals
 from meshrec.render.fragments import Fragments, rasterize
 from meshrec.render.lights import Light, Phong
-from meshrec.render.screen import AnyCamera, Array, as_faces, batched, drawable_points, is_perspective, supersampled
+from meshrec.render.screen import (
+    AnyCamera,
+    Array,
+    as_faces,
+    as_tensor,
+    batched,
+    drawable_points,
+    is_perspective,
+    supersampled,
+)
 
 GREY = (0.72, 0.72, 0.74)
 
@@ -31,9 +39,9 @@ class Texture:
 
     def at(self, fragments: Fragments) -> Tensor:
         """The texture's colour at the covered pixels, (P, 3), bilinear."""
-        image = self.image.to(fragments.barycentric)
-        corners = torch.as_tensor(self.faces).to(image.device).long()[fragments.face]
-        uv = (torch.as_tensor(self.uv).to(image)[corners] * fragments.barycentric[..., None]).sum(1)
+        image = as_tensor(self.image).to(fragments.barycentric)
+        corners = as_tensor(self.faces).to(image.device).long()[fragments.face]
+        uv = (as_tensor(self.uv).to(image)[corners] * fragments.barycentric[..., None]).sum(1)
         place = torch.stack([2 * uv[:, 0] - 1, 1 - 2 * uv[:, 1]], dim=-1)
         image = image.movedim(-1, 0)[None]
         return grid_sample(image, place[None, None], padding_mode="border", align_corners=False)[0, :, 0].T
@@ -73,7 +81,7 @@ def shaded(
 
     # Everything given per vertex is interpolated at once.
     textured = isinstance(colors, Texture)
-    tint = points.new_zeros(1) if textured else torch.as_tensor(colors).to(points)
+    tint = points.new_zeros(1) if textured else as_tensor(colors).to(points)
     attributes = [vertex_normals(points, fragments.faces), points, *([tint] if tint.dim() > 1 else [])]
     given = torch.cat([attribute.expand_as(points) for attribute in attributes], dim=-1)
     normals, towards, *painted = fragments.interpolate(given).split(3, dim=-1)
@@ -98,7 +106,7 @@ def join(vertices: list[Array], faces: Array | list[Array]) -> tuple[Tensor, Ten
     Returns:
         Vertices (sum V_i, 3), faces (sum F_i, 3), and the number of the mesh that each vertex came from (sum V_i,).
     """
-    meshes = [torch.as_tensor(v) for v in vertices]
+    meshes = [as_tensor(v) for v in vertices]
     if not meshes:
         return torch.zeros(0, 3), torch.zeros(0, 3, dtype=torch.long), torch.zeros(0, dtype=torch.long)
     shared = not isinstance(faces, list | tuple)
@@ -111,7 +119,6 @@ def join(vertices: list[Array], faces: Array | list[Array]) -> tuple[Tensor, Ten
 
 def as_picture(picture: Array | tuple[float, float, float] | float, like: Tensor) -> Tensor:
     """A picture or colour as floats in [0, 1]; bytes are divided by 255."""
-    array = np.asarray(picture) if not isinstance(picture, Tensor) else picture
-    tensor = torch.as_tensor(array)
+    tensor = as_tensor(picture)
     scale = 255 if tensor.dtype == torch.uint8 else 1
     return tensor.to(like) / scale
