@@ -190,6 +190,12 @@ def test_nobody_is_a_result(detector):
             detector(noise, np.array(wrong))
 
 
+def test_a_rough_pose_off_the_photo_is_left_out(detector):
+    """The network now and then puts all visible keypoints beyond the border; such a pose has no box in the photo."""
+    seed = np.hstack([np.random.default_rng(9).uniform(-90, -50, (33, 2)), np.full((33, 1), 0.9)]).astype(np.float32)
+    assert detector._confirmed(np.zeros((200, 200, 3), np.uint8), [(0.9, seed)], 1.0, []) == []
+
+
 @pytest.mark.skipif(not (SHARED / "multiview").is_dir(), reason="needs ../shared/multiview")
 def test_a_real_person_is_found_where_they_are(detector):
     from meshrec.detect import read_photo
