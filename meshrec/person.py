@@ -259,7 +259,7 @@ def export_people(
     unknown = [suffix for suffix in suffixes if suffix not in SAVE_SUFFIXES]
     if unknown or not suffixes:
         known = ", ".join(suffix.lstrip(".") for suffix in SAVE_SUFFIXES)
-        raise InputError(f"unknown formats {', '.join(unknown)}: choose of {known}.")
+        raise InputError(f"unknown formats {', '.join(name[1:] for name in unknown)}: choose of {known}.")
     stems = [(Path(file).parent if out is None else Path(out)) / Path(file).stem for file in files]
     repeated = [stem for stem in stems if stems.count(stem) > 1]
     if repeated:
