@@ -68,7 +68,7 @@ def silhouette(
 
 def _outline(backend: str):
     if backend == "numba":
-        from meshrec.render.numba_outline import outline
+        from meshrec.render.numba_backend import outline
     elif backend == "torch":
         from meshrec.render.torch_outline import outline
     else:
@@ -78,7 +78,7 @@ def _outline(backend: str):
 
 def _soft_silhouette(backend: str):
     if backend == "numba":
-        from meshrec.render.numba_soft import soft_silhouette
+        from meshrec.render.numba_backend import soft_silhouette
     elif backend == "torch":
         from meshrec.render.torch_soft import soft_silhouette
     else:

@@ -1,49 +1,97 @@
-"""The outline silhouette with compiled loops. The method is described in :mod:`meshrec.render.silhouette`."""
+"""The renderer's compiled loops: nearest faces, the outline silhouette, SoftRas' silhouette.
 
-from math import ceil, floor, hypot, inf
+They share one file because numba's disk cache notices changes only in the file of the loop that it has kept. Points are
+(V, 3) or (V, 2) float64 screen coordinates, faces (F, 3) int32, pictures (H, W).
+"""
+
+from math import ceil, exp, floor, hypot, inf
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from meshrec.compiled import compiled
-from meshrec.parallel import over_items
-from meshrec.render.edges import mesh_edges
-from meshrec.render.numba_backend import box_of, edge_functions, faces_array, pixel_bounds, screen_array
 
+UNDRAWABLE = -(2**31)
 TOUCH = 1e-7  # pixels: an outline this near to a pixel's centre runs through it
 
 
-def outline(screen: Tensor, faces: Tensor, size: tuple[int, int], softness: float) -> Tensor:
-    """Coverage (B, H, W), differentiable in ``screen``; contract of :func:`meshrec.render.torch_outline.outline`."""
-    return _Outline.apply(screen, faces, size, softness)
+@compiled
+def _pixel_bounds(points):
+    """Per vertex, (V, 4) int32: the first pixel column and row not before it and the last ones not beyond it.
 
-
-class _Outline(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, screen, faces, size, softness):
-        points, triangles = screen_array(screen), faces_array(faces)
-        edges = mesh_edges(triangles)
-        width, height = size
-        coverage = torch.zeros(len(points), height, width, dtype=screen.dtype)
-        pictures = coverage.numpy()
-        ctx.slopes = over_items(lambda i: _draw(points[i], triangles, edges, softness, pictures[i]), len(points))
-        ctx.like = screen
-        return coverage.to(screen.device)
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, grad):
-        upstream = np.ascontiguousarray(grad.cpu().numpy()).reshape(len(grad), -1)
-        gradient = torch.zeros(ctx.like.shape, dtype=ctx.like.dtype)
-        out = gradient.numpy()
-        for i, (pixel, ends, slope) in enumerate(ctx.slopes):
-            _push_back(upstream[i], pixel, ends, slope, out[i])
-        return gradient.to(grad.device), None, None, None
+    Those of a vertex that cannot be drawn are UNDRAWABLE.
+    """
+    bounds = np.empty((len(points), 4), np.int32)
+    for i in range(len(points)):
+        x, y = points[i, 0], points[i, 1]
+        if np.isfinite(x + y):
+            bounds[i, 0], bounds[i, 1], bounds[i, 2], bounds[i, 3] = ceil(x), ceil(y), floor(x), floor(y)
+        else:
+            bounds[i] = UNDRAWABLE
+    return bounds
 
 
 @compiled
-def _draw(points, faces, edges, softness, coverage):
+def _box(bounds, a, b, c, width, height):
+    """First and last pixel column and row whose centres a triangle's box holds; none where a corner is undrawable."""
+    if bounds[a, 0] == UNDRAWABLE or bounds[b, 0] == UNDRAWABLE or bounds[c, 0] == UNDRAWABLE:
+        return 0, -1, 0, -1
+    x0 = max(min(bounds[a, 0], bounds[b, 0], bounds[c, 0]), 0)
+    y0 = max(min(bounds[a, 1], bounds[b, 1], bounds[c, 1]), 0)
+    x1 = min(max(bounds[a, 2], bounds[b, 2], bounds[c, 2]), width - 1)
+    y1 = min(max(bounds[a, 3], bounds[b, 3], bounds[c, 3]), height - 1)
+    return x0, x1, y0, y1
+
+
+@compiled
+def draw_faces(points, faces, perspective, face_id):
+    """Write the nearest face of each pixel into ``face_id`` (H, W), which starts at -1. Among equals the first wins."""
+    height, width = face_id.shape
+    nearest = np.empty((height, width))
+    bounds = _pixel_bounds(points)
+    for f in range(len(faces)):
+        a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
+        x0, x1, y0, y1 = _box(bounds, a, b, c, width, height)
+        if x0 > x1 or y0 > y1:
+            continue
+        (ua, va, oa), (ub, vb, ob), (uc, vc, oc) = _edge_functions(points, a, b, c)
+        # Order along the ray: depth itself, or -1 / depth, which is the quantity linear on the screen.
+        za, zb, zc = points[a, 2], points[b, 2], points[c, 2]
+        if perspective:
+            za, zb, zc = -1 / za, -1 / zb, -1 / zc
+        for y in range(y0, y1 + 1):
+            entered = False
+            ra, rb, rc = va * y + oa, vb * y + ob, vc * y + oc
+            for x in range(x0, x1 + 1):
+                wa, wb, wc = ua * x + ra, ub * x + rb, uc * x + rc
+                area = wa + wb + wc
+                if wa >= 0 and wb >= 0 and wc >= 0 and area > 0:
+                    entered = True
+                    order = (wa * za + wb * zb + wc * zc) / area
+                    if face_id[y, x] < 0 or order < nearest[y, x]:
+                        nearest[y, x] = order
+                        face_id[y, x] = f
+                elif entered:
+                    break
+
+
+@compiled
+def _edge_functions(points, a, b, c):
+    """Three linear functions u x + v y + o of the pixel, none negative inside the triangle (Pineda 1988).
+
+    Each is twice the area that the pixel spans with one edge, opposite a, b and c. The two faces at an edge get exactly
+    opposite numbers for it, so no pixel falls through between them.
+    """
+    ax, ay, bx, by, cx, cy = points[a, 0], points[a, 1], points[b, 0], points[b, 1], points[c, 0], points[c, 1]
+    s = 1.0 if (bx - ax) * (cy - ay) - (by - ay) * (cx - ax) > 0 else -1.0
+    return (
+        (s * (by - cy), s * (cx - bx), s * (bx * cy - by * cx)),
+        (s * (cy - ay), s * (ax - cx), s * (cx * ay - cy * ax)),
+        (s * (ay - by), s * (bx - ax), s * (ax * by - ay * bx)),
+    )
+
+
+@compiled
+def draw_outline(points, faces, edges, softness, coverage):
     """Fill ``coverage`` (H, W), which starts at zero.
 
     Returns the N pixels on the ramp, the two vertices (N, 2) of their outline edge, and the derivative of their
@@ -109,13 +157,13 @@ def _draw(points, faces, edges, softness, coverage):
 def _fill(points, faces, mask):
     """Mark the pixels whose centre lies in a face."""
     rows, columns = mask.shape
-    bounds = pixel_bounds(points)
+    bounds = _pixel_bounds(points)
     for f in range(len(faces)):
         a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
-        x0, x1, y0, y1 = box_of(bounds, a, b, c, columns, rows)
+        x0, x1, y0, y1 = _box(bounds, a, b, c, columns, rows)
         if x0 > x1 or y0 > y1:
             continue
-        (ua, va, oa), (ub, vb, ob), (uc, vc, oc) = edge_functions(points, a, b, c)
+        (ua, va, oa), (ub, vb, ob), (uc, vc, oc) = _edge_functions(points, a, b, c)
         for y in range(y0, y1 + 1):
             entered = False
             ra, rb, rc = va * y + oa, vb * y + ob, vc * y + oc
@@ -243,10 +291,81 @@ def _on_rim(mask, x, y):
 
 
 @compiled
-def _push_back(upstream, pixel, ends, slope, gradient):
+def outline_gradient(upstream, pixel, ends, slope, gradient):
     """Add each ramp pixel's gradient to its edge's two vertices in ``gradient`` (V, 3)."""
     for n in range(len(pixel)):
         g = upstream[pixel[n]]
         for k in range(2):
             gradient[ends[n, k], 0] += g * slope[n, 2 * k]
             gradient[ends[n, k], 1] += g * slope[n, 2 * k + 1]
+
+
+@compiled
+def draw_soft(points, faces, sigma, reach, sliver, empty):
+    """Multiply ``empty`` (H, W), the probability that no face is there, by that of each face."""
+    rows, columns = empty.shape
+    for f in range(len(faces)):
+        a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
+        x0, x1, y0, y1 = _wide_box(points, a, b, c, reach, sliver, columns, rows)
+        for y in range(y0, y1 + 1):
+            for x in range(x0, x1 + 1):
+                near, signed, _, _, _, _, _ = _to_face(points, a, b, c, x, y)
+                if signed < 0 or near < reach * reach:
+                    empty[y, x] *= _sigmoid(signed / sigma)
+
+
+@compiled
+def soft_gradient(points, faces, sigma, reach, sliver, empty, upstream, gradient):
+    """Add the gradient of each face's corners to ``gradient`` (V, 3)."""
+    rows, columns = empty.shape
+    for f in range(len(faces)):
+        a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
+        x0, x1, y0, y1 = _wide_box(points, a, b, c, reach, sliver, columns, rows)
+        for y in range(y0, y1 + 1):
+            for x in range(x0, x1 + 1):
+                near, signed, p, q, t, dx, dy = _to_face(points, a, b, c, x, y)
+                if signed < 0 or near < reach * reach:
+                    # d coverage / d signed = -empty * sigmoid(-signed / sigma) / sigma, and signed = +-(dx^2 + dy^2).
+                    g = -upstream[y, x] * empty[y, x] * _sigmoid(-signed / sigma) / sigma
+                    g *= -2.0 if signed < 0 else 2.0
+                    gradient[p, 0] += g * (1 - t) * dx
+                    gradient[p, 1] += g * (1 - t) * dy
+                    gradient[q, 0] += g * t * dx
+                    gradient[q, 1] += g * t * dy
+
+
+@compiled
+def _wide_box(points, a, b, c, reach, sliver, columns, rows):
+    """First and last pixel column and row within reach of a triangle; none for slivers or where a corner is NaN."""
+    ax, ay, bx, by, cx, cy = points[a, 0], points[a, 1], points[b, 0], points[b, 1], points[c, 0], points[c, 1]
+    area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
+    left, right = max(min(ax, bx, cx) - reach, 0.0), min(max(ax, bx, cx) + reach, columns - 1.0)
+    top, bottom = max(min(ay, by, cy) - reach, 0.0), min(max(ay, by, cy) + reach, rows - 1.0)
+    if not np.isfinite(area) or abs(area) <= sliver or left > right or top > bottom:
+        return 0, -1, 0, -1
+    return ceil(left), floor(right), ceil(top), floor(bottom)
+
+
+@compiled
+def _to_face(points, a, b, c, x, y):
+    """From a pixel to the rim of a triangle.
+
+    Returns the squared distance; the same, negative inside; the two vertices p and q of the nearest edge; the nearest
+    point's place t on it; and the way there.
+    """
+    near, p, q, t, dx, dy = np.inf, a, b, 0.0, 0.0, 0.0
+    for i, j in ((a, b), (b, c), (c, a)):
+        px, py = points[i, 0] - x, points[i, 1] - y
+        ex, ey = points[j, 0] - points[i, 0], points[j, 1] - points[i, 1]
+        s = min(max(-(px * ex + py * ey) / (ex * ex + ey * ey), 0.0), 1.0)
+        wx, wy = px + s * ex, py + s * ey
+        if wx * wx + wy * wy < near:
+            near, p, q, t, dx, dy = wx * wx + wy * wy, i, j, s, wx, wy
+    (ua, va, oa), (ub, vb, ob), (uc, vc, oc) = _edge_functions(points, a, b, c)
+    inside = min(ua * x + va * y + oa, ub * x + vb * y + ob, uc * x + vc * y + oc) > 0
+    return near, -near if inside else near, p, q, t, dx, dy
+
+
+@compiled
+def _sigmoid(x):
+    return 1 / (1 + exp(-x)) if x > 0 else exp(x) / (1 + exp(x))
