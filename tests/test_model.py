@@ -178,6 +178,15 @@ def test_wrong_shapes_are_named(argument, shape):
         make_body()(**{argument: torch.zeros(shape)})
 
 
+def test_part_labels_are_the_files_or_the_strongest_joints():
+    body = make_body()
+    assert np.array_equal(body.part_labels, body.data.weights.argmax(1))
+    shipped = load_body("neutral")
+    assert np.array_equal(shipped.part_labels, shipped.data.part_labels)
+    hand = shipped.part_labels == shipped.joint_names.index("left_hand")
+    assert shipped.data.v_template[hand, 0].min() > 0.5
+
+
 def test_own_regressor_defines_a_set():
     body = make_body()
     rows = np.zeros((17, 40))

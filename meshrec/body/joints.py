@@ -72,6 +72,18 @@ def joint_index(name: str, joints: str | Sequence[str]) -> int:
     return names.index(name)
 
 
+def root_indices(joints: str | Sequence[str]) -> list[int]:
+    """Where the root of a set stands, from which poses are measured: the joints whose mean it is.
+
+    It is ``mid_hip`` or ``pelvis`` where the set has one of them, else the middle of the hips.
+    """
+    names = joint_set(joints) if isinstance(joints, str) else tuple(joints)
+    for root in (("mid_hip",), ("pelvis",), ("left_hip", "right_hip")):
+        if set(root) <= set(names):
+            return [names.index(name) for name in root]
+    raise ValueError(f"these joints have neither a pelvis nor hips: {', '.join(names)}")
+
+
 def mirror_name(name: str) -> str:
     """``left_knee`` -> ``right_knee``; names without a side stay."""
     for side, other in (("left", "right"), ("right", "left")):

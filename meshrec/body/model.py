@@ -88,6 +88,12 @@ class BodyModel(nn.Module):
         return self.tree.parents
 
     @property
+    def part_labels(self) -> np.ndarray:
+        """(V,) the index of the joint whose part a vertex belongs to: the file's, else its strongest joint."""
+        labels = self.data.part_labels
+        return (self.data.weights.argmax(axis=1) if labels is None else labels).astype(np.int64)
+
+    @property
     def hash(self) -> str:
         """Names this body; see :attr:`meshrec.body.files.BodyData.hash`."""
         return self.data.hash

@@ -1,9 +1,13 @@
 """Mesh topology: edges, adjacency, vertex normals, areas."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import scipy.sparse as sp
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 
 def edges(faces: np.ndarray) -> np.ndarray:
@@ -31,15 +35,17 @@ def euler_characteristic(faces: np.ndarray) -> int:
     return len(np.unique(faces)) - len(edges(faces)) + len(faces)
 
 
-def adjacency(faces: np.ndarray, vertex_count: int) -> sp.csr_matrix:
+def adjacency(faces: np.ndarray, vertex_count: int) -> "csr_matrix":
     """Which vertices share an edge.
 
     Returns:
         (V, V) symmetric, ones and zeros, zero diagonal.
     """
+    from scipy.sparse import csr_matrix
+
     i, j = edges(faces).T
     ones = np.ones(2 * len(i), dtype=np.float32)
-    return sp.csr_matrix((ones, (np.r_[i, j], np.r_[j, i])), shape=(vertex_count, vertex_count))
+    return csr_matrix((ones, (np.r_[i, j], np.r_[j, i])), shape=(vertex_count, vertex_count))
 
 
 def face_normals(vertices: Tensor, faces: Tensor) -> Tensor:
