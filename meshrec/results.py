@@ -6,7 +6,7 @@ file                        holds
 person_0.obj, .glb, .ply    a mesh for each person and asked format, y up
 person_0.json               their parameters; :mod:`meshrec.export.params` documents it
 scene.glb                   everyone where they stand, and the photo's camera
-overlay.png                 the photo, the meshes on it, and from the side
+overlay.png                 the photo, the meshes on it, and each from the side
 photo.json                  the record: which photo, what was asked for, who was found. It is written last, so a photo
                             without it is unfinished
 ==========================  =======================================================================================
@@ -29,7 +29,7 @@ RECORD, OVERLAY, SCENE = "photo.json", "overlay.png", "scene.glb"
 SCHEMA, VERSION = "meshrec.photo", 1
 OWN_FILES = re.compile(r"person_\d+\.(obj|glb|ply|json)|overlay\.png|scene\.glb|photo\.json|\.[0-9a-f]{16}\.part")
 OVERLAY_SIZE = 1024, 512  # pixels; with one person the photo is drawn as large as fits in here, whatever its own size
-SIDE_ASPECT = 0.75  # width over height of the view from the side
+SIDE_ASPECT = 0.75  # width over height of the view from the side, of one person
 PNG_COMPRESSION = 1  # of 9: photos hardly get smaller by the slower ones
 
 
@@ -102,7 +102,7 @@ def finished(folder: Path, photo: Path, request: Mapping[str, object]) -> int | 
 
 
 def draw_overlay(image: np.ndarray, people: Sequence[Person]) -> np.ndarray:
-    """The photo, the meshes on it, and from the side, in a row.
+    """The photo, the meshes on it, and each from the side, in a row.
 
     Args:
         image: (H, W, 3) uint8 RGB.
@@ -113,7 +113,7 @@ def draw_overlay(image: np.ndarray, people: Sequence[Person]) -> np.ndarray:
     """
     import cv2
 
-    from meshrec.render.overlay import contact_sheet, overlay, turned
+    from meshrec.render.overlay import contact_sheet, overlay
 
     height, width = image.shape[:2]
     scale = min(math.sqrt(len(people)), 2) * min(OVERLAY_SIZE[0] / width, OVERLAY_SIZE[1] / height)
@@ -121,8 +121,20 @@ def draw_overlay(image: np.ndarray, people: Sequence[Person]) -> np.ndarray:
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
     vertices, faces = [person.vertices for person in people], people[0].faces
     drawn = overlay(small, vertices, faces, people[0].camera.resized(size))
-    side = turned(vertices, faces, "side", (round(size[1] * SIDE_ASPECT), size[1]))
-    return contact_sheet([small, drawn, side], columns=3, height=size[1])
+    return contact_sheet([small, drawn, _from_the_side(people, size[1])], columns=3, height=size[1])
+
+
+def _from_the_side(people: Sequence[Person], height: int) -> np.ndarray:
+    """Each person alone, in the photo's order from left to right: together, distant ones would make all tiny."""
+    from meshrec.render.overlay import contact_sheet, person_colors, turned
+
+    columns = math.ceil(math.sqrt(len(people)))
+    cell = height // math.ceil(len(people) / columns)
+    colors = person_colors(len(people))
+    order = np.argsort([person.translation[0] / person.translation[2] for person in people])
+    size = round(cell * SIDE_ASPECT), cell
+    cells = [turned([people[i].vertices], people[i].faces, "side", size, colors[i : i + 1]) for i in order]
+    return contact_sheet(cells, columns, height=cell, gap=0)
 
 
 def _remove_results(folder: Path) -> None:
