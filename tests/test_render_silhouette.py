@@ -203,3 +203,21 @@ def test_fit_rotation_scale_and_translation(axis):
         optimizer.step()
         schedule.step()
     assert overlap(placed(*parameters)) >= 0.98
+
+
+def test_half_precision_vertices_are_drawn_in_single():
+    vertices, faces = posed_body()
+    leaf = vertices.bfloat16().requires_grad_()
+    coverage = render.silhouette(leaf, faces, Camera.from_fov((64, 64)))
+    assert coverage.dtype == torch.float32
+    coverage.sum().backward()
+    assert leaf.grad.isfinite().all() and leaf.grad.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize(
+    "options", [{"softness_px": 0.0}, {"softness_px": torch.nan}, {"soft": 0.0}, {"soft": torch.inf}]
+)
+def test_widths_that_make_no_sense(options):
+    vertices, faces = rectangle(1, 1, 5, 5)
+    with pytest.raises(ValueError, match="must be positive"):
+        render.silhouette(vertices, faces, screen_camera((8, 8)), **options)

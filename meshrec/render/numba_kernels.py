@@ -186,11 +186,7 @@ def _outline_edges(points, edges, mask):
     rows, columns = mask.shape
     folds = np.empty((len(edges), 2), np.int32)
     normals = np.empty((len(edges), 2))
-    found = np.zeros(len(edges), np.bool_)
     count = 0
-    # For the step from (x, y) to its right and to its lower neighbour: where it is crossed, and by which fold.
-    place = np.empty((2, rows, columns))
-    owner = np.full((2, rows, columns), -1, np.int32)
     for e in range(len(edges)):
         a, b = edges[e, 0], edges[e, 1]
         ax, ay, bx, by = points[a, 0], points[a, 1], points[b, 0], points[b, 1]
@@ -209,15 +205,11 @@ def _outline_edges(points, edges, mask):
         turn = -1.0 if inner > 0 else 1.0
         folds[count, 0], folds[count, 1] = a, b
         normals[count, 0], normals[count, 1] = turn * (ay - by) / length, turn * (bx - ax) / length
-        _cross(ax, ay, bx, by, count, mask, place[0], owner[0])
-        _cross(ay, ax, by, bx, count, mask.T, place[1].T, owner[1].T)
         count += 1
-    for direction in range(2):
-        for y in range(rows):
-            for x in range(columns):
-                if owner[direction, y, x] >= 0:
-                    found[owner[direction, y, x]] = True
-    return folds[:count][found[:count]], normals[:count][found[:count]]
+    found = np.zeros(count, np.bool_)
+    _mark_outermost(points[:, 0], points[:, 1], folds[:count], mask, found)
+    _mark_outermost(points[:, 1], points[:, 0], folds[:count], mask.T, found)
+    return folds[:count][found], normals[:count][found]
 
 
 @compiled
@@ -229,22 +221,30 @@ def _side(points, ax, ay, bx, by, c):
 
 
 @compiled
-def _cross(ax, ay, bx, by, fold, mask, place, owner):
-    """Enter a fold where it crosses a step, along a row, between inside and outside, if it is the outermost there."""
+def _mark_outermost(along, across, folds, mask, found):
+    """Set ``found`` for the folds that are the outermost to cross some step along a row between inside and outside."""
     rows, columns = mask.shape
-    for y in range(ceil(max(min(ay, by), 0.0)), floor(min(max(ay, by), rows - 1.0)) + 1):
+    place = np.empty((rows, columns))  # where the step from a pixel to the next is crossed
+    owner = np.full((rows, columns), -1, np.int32)  # and by which fold
+    for f in range(len(folds)):
+        a, b = folds[f, 0], folds[f, 1]
+        ax, ay, bx, by = along[a], across[a], along[b], across[b]
         if ay == by:
-            return
-        x = ax + (y - ay) * (bx - ax) / (by - ay)
-        if not 0 <= x <= columns - 1:
             continue
-        for i in range(max(ceil(x - 1 - TOUCH), 0), min(floor(x + TOUCH), columns - 2) + 1):
-            if mask[y, i] == mask[y, i + 1]:
+        for y in range(ceil(max(min(ay, by), 0.0)), floor(min(max(ay, by), rows - 1.0)) + 1):
+            x = ax + (y - ay) * (bx - ax) / (by - ay)
+            if not 0 <= x <= columns - 1:
                 continue
-            outer = owner[y, i] < 0 or (x > place[y, i] if mask[y, i] else x < place[y, i])
-            if outer:
-                place[y, i] = x
-                owner[y, i] = fold
+            for i in range(max(ceil(x - 1 - TOUCH), 0), min(floor(x + TOUCH), columns - 2) + 1):
+                if mask[y, i] == mask[y, i + 1]:
+                    continue
+                if owner[y, i] < 0 or (x > place[y, i] if mask[y, i] else x < place[y, i]):
+                    place[y, i] = x
+                    owner[y, i] = f
+    for y in range(rows):
+        for x in range(columns):
+            if owner[y, x] >= 0:
+                found[owner[y, x]] = True
 
 
 @compiled

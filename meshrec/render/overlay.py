@@ -57,10 +57,8 @@ def overlay(
     photo = as_bytes(photo)
     if not len(vertices):
         return photo
-    mesh, triangles, owner = join(list(vertices), faces)
-    tint = person_colors(len(vertices)) if colors is None else as_tensor(colors)
-    with torch.no_grad():
-        drawn = shaded(mesh, triangles, camera, tint[owner], SOFT, background=photo, supersample=2)
+    mesh, triangles, tint = _scene(vertices, faces, colors)
+    drawn = shaded(mesh, triangles, camera, tint, SOFT, background=photo, supersample=2)
     return as_bytes(photo / np.float32(255) * (1 - opacity) + drawn.numpy() * opacity)
 
 
@@ -84,8 +82,8 @@ def turned(
         (H, W, 3) uint8 RGB.
     """
     width, height = size
-    mesh, triangles, owner = join(list(vertices), faces)
-    mesh = mesh.float() @ torch.tensor(VIEWS[view]).T
+    mesh, triangles, tint = _scene(vertices, faces, colors)
+    mesh = mesh @ torch.tensor(VIEWS[view]).T
     seen = mesh[mesh.isfinite().all(-1)]
     if not len(seen):
         return as_bytes(np.broadcast_to(np.float32(PAPER), (height, width, 3)))
@@ -95,9 +93,7 @@ def turned(
     # A weak-perspective camera measures x in half widths and y in half heights.
     mesh = (mesh - (low + high) / 2) * torch.tensor([1.0, width / height, 1.0])
     camera = WeakPerspectiveCamera(scale=2 * fit / width, size=size)
-    tint = person_colors(len(vertices)) if colors is None else as_tensor(colors)
-    with torch.no_grad():
-        return as_bytes(shaded(mesh, triangles, camera, tint[owner], SOFT, background=PAPER, supersample=2))
+    return as_bytes(shaded(mesh, triangles, camera, tint, SOFT, background=PAPER, supersample=2))
 
 
 def panels(
@@ -154,6 +150,15 @@ def as_bytes(picture: Array) -> np.ndarray:
     """RGB bytes, from bytes or from floats in [0, 1]."""
     array = picture.detach().cpu().numpy() if isinstance(picture, Tensor) else np.asarray(picture)
     return array if array.dtype == np.uint8 else np.rint(array.clip(0, 1) * 255).astype(np.uint8)
+
+
+def _scene(
+    vertices: Array | list[Array], faces: Array | list[Array], colors: Array | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """People as one mesh on the CPU: vertices (V, 3) and faces (F, 3), and each vertex's colour (V, 3)."""
+    mesh, triangles, owner = join([as_tensor(person).detach().cpu().float() for person in vertices], faces)
+    tint = person_colors(len(vertices)) if colors is None else as_tensor(colors).cpu()
+    return mesh, triangles, tint[owner]
 
 
 def _with_height(picture: np.ndarray, height: int) -> np.ndarray:

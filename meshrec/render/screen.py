@@ -60,11 +60,11 @@ def is_perspective(camera: AnyCamera) -> bool:
 
 
 def as_vertices(vertices: Array) -> Tensor:
-    """(V, 3) or (B, V, 3) points as a floating (B, V, 3) tensor."""
+    """(V, 3) or (B, V, 3) points as a (B, V, 3) tensor, float64 if they are and float32 otherwise."""
     points = as_tensor(vertices)
     if points.dim() not in (2, 3) or points.shape[-1] != 3:
         raise ValueError(f"vertices must be (V, 3) or (B, V, 3), not {tuple(points.shape)}")
-    points = points if points.is_floating_point() else points.float()
+    points = points if points.dtype in (torch.float32, torch.float64) else points.float()
     return points if points.dim() == 3 else points[None]
 
 

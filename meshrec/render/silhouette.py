@@ -13,7 +13,7 @@ runs over the faces that hold the pixel or whose sigmoid exceeds 1e-4 there. It 
 the outline blurs it outwards, so that it is too large, and it is much slower.
 """
 
-from math import log
+from math import inf, log
 
 from torch import Tensor
 
@@ -51,8 +51,10 @@ def silhouette(
     Returns:
         (B, H, W) in [0, 1], or (H, W) for one mesh (V, 3).
     """
-    if not softness_px > 0:
-        raise ValueError(f"softness_px must be positive, not {softness_px}")
+    if not 0 < softness_px <= 1000:
+        raise ValueError(f"softness_px must be positive and at most 1000, not {softness_px}")
+    if soft is not None and not 0 < soft < inf:
+        raise ValueError(f"soft must be positive, not {soft}")
     screen = to_screen(vertices, camera)
     triangles = as_faces(faces, screen)
     name = pick(backend, screen.device)
