@@ -155,6 +155,19 @@ def test_overlay_draws_people_and_leaves_the_rest_of_the_photo():
     np.testing.assert_array_equal(overlay.overlay(photo, [people[0] * torch.nan], faces, camera), photo)
 
 
+def test_overlay_in_bands_is_the_whole_picture(monkeypatch):
+    camera = Camera(focal=(150.0, 140.0), center=(40.0, 60.0), size=(96, 128))
+    vertices, faces = posed_body()
+    photo = np.random.default_rng(0).integers(0, 256, (128, 96, 3), dtype=np.uint8)
+    whole = overlay.overlay(photo, [vertices], faces, camera)
+    monkeypatch.setattr(overlay, "BAND", 1000)
+    assert np.abs(overlay.overlay(photo, [vertices], faces, camera).astype(int) - whole).max() <= 1
+    mesh = render.shaded(vertices.float(), faces, camera, overlay.person_colors(1).expand(len(vertices), 3),
+                         overlay.SOFT, background=photo, supersample=overlay.SAMPLES)  # fmt: skip
+    plain = mesh.numpy() * 0.95 + photo / 255 * 0.05
+    assert np.abs(plain * 255 - whole).max() <= 1.5
+
+
 def test_person_colours_are_distinct_and_not_skin():
     colors = overlay.person_colors(8).numpy()
     assert min(np.abs(a - b).sum() for i, a in enumerate(colors) for b in colors[:i]) > 0.2

@@ -1,14 +1,15 @@
 """Pictures to look at: meshes over their photo, from the side and from above, and contact sheets."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from meshrec.geometry.cameras import WeakPerspectiveCamera
+from meshrec.geometry.cameras import Camera, WeakPerspectiveCamera
 from meshrec.render.lights import SphericalHarmonics
-from meshrec.render.screen import AnyCamera, Array, as_tensor
+from meshrec.render.screen import Array, as_tensor, to_screen
 from meshrec.render.shading import join, shaded
 
 PAPER = (0.965, 0.965, 0.96)
@@ -24,6 +25,8 @@ COLORS = (
     (160, 164, 176),
 )
 SOFT = SphericalHarmonics()
+SAMPLES = 2  # along each axis of a pixel, for smooth edges
+BAND = 2**19  # pixels drawn at a time
 # From camera space (x right, y down, z forward) to the camera space of another onlooker.
 VIEWS = {
     "front": ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)),
@@ -37,7 +40,7 @@ def overlay(
     photo: Array,
     vertices: Array | list[Array],
     faces: Array | list[Array],
-    camera: AnyCamera,
+    camera: Camera,
     colors: Array | None = None,
     opacity: float = 0.95,
 ) -> np.ndarray:
@@ -54,12 +57,23 @@ def overlay(
     Returns:
         (H, W, 3) uint8 RGB.
     """
-    photo = as_bytes(photo)
+    canvas = as_bytes(photo).copy()
     if not len(vertices):
-        return photo
+        return canvas
     mesh, triangles, tint = _scene(vertices, faces, colors)
-    drawn = shaded(mesh, triangles, camera, tint, SOFT, background=photo, supersample=2)
-    return as_bytes(photo / np.float32(255) * (1 - opacity) + drawn.numpy() * opacity)
+    left, top, right, bottom = _box_on_screen(mesh, camera)
+    if left >= right or top >= bottom:
+        return canvas
+    # Only where the people are, and in bands, so that a photo of any size needs little memory.
+    center = torch.as_tensor(camera.center, dtype=torch.float64)
+    height = max(1, BAND // (right - left))
+    for start in range(top, bottom, height):
+        part = canvas[start : min(start + height, bottom), left:right]
+        size = (part.shape[1], part.shape[0])
+        window = replace(camera, center=center - torch.tensor([left, start]), size=size)
+        drawn = shaded(mesh, triangles, window, tint, SOFT, background=part, supersample=SAMPLES).numpy()
+        part[:] = as_bytes(drawn * opacity + part * np.float32((1 - opacity) / 255))
+    return canvas
 
 
 def turned(
@@ -93,11 +107,11 @@ def turned(
     # A weak-perspective camera measures x in half widths and y in half heights.
     mesh = (mesh - (low + high) / 2) * torch.tensor([1.0, width / height, 1.0])
     camera = WeakPerspectiveCamera(scale=2 * fit / width, size=size)
-    return as_bytes(shaded(mesh, triangles, camera, tint, SOFT, background=PAPER, supersample=2))
+    return as_bytes(shaded(mesh, triangles, camera, tint, SOFT, background=PAPER, supersample=SAMPLES))
 
 
 def panels(
-    photo: Array, vertices: Array | list[Array], faces: Array | list[Array], camera: AnyCamera, height: int = 512
+    photo: Array, vertices: Array | list[Array], faces: Array | list[Array], camera: Camera, height: int = 512
 ) -> np.ndarray:
     """The photo, the people over it, and the people from the side and from above, in a row.
 
@@ -159,6 +173,16 @@ def _scene(
     mesh, triangles, owner = join([as_tensor(person).detach().cpu().float() for person in vertices], faces)
     tint = person_colors(len(vertices)) if colors is None else as_tensor(colors).cpu()
     return mesh, triangles, tint[owner]
+
+
+def _box_on_screen(mesh: Tensor, camera: Camera) -> tuple[int, int, int, int]:
+    """The pixels that can see the mesh: first column and row, and those after the last."""
+    screen = to_screen(mesh, camera)[0]
+    screen = screen[screen.isfinite().all(-1), :2]
+    if not len(screen):
+        return 0, 0, 0, 0
+    low, high = screen.amin(0).round().int().tolist(), screen.amax(0).round().int().tolist()
+    return max(low[0], 0), max(low[1], 0), min(high[0] + 1, camera.size[0]), min(high[1] + 1, camera.size[1])
 
 
 def _with_height(picture: np.ndarray, height: int) -> np.ndarray:
