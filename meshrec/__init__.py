@@ -13,6 +13,8 @@ _LAZY = {
     "load_body": "meshrec.body",
     "body": "",
     "geometry": "",
+    "losses": "",
+    "metrics": "",
     "render": "",
 }
 

@@ -175,3 +175,27 @@ def test_nearest_rotation_is_nearest():
     best = (nearest_rotation(noisy) - noisy).flatten(1).norm(dim=1)
     for candidate in rotations(200):
         assert ((candidate - noisy).flatten(1).norm(dim=1) >= best - 1e-9).all()
+
+
+def test_nearest_rotation_gradient():
+    """Also at rotations themselves, where singular values coincide, and where the determinant is negative."""
+    general = torch.randn(6, 3, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert (torch.linalg.det(general) < 0).any()
+    for matrix in (general, rotations(3), 2 * torch.eye(3, dtype=torch.float64)):
+        leaf = matrix.clone().requires_grad_()
+        assert torch.autograd.gradcheck(nearest_rotation, leaf)
+
+
+@pytest.mark.parametrize("matrix", [torch.zeros(3, 3), torch.ones(3, 3), torch.diag(torch.tensor([1.0, 1.0, -1.0]))])
+def test_nearest_rotation_gradient_is_finite_where_many_are_nearest(matrix):
+    leaf = matrix.requires_grad_()
+    weights = torch.randn(3, 3, generator=torch.Generator().manual_seed(0))
+    assert torch.autograd.grad((nearest_rotation(leaf) * weights).sum(), leaf)[0].isfinite().all()
+
+
+def test_procrustes_gradient():
+    source, target = random_sets(6, 2, 5).requires_grad_(), random_sets(7, 2, 5)
+    weights = torch.rand(2, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda s: procrustes(s, target, weights).apply(s), source)
+    flat = (source.detach() * torch.tensor([1.0, 1.0, 0.0])).requires_grad_()
+    assert torch.autograd.gradcheck(lambda s: procrustes(s, target, weights).apply(s), flat)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 
 @dataclass(frozen=True)
@@ -23,16 +24,42 @@ class Similarity:
 def nearest_rotation(matrix: Tensor) -> Tensor:
     """The rotation closest in the Frobenius norm (Kabsch 1976): U diag(1, 1, det(U V^T)) V^T.
 
+    Its gradient is exact wherever the rotation is unique: also at rotations, where those of singular vectors are
+    infinite. Where many rotations are equally close, as for a matrix of rank one, it is finite.
+
     Args:
         matrix: (..., 3, 3) of any kind.
 
     Returns:
         (..., 3, 3) rotations, never reflections.
     """
-    u, _, vh = torch.linalg.svd(matrix)
-    flip = torch.ones_like(matrix[..., 0])
-    flip[..., 2] = torch.linalg.det(u @ vh).sign()
-    return (u * flip.unsqueeze(-2)) @ vh
+    return _NearestRotation.apply(matrix)
+
+
+class _NearestRotation(torch.autograd.Function):
+    """With M = U S V^T and R = U V^T, where U and S hold the sign that keeps R from being a reflection, a change dM
+    turns R by dR = U [(U^T dM V - V^T dM^T U)_ij / (s_i + s_j)] V^T: it must keep R^T M symmetric.
+    """
+
+    @staticmethod
+    def forward(ctx, matrix: Tensor) -> Tensor:
+        u, s, vh = torch.linalg.svd(matrix)
+        sign = torch.ones_like(s)
+        sign[..., 2] = torch.linalg.det(u @ vh).sign()
+        u, s = u * sign[..., None, :], s * sign
+        ctx.save_for_backward(u, s, vh)
+        return u @ vh
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor) -> Tensor:
+        u, s, vh = ctx.saved_tensors
+        turned = u.mT @ grad @ vh.mT
+        sums = s[..., :, None] + s[..., None, :]
+        info = torch.finfo(s.dtype)
+        rounding = 8 * info.eps * s[..., :1, None]  # sums below it are zero: there any turn is as good as another
+        inverse = sums / (sums.square() + rounding.square()).clamp(min=info.tiny)
+        return u @ ((turned - turned.mT) * inverse) @ vh
 
 
 def procrustes(source: Tensor, target: Tensor, weights: Tensor | None = None, with_scale: bool = True) -> Similarity:

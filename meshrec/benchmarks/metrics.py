@@ -1,0 +1,64 @@
+"""The measures of poses: how many a second, and how long a loop over scipy's alignment takes for the same."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from meshrec.benchmarks.timing import time_in_turn
+from meshrec.metrics import mpjpe, pa_mpjpe
+
+BATCHES = (64, 8192)
+JOINTS = (14, 17)
+LOOPED = 64  # poses of each batch that scipy aligns, one by one
+
+
+def run() -> list[dict]:
+    """Measure, print a table and return its rows.
+
+    Returns:
+        One dictionary per row: ``joints``, ``batch``, and poses a second of each: ``mpjpe``, ``pa_mpjpe``, ``scipy``;
+        ``ratio`` of the last two.
+    """
+    rows = []
+    for joints in JOINTS:
+        for batch in BATCHES:
+            generator = torch.Generator().manual_seed(0)
+            true = torch.randn(batch, joints, 3, generator=generator) * 0.4
+            predicted = true + 0.1 * torch.randn(true.shape, generator=generator)
+            rows.append({"joints": joints, "batch": batch} | _rates(predicted, true))
+    table = Table(title=f"Poses a second, {torch.get_num_threads()} threads, float32")
+    for column in ("joints", "batch", "MPJPE", "PA-MPJPE", "PA-MPJPE by scipy", "ratio"):
+        table.add_column(column, justify="right")
+    for row in rows:
+        rates = (f"{row[name]:,.0f}" for name in ("mpjpe", "pa_mpjpe", "scipy"))
+        table.add_row(str(row["joints"]), str(row["batch"]), *rates, f"{row['ratio']:.0f} x")
+    Console().print(table)
+    return rows
+
+
+def _rates(predicted: Tensor, true: Tensor) -> dict[str, float]:
+    poses = {"mpjpe": len(true), "pa_mpjpe": len(true), "scipy": LOOPED}
+    work: dict[str, Callable[[], object]] = {
+        "mpjpe": lambda: mpjpe(predicted, true),
+        "pa_mpjpe": lambda: pa_mpjpe(predicted, true),
+        "scipy": lambda: by_scipy(predicted[:LOOPED].numpy(), true[:LOOPED].numpy()),
+    }
+    times = time_in_turn(work)
+    rates = {name: 1e3 * poses[name] / timing.median for name, timing in times.items()}
+    return rates | {"ratio": times["scipy"].ratio_to(times["pa_mpjpe"]) * poses["pa_mpjpe"] / poses["scipy"]}
+
+
+def by_scipy(predicted: np.ndarray, true: np.ndarray) -> float:
+    """PA-MPJPE in millimetres of poses (B, K, 3), aligned one by one with scipy's rotations."""
+    from scipy.spatial.transform import Rotation
+
+    errors = []
+    for x, y in zip(predicted - predicted.mean(1, keepdims=True), true - true.mean(1, keepdims=True)):
+        turned = Rotation.align_vectors(y, x)[0].apply(x)
+        scale = (turned * y).sum() / (x * x).sum()
+        errors.append(1e3 * np.linalg.norm(scale * turned - y, axis=1).mean())
+    return float(np.mean(errors))

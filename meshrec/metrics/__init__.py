@@ -1,0 +1,61 @@
+"""Error measures of poses, meshes, keypoints and silhouettes. Points come in metres, errors go out in millimetres.
+
+``mpjpe`` and its kin give one number for what they are shown. A whole data set, batch by batch and over many processes,
+goes through :class:`RunningMeans`, which also tells joints and parts apart::
+
+    running = RunningMeans()
+    for batch in loader:
+        running.update(pose_errors(predicted, batch.joints, batch.confidence, "h36m17"))
+    means = running.compute()
+    means["pa_mpjpe"].mean, means["pa_mpjpe"].grouped(joint_parts("h36m17"))
+"""
+
+from meshrec.metrics.keypoints import auc2d, head_size, keypoint_errors, pck2d, torso_size
+from meshrec.metrics.overlap import Overlap, part_overlap, silhouette_overlap
+from meshrec.metrics.parts import joint_parts, vertex_parts
+from meshrec.metrics.points import (
+    PointErrors,
+    acceleration_error,
+    acceleration_errors,
+    auc3d,
+    mesh_errors,
+    mpjpe,
+    mpve,
+    n_mpjpe,
+    pa_mpjpe,
+    pa_mpve,
+    pck3d,
+    point_errors,
+    pose_errors,
+    pve_t,
+)
+from meshrec.metrics.running import PointMeans, RunningMeans
+
+__all__ = [
+    "Overlap",
+    "PointErrors",
+    "PointMeans",
+    "RunningMeans",
+    "acceleration_error",
+    "acceleration_errors",
+    "auc2d",
+    "auc3d",
+    "head_size",
+    "joint_parts",
+    "keypoint_errors",
+    "mesh_errors",
+    "mpjpe",
+    "mpve",
+    "n_mpjpe",
+    "pa_mpjpe",
+    "pa_mpve",
+    "part_overlap",
+    "pck2d",
+    "pck3d",
+    "point_errors",
+    "pose_errors",
+    "pve_t",
+    "silhouette_overlap",
+    "torso_size",
+    "vertex_parts",
+]
