@@ -7,11 +7,15 @@ are read into plain records and evaluated here, so neither scipy's nor chumpy's 
 
 import io
 import pickle
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from meshrec.errors import InputError
+
+Content = TypeVar("Content")
 
 _SPARSE = {"csc_matrix", "csr_matrix", "coo_matrix", "csc_array", "csr_array", "coo_array"}
 _MAX_DEPTH = 8
@@ -30,13 +34,34 @@ def unpickle_arrays(path: str | Path) -> dict[str, object]:
         InputError: The file asks for a name outside the allow-list, is truncated, or holds no dictionary.
     """
     path = Path(path)
-    try:
-        content = _ArrayUnpickler(io.BytesIO(path.read_bytes()), path).load()
+
+    def evaluate(content: object) -> dict[str, object]:
         if not isinstance(content, dict):
             raise InputError(
                 f"{path}: the pickle holds a {type(content).__name__} where a body is a dictionary of arrays"
             )
         return {_text(key): _evaluate(value) for key, value in content.items()}
+
+    return _unpickle(path.read_bytes(), path, evaluate)
+
+
+def unpickle_element(data: bytes, index: int, path: str | Path) -> np.ndarray:
+    """One array, or sparse matrix made dense, of a pickled array of them, as numpy stores arrays of objects.
+
+    Args:
+        data: the pickle.
+        index: of the element.
+        path: where the pickle comes from, for messages.
+
+    Raises:
+        InputError: As for :func:`unpickle_arrays`.
+    """
+    return _unpickle(data, Path(path), lambda content: np.asarray(_evaluate(content[index])))
+
+
+def _unpickle(data: bytes, path: Path, evaluate: Callable[[object], Content]) -> Content:
+    try:
+        return evaluate(_ArrayUnpickler(io.BytesIO(data), path).load())
     except InputError:
         raise
     except MemoryError:
@@ -85,7 +110,7 @@ class _ArrayUnpickler(pickle.Unpickler):
         except KeyError:
             raise InputError(
                 f"{self._path}: refused, because it asks to run '{module}.{name}'; "
-                "a body file holds only numpy, scipy.sparse and chumpy arrays"
+                "only numpy, scipy.sparse and chumpy arrays are read"
             ) from None
 
 

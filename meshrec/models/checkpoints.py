@@ -1,0 +1,147 @@
+"""Trained networks on disk: one safetensors file, whose header holds JSON that says what to build and for which body.
+
+Safetensors hold numbers and text; reading them cannot run anything.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from meshrec.atomic import known_suffix, write_file
+from meshrec.body import BodyModel
+from meshrec.errors import InputError
+from meshrec.models.build import build_network, describe_network
+from meshrec.models.graph import GraphMesh
+from meshrec.models.mesh_to_params import MeshRecovery
+
+HEADER = "meshrec"
+FORMAT = 1
+MESH_TENSORS = ("template", "neighbours", "up", "up_weights")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A network and where it comes from.
+
+    Attributes:
+        network: ready to run, on the CPU, in evaluation mode.
+        architecture: see :data:`meshrec.models.build.ARCHITECTURES`.
+        body_hash: of the body that its betas and vertices belong to.
+        provenance: whatever was noted when it was written, such as data, date and scores.
+    """
+
+    network: nn.Module
+    architecture: str
+    body_hash: str
+    provenance: dict
+
+
+def save_checkpoint(path: str | Path, network: nn.Module, body_hash: str, provenance: dict | None = None) -> Path:
+    """Write a network that :func:`meshrec.models.build.build_network` can make.
+
+    Args:
+        path: ends in ``.safetensors``.
+        network: its weights may lie on any device.
+        body_hash: of the body it was trained with.
+        provenance: anything that JSON can hold.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
+    known_suffix(path, [".safetensors"])
+    architecture, settings = describe_network(network)
+    header = {
+        "format": FORMAT,
+        "architecture": architecture,
+        "settings": settings,
+        "body": body_hash,
+        "provenance": provenance or {},
+    }
+    tensors = dict(network.state_dict())
+    if isinstance(network, MeshRecovery):
+        mesh = network.regressor.mesh
+        header["vertices"] = mesh.vertex_count
+        tensors |= {f"mesh.{name}": getattr(mesh, name) for name in MESH_TENSORS}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    return write_file(path, save(tensors, {HEADER: json.dumps(header)}))
+
+
+def load_checkpoint(path: str | Path, body: BodyModel | None = None) -> Checkpoint:
+    """Read a network that :func:`save_checkpoint` or :func:`meshrec.models.published.import_checkpoint` wrote.
+
+    Args:
+        path: the file.
+        body: the body it is to be used with. Needed for residual feedback; otherwise checked if given.
+
+    Raises:
+        InputError: The file is missing, damaged or something else, its weights do not fit, or the body is another.
+    """
+    header, tensors = _read(Path(path))
+    try:
+        name, body_hash = header["architecture"], header["body"]
+        if body is not None and body.hash != body_hash:
+            raise InputError(
+                f"{path} was made with the body {body_hash}, not with this one ({body.hash}): betas would mean other "
+                "shapes; load the body it was made with, or train on this one"
+            )
+        mesh = None
+        if "vertices" in header:
+            mesh = GraphMesh(*(tensors.pop(f"mesh.{key}") for key in MESH_TENSORS), header["vertices"])
+        network = build_network(name, header["settings"], body, mesh)
+    except (KeyError, TypeError, IndexError, RuntimeError) as error:
+        raise InputError(f"{path}: its header does not describe a network ({error!r})") from None
+    check_weights(tensors, {key: tuple(value.shape) for key, value in network.state_dict().items()}, path)
+    network.load_state_dict(tensors)
+    return Checkpoint(network.eval(), name, body_hash, header.get("provenance", {}))
+
+
+def check_weights(weights: dict[str, Tensor], expected: dict[str, tuple[int, ...]], path: str | Path) -> None:
+    """Refuse weights that do not fit.
+
+    Raises:
+        InputError: Keys are missing, unknown, of the wrong shape, or not finite; the message names them.
+    """
+    missing = [key for key in expected if key not in weights]
+    unknown = [key for key in weights if key not in expected]
+    common = [key for key in expected if key in weights]
+    misshapen = [
+        f"{key} is {_size(weights[key].shape)} where {_size(expected[key])} is needed"
+        for key in common
+        if tuple(weights[key].shape) != tuple(expected[key])
+    ]
+    broken = [key for key in common if not bool(torch.isfinite(weights[key]).all())]
+    faults = {"missing keys": missing, "unknown keys": unknown, "wrong shapes": misshapen, "not finite": broken}
+    found = [f"{fault}: {_some(keys)}" for fault, keys in faults.items() if keys]
+    if found:
+        raise InputError(f"{path} does not fit this network; {'; '.join(found)}")
+
+
+def _read(path: Path) -> tuple[dict, dict[str, Tensor]]:
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such checkpoint")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {}).get(HEADER, "null"))
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"{path} is not a readable .safetensors file ({error}); `meshrec import-checkpoint` converts published "
+            "checkpoints"
+        ) from None
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise InputError(f"{path} holds weights but no network of this version of meshrec")
+    return header, tensors
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape)) or "a single number"
+
+
+def _some(names: list[str], most: int = 5) -> str:
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest

@@ -1,0 +1,56 @@
+"""What regressors put out: parameters of bodies in their crops' cameras."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass
+class Estimate:
+    """B bodies in camera space (x right, y down, z forward).
+
+    The camera [s, tx, ty] puts the body at (tx, ty, f / s), where f is the focal length over half the crop's side. Seen
+    from afar that is the weak perspective of Kanazawa et al. 2018, x -> s (x + tx).
+
+    Attributes:
+        rotations: (B, 24, 3, 3) of each joint relative to its parent; the first turns the body into camera space.
+        betas: (B, S).
+        camera: (B, 3) as s, tx, ty.
+    """
+
+    rotations: Tensor
+    betas: Tensor
+    camera: Tensor
+
+    def project(self, points: Tensor, focal: Tensor | None = None) -> Tensor:
+        """Where points of the bodies appear in the crops, whose edges are -1 and 1.
+
+        Perspective is f (x + tx) / (z + f / s) = s (x + tx) / (1 + s z / f); it needs no large numbers, and weak
+        perspective is its limit for a long focal length.
+
+        Args:
+            points: (B, N, 3) before translation, metres.
+            focal: (B,) focal length over half the crop's side. Default: infinite, that is weak perspective.
+
+        Returns:
+            (B, N, 2).
+        """
+        scale, shift = self.camera[:, None, :1], self.camera[:, None, 1:]
+        seen = scale * (points[..., :2] + shift)
+        if focal is None:
+            return seen
+        depth = 1 + scale * points[..., 2:] / focal[:, None, None]
+        # Early in training a camera may lie inside the body.
+        return seen / depth.clamp(min=0.1)
+
+    def translation(self, focal: Tensor) -> Tensor:
+        """Where the bodies stand, (B, 3) metres, in the camera of the crop.
+
+        Args:
+            focal: (B,) focal length over half the crop's side.
+        """
+        return torch.cat([self.camera[:, 1:], (focal / self.camera[:, 0])[:, None]], dim=1)
+
+
+torch.export.register_dataclass(Estimate)

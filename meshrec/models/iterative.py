@@ -1,0 +1,119 @@
+"""Regression of body parameters with feedback.
+
+From a mean state on, a head that sees the encoder's feature and the current state adds a correction, a few times over
+(HMR: Kanazawa et al. 2018, "End-to-end Recovery of Human Shape and Pose"). It may also see how far the current body's
+landmarks appear from the detected ones, which makes it a learned gradient descent (Song et al. 2020, "Human Body Model
+Fitting by Learned Gradient Descent").
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from meshrec.body import BodyModel, joint_set
+from meshrec.geometry import matrix_to_rotation_6d, rotation_6d_to_matrix
+from meshrec.models.encoders import Encoder, EncoderConfig, NetworkInput, ResidualBlock, known_keypoints
+from meshrec.models.estimate import Estimate
+from meshrec.models.landmarks import PosedLandmarks
+
+POSE = 24 * 6
+
+
+@dataclass(frozen=True)
+class IterativeConfig:
+    """An iterative regressor.
+
+    Attributes:
+        encoder: what it sees, and through which encoder.
+        feedback: the head sees ``parameters`` (HMR), or also ``residuals`` between landmarks and keypoints.
+        iterations: corrections from the mean state.
+        width, blocks: of the head: units, and residual blocks after its two layers.
+        activation: ReLU after the head's layers. HMR has it; SPIN's published weights are without.
+        dropout: in the head.
+        num_betas: shape components.
+    """
+
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    feedback: Literal["parameters", "residuals"] = "parameters"
+    iterations: int = 3
+    width: int = 1024
+    blocks: int = 0
+    activation: bool = True
+    dropout: float = 0.5
+    num_betas: int = 10
+
+
+class IterativeRegressor(nn.Module):
+    """Pictures, proxy maps or keypoints to body parameters.
+
+    Args:
+        config: the architecture.
+        body: whose landmarks residual feedback compares; not needed without.
+        mean: the state to start from, a batch of one. Default: arms out and upright, mean shape, filling the crop.
+    """
+
+    def __init__(
+        self, config: IterativeConfig | None = None, body: BodyModel | None = None, mean: Estimate | None = None
+    ) -> None:
+        super().__init__()
+        self.config = config = config or IterativeConfig()
+        self.encoder = Encoder(config.encoder)
+        size = POSE + config.num_betas + 3
+        seen = self.encoder.features + size
+        self.landmarks = None
+        if config.feedback == "residuals":
+            if body is None:
+                raise ValueError("residual feedback needs the body whose landmarks it compares")
+            self.landmarks = PosedLandmarks(body, config.encoder.joints, config.num_betas)
+            seen += 3 * len(joint_set(config.encoder.joints)) + 1
+        activation = nn.ReLU() if config.activation else nn.Identity()
+        self.head = nn.Sequential(
+            *(nn.Linear(seen, config.width), activation, nn.Dropout(config.dropout)),
+            *(nn.Linear(config.width, config.width), activation, nn.Dropout(config.dropout)),
+            *(ResidualBlock(config.width, config.dropout) for _ in range(config.blocks)),
+        )
+        self.update = nn.Linear(config.width, size)
+        nn.init.xavier_uniform_(self.update.weight, gain=0.01)
+        nn.init.zeros_(self.update.bias)
+        self.register_buffer("mean", _state(mean or upright(config.num_betas)))
+
+    def forward(self, inputs: NetworkInput) -> list[Estimate]:
+        """The estimates of all iterations, the last one being the result."""
+        feature = self.encoder(inputs)
+        state = self.mean.expand(len(feature), -1)
+        estimates = []
+        for _ in range(self.config.iterations):
+            seen = [feature, state]
+            if self.landmarks is not None:
+                seen.append(self._residuals(estimates[-1] if estimates else self._decode(state), inputs))
+            state = state + self.update(self.head(torch.cat(seen, dim=1)))
+            estimates.append(self._decode(state))
+        return estimates
+
+    def _decode(self, state: Tensor) -> Estimate:
+        six, betas, camera = state.split([POSE, self.config.num_betas, 3], dim=1)
+        return Estimate(rotation_6d_to_matrix(six.unflatten(1, (24, 6))), betas, camera)
+
+    def _residuals(self, estimate: Estimate, inputs: NetworkInput) -> Tensor:
+        """(B, 3 K + 1): offsets in the crop weighted by confidence, confidences, and how strong perspective is."""
+        keypoints = known_keypoints(inputs)
+        points = self.landmarks(estimate.rotations, estimate.betas)
+        offsets = (estimate.project(points, inputs.focal) - keypoints[..., :2]) * keypoints[..., 2:]
+        nearness = torch.zeros_like(estimate.camera[:, :1])
+        if inputs.focal is not None:  # the body's size over its distance, but for a factor
+            nearness = estimate.camera[:, :1] / inputs.focal[:, None]
+        return torch.cat([offsets.flatten(1), keypoints[..., 2], nearness], dim=1)
+
+
+def upright(num_betas: int = 10) -> Estimate:
+    """A T-posed body of mean shape that faces the camera and fills most of the crop, as a batch of one."""
+    rotations = torch.eye(3).repeat(1, 24, 1, 1)
+    rotations[:, 0] = torch.diag(torch.tensor([1.0, -1.0, -1.0]))  # from y up to y down
+    return Estimate(rotations, torch.zeros(1, num_betas), torch.tensor([[0.9, 0.0, 0.0]]))
+
+
+def _state(estimate: Estimate) -> Tensor:
+    six = matrix_to_rotation_6d(estimate.rotations).flatten(1)
+    return torch.cat([six, estimate.betas, estimate.camera], dim=1)

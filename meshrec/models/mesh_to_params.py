@@ -1,0 +1,158 @@
+"""Pose and shape of the parametric body from a regressed mesh: a network, and a closed form to check it with."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from meshrec.body import BodyModel
+from meshrec.geometry import procrustes
+from meshrec.models.encoders import NetworkInput
+from meshrec.models.estimate import Estimate
+from meshrec.models.graph import FullyConnectedMesh, GraphMesh, GraphRegressor, MeshEstimate
+
+JOINTS = 24
+
+
+class MeshToParameters(nn.Module):
+    """The parameter regressor of GraphCMR (Kolotouros et al. 2019, section 3.4).
+
+    Args:
+        mesh: of the body.
+        width: units of the layers.
+        num_betas: shape components.
+    """
+
+    def __init__(self, mesh: GraphMesh, width: int = 1024, num_betas: int = 10) -> None:
+        super().__init__()
+        self.register_buffer("template", mesh.template[None], persistent=False)
+        self.embed = nn.Sequential(nn.Linear(6 * len(mesh.template), width), nn.BatchNorm1d(width), nn.ReLU())
+        self.residuals = nn.ModuleList(
+            nn.Sequential(
+                *(nn.Linear(width, width), nn.BatchNorm1d(width), nn.ReLU()),
+                *(nn.Linear(width, width), nn.BatchNorm1d(width)),
+            )
+            for _ in range(2)
+        )
+        self.output = nn.Linear(width, 9 * JOINTS + num_betas)
+
+    def forward(self, coarse: Tensor) -> tuple[Tensor, Tensor]:
+        """Rotations (B, 24, 3, 3) and betas (B, num_betas) of coarse meshes (B, N, 3)."""
+        x = self.embed(torch.cat([coarse, self.template.expand(len(coarse), -1, -1)], dim=2).flatten(1))
+        for residual in self.residuals:
+            x = torch.relu(x + residual(x))
+        matrices, betas = self.output(x).tensor_split([9 * JOINTS], dim=1)
+        return project_to_rotations(matrices.unflatten(1, (JOINTS, 3, 3))), betas
+
+
+@dataclass
+class MeshRecoveryOutput:
+    """A mesh, and the body that comes closest to it."""
+
+    mesh: MeshEstimate
+    body: Estimate
+
+
+torch.export.register_dataclass(MeshRecoveryOutput)
+
+
+class MeshRecovery(nn.Module):
+    """GraphCMR whole: a picture to a mesh, the mesh to parameters.
+
+    Args:
+        regressor: of the mesh.
+    """
+
+    def __init__(self, regressor: GraphRegressor | FullyConnectedMesh) -> None:
+        super().__init__()
+        self.regressor = regressor
+        self.to_parameters = MeshToParameters(regressor.mesh, regressor.config.width, regressor.config.num_betas)
+
+    def forward(self, inputs: NetworkInput) -> MeshRecoveryOutput:
+        mesh = self.regressor(inputs)
+        # Losses on the parameters train their own network alone, as the authors do: the mesh owes them nothing.
+        rotations, betas = self.to_parameters(mesh.coarse.detach())
+        return MeshRecoveryOutput(mesh, Estimate(rotations, betas, mesh.camera))
+
+
+def project_to_rotations(matrices: Tensor) -> Tensor:
+    """The orthogonal polar factor U V^T of a matrix, negated where it is a reflection.
+
+    Where the determinant is positive, as in all but the first steps of training, that is the nearest rotation. Unlike
+    the nearest rotation to a reflection, it has bounded derivatives wherever two singular values are not zero.
+
+    Args:
+        matrices: (..., 3, 3).
+
+    Returns:
+        (..., 3, 3) rotations.
+    """
+    return _PolarFactor.apply(matrices)
+
+
+class _PolarFactor(torch.autograd.Function):
+    """dR = U [(U^T dM V - V^T dM^T U)_ij / (s_i + s_j)] V^T, finite where derivatives of the SVD itself are not.
+
+    Those divide by differences of singular values, which vanish at every rotation.
+    """
+
+    @staticmethod
+    def forward(ctx, matrices: Tensor) -> Tensor:
+        u, s, vh = torch.linalg.svd(matrices)
+        polar = u @ vh
+        sign = torch.linalg.det(polar).sign()[..., None, None]
+        ctx.save_for_backward(u, s, vh, sign)
+        return sign * polar
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> Tensor:
+        u, s, vh, sign = ctx.saved_tensors
+        turned = u.mT @ (sign * grad) @ vh.mT
+        sums = (s[..., :, None] + s[..., None, :]).clamp(min=1e-4)
+        return u @ ((turned - turned.mT) / sums) @ vh
+
+
+def fit_parameters(body: BodyModel, vertices: Tensor, num_betas: int = 10, iterations: int = 20) -> tuple[Tensor, ...]:
+    """The body that comes closest to given vertices, by alternating closed forms.
+
+    Every part is turned by the rotation that best aligns it (Procrustes, weighted by its skinning weights), then shape
+    and translation follow by least squares, in which vertices are linear once rotations are known.
+
+    Args:
+        body: whose topology the vertices have.
+        vertices: (B, V, 3) metres.
+        num_betas: shape components to solve for.
+        iterations: of both steps.
+
+    Returns:
+        Rotations (B, 24, 3, 3), betas (B, num_betas) and translations (B, 3).
+    """
+    batch, parents = len(vertices), list(body.parents[1:])
+    world = torch.eye(3).to(vertices).repeat(batch, JOINTS, 1, 1)
+    betas, transl = vertices.new_zeros(batch, num_betas), vertices.new_zeros(batch, 3)
+    for step in range(iterations):
+        rotations = torch.cat([world[:, :1], world[:, parents].mT @ world[:, 1:]], dim=1)
+        betas, transl = _shape_and_translation(body, vertices, rotations, num_betas)
+        if step == iterations - 1:
+            break
+        posed = body(betas, rotations[:, 1:], rotations[:, :1], transl).vertices
+        parts = body.weights.T.expand(batch, -1, -1)
+        turns = procrustes(posed[:, None], vertices[:, None], parts, with_scale=False).rotation
+        world = turns @ world
+    return rotations, betas, transl
+
+
+def _shape_and_translation(
+    body: BodyModel, vertices: Tensor, rotations: Tensor, num_betas: int
+) -> tuple[Tensor, Tensor]:
+    """Least squares in betas and translation under given rotations."""
+    batch = len(vertices)
+    units = torch.eye(num_betas + 1, num_betas).to(vertices).roll(1, 0)  # the mean shape, then each beta alone
+    turned = rotations.repeat_interleave(num_betas + 1, 0)
+    posed = body(units.repeat(batch, 1), turned[:, 1:], turned[:, :1]).vertices.unflatten(0, (batch, -1)).flatten(2)
+    mean, basis = posed[:, 0], posed[:, 1:] - posed[:, :1]
+    moves = torch.eye(3).to(vertices).repeat(1, vertices.shape[1]).expand(batch, -1, -1)
+    basis = torch.cat([basis, moves], dim=1)
+    target = (vertices.flatten(1) - mean)[..., None]
+    solution = torch.linalg.solve(basis @ basis.mT, basis @ target).squeeze(-1)
+    return solution[:, :num_betas], solution[:, num_betas:]

@@ -1,0 +1,259 @@
+"""Checkpoints that the field has published, and how their weights map to our networks.
+
+- SPIN and HMR-PyTorch (Kolotouros et al. 2019, "Learning to Reconstruct 3D Human Pose and Shape via Model-fitting in
+  the Loop"), and HMR and SPIN as MMHuman3D trains them: the same network under other names.
+- GraphCMR (Kolotouros et al. 2019), whose graph is in a file of its own.
+- ResNets trained on ImageNet, under torchvision's names.
+"""
+
+import io
+import re
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from torch import Tensor
+
+from meshrec.body import BodyModel
+from meshrec.body.unpickle import unpickle_element
+from meshrec.errors import InputError
+from meshrec.models.checkpoints import Checkpoint, check_weights, save_checkpoint
+from meshrec.models.graph import GraphConfig, GraphMesh, GraphRegressor
+from meshrec.models.iterative import IterativeConfig, IterativeRegressor
+from meshrec.models.mesh_to_params import MeshRecovery
+from meshrec.models.resnet import ResNet, with_input_channels
+
+Weights = dict[str, Tensor]
+
+JOINTS, BETAS = 24, 10
+# SPIN writes the first two columns of a rotation row by row, we column by column.
+_COLUMNS = torch.tensor([0, 2, 4, 1, 3, 5])
+_POSE = (6 * torch.arange(JOINTS)[:, None] + _COLUMNS).flatten()
+# SPIN's fully connected layers, and where they stand in our head.
+_HEAD = ((1, 0), (2, 3))
+
+
+def import_checkpoint(
+    source: str | Path, target: str | Path, body: BodyModel, graph: str | Path | None = None
+) -> Checkpoint:
+    """Convert a published checkpoint to ours.
+
+    Args:
+        source: a ``.pt`` or ``.pth`` of SPIN, HMR-PyTorch, MMHuman3D's HMR or SPIN, or GraphCMR.
+        target: the ``.safetensors`` to write.
+        body: the body it was trained with: SMPL's neutral one.
+        graph: GraphCMR's ``mesh_downsampling.npz``.
+
+    Raises:
+        InputError: The file is no such checkpoint, would run code, or does not fit, in keys, shapes or body.
+    """
+    content = read_weights(source)
+    if "graph_cnn" in content:
+        if graph is None:
+            raise InputError(f"{source} is GraphCMR's: its graph is needed too, GraphCMR's mesh_downsampling.npz")
+        architecture, network = "graph", _graph_cmr(content, read_graph(graph, body), source)
+    else:
+        architecture, network = "iterative", _spin(_state_dict(content), source)
+    provenance = {"converted_from": Path(source).name}
+    save_checkpoint(target, network, body.hash, provenance)
+    return Checkpoint(network.eval(), architecture, body.hash, provenance)
+
+
+def load_resnet(resnet: ResNet, path: str | Path) -> None:
+    """Give a ResNet the weights of a public checkpoint; what it sees beyond RGB starts without influence.
+
+    Args:
+        resnet: of the checkpoint's depth; its first three channels are RGB.
+        path: ``.pth`` with torchvision's names, or ``.safetensors`` with the same.
+
+    Raises:
+        InputError: The file is no such checkpoint or does not fit.
+    """
+    weights = {key: value for key, value in _state_dict(read_weights(path)).items() if not key.startswith("fc.")}
+    expected = {key: tuple(value.shape) for key, value in resnet.state_dict().items()}
+    first, wanted = weights.get("conv1.weight"), expected["conv1.weight"][1]
+    if first is not None and first.dim() == 4 and first.shape[1] == 3 < wanted:
+        weights["conv1.weight"] = with_input_channels(first, wanted)
+    resnet.load_state_dict(_checked(weights, expected, path))
+
+
+def read_weights(path: str | Path) -> dict:
+    """What a ``.pt``, ``.pth`` or ``.safetensors`` holds, without running anything it asks for.
+
+    Raises:
+        InputError: It is missing, damaged, or asks to run something.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such checkpoint")
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        with torch.serialization.safe_globals(_numpy_scalars()):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    # A damaged file can fail in any way.
+    except Exception as error:
+        asked = re.search(r"GLOBAL (\S+)", str(error))
+        if asked:
+            raise InputError(f"{path}: refused, because it asks to run '{asked[1]}'; weights need no code") from None
+        # torch's own message advises to load it unsafely.
+        raise InputError(f"{path} is not a readable checkpoint: it is cut short, or no file of weights") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path} holds a {type(content).__name__} where checkpoints are dictionaries of weights")
+    return content
+
+
+def read_graph(path: str | Path, body: BodyModel) -> GraphMesh:
+    """The graph of GraphCMR's ``mesh_downsampling.npz`` on a body with SMPL's mesh.
+
+    Its matrices are pickled; the reader of body files evaluates them and runs nothing.
+
+    Raises:
+        InputError: The file is no such graph, would run code, or belongs to another mesh.
+    """
+    adjacency, up, down = (_sparse_matrix(Path(path), name, index) for name, index in (("A", 1), ("U", 0), ("D", 0)))
+    vertices, nodes = up.shape
+    if adjacency.shape != (nodes, nodes) or down.shape != (nodes, vertices):
+        raise InputError(f"{path}: the sizes of its matrices do not agree")
+    if vertices != len(body.v_template):
+        raise InputError(f"{path} is for a mesh of {vertices} vertices, but this body has {len(body.v_template)}")
+    return GraphMesh.from_matrices(body.data.v_template, adjacency, down, up)
+
+
+def _spin(state: Weights, source: str | Path) -> IterativeRegressor:
+    if any(key.startswith("head.") for key in state):  # MMHuman3D's, beside body models and a discriminator
+        parts = (key.partition(".") for key in state if key.startswith(("backbone.", "head.")))
+        state = {rest: state[f"{part}.{rest}"] for part, _, rest in parts}
+    state = {key: value for key, value in state.items() if not key.startswith("fc.")}
+    if "decpose.weight" not in state:
+        some = ", ".join(list(state)[:3]) or "nothing"
+        raise InputError(f"{source} holds no weights of HMR, SPIN or GraphCMR, but {some} and so on")
+    network = IterativeRegressor(IterativeConfig(activation=False, num_betas=BETAS))
+    ours = network.state_dict()
+    width = network.config.width
+    backbone = {key.removeprefix("encoder.backbone."): key for key in ours if key.startswith("encoder.")}
+    sizes = {"pose": 6 * JOINTS, "shape": BETAS, "cam": 3}
+    expected = {key: tuple(ours[own].shape) for key, own in backbone.items()}
+    expected |= {
+        f"fc{i}.{kind}": tuple(ours[f"head.{j}.{kind}"].shape) for i, j in _HEAD for kind in ("weight", "bias")
+    }
+    for name, size in sizes.items():
+        expected |= {f"dec{name}.weight": (size, width), f"dec{name}.bias": (size,), f"init_{name}": (1, size)}
+    state = _checked(state, expected, source)
+
+    converted = {own: state[key] for key, own in backbone.items()}
+    converted |= {f"head.{j}.{kind}": state[f"fc{i}.{kind}"].clone() for i, j in _HEAD for kind in ("weight", "bias")}
+    first = network.encoder.features
+    converted["head.0.weight"][:, first : first + len(_POSE)] = state["fc1.weight"][:, first + _POSE]
+    for own, theirs, axis in (
+        ("update.weight", "dec{}.weight", 0),
+        ("update.bias", "dec{}.bias", 0),
+        ("mean", "init_{}", 1),
+    ):
+        pose, *rest = (state[theirs.format(name)] for name in sizes)
+        converted[own] = torch.cat([pose.index_select(axis, _POSE), *rest], axis)
+    network.load_state_dict(converted)
+    return network
+
+
+def _graph_cmr(content: dict, mesh: GraphMesh, source: str | Path) -> MeshRecovery:
+    state = {
+        f"{part}.{key}": value
+        for part in ("graph_cnn", "smpl_param_regressor")
+        for key, value in _state_dict(content.get(part, {})).items()
+    }
+    network = MeshRecovery(GraphRegressor(mesh, GraphConfig(num_betas=BETAS)))
+    ours = network.state_dict()
+    theirs = {key: _graph_cmr_name(key) for key in ours}
+    used = set(theirs.values())
+    # The authors store skip connections and a classifier that their networks never use.
+    idle = [key for key in state if key not in used and re.search(r"\.(skip_conv|fc)\.", key)]
+    state = {key: value for key, value in state.items() if key not in idle}
+    expected = {theirs[key]: tuple(_like_theirs(value, theirs[key]).shape) for key, value in ours.items()}
+    state = _checked(state, expected, source)
+    # Transposing twice changes nothing, so the same function leads back.
+    network.load_state_dict(
+        {key: _like_theirs(state[theirs[key]], theirs[key]).reshape(ours[key].shape) for key in ours}
+    )
+    return network
+
+
+def _graph_cmr_name(key: str) -> str:
+    """The authors' name of one of our weights."""
+    for pattern, replacement in _GRAPH_CMR_NAMES:
+        key = re.sub(pattern, replacement, key)
+    return key
+
+
+_GRAPH_CMR_NAMES = (
+    (r"^to_parameters\.embed\.", "smpl_param_regressor.layers.0.fc_block."),
+    (r"^to_parameters\.residuals\.0\.", "smpl_param_regressor.layers.1.fc_block."),
+    (r"^to_parameters\.residuals\.1\.", "smpl_param_regressor.layers.2.fc_block."),
+    (r"^to_parameters\.output\.", "smpl_param_regressor.layers.3."),
+    (r"^regressor\.encoder\.backbone\.", "graph_cnn.resnet."),
+    (r"^regressor\.embed\.", "graph_cnn.gc.0."),
+    (r"^regressor\.blocks\.(\d+)", lambda found: f"graph_cnn.gc.{int(found[1]) + 1}"),
+    (r"^regressor\.shape\.", "graph_cnn.shape."),
+    (r"^regressor\.camera\.5\.", "graph_cnn.camera_fc.4."),
+    (r"^regressor\.camera\.", "graph_cnn.camera_fc."),
+    (r"(graph_cnn\.(?:gc|shape)\.\d+)\.norm1\.", r"\1.pre_norm."),
+    (r"(graph_cnn\.(?:gc|shape)\.\d+)\.norm([23])\.", lambda found: f"{found[1]}.norm{int(found[2]) - 1}."),
+    (r"\.mix\.", ".conv."),
+    (r"\.linear([12])\.", r".lin\1."),
+    (r"\.skip\.", ".skip_conv."),
+    (r"(\.lin[12]|\.skip_conv|gc\.0|shape\.4|camera_fc\.2)\.weight$", r"\1.W"),
+    (r"(\.lin[12]|\.skip_conv|gc\.0|shape\.4|camera_fc\.2)\.bias$", r"\1.b"),
+)
+
+
+def _like_theirs(value: Tensor, name: str) -> Tensor:
+    """One of our weights laid out as the authors' of that name: 1x1 convolutions as matrices, ``conv`` transposed."""
+    if name.endswith(".W"):
+        return value.flatten(1)
+    if re.search(r"(gc|shape)\.\d+\.conv\.weight$", name):
+        return value.flatten(1).T
+    return value
+
+
+def _checked(state: dict, expected: dict[str, tuple[int, ...]], source: str | Path) -> Weights:
+    """Weights of the expected names and shapes; counts of batches, which nothing uses, may be missing."""
+    counts = {key: torch.tensor(0) for key in expected if key.endswith("num_batches_tracked")}
+    state = counts | state
+    if strange := [key for key, value in state.items() if not isinstance(value, Tensor)]:
+        raise InputError(f"{source}: {strange[0]} is no tensor")
+    check_weights(state, expected, source)
+    return {key: value if key in counts else value.float() for key, value in state.items()}
+
+
+def _state_dict(content: dict) -> dict:
+    """The weights within a training checkpoint, without the prefix of parallel training."""
+    for key in ("model", "state_dict"):
+        if isinstance(content.get(key), dict):
+            content = content[key]
+    return {str(key).removeprefix("module."): value for key, value in content.items()}
+
+
+def _sparse_matrix(path: Path, name: str, index: int) -> sp.csr_matrix:
+    """One of the file's lists of matrices, from the finest mesh on."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            stream = io.BytesIO(archive.read(f"{name}.npy"))
+        version = np.lib.format.read_magic(stream)
+        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        (*_, length), _, dtype = header(stream)
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path} is not GraphCMR's mesh_downsampling.npz ({error})") from None
+    if not dtype.hasobject or length <= index:
+        raise InputError(f"{path}: {name} should be a list of sparse matrices")
+    return sp.csr_matrix(unpickle_element(stream.read(), index, path))
+
+
+def _numpy_scalars() -> list:
+    """What scores noted in a checkpoint are pickled with: numpy's numbers, under both of its names for them."""
+    scalar = np.float64(0).__reduce__()[0]
+    kinds = {type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8", "?")}
+    return [(scalar, "numpy.core.multiarray.scalar"), (scalar, "numpy._core.multiarray.scalar"), np.dtype, *kinds]

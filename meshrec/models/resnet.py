@@ -1,0 +1,118 @@
+"""ResNet-18, -34 and -50 (He et al. 2016) as feature extractors, with torchvision's names for every weight.
+
+As in torchvision, the stride of a bottleneck lies in its 3x3 convolution, so that any public checkpoint fits.
+"""
+
+import torch
+from torch import Tensor, nn
+
+
+class ResNet(nn.Module):
+    """A picture-like tensor in, one feature vector out: the network up to and with its global mean, without ``fc``.
+
+    Args:
+        depth: 18, 34 or 50.
+        channels: of the input; three for RGB.
+
+    Attributes:
+        features: length of the feature vector: 512, 512 or 2048.
+    """
+
+    def __init__(self, depth: int = 50, channels: int = 3) -> None:
+        super().__init__()
+        if depth not in STAGES:
+            raise ValueError(f"there is no ResNet-{depth} here; choose of {', '.join(map(str, STAGES))}")
+        block, counts = STAGES[depth]
+        self.features = 512 * block.expansion
+        self.conv1 = nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(64)
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
+        self.layer1 = _stage(block, 64, 64, counts[0], stride=1)
+        self.layer2 = _stage(block, 64 * block.expansion, 128, counts[1], stride=2)
+        self.layer3 = _stage(block, 128 * block.expansion, 256, counts[2], stride=2)
+        self.layer4 = _stage(block, 256 * block.expansion, 512, counts[3], stride=2)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, channels, H, W) to (B, features); H and W of at least 32, best multiples of it."""
+        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        return x.mean((2, 3))
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions and a skip connection."""
+
+    expansion = 1
+
+    def __init__(self, inputs: int, width: int, stride: int, downsample: nn.Module | None) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, width, 3, stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.relu = nn.ReLU(inplace=True)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.downsample = downsample
+
+    def forward(self, x: Tensor) -> Tensor:
+        skip = x if self.downsample is None else self.downsample(x)
+        x = self.relu(self.bn1(self.conv1(x)))
+        return self.relu(self.bn2(self.conv2(x)) + skip)
+
+
+class Bottleneck(nn.Module):
+    """1x1, 3x3 and 1x1 convolutions and a skip connection."""
+
+    expansion = 4
+
+    def __init__(self, inputs: int, width: int, stride: int, downsample: nn.Module | None) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, width, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, stride, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv3 = nn.Conv2d(width, width * self.expansion, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(width * self.expansion)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = downsample
+
+    def forward(self, x: Tensor) -> Tensor:
+        skip = x if self.downsample is None else self.downsample(x)
+        x = self.relu(self.bn1(self.conv1(x)))
+        x = self.relu(self.bn2(self.conv2(x)))
+        return self.relu(self.bn3(self.conv3(x)) + skip)
+
+
+STAGES: dict[int, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, ...]]] = {
+    18: (BasicBlock, (2, 2, 2, 2)),
+    34: (BasicBlock, (3, 4, 6, 3)),
+    50: (Bottleneck, (3, 4, 6, 3)),
+}
+"""The blocks of each depth and how many there are in each of the four stages."""
+
+
+def with_input_channels(weight: Tensor, channels: int) -> Tensor:
+    """A first convolution's weights for more input channels, the new ones at zero.
+
+    A network that also sees proxy maps then starts as the RGB network it came from.
+
+    Args:
+        weight: (64, C, 7, 7), C at most ``channels``.
+        channels: wanted.
+
+    Returns:
+        (64, channels, 7, 7).
+    """
+    return torch.cat([weight, weight.new_zeros(len(weight), channels - weight.shape[1], *weight.shape[2:])], dim=1)
+
+
+def _stage(block: type[BasicBlock] | type[Bottleneck], inputs: int, width: int, count: int, stride: int):
+    outputs = width * block.expansion
+    downsample = None
+    if stride != 1 or inputs != outputs:
+        downsample = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+    first = block(inputs, width, stride, downsample)
+    return nn.Sequential(first, *(block(outputs, width, 1, None) for _ in range(count - 1)))
