@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trimesh
-from bodies import random_arrays
 
+from meshrec.benchmarks.random_body import random_arrays
 from meshrec.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]

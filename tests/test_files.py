@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from bodies import random_arrays
 
+from meshrec.benchmarks.random_body import random_arrays
 from meshrec.body import load_body, read_body, write_body
 from meshrec.body.files import body_from_arrays
 from meshrec.errors import InputError

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from bodies import random_arrays
 
+from meshrec.benchmarks.random_body import random_arrays
 from meshrec.body import JOINT_SETS, BodyModel, flip_permutation, joint_index, load_body
 from meshrec.body.files import body_from_arrays
 

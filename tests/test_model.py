@@ -6,8 +6,8 @@ import io
 import numpy as np
 import pytest
 import torch
-from bodies import random_arrays
 
+from meshrec.benchmarks.random_body import random_arrays
 from meshrec.body import BodyModel, load_body
 from meshrec.body.files import body_from_arrays
 from meshrec.geometry import axis_angle_to_matrix, random_rotations

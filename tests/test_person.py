@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 import trimesh
-from bodies import random_arrays
 from test_export import Gltf
 
+from meshrec.benchmarks.random_body import random_arrays
 from meshrec.body import BodyModel, joint_set, load_body, write_body
 from meshrec.body.files import body_from_arrays
 from meshrec.errors import InputError

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 import trimesh
-from bodies import random_arrays
 
+from meshrec.benchmarks.random_body import random_arrays
 from meshrec.body import load_body
 from meshrec.body.files import BodyData, body_from_arrays
 from meshrec.body.hierarchy import mesh_hierarchy

@@ -13,14 +13,14 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
+from meshrec.benchmarks.random_body import random_arrays
 from meshrec.benchmarks.timing import time_in_turn
 from meshrec.body import BodyData, BodyModel
 from meshrec.body.blending import blend
 from meshrec.body.files import body_from_arrays
-from meshrec.body.joints import SMPL_PARENTS
 from meshrec.body.skinning import linear_blend_skinning
 
-VERTICES, FACES, BETAS, INFLUENCES = 6890, 13776, 10, 4
+VERTICES, BETAS = 6890, 10
 BATCHES = (1, 64)
 _STATUS = Path("/proc/self/status")
 
@@ -67,21 +67,8 @@ def run() -> dict:
 
 
 def random_body(correctives: bool) -> BodyData:
-    """A random body of SMPL's size, four influences a vertex, so that nobody's licence is needed to compare."""
-    rng = np.random.default_rng(0)
-    weights = rng.random((VERTICES, 24)) + 0.1
-    np.put_along_axis(weights, np.argsort(rng.random(weights.shape), 1)[:, INFLUENCES:], 0, 1)
-    regressor = rng.random((24, VERTICES))
-    arrays = {
-        "v_template": rng.normal(size=(VERTICES, 3)) * 0.4,
-        "shapedirs": rng.normal(size=(VERTICES, 3, BETAS)) * 0.02,
-        "posedirs": rng.normal(size=(VERTICES, 3, 207)) * (0.01 if correctives else 0),
-        "J_regressor": regressor / regressor.sum(1, keepdims=True),
-        "weights": weights / weights.sum(1, keepdims=True),
-        "kintree_table": np.stack([np.array(SMPL_PARENTS), np.arange(24)]),
-        "f": rng.integers(0, VERTICES, (FACES, 3)),
-    }
-    return body_from_arrays(arrays, "random body")
+    """A random body of SMPL's size, so that nobody's licence is needed to compare."""
+    return body_from_arrays(random_arrays(VERTICES, BETAS, posedirs=correctives), "random body")
 
 
 def _smplx_model(data: BodyData) -> nn.Module:

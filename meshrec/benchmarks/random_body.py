@@ -1,12 +1,22 @@
-"""Random bodies in SMPL's format for tests: nothing about them is special, so nothing can pass by luck."""
+"""Random bodies in SMPL's format, to compare and to test with: nothing about them is special, and nobody owns them."""
 
 import numpy as np
 
 from meshrec.body.joints import SMPL_PARENTS
 
 
-def random_arrays(vertices=40, betas=10, influences=4, posedirs=True, seed=0) -> dict[str, np.ndarray]:
-    """SMPL-named float64 arrays of a random body."""
+def random_arrays(
+    vertices: int = 40, betas: int = 10, influences: int = 4, posedirs: bool = True, seed: int = 0
+) -> dict[str, np.ndarray]:
+    """SMPL-named float64 arrays of a random body.
+
+    Args:
+        vertices: V; there are as many faces.
+        betas: Shape components.
+        influences: Joints that move a vertex.
+        posedirs: False for a body without pose correctives.
+        seed: Another body for another seed.
+    """
     rng = np.random.default_rng(seed)
     weights = rng.random((vertices, 24)) + 0.1
     np.put_along_axis(weights, np.argsort(rng.random((vertices, 24)), 1)[:, influences:], 0, 1)
