@@ -1,19 +1,26 @@
 """Many photos in one run: in several processes, with one photo's failure kept from the others."""
 
 import hashlib
+import math
 import multiprocessing
 import os
 import signal
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
+import cv2
 import numpy as np
+import torch
 
+from meshrec.detect import Detection, read_photo
+from meshrec.detect.inputs import for_photo, read_boxes, read_keypoints
 from meshrec.errors import InputError
 from meshrec.photo_list import list_photos
+from meshrec.reconstruct import Reconstructor
+from meshrec.results import finished, write_results
 
 FORMATS = ("obj", "ply", "glb")
 
@@ -48,6 +55,8 @@ class Settings:
             raise InputError(f"unknown formats {', '.join(unknown)}: choose of {', '.join(FORMATS)}.")
         if self.skinned and "glb" not in self.formats:
             raise InputError("a skeleton needs the format glb: OBJ and PLY have none.")
+        if self.focal is not None and not (math.isfinite(self.focal) and self.focal > 0):
+            raise InputError(f"the focal length must be a positive number of pixels, not {self.focal}.")
         if self.boxes is not None and self.keypoints is not None:
             raise InputError("give boxes or keypoints, not both: keypoints already say where people are.")
 
@@ -67,7 +76,7 @@ class Job:
     folder: Path
     request: dict[str, object]
     boxes: np.ndarray | None = None
-    people: list | None = None
+    people: list[Detection] | None = None
 
 
 @dataclass(frozen=True)
@@ -112,8 +121,6 @@ def plan_run(
     Raises:
         InputError: There are no photos, or the file of boxes or keypoints is wrong.
     """
-    from meshrec.results import finished
-
     plan = Plan([], [])
     evidence = _read_evidence(settings)
     for task in list_photos(sources, out):
@@ -153,8 +160,6 @@ def reconstruct_photos(jobs: Sequence[Job], settings: Settings, processes: int =
 
 def _read_evidence(settings: Settings) -> dict | None:
     """The user's boxes or keypoints, by photo name; None where the detector is to find people."""
-    from meshrec.detect.inputs import read_boxes, read_keypoints
-
     if settings.boxes is not None:
         return read_boxes(settings.boxes)
     return None if settings.keypoints is None else read_keypoints(settings.keypoints)
@@ -170,8 +175,6 @@ def _job(photo: Path, folder: Path, settings: Settings, evidence: dict | None) -
     }
     if evidence is None:
         return Job(photo, folder, request)
-    from meshrec.detect.inputs import for_photo
-
     found = for_photo(evidence, photo)
     if found is None:
         raise InputError(f"{photo}: {settings.boxes or settings.keypoints} does not name this photo.")
@@ -192,9 +195,7 @@ def _here(jobs: Sequence[Job], settings: Settings) -> Iterator[Outcome]:
             yield _reconstruct(job, reconstructor, settings)
 
 
-def _reconstructor(settings: Settings):
-    from meshrec.reconstruct import Reconstructor
-
+def _reconstructor(settings: Settings) -> Reconstructor:
     detector = None
     if settings.keypoints is None:  # loaded now, so that a missing one ends the run and not each photo
         from meshrec.detect.mediapipe_detector import MediaPipeDetector
@@ -203,10 +204,7 @@ def _reconstructor(settings: Settings):
     return Reconstructor(device=settings.device, body=settings.body, detector=detector)
 
 
-def _reconstruct(job: Job, reconstructor, settings: Settings) -> Outcome:
-    from meshrec.detect import read_photo
-    from meshrec.results import write_results
-
+def _reconstruct(job: Job, reconstructor: Reconstructor, settings: Settings) -> Outcome:
     try:
         photo = read_photo(job.photo)
         people = reconstructor(photo, boxes=job.boxes, keypoints=job.people, focal=settings.focal)
@@ -258,7 +256,8 @@ class _Worker:
         self.connection, theirs = context.Pipe()
         self.alive = True
         self._process = context.Process(target=_serve, args=(theirs, settings, threads), daemon=True)
-        self._process.start()
+        with _interrupts_held_back():
+            self._process.start()
         theirs.close()
 
     def give(self, job: Job) -> None:
@@ -287,12 +286,21 @@ class _Worker:
         self._process.join()
 
 
-def _serve(connection, settings: Settings, threads: int) -> None:
-    """Photos in, outcomes out, until the other end closes; an InputError says that no photo can be done."""
-    import cv2
-    import torch
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """What starts meanwhile never sees Ctrl-C, which a terminal sends to all processes: the parent ends the others."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent ends this one
+
+def _serve(connection: Connection, settings: Settings, threads: int) -> None:
+    """Photos in, outcomes out, until the other end closes; an InputError says that no photo can be done."""
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):

@@ -310,7 +310,7 @@ def test_export_from_the_command_line(folder, capfd):
         (["--format", "fbx"], "unknown formats fbx"),
         (["--format", "obj", "--skinned"], "needs the format glb"),
         (["--jobs", "0"], "at least 1"),
-        (["--focal", "-3", "--force"], "positive number of pixels"),
+        (["--focal", "-3"], "positive number of pixels"),
     ],
 )
 def test_wishes_that_cannot_be_met(folder, capfd, options, message):
