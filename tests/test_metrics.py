@@ -5,11 +5,11 @@ import math
 import numpy as np
 import pytest
 import torch
-from bodies import random_arrays
 from scipy.spatial import procrustes as scipy_procrustes
 from scipy.spatial.transform import Rotation
 
 from meshrec import metrics
+from meshrec.benchmarks.random_body import random_arrays
 from meshrec.body import BodyModel, joint_index, joint_set
 from meshrec.body.files import body_from_arrays
 from meshrec.geometry import random_rotations
