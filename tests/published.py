@@ -11,6 +11,8 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
+WIDTHS = (64, 128, 256, 512)
+
 
 def seeded(name: str, shape: tuple[int, ...]) -> np.ndarray:
     """Standard normal numbers, float32, that depend on a name and a shape only."""
@@ -72,3 +74,45 @@ def write_downsampling(path: Path) -> None:
         arrays[name] = np.empty(len(matrices), object)
         arrays[name][:] = matrices
     np.savez_compressed(path, **arrays)
+
+
+def resnet_shapes(depth: int) -> dict[str, tuple[int, ...]]:
+    """torchvision's names and shapes, written out from the paper's table."""
+    counts = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}[depth]
+    kernels = (1, 3, 1) if depth == 50 else (3, 3)
+    shapes = {"conv1.weight": (64, 3, 7, 7), **norm_shapes("bn1", 64)}
+    inputs = 64
+    for stage, (width, count) in enumerate(zip(WIDTHS, counts), start=1):
+        outputs = 4 * width if depth == 50 else width
+        for block in range(count):
+            prefix, size = f"layer{stage}.{block}", inputs
+            for k, kernel in enumerate(kernels, start=1):
+                wide = outputs if k == len(kernels) else width
+                shapes[f"{prefix}.conv{k}.weight"] = (wide, size, kernel, kernel)
+                shapes |= norm_shapes(f"{prefix}.bn{k}", wide)
+                size = wide
+            if block == 0 and (stage > 1 or inputs != outputs):
+                shapes[f"{prefix}.downsample.0.weight"] = (outputs, inputs, 1, 1)
+                shapes |= norm_shapes(f"{prefix}.downsample.1", outputs)
+            inputs = outputs
+    return shapes | linear_shapes("fc", inputs, 1000)
+
+
+def norm_shapes(prefix: str, size: int) -> dict[str, tuple[int, ...]]:
+    names = ("weight", "bias", "running_mean", "running_var")
+    return {f"{prefix}.{name}": (size,) for name in names} | {f"{prefix}.num_batches_tracked": ()}
+
+
+def linear_shapes(prefix: str, inputs: int, outputs: int) -> dict[str, tuple[int, ...]]:
+    return {f"{prefix}.weight": (outputs, inputs), f"{prefix}.bias": (outputs,)}
+
+
+def stored(name: str) -> dict[str, Tensor]:
+    """What the authors' code put out."""
+    with np.load(Path(__file__).parent / "data" / f"{name}.npz") as arrays:
+        return {key: torch.from_numpy(arrays[key]) for key in arrays}
+
+
+def close(ours: Tensor, theirs: Tensor, tolerance: float = 1e-4) -> bool:
+    assert ours.shape == theirs.shape
+    return float((ours - theirs).abs().max()) < tolerance

@@ -6,50 +6,25 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from meshrec.benchmarks.random_body import random_arrays
-from published import seeded_images, seeded_weights, write_downsampling
+from published import (
+    close,
+    linear_shapes,
+    norm_shapes,
+    resnet_shapes,
+    seeded_images,
+    seeded_weights,
+    stored,
+    write_downsampling,
+)
 from torch import Tensor
 
+from meshrec.benchmarks.random_body import random_arrays
 from meshrec.body import BodyModel, load_body
 from meshrec.body.files import body_from_arrays
 from meshrec.errors import InputError
 from meshrec.models.checkpoints import load_checkpoint
 from meshrec.models.encoders import NetworkInput
-from meshrec.models.published import import_checkpoint, load_resnet, read_graph, read_weights
-from meshrec.models.resnet import ResNet
-
-WIDTHS = (64, 128, 256, 512)
-
-
-def resnet_shapes(depth: int) -> dict[str, tuple[int, ...]]:
-    """torchvision's names and shapes, written out from the paper's table."""
-    counts = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}[depth]
-    kernels = (1, 3, 1) if depth == 50 else (3, 3)
-    shapes = {"conv1.weight": (64, 3, 7, 7), **norm_shapes("bn1", 64)}
-    inputs = 64
-    for stage, (width, count) in enumerate(zip(WIDTHS, counts), start=1):
-        outputs = 4 * width if depth == 50 else width
-        for block in range(count):
-            prefix, size = f"layer{stage}.{block}", inputs
-            for k, kernel in enumerate(kernels, start=1):
-                wide = outputs if k == len(kernels) else width
-                shapes[f"{prefix}.conv{k}.weight"] = (wide, size, kernel, kernel)
-                shapes |= norm_shapes(f"{prefix}.bn{k}", wide)
-                size = wide
-            if block == 0 and (stage > 1 or inputs != outputs):
-                shapes[f"{prefix}.downsample.0.weight"] = (outputs, inputs, 1, 1)
-                shapes |= norm_shapes(f"{prefix}.downsample.1", outputs)
-            inputs = outputs
-    return shapes | linear_shapes("fc", inputs, 1000)
-
-
-def norm_shapes(prefix: str, size: int) -> dict[str, tuple[int, ...]]:
-    names = ("weight", "bias", "running_mean", "running_var")
-    return {f"{prefix}.{name}": (size,) for name in names} | {f"{prefix}.num_batches_tracked": ()}
-
-
-def linear_shapes(prefix: str, inputs: int, outputs: int) -> dict[str, tuple[int, ...]]:
-    return {f"{prefix}.weight": (outputs, inputs), f"{prefix}.bias": (outputs,)}
+from meshrec.models.published import import_checkpoint, read_graph, read_weights
 
 
 @pytest.fixture(scope="module")
@@ -102,33 +77,6 @@ def prefixed_weights(prefix: str, shapes: dict[str, tuple[int, ...]]) -> dict[st
 def smpl() -> BodyModel:
     """A body of SMPL's sizes."""
     return BodyModel(body_from_arrays(random_arrays(6890), "random"))
-
-
-def stored(name: str) -> dict[str, Tensor]:
-    """What the authors' code put out."""
-    with np.load(os.path.join(os.path.dirname(__file__), "data", f"{name}.npz")) as arrays:
-        return {key: torch.from_numpy(arrays[key]) for key in arrays}
-
-
-def close(ours: Tensor, theirs: Tensor, tolerance: float = 1e-4) -> bool:
-    assert ours.shape == theirs.shape
-    return float((ours - theirs).abs().max()) < tolerance
-
-
-@pytest.mark.parametrize("depth", [18, 34, 50])
-def test_resnets_equal_torchvision(depth, tmp_path):
-    torch.save(seeded_weights(resnet_shapes(depth)), tmp_path / "resnet.pth")
-    network = ResNet(depth).eval()
-    load_resnet(network, tmp_path / "resnet.pth")
-    expected = stored("resnet")[f"resnet{depth}"]
-    with torch.no_grad():
-        assert close(network(seeded_images(2)), expected)
-    # More input channels change nothing until they have learned something.
-    wider = ResNet(depth, channels=21).eval()
-    load_resnet(wider, tmp_path / "resnet.pth")
-    maps = torch.cat([seeded_images(2), torch.rand(2, 18, 224, 224)], dim=1)
-    with torch.no_grad():
-        assert close(wider(maps), expected)
 
 
 @pytest.mark.parametrize("layout", ["SPIN", "MMHuman3D"])

@@ -2,7 +2,7 @@
 
 It is factorised: one small critic judges each joint's rotation, one all joints together, one the shape. Each has little
 to learn, so a few poses suffice, and they need not belong to pictures: motion capture trains it, which makes training
-possible where pictures have 2D labels alone.
+possible where pictures have 2D labels alone. The losses of both sides are in :mod:`meshrec.losses`.
 """
 
 import torch
@@ -39,27 +39,3 @@ class Critic(nn.Module):
         descriptions = self.describe(body_pose.flatten(2).mT)
         together = descriptions.mT.flatten(1)
         return torch.cat([self.joint(together[..., None]).squeeze(2), self.pose(together), self.shape(betas)], dim=1)
-
-
-def critic_loss(real: Tensor, fake: Tensor) -> Tensor:
-    """What the critic minimises (least-squares GAN, Mao et al. 2017): scores of 1 for real bodies and 0 for others.
-
-    Args:
-        real, fake: scores (B, 25); bodies that are to be told apart must not carry gradients to their regressor.
-
-    Returns:
-        A number: summed over the critics, averaged over bodies.
-    """
-    return (real - 1).square().sum(1).mean() + fake.square().sum(1).mean()
-
-
-def fooling_loss(fake: Tensor) -> Tensor:
-    """What the regressor minimises (HMR, equation 5): scores of 1 for its bodies.
-
-    Args:
-        fake: scores (B, 25).
-
-    Returns:
-        A number: summed over the critics, averaged over bodies.
-    """
-    return (fake - 1).square().sum(1).mean()

@@ -205,7 +205,7 @@ class SparseMatrix(nn.Module):
         matrix = torch.sparse_coo_tensor(
             self.index, self.values.to(x.dtype), self.shape, is_coalesced=True, check_invariants=False
         )
-        return (matrix @ x.flatten(0, 1).T.contiguous()).T.reshape(*x.shape[:2], -1)
+        return torch.sparse.mm(matrix, x.flatten(0, 1).T.contiguous()).T.reshape(*x.shape[:2], -1)
 
 
 def neighbour_mean(mesh: GraphMesh) -> SparseMatrix:

@@ -16,7 +16,7 @@ from meshrec.body import BodyModel, joint_set
 from meshrec.geometry import matrix_to_rotation_6d, rotation_6d_to_matrix
 from meshrec.models.encoders import Encoder, EncoderConfig, NetworkInput, ResidualBlock, known_keypoints
 from meshrec.models.estimate import Estimate
-from meshrec.models.landmarks import PosedLandmarks
+from meshrec.models.posed_landmarks import PosedLandmarks
 
 POSE = 24 * 6
 
@@ -69,8 +69,9 @@ class IterativeRegressor(nn.Module):
             self.landmarks = PosedLandmarks(body, config.encoder.joints, config.num_betas)
             seen += 3 * len(joint_set(config.encoder.joints)) + 1
         activation = nn.ReLU() if config.activation else nn.Identity()
+        self.embed = nn.Linear(seen, config.width)
         self.head = nn.Sequential(
-            *(nn.Linear(seen, config.width), activation, nn.Dropout(config.dropout)),
+            *(activation, nn.Dropout(config.dropout)),
             *(nn.Linear(config.width, config.width), activation, nn.Dropout(config.dropout)),
             *(ResidualBlock(config.width, config.dropout) for _ in range(config.blocks)),
         )
@@ -83,12 +84,16 @@ class IterativeRegressor(nn.Module):
         """The estimates of all iterations, the last one being the result."""
         feature = self.encoder(inputs)
         state = self.mean.expand(len(feature), -1)
+        # The feature is the same in all iterations, and so its part of the first layer, the largest, is done once.
+        of_feature, of_state = self.embed.weight.tensor_split([feature.shape[1]], dim=1)
+        shared = nn.functional.linear(feature, of_feature, self.embed.bias)
         estimates = []
         for _ in range(self.config.iterations):
-            seen = [feature, state]
+            seen = state
             if self.landmarks is not None:
-                seen.append(self._residuals(estimates[-1] if estimates else self._decode(state), inputs))
-            state = state + self.update(self.head(torch.cat(seen, dim=1)))
+                current = estimates[-1] if estimates else self._decode(state)
+                seen = torch.cat([state, self._residuals(current, inputs)], dim=1)
+            state = state + self.update(self.head(shared + nn.functional.linear(seen, of_state)))
             estimates.append(self._decode(state))
         return estimates
 

@@ -6,12 +6,13 @@ import torch
 from torch import Tensor, nn
 
 from meshrec.body import BodyModel
-from meshrec.geometry import procrustes
+from meshrec.geometry import nearest_rotation, procrustes
 from meshrec.models.encoders import NetworkInput
 from meshrec.models.estimate import Estimate
 from meshrec.models.graph import FullyConnectedMesh, GraphMesh, GraphRegressor, MeshEstimate
 
 JOINTS = 24
+POSE_ONLY = 3
 
 
 class MeshToParameters(nn.Module):
@@ -76,10 +77,10 @@ class MeshRecovery(nn.Module):
 
 
 def project_to_rotations(matrices: Tensor) -> Tensor:
-    """The orthogonal polar factor U V^T of a matrix, negated where it is a reflection.
+    """The orthogonal polar factor U V^T of a matrix, negated where it is a reflection, as GraphCMR has it.
 
-    Where the determinant is positive, as in all but the first steps of training, that is the nearest rotation. Unlike
-    the nearest rotation to a reflection, it has bounded derivatives wherever two singular values are not zero.
+    Where the determinant is positive, as it is for all joints after the first steps of training, that is the nearest
+    rotation. Unlike the nearest rotation to a reflection, it never has unbounded derivatives at matrices of full rank.
 
     Args:
         matrices: (..., 3, 3).
@@ -87,36 +88,15 @@ def project_to_rotations(matrices: Tensor) -> Tensor:
     Returns:
         (..., 3, 3) rotations.
     """
-    return _PolarFactor.apply(matrices)
-
-
-class _PolarFactor(torch.autograd.Function):
-    """dR = U [(U^T dM V - V^T dM^T U)_ij / (s_i + s_j)] V^T, finite where derivatives of the SVD itself are not.
-
-    Those divide by differences of singular values, which vanish at every rotation.
-    """
-
-    @staticmethod
-    def forward(ctx, matrices: Tensor) -> Tensor:
-        u, s, vh = torch.linalg.svd(matrices)
-        polar = u @ vh
-        sign = torch.linalg.det(polar).sign()[..., None, None]
-        ctx.save_for_backward(u, s, vh, sign)
-        return sign * polar
-
-    @staticmethod
-    def backward(ctx, grad: Tensor) -> Tensor:
-        u, s, vh, sign = ctx.saved_tensors
-        turned = u.mT @ (sign * grad) @ vh.mT
-        sums = (s[..., :, None] + s[..., None, :]).clamp(min=1e-4)
-        return u @ ((turned - turned.mT) / sums) @ vh
+    reflects = torch.linalg.det(matrices)[..., None, None] < 0
+    return nearest_rotation(torch.where(reflects, -matrices, matrices))
 
 
 def fit_parameters(body: BodyModel, vertices: Tensor, num_betas: int = 10, iterations: int = 20) -> tuple[Tensor, ...]:
     """The body that comes closest to given vertices, by alternating closed forms.
 
-    Every part is turned by the rotation that best aligns it (Procrustes, weighted by its skinning weights), then shape
-    and translation follow by least squares, in which vertices are linear once rotations are known.
+    Every part is turned by the rotation that best aligns it (Procrustes, weighted by its skinning weights); then shape
+    and translation follow by least squares, since vertices are linear in them once rotations are known.
 
     Args:
         body: whose topology the vertices have.
@@ -129,16 +109,14 @@ def fit_parameters(body: BodyModel, vertices: Tensor, num_betas: int = 10, itera
     """
     batch, parents = len(vertices), list(body.parents[1:])
     world = torch.eye(3).to(vertices).repeat(batch, JOINTS, 1, 1)
-    betas, transl = vertices.new_zeros(batch, num_betas), vertices.new_zeros(batch, 3)
+    rotations, betas, transl = world, vertices.new_zeros(batch, num_betas), vertices.new_zeros(batch, 3)
     for step in range(iterations):
-        rotations = torch.cat([world[:, :1], world[:, parents].mT @ world[:, 1:]], dim=1)
-        betas, transl = _shape_and_translation(body, vertices, rotations, num_betas)
-        if step == iterations - 1:
-            break
         posed = body(betas, rotations[:, 1:], rotations[:, :1], transl).vertices
-        parts = body.weights.T.expand(batch, -1, -1)
-        turns = procrustes(posed[:, None], vertices[:, None], parts, with_scale=False).rotation
-        world = turns @ world
+        turns = procrustes(posed[:, None], vertices[:, None], body.weights.T.expand(batch, -1, -1), with_scale=False)
+        world = turns.rotation @ world
+        rotations = torch.cat([world[:, :1], world[:, parents].mT @ world[:, 1:]], dim=1)
+        if step >= POSE_ONLY:
+            betas, transl = _shape_and_translation(body, vertices, rotations, num_betas)
     return rotations, betas, transl
 
 

@@ -31,8 +31,10 @@ JOINTS, BETAS = 24, 10
 # SPIN writes the first two columns of a rotation row by row, we column by column.
 _COLUMNS = torch.tensor([0, 2, 4, 1, 3, 5])
 _POSE = (6 * torch.arange(JOINTS)[:, None] + _COLUMNS).flatten()
-# SPIN's fully connected layers, and where they stand in our head.
-_HEAD = ((1, 0), (2, 3))
+# SPIN's fully connected layers, and ours.
+_LAYERS = (("fc1", "embed"), ("fc2", "head.2"))
+# The parts of its state, in its order and ours.
+_PARTS = {"pose": 6 * JOINTS, "shape": BETAS, "cam": 3}
 
 
 def import_checkpoint(
@@ -134,28 +136,23 @@ def _spin(state: Weights, source: str | Path) -> IterativeRegressor:
         raise InputError(f"{source} holds no weights of HMR, SPIN or GraphCMR, but {some} and so on")
     network = IterativeRegressor(IterativeConfig(activation=False, num_betas=BETAS))
     ours = network.state_dict()
-    width = network.config.width
-    backbone = {key.removeprefix("encoder.backbone."): key for key in ours if key.startswith("encoder.")}
-    sizes = {"pose": 6 * JOINTS, "shape": BETAS, "cam": 3}
-    expected = {key: tuple(ours[own].shape) for key, own in backbone.items()}
-    expected |= {
-        f"fc{i}.{kind}": tuple(ours[f"head.{j}.{kind}"].shape) for i, j in _HEAD for kind in ("weight", "bias")
-    }
-    for name, size in sizes.items():
-        expected |= {f"dec{name}.weight": (size, width), f"dec{name}.bias": (size,), f"init_{name}": (1, size)}
+    same = {key.removeprefix("encoder.backbone."): key for key in ours if key.startswith("encoder.")}
+    same |= {f"{theirs}.{kind}": f"{own}.{kind}" for theirs, own in _LAYERS for kind in ("weight", "bias")}
+    expected = {theirs: tuple(ours[own].shape) for theirs, own in same.items()}
+    for name, size in _PARTS.items():
+        weight = (size, network.config.width)
+        expected |= {f"dec{name}.weight": weight, f"dec{name}.bias": (size,), f"init_{name}": (1, size)}
     state = _checked(state, expected, source)
 
-    converted = {own: state[key] for key, own in backbone.items()}
-    converted |= {f"head.{j}.{kind}": state[f"fc{i}.{kind}"].clone() for i, j in _HEAD for kind in ("weight", "bias")}
-    first = network.encoder.features
-    converted["head.0.weight"][:, first : first + len(_POSE)] = state["fc1.weight"][:, first + _POSE]
-    for own, theirs, axis in (
-        ("update.weight", "dec{}.weight", 0),
-        ("update.bias", "dec{}.bias", 0),
-        ("mean", "init_{}", 1),
-    ):
-        pose, *rest = (state[theirs.format(name)] for name in sizes)
-        converted[own] = torch.cat([pose.index_select(axis, _POSE), *rest], axis)
+    converted = {own: state[theirs] for theirs, own in same.items()}
+    columns = torch.arange(state["fc1.weight"].shape[1])
+    start = network.encoder.features
+    columns[start : start + len(_POSE)] = start + _POSE
+    converted["embed.weight"] = state["fc1.weight"][:, columns]
+    joined = (("update.weight", "dec{}.weight", 0), ("update.bias", "dec{}.bias", 0), ("mean", "init_{}", 1))
+    for own, theirs, axis in joined:
+        pose, *others = (state[theirs.format(name)] for name in _PARTS)
+        converted[own] = torch.cat([pose.index_select(axis, _POSE), *others], axis)
     network.load_state_dict(converted)
     return network
 

@@ -1,0 +1,169 @@
+"""The networks: their size and speed one by one, and what their heads cost beside their backbone."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from meshrec.benchmarks.memory import can_measure_memory, peak_megabytes
+from meshrec.benchmarks.timing import time_in_turn
+from meshrec.body import BodyModel, joint_set, load_body
+from meshrec.models.build import build_network
+from meshrec.models.critic import JOINTS, Critic
+from meshrec.models.encoders import NetworkInput
+from meshrec.models.mesh_to_params import MeshToParameters
+
+PROXY = ("heatmaps", "silhouette")
+NETWORKS = {
+    "iterative, RGB, ResNet-50 (HMR, SPIN)": ("iterative", {}),
+    "iterative, RGB, ResNet-18": ("iterative", {"encoder": {"resnet": 18}}),
+    "iterative, proxy maps, ResNet-18 (STRAPS)": ("iterative", {"encoder": {"inputs": PROXY, "resnet": 18}}),
+    "iterative, RGB and proxy maps, ResNet-34": ("iterative", {"encoder": {"inputs": ("rgb", *PROXY), "resnet": 34}}),
+    "iterative, RGB, residual feedback, ResNet-50": ("iterative", {"feedback": "residuals"}),
+    "iterative, keypoints, residual feedback": (
+        "iterative", {"encoder": {"inputs": ("keypoints",)}, "feedback": "residuals", "iterations": 4},
+    ),
+    "graph, RGB, ResNet-50 (GraphCMR)": ("graph", {}),
+    "fully connected mesh, RGB, ResNet-50": ("fully_connected", {}),
+}  # fmt: skip
+TRAINED = ("iterative, RGB, ResNet-50 (HMR, SPIN)", "graph, RGB, ResNet-50 (GraphCMR)")
+TRAINING_BATCH = 16
+
+
+@dataclass(frozen=True)
+class ModelFigures:
+    """One network at batch 1.
+
+    Attributes:
+        name: of the network.
+        input: what it sees, with sizes.
+        parameters: how many, in millions.
+        gflops: thousand million floating-point operations, a multiplication and an addition being two.
+        milliseconds: median latency on this CPU.
+    """
+
+    name: str
+    input: str
+    parameters: float
+    gflops: float
+    milliseconds: float
+
+
+def summarize_models(seconds: float = 0.5) -> list[ModelFigures]:
+    """Measure every architecture, each for about so many seconds, and print a table."""
+    body = load_body("neutral")
+    figures = []
+    for name, (architecture, settings) in NETWORKS.items():
+        network = build_network(architecture, settings, body).eval()
+        inputs = example_input(network)
+        figures.append(_figures(name, _describe(inputs), network, lambda n=network, i=inputs: n(i), seconds))
+        if architecture == "graph":
+            mesh = network.regressor.mesh
+    parts = {
+        "mesh to parameters": (MeshToParameters(mesh), (torch.zeros(1, len(mesh.template), 3),), "nodes"),
+        "critic": (Critic(), (torch.zeros(1, JOINTS, 3, 3), torch.zeros(1, 10)), "rotations, betas"),
+    }
+    for name, (part, inputs, label) in parts.items():
+        figures.append(_figures(name, label, part.eval(), lambda p=part, i=inputs: p(*i), seconds))
+    table = Table(title=f"Networks at batch 1, {torch.get_num_threads()} threads, float32")
+    table.add_column("network")
+    table.add_column("input")
+    for column in ("parameters, M", "GFLOP", "CPU, ms"):
+        table.add_column(column, justify="right")
+    for row in figures:
+        table.add_row(row.name, row.input, f"{row.parameters:.1f}", f"{row.gflops:.2f}", f"{row.milliseconds:.1f}")
+    Console().print(table)
+    return figures
+
+
+def run() -> dict:
+    """Measure what heads cost beside their backbone, and what a step of training takes; print and return it."""
+    console = Console()
+    body = load_body("neutral")
+    iterative = build_network("iterative", {}, body).eval()
+    graph = build_network("graph", {}, body).eval().regressor
+    inputs = example_input(iterative)
+    feature = torch.randn(1, graph.encoder.features)
+    work = {
+        "backbone": lambda: iterative.encoder(inputs),
+        "iterative": lambda: iterative(inputs),
+        "graph_without_backbone": lambda: graph.from_features(feature),
+    }
+    times = time_in_turn({name: torch.no_grad()(function) for name, function in work.items()}, seconds=3)
+    overhead = times["iterative"].ratio_to(times["backbone"]) - 1
+    figures = {f"{name}_ms": timing.median for name, timing in times.items()} | {"iterative_overhead": overhead}
+    console.print(
+        f"batch 1, {torch.get_num_threads()} threads, float32: ResNet-50 {times['backbone'].median:.1f} ms; iterative "
+        f"regressor with it {times['iterative'].median:.1f} ms, {100 * overhead:+.1f} %; graph regressor without it "
+        f"{times['graph_without_backbone'].median:.1f} ms on {len(graph.mesh.template)} nodes"
+    )
+    if can_measure_memory():
+        for name in TRAINED:
+            peak = peak_megabytes(prepare_training_step, *NETWORKS[name], TRAINING_BATCH)
+            figures[f"training_mb, {name}"] = peak
+            console.print(
+                f"training {name} with Adam at batch {TRAINING_BATCH}: {peak:.0f} MB for weights, gradients, "
+                "moments and activations"
+            )
+    return figures
+
+
+def example_input(network: nn.Module, batch: int = 1) -> NetworkInput:
+    """Random input of what a network sees and no more."""
+    regressor = getattr(network, "regressor", network)
+    config = regressor.config.encoder
+    generator = torch.Generator().manual_seed(0)
+    side = config.resolution
+    feedback = getattr(regressor.config, "feedback", "") == "residuals"
+    inputs = NetworkInput()
+    if "rgb" in config.inputs:
+        inputs.rgb = torch.randn(batch, 3, side, side, generator=generator)
+    if "silhouette" in config.inputs:
+        inputs.silhouette = torch.rand(batch, 1, side, side, generator=generator)
+    if feedback or {"heatmaps", "keypoints"} & set(config.inputs):
+        inputs.keypoints = torch.rand(batch, len(joint_set(config.joints)), 3, generator=generator)
+    return inputs
+
+
+def prepare_training_step(architecture: str, settings: dict, batch: int) -> Callable[[], object]:
+    """Build a network and train it for two steps when called."""
+    body: BodyModel = load_body("neutral")
+    build_network(architecture, settings, body)  # loads what is loaded once
+
+    def train() -> None:
+        network = build_network(architecture, settings, body)
+        optimizer = torch.optim.Adam(network.parameters())
+        inputs = example_input(network, batch)
+        for _ in range(2):
+            optimizer.zero_grad()
+            sum(tensor.square().mean() for tensor in _tensors(network(inputs))).backward()
+            optimizer.step()
+
+    return train
+
+
+def _figures(name: str, inputs: str, network: nn.Module, call: Callable[[], object], seconds: float) -> ModelFigures:
+    with torch.no_grad():
+        with FlopCounterMode(display=False) as counter:
+            call()
+        milliseconds = time_in_turn({name: call}, seconds)[name].median
+    parameters = sum(p.numel() for p in network.parameters())
+    return ModelFigures(name, inputs, parameters / 1e6, counter.get_total_flops() / 1e9, milliseconds)
+
+
+def _describe(inputs: NetworkInput) -> str:
+    sizes = {"rgb": "3 x {2}²", "silhouette": "{2}²", "keypoints": "{1}"}
+    given = {name: getattr(inputs, name) for name in sizes}
+    return ", ".join(f"{name} {sizes[name].format(*value.shape)}" for name, value in given.items() if value is not None)
+
+
+def _tensors(value: object) -> list[Tensor]:
+    """All tensors of an output, however nested."""
+    if isinstance(value, Tensor):
+        return [value]
+    parts = value if isinstance(value, list) else vars(value).values()
+    return [tensor for part in parts for tensor in _tensors(part)]
