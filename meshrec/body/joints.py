@@ -52,6 +52,8 @@ JOINT_SETS: dict[str, tuple[str, ...]] = {
         "left_heel", "right_heel", "left_foot_index", "right_foot_index",
     ),
 }  # fmt: skip
+# Every joint of the sets above: in it labels of any dataset stand side by side.
+JOINT_SETS["union55"] = tuple(dict.fromkeys(name for names in JOINT_SETS.values() for name in names))
 
 
 def joint_set(name: str) -> tuple[str, ...]:
@@ -104,19 +106,22 @@ def flip_permutation(joints: str | Sequence[str]) -> np.ndarray:
     return np.array([names.index(mirror_name(name)) for name in names], dtype=np.int64)
 
 
-def convert_joints(points: np.ndarray, source: str, target: str) -> tuple[np.ndarray, np.ndarray]:
+def convert_joints(
+    points: np.ndarray, source: str | Sequence[str], target: str | Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
     """Reorder joints of one set as another; joints the source lacks get zeros and confidence 0.
 
     Args:
         points: (..., K_source, D).
-        source, target: Names of the sets.
+        source, target: Names of the sets, or lists of joint names.
 
     Returns:
         Points (..., K_target, D) and confidence (K_target,) float32, 1 where the source has the joint.
     """
-    names = joint_set(source)
+    names, wanted = (joint_set(j) if isinstance(j, str) else tuple(j) for j in (source, target))
     if points.shape[-2] != len(names):
-        raise ValueError(f"{source} has {len(names)} joints, but the points are of shape {tuple(points.shape)}")
-    found = np.array([names.index(name) if name in names else -1 for name in joint_set(target)])
+        label = source if isinstance(source, str) else "the source"
+        raise ValueError(f"{label} has {len(names)} joints, but the points are of shape {tuple(points.shape)}")
+    found = np.array([names.index(name) if name in names else -1 for name in wanted])
     known = found >= 0
     return np.where(known[:, None], points[..., found, :], 0), known.astype(np.float32)

@@ -8,6 +8,7 @@ import numpy as np
 
 from meshrec.body.joints import flip_permutation
 from meshrec.detect.mediapipe_model import Pose
+from meshrec.geometry.affine import apply, inverse, warp
 
 SIDE = 448  # pixels of a view: the person is then about as large as in the network's own 256-pixel input
 
@@ -32,38 +33,14 @@ class View:
         return np.hstack([linear, ((SIDE - 1) / 2 - linear @ center)[:, None]])
 
 
-def inverse(matrix: np.ndarray) -> np.ndarray:
-    """Inverse of a (2, 3) affine map."""
-    linear = np.linalg.inv(matrix[:, :2])
-    return np.hstack([linear, -linear @ matrix[:, 2:]])
-
-
-def apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Points (..., 2) under a (2, 3) affine map."""
-    return points @ matrix[:, :2].T + matrix[:, 2]
-
-
 def show(image: np.ndarray, matrix: np.ndarray, only: np.ndarray | None = None) -> np.ndarray:
     """The (SIDE, SIDE, 3) view of a photo under an affine map; black where the photo ends, and outside the box
     `only` (4,) in photo pixels if one is given.
-
-    Large photos are averaged down first, so that a small view of many pixels does not alias.
     """
-    import cv2
-
-    part, to_view = image, matrix
-    shrink = int(1 / np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
-    if shrink > 1:
-        corners = apply(inverse(matrix), np.array([[0, 0], [0, SIDE], [SIDE, 0], [SIDE, SIDE]]))
-        limit = np.array(image.shape[1::-1])
-        low = np.clip(np.floor(corners.min(0)).astype(int), 0, limit - 1)
-        high = np.clip(np.ceil(corners.max(0)).astype(int), low + 1, limit)
-        size = np.maximum((high - low) // shrink, 1)
-        part = cv2.resize(image[low[1] : high[1], low[0] : high[0]], size.tolist(), interpolation=cv2.INTER_AREA)
-        step = (high - low) / size
-        to_view = np.hstack([matrix[:, :2] * step, apply(matrix, low + (step - 1) / 2)[:, None]])
-    view = cv2.warpAffine(part, to_view, (SIDE, SIDE), flags=cv2.INTER_LINEAR)
+    view = warp(image, matrix, (SIDE, SIDE))
     if only is not None:
+        import cv2
+
         x0, y0, x1, y1 = only
         corners = apply(matrix, np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]]))
         inside = cv2.fillConvexPoly(np.zeros((SIDE, SIDE), np.uint8), np.round(corners).astype(np.int32), 1)
