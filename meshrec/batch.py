@@ -214,7 +214,10 @@ def _reconstruct(job: Job, reconstructor: Reconstructor, settings: Settings) -> 
     except Exception as error:  # whatever is wrong with one photo must not end a night's work on the others
         reason = f"unexpected {type(error).__name__} ({error}); this is a fault of meshrec, please report it."
         return Outcome(job.photo, job.folder, error=f"{job.photo}: {reason}")
-    return Outcome(job.photo, job.folder, len(people), notes=photo.notes)
+    notes = photo.notes
+    if job.boxes is not None and len(people) < len(job.boxes):
+        notes = (*notes, f"{len(job.boxes) - len(people)} of {len(job.boxes)} boxes show nobody")
+    return Outcome(job.photo, job.folder, len(people), notes=notes)
 
 
 def _sentence(photo: Path, error: InputError) -> str:

@@ -336,6 +336,8 @@ def test_the_detector_end_to_end(tmp_path, monkeypatch, capfd):
     photo = Path(__file__).resolve().parents[1] / "examples" / "dancer.jpg"
     assert main(["reconstruct", str(photo), "--out", "out"]) == 0
     assert capfd.readouterr().out == f"{photo}: 1 person -> out/dancer.jpg\n"
-    (tmp_path / "boxes.json").write_text(json.dumps({"dancer.jpg": [[150, 150, 560, 880]]}))
+    boxes = [[150, 150, 560, 880], [10, 10, 90, 90]]  # the dancer and the wall
+    (tmp_path / "boxes.json").write_text(json.dumps({"dancer.jpg": boxes}))
     assert main(["reconstruct", str(photo), "--out", "out", "--boxes", "boxes.json"]) == 0
+    assert "1 person -> out/dancer.jpg (1 of 2 boxes show nobody)" in capfd.readouterr().out
     assert read_parameters("out/dancer.jpg/person_0.json").keypoint_names[0] == "nose"
