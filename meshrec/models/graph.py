@@ -116,6 +116,8 @@ class GraphRegressor(nn.Module):
         self.camera = nn.Sequential(
             _norm(width), nn.ReLU(), nn.Conv1d(width, 1, 1), nn.ReLU(), nn.Flatten(), nn.Linear(nodes, 3)
         )
+        # One channel between two ReLUs: with weights of both signs it is often born dead, and the camera never learns.
+        nn.init.uniform_(self.camera[2].weight, 0, width**-0.5)
 
     def forward(self, inputs: NetworkInput) -> MeshEstimate:
         return self.from_features(self.encoder(inputs))

@@ -36,6 +36,10 @@ class MeshToParameters(nn.Module):
             for _ in range(2)
         )
         self.output = nn.Linear(width, 9 * JOINTS + num_betas)
+        # It starts near the rest pose, far from matrices without a nearest rotation.
+        nn.init.xavier_uniform_(self.output.weight, gain=0.01)
+        with torch.no_grad():
+            self.output.bias.copy_(torch.cat([torch.eye(3).flatten().repeat(JOINTS), torch.zeros(num_betas)]))
 
     def forward(self, coarse: Tensor) -> tuple[Tensor, Tensor]:
         """Rotations (B, 24, 3, 3) and betas (B, num_betas) of coarse meshes (B, N, 3)."""
