@@ -40,7 +40,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"meshrec {meshrec.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_add_reconstruct, _add_export, _add_body, _add_convert_body, _add_benchmark):
+    for add in (
+        _add_reconstruct,
+        _add_export,
+        _add_body,
+        _add_convert_body,
+        _add_import_checkpoint,
+        _add_models,
+        _add_benchmark,
+    ):
         add(commands)
     return parser
 
@@ -161,6 +169,47 @@ def _run_convert_body(options: argparse.Namespace) -> None:
     print(f"{options.target}: {vertices} vertices, {len(body.faces)} faces, {betas} betas, hash {body.hash}")
 
 
+def _add_import_checkpoint(commands) -> None:
+    parser = _command(
+        commands,
+        "import-checkpoint",
+        "Convert published weights of SPIN, HMR (PyTorch, MMHuman3D) or GraphCMR; nothing in the file is run.",
+        "meshrec import-checkpoint model_checkpoint.pt spin.safetensors --body SMPL_NEUTRAL.pkl",
+    )
+    parser.add_argument("source", type=Path, help="the published .pt or .pth")
+    parser.add_argument("target", type=Path, help=".safetensors")
+    parser.add_argument("--body", required=True, help="the body it was trained with: SMPL's neutral one")
+    parser.add_argument("--graph", type=Path, help="for GraphCMR: its mesh_downsampling.npz")
+    parser.set_defaults(run=_run_import_checkpoint)
+
+
+def _run_import_checkpoint(options: argparse.Namespace) -> None:
+    from meshrec.body import load_body
+    from meshrec.models.published import import_checkpoint
+
+    checkpoint = import_checkpoint(options.source, options.target, load_body(options.body), options.graph)
+    millions = sum(p.numel() for p in checkpoint.network.parameters()) / 1e6
+    print(f"{options.target}: {checkpoint.architecture}, {millions:.1f} M parameters, body {checkpoint.body_hash}")
+
+
+def _add_models(commands) -> None:
+    parser = _command(
+        commands,
+        "models",
+        "Print each network's parameters, floating-point operations, input, and latency on this CPU.",
+        "meshrec models --threads 2",
+    )
+    parser.add_argument("--threads", type=int, default=None, help="threads to use (default: torch's)")
+    parser.set_defaults(run=_run_models)
+
+
+def _run_models(options: argparse.Namespace) -> None:
+    from meshrec.benchmarks.models import summarize_models
+
+    _use_threads(options.threads)
+    summarize_models()
+
+
 def _add_benchmark(commands) -> None:
     parser = _command(
         commands,
@@ -168,7 +217,7 @@ def _add_benchmark(commands) -> None:
         "Measure speed on this machine, against other libraries where they are installed.",
         "meshrec benchmark body --json body.json",
     )
-    parser.add_argument("what", choices=["body", "metrics", "render"], help="what to measure")
+    parser.add_argument("what", choices=["body", "metrics", "models", "render"], help="what to measure")
     parser.add_argument("--threads", type=int, default=None, help="threads to use (default: torch's)")
     parser.add_argument("--json", type=Path, default=None, help="also write the figures to this file")
     parser.set_defaults(run=_run_benchmark)
@@ -178,17 +227,21 @@ def _run_benchmark(options: argparse.Namespace) -> None:
     import json
     from importlib import import_module
 
-    import torch
-
     from meshrec.atomic import write_file
 
-    if options.threads is not None:
-        if options.threads < 1:
-            raise InputError(f"--threads must be at least 1, not {options.threads}")
-        torch.set_num_threads(options.threads)
+    _use_threads(options.threads)
     figures = import_module(f"meshrec.benchmarks.{options.what}").run()
     if options.json is not None:
         write_file(options.json, json.dumps(figures, indent=2).encode())
+
+
+def _use_threads(count: int | None) -> None:
+    import torch
+
+    if count is not None:
+        if count < 1:
+            raise InputError(f"--threads must be at least 1, not {count}")
+        torch.set_num_threads(count)
 
 
 def _names(text: str) -> list[str]:
