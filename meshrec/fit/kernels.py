@@ -30,7 +30,7 @@ def landmark_jacobians(
     turned = np.empty((count, 3, 3))
     placed = np.empty((count, 3))
     slopes = np.zeros((count, 3, shapes))  # of the placed joints by the betas
-    arm, weight = np.empty((count, 3)), np.empty(count)
+    arm, weight, moves = np.empty((count, 3)), np.empty(count), np.empty(count, np.bool_)
     for b in range(batch):
         for j in range(count):
             p = parents[j]
@@ -57,10 +57,12 @@ def landmark_jacobians(
         for k in range(points.shape[1]):
             arm[:] = 0.0
             weight[:] = 0.0
+            moves[:] = False
             jac = jacobian[b, k]
             for n in range(starts[k], starts[k + 1]):
                 j = part_joints[n]
                 weight[j] += masses[n]
+                moves[j] = True
                 for r in range(3):
                     total = masses[n] * placed[j, r]
                     for c in range(3):
@@ -74,8 +76,9 @@ def landmark_jacobians(
                                 total += turned[j, r, c] * moment_shapes[n, c, s]
                             jac[r, 3 * count + 3 + s] += total
             for j in range(count - 1, 0, -1):  # children pass theirs on to their parents
-                if weight[j] == 0.0 and arm[j, 0] == 0.0:
+                if not moves[j]:
                     continue
+                moves[parents[j]] = True
                 weight[parents[j]] += weight[j]
                 for r in range(3):
                     arm[parents[j], r] += arm[j, r]
@@ -86,7 +89,7 @@ def landmark_jacobians(
             for r in range(3):
                 jac[r, 3 * count + r] = weight[0]
             for j in range(count):
-                if weight[j] == 0.0 and arm[j, 0] == 0.0:
+                if not moves[j]:
                     continue
                 q0 = arm[j, 0] - weight[j] * placed[j, 0]
                 q1 = arm[j, 1] - weight[j] * placed[j, 1]

@@ -1,12 +1,13 @@
 """Landmarks as a function of pose and shape, without posing the mesh.
 
-A landmark is a weighted mean of skinned vertices, sum_v r_v sum_j w_vj (R_j (x_v - J_j) + p_j), where joint j has turned
-by R_j and moved from J_j to p_j. The sums over vertices can be done beforehand: sum_j R_j b_j + m_j p_j with the masses
-m_j = sum_v r_v w_vj and the moments b_j = sum_v r_v w_vj (x_v - J_j). The moments are linear in the betas and in SMPL's
-pose features, so a landmark costs a handful of small products, and is exact.
+A landmark is a weighted mean of skinned vertices, sum_v r_v sum_j w_vj (R_j (x_v - J_j) + p_j), where joint j has
+turned by R_j and moved from J_j to p_j. The sums over vertices can be done beforehand: sum_j R_j b_j + m_j p_j with the
+masses m_j = sum_v r_v w_vj and the moments b_j = sum_v r_v w_vj (x_v - J_j). The moments are linear in the betas and in
+SMPL's pose features, so a landmark costs a handful of small products, and is exact.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -43,8 +44,16 @@ class Landmarks:
     parents: np.ndarray
 
     @classmethod
-    def of_rows(cls, body: BodyModel, rows: np.ndarray) -> "Landmarks":
-        """Landmarks given by rows (K, V) over the vertices, such as ``body.joint_regressor("coco17")``."""
+    def of_rows(
+        cls, body: BodyModel, rows: np.ndarray, offsets: Sequence[dict[int, np.ndarray]] | None = None
+    ) -> "Landmarks":
+        """Landmarks given by rows over the vertices.
+
+        Args:
+            body: Whose vertices.
+            rows: (K, V), such as ``body.joint_regressor("coco17")``.
+            offsets: For each landmark, offsets (3,) from the row's point, metres, by the joint that each turns with.
+        """
         data = body.data
         regressor, shapedirs = data.joint_regressor.astype(np.float64), data.shapedirs.astype(np.float64)
         rest_joints = regressor @ data.v_template
@@ -62,6 +71,13 @@ class Landmarks:
                 moments.append(share @ (data.v_template[near] - rest_joints[j]))
                 moment_shapes.append(np.tensordot(share, shapedirs[near] - joint_shapes[j], 1))
                 moment_poses.append(np.tensordot(share, posedirs[near], 1))
+            for joint, offset in offsets[k].items() if offsets else ():
+                owner.append(k)
+                joints.append(joint)
+                masses.append(0.0)
+                moments.append(offset)
+                moment_shapes.append(np.zeros(shapedirs.shape[1:]))
+                moment_poses.append(np.zeros(posedirs.shape[1:]))
         return cls(
             starts=np.searchsorted(owner, np.arange(len(rows) + 1)).astype(np.int32),
             joints=np.array(joints, np.int32),
@@ -72,6 +88,24 @@ class Landmarks:
             rest_joints=rest_joints,
             joint_shapes=joint_shapes,
             parents=np.array(body.parents),
+        )
+
+    def at_vertices(self, body: BodyModel, vertices: np.ndarray) -> "Landmarks":
+        """Single vertices (K,) of the same body as landmarks."""
+        data = body.data
+        owner, joints = np.nonzero(data.weights[vertices])
+        chosen = vertices[owner]
+        masses = data.weights[chosen, joints].astype(np.float64)
+        shapes = data.shapedirs[chosen] - self.joint_shapes[joints]
+        poses = data.posedirs[chosen] if body.has_posedirs else np.zeros((len(chosen), 3, 0))
+        return replace(
+            self,
+            starts=np.searchsorted(owner, np.arange(len(vertices) + 1)).astype(np.int32),
+            joints=joints.astype(np.int32),
+            masses=masses,
+            moments=masses[:, None] * (data.v_template[chosen] - self.rest_joints[joints]),
+            moment_shapes=masses[:, None, None] * shapes,
+            moment_poses=masses[:, None, None] * poses,
         )
 
     def __len__(self) -> int:

@@ -1,33 +1,101 @@
-"""How far detected landmarks lie from where they should be."""
+"""Where detectors put landmarks, and how far they scatter around there.
 
+MediaPipe's landmarks are not the body's: its ankles, for one, lie 3 cm above the joint, and a fit that takes them for
+the joint bends the knees of someone who stands straight. The table was measured on renders of the open body whose
+landmarks are known (``tools/measure_detector.py``).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
 import torch
 from torch import Tensor
 
-# Standard deviation of a landmark seen with certainty, as a share of the longer side of the person's box.
-DEVIATION = {"hip": 0.015, "shoulder": 0.011, "heel": 0.014, "foot_index": 0.014, "toe": 0.014}
-USUAL = 0.01
-FACE = 0.018  # the eleven points of a face err together: each counts for less
-FINGERS = 0.02
-FACE_PARTS = ("eye", "ear", "mouth", "nose")
-FINGER_PARTS = ("pinky", "thumb", "index")
+from meshrec.body import joint_index, joint_set
+from meshrec.body.joints import mirror_name
+
+Offset = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a detector sees a landmark.
+
+    Attributes:
+        offsets: By joint, (x, y, z) from the body's landmark, millimetres in rest orientation, turning with that joint.
+        deviation: Standard deviation along x and along y when seen with certainty, share of the box's longer side.
+    """
+
+    offsets: dict[str, Offset]
+    deviation: float
+
+
+# Left and central landmarks; the right ones mirror them. The elbow's point is its outer corner, which the upper arm and
+# the forearm move together.
+MEDIAPIPE = {
+    "nose": Placement({"head": (0, 5, -30)}, 0.0137),
+    "left_eye_inner": Placement({"head": (-5, 1, -16)}, 0.0117),
+    "left_eye": Placement({"head": (-13, -1, -20)}, 0.0116),
+    "left_eye_outer": Placement({"head": (-14, -2, -18)}, 0.0118),
+    "left_ear": Placement({"head": (-34, 0, 40)}, 0.0104),
+    "mouth_left": Placement({"head": (-8, 9, -20)}, 0.0125),
+    "left_shoulder": Placement({"spine3": (13, 21, 3)}, 0.0112),
+    "left_elbow": Placement({"left_shoulder": (31, 6, 9), "left_elbow": (-37, -5, 4)}, 0.0100),
+    "left_wrist": Placement({"left_wrist": (19, -3, 2)}, 0.0097),
+    "left_pinky": Placement({"left_wrist": (-4, -10, 28)}, 0.0107),
+    "left_index": Placement({"left_wrist": (-12, -6, -14)}, 0.0116),
+    "left_thumb": Placement({"left_wrist": (10, 25, -33)}, 0.0115),
+    "left_hip": Placement({"pelvis": (2, 6, 2)}, 0.0134),
+    "left_knee": Placement({"left_hip": (-1, -12, -1)}, 0.0104),
+    "left_ankle": Placement({"left_knee": (-1, 28, 1)}, 0.0075),
+    "left_heel": Placement({"left_ankle": (1, 11, 19)}, 0.0097),
+    "left_foot_index": Placement({"left_ankle": (-27, 18, -29)}, 0.0128),
+}
+
+# Of detectors that were not measured: their landmarks are taken to lie where the body's do.
+USUAL_DEVIATION = 0.01
+DEVIATIONS = {"hip": 0.015, "heel": 0.013, "toe": 0.013, "head_top": 0.02, "neck": 0.015}
+
+FACE = ("nose", "eye", "ear", "mouth")
+FACE_POINTS = 4  # the points of a face err together and count as this many at most
 LEAST_CONFIDENCE = 0.1
 
 
-def deviation(name: str) -> float:
-    """Standard deviation of a landmark by its name, as a share of the box."""
-    if any(part in name for part in FACE_PARTS):
-        return FACE
-    for part, value in DEVIATION.items():
-        if part in name:
-            return value
-    return FINGERS if any(part in name for part in FINGER_PARTS) else USUAL
+def placement(name: str, joints: str) -> Placement | None:
+    """Where the detector of a joint set sees a landmark; None where that was not measured."""
+    if joints != "mediapipe33":
+        return None
+    if name in MEDIAPIPE:
+        return MEDIAPIPE[name]
+    twin = MEDIAPIPE[mirror_name(name)]
+    mirrored = {mirror_name(joint): (-x, y, z) for joint, (x, y, z) in twin.offsets.items()}
+    return Placement(mirrored, twin.deviation)
 
 
-def precision(names: tuple[str, ...], keypoints: Tensor, box: Tensor, size: tuple[int, int]) -> Tensor:
+def offsets(joints: str) -> list[dict[int, np.ndarray]]:
+    """For each landmark of a set, offsets in metres by the ``smpl24`` joint that they turn with."""
+    places = [placement(name, joints) for name in joint_set(joints)]
+    return [
+        {joint_index(joint, "smpl24"): np.array(offset) / 1000 for joint, offset in place.offsets.items()}
+        if place
+        else {}
+        for place in places
+    ]
+
+
+def deviations(joints: str) -> np.ndarray:
+    """(K,) standard deviations of the landmarks of a set along x and along y, as shares of the box's longer side."""
+    names = joint_set(joints)
+    face = [any(part in name for part in FACE) for name in names]
+    crowd = max(1.0, sum(face) / FACE_POINTS) ** 0.5
+    return np.array([_deviation(name, joints) * (crowd if on_face else 1) for name, on_face in zip(names, face)])
+
+
+def precision(joints: str, keypoints: Tensor, box: Tensor, size: tuple[int, int]) -> Tensor:
     """One over the standard deviation of detected landmarks; 0 for those outside the photo or hardly seen.
 
     Args:
-        names: K landmarks.
+        joints: Their set.
         keypoints: (B, K, 3) x, y in photo pixels and confidence.
         box: (B, 4) x0, y0, x1, y1 of the people.
         size: (W, H) of the photo.
@@ -37,7 +105,14 @@ def precision(names: tuple[str, ...], keypoints: Tensor, box: Tensor, size: tupl
     """
     x, y, confidence = keypoints.unbind(-1)
     side = (box[:, 2:] - box[:, :2]).amax(1, keepdim=True).clamp(min=1)
-    share = torch.tensor([deviation(name) for name in names], dtype=keypoints.dtype)
     inside = (x > -0.5) & (x < size[0] - 0.5) & (y > -0.5) & (y < size[1] - 0.5)
     seen = inside & (confidence >= LEAST_CONFIDENCE)
-    return torch.where(seen, confidence.clamp(max=1), 0) / (share * side)
+    spread = torch.as_tensor(deviations(joints), dtype=keypoints.dtype) * side
+    return torch.where(seen, confidence.clamp(max=1), 0) / spread
+
+
+def _deviation(name: str, joints: str) -> float:
+    place = placement(name, joints)
+    if place is not None:
+        return place.deviation
+    return next((value for part, value in DEVIATIONS.items() if part in name), USUAL_DEVIATION)

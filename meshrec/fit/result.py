@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from meshrec.body import joint_index
+from meshrec.detect.people import Detection
 from meshrec.fit.landmarks import Landmarks
 from meshrec.fit.solver import Quadratic
 from meshrec.fit.state import BodyState
+from meshrec.fit.terms import Reprojection
 
 
 @dataclass(frozen=True)
@@ -48,3 +50,16 @@ def joint_deviations(joints: Landmarks, state: BodyState, final: Quadratic) -> T
     factor, _ = torch.linalg.cholesky_ex(final.hessian + 1e-9 * torch.eye(state.unknowns, dtype=relative.dtype))
     spread = torch.linalg.solve_triangular(factor, relative.flatten(1, 2).transpose(1, 2), upper=False)
     return spread.square().sum(1).unflatten(1, (-1, 3)).sum(-1).sqrt()
+
+
+def reprojection_error(seen: Reprojection, state: BodyState, box: np.ndarray) -> float:
+    """Distance of one person's detected and reprojected landmarks, mean by certainty, as a share of the box."""
+    pixels = seen.camera.project(seen.landmarks.positions(state))[..., :2]
+    distance = (pixels - seen.pixels).norm(dim=-1)
+    mean = (distance * seen.precision).sum() / seen.precision.sum().clamp(min=1e-12)
+    return float(mean / max(float((box[2:] - box[:2]).max()), 1.0))
+
+
+def confidence_in(detection: Detection, error: float, overlap: float | None) -> float:
+    """A score in [0, 1] that ranks good results above bad ones, from what was detected and how well it is explained."""
+    return detection.score * float(np.exp(-error / 0.05)) * (1.0 if overlap is None else overlap)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from meshrec.fit.landmarks import Landmarks
 from meshrec.fit.state import BodyState
+from meshrec.fit.terms import NEAREST
 from meshrec.geometry import Camera, axis_angle_to_matrix
 
 # From a body's space (y up, z forward) to that of a camera it faces (y down, z away from the camera).
@@ -79,8 +80,10 @@ class PoseLibrary:
         betas = torch.zeros(len(pose), landmarks.joint_shapes.shape[-1], dtype=torch.float64)
         state = BodyState(rotations, torch.zeros(len(pose), 3, dtype=torch.float64), betas)
         offsets = landmarks.positions(state)
-        repeat = (t.repeat_interleave(count, 0) for t in (rays[..., :2], weight))
-        return BodyState(rotations, _translation(offsets, *repeat), betas)
+        translation = _translation(offsets, *(t.repeat_interleave(count, 0) for t in (rays[..., :2], weight)))
+        closest = 2 * NEAREST - offsets[..., 2].amin(1)
+        translation[:, 2] = translation[:, 2].clamp(min=closest)
+        return BodyState(rotations, translation, betas)
 
     def _search_one(self, seen: Tensor, weight: Tensor, count: int, apart: float) -> tuple[Tensor, Tensor]:
         """Poses and directions (count,) closest to points (K, 2) but for their place and size."""

@@ -1,0 +1,259 @@
+"""How well photos become bodies: 3D joints of a filmed man, 2D joints and silhouettes of sports photos."""
+
+import io
+import json
+import tarfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from torch import Tensor
+
+from meshrec.body import LIMB_JOINTS, joint_index, joint_set
+from meshrec.detect.people import Detection, Detector, box_iou
+from meshrec.detect.photos import read_photo
+from meshrec.fit import BodyState, FitResult, Fitter
+from meshrec.geometry import Camera, procrustes
+
+MISSED_MM = 250.0  # what a person nobody found counts
+LEAST_JOINTS = 10  # of the twelve limb joints, for a row to be scored
+LEAST_OVERLAP = 0.3  # of a detection's box with the true one
+PCK_SHARE = 0.2  # of the torso's diagonal
+GOOD_PCK = 0.8  # from which a result counts as good when scores are judged
+WHOLE = 0.5  # least confidence of every landmark of a person seen whole
+
+
+def benchmark_photos(
+    shared: Path, detector: Detector, fitter: Fitter, step: int = 1, save: Path | None = None
+) -> dict[str, dict]:
+    """Measure on ``multiview`` and ``lspe``, print tables and return their figures.
+
+    Args:
+        shared: The folder of shared material that holds the two.
+        detector: Finds the people.
+        fitter: Fits the bodies.
+        step: Use every so many photos.
+        save: A JSON file for the figures.
+
+    Returns:
+        Figures by data set: ``multiview`` and ``lspe``.
+    """
+    console = Console()
+    figures = {
+        "multiview": benchmark_multiview(shared / "multiview", detector, fitter, step),
+        "lspe": benchmark_lspe(shared / "lspe" / "val.tar", detector, fitter, step),
+    }
+    for name, values in figures.items():
+        table = Table(title=name)
+        table.add_column("figure")
+        table.add_column("value", justify="right")
+        for key, value in values.items():
+            table.add_row(key, f"{value:.3g}" if isinstance(value, float) else str(value))
+        console.print(table)
+    if save is not None:
+        save.write_text(json.dumps(figures, indent=1))
+    return figures
+
+
+def benchmark_multiview(folder: Path, detector: Detector, fitter: Fitter, step: int = 1) -> dict:
+    """Joint errors against triangulated truth, photos taken one by one with their true cameras.
+
+    Returns:
+        ``rows`` scored and ``missed``; ``pa_mpjpe_mm`` over the limb joints after Procrustes alignment, its median, the
+        same for each camera, and with the joints taken where the detector sees them, as the truth's were;
+        ``trunk_degrees``, the median angle between true and fitted trunk, and ``trunk_lean_degrees``, how much more on
+        average it leans towards the camera than the true one; ``knee_degrees``, the mean error of the knees' bend, and
+        ``knee_bias_degrees``, how much more than the truth they bend.
+    """
+    truth = np.load(folder / "gt.npz", allow_pickle=False)
+    limbs = [_short(name) for name in LIMB_JOINTS]
+    order = [truth["joint_names"].tolist().index(name) for name in limbs]
+    errors, as_detected, cameras, trunks, leans, knees, bends = [], [], [], [], [], [], []
+    missed = 0
+    for row in track(range(0, len(truth["image"]), step), "multiview"):
+        valid = truth["valid"][row, order]
+        if valid.sum() < LEAST_JOINTS or not valid[[limbs.index("l_hip"), limbs.index("r_hip")]].all():
+            continue
+        cameras.append(int(truth["camera"][row]))
+        image, camera = _undistorted(folder / str(truth["image"][row]), truth["K"][row], truth["dist"][row])
+        detection = _match(detector(image), truth["box2d"][row])
+        if detection is None:
+            missed += 1
+            errors.append(MISSED_MM)
+            as_detected.append(MISSED_MM)
+            continue
+        (result,) = fitter([detection], camera)
+        true = truth["joints_3d"][row, order] @ truth["R"][row].T + truth["t"][row]
+        true = torch.tensor(np.nan_to_num(true), dtype=torch.float32)
+        fitted = fitted_joints(fitter, result, "lsp14")[: len(LIMB_JOINTS)]
+        seen = torch.tensor(valid)
+        errors.append(_aligned_error(fitted[seen], true[seen]))
+        as_detected.append(_aligned_error(detected_joints(fitter, result, detection.joint_set)[seen], true[seen]))
+        if valid.all():
+            ours, theirs = trunk_direction(fitted), trunk_direction(true)
+            trunks.append(float(torch.rad2deg(torch.acos((ours @ theirs).clamp(-1, 1)))))
+            leans.append(float(torch.rad2deg(torch.asin(theirs[2]) - torch.asin(ours[2]))))
+            bend = knee_bends(fitted) - knee_bends(true)
+            knees.extend(bend.abs().tolist())
+            bends.extend(bend.tolist())
+    figures = {"rows": len(errors), "missed": missed, "pa_mpjpe_mm": float(np.mean(errors))}
+    for camera in sorted(set(cameras)):
+        of_camera = [error for error, c in zip(errors, cameras) if c == camera]
+        figures[f"pa_mpjpe_mm_camera_{camera}"] = float(np.mean(of_camera))
+    return figures | {
+        "pa_mpjpe_mm_median": float(np.median(errors)),
+        "pa_mpjpe_mm_detector_joints": float(np.mean(as_detected)),
+        "trunk_degrees": float(np.median(trunks)),
+        "trunk_lean_degrees": float(np.mean(leans)),
+        "knee_degrees": float(np.mean(knees)),
+        "knee_bias_degrees": float(np.mean(bends)),
+    }
+
+
+def benchmark_lspe(archive: Path, detector: Detector, fitter: Fitter, step: int = 1) -> dict:
+    """2D joints against labels, and silhouettes against the detector's masks, on crops around one labelled person.
+
+    Labels are rough: a third have a wrong limb. The detector is told where the crop's person is.
+
+    Returns:
+        ``photos``; ``pck`` of the reprojected limb joints and ``detector_pck`` of the detected ones, a missed person
+        counting 0; ``mask_iou``, the median where a whole person is seen; ``score_spearman``, the rank correlation of
+        scores and each photo's PCK; ``score_auc``, the chance that a good result scores above a bad one.
+    """
+    with tarfile.open(archive) as tar:
+        files = {member.name.removeprefix("./"): tar.extractfile(member).read() for member in tar if member.isfile()}
+    labels = np.load(io.BytesIO(files["labels.npz"]), allow_pickle=False)
+    order = [labels["joint_names"].tolist().index(_short(name)) for name in LIMB_JOINTS]
+    ours, theirs, scores, overlaps = [], [], [], []
+    for row in track(range(0, len(labels["name"]), step), "lspe"):
+        joints, seen = labels["joints"][row, order], labels["vis"][row, order] > 0
+        torso = _torso(joints, seen)
+        if torso is None:
+            continue
+        image = _decoded(files[str(labels["name"][row]) + ".jpg"])
+        size = image.shape[1], image.shape[0]
+        person = np.array([size[0] / 6, size[1] / 6, size[0] * 5 / 6, size[1] * 5 / 6], np.float32)
+        (detection,) = detector(image, person[None])
+        if detection.score == 0:
+            ours.append(0.0)
+            theirs.append(0.0)
+            scores.append(0.0)
+            continue
+        camera = Camera.from_fov(size)
+        (result,) = fitter([detection], camera)
+        fitted = camera.project(fitted_joints(fitter, result, "lsp14"))[: len(LIMB_JOINTS), :2].numpy()
+        detected = detection.keypoints[[joint_index(name, detection.joint_set) for name in LIMB_JOINTS], :2]
+        for points, rates in ((fitted, ours), (detected, theirs)):
+            rates.append(float((np.linalg.norm(points - joints, axis=-1)[seen] < PCK_SHARE * torso).mean()))
+        scores.append(result.score)
+        if result.mask_iou is not None and _is_whole(detection, size):
+            overlaps.append(result.mask_iou)
+    figures = {"photos": len(ours), "pck": float(np.mean(ours)), "detector_pck": float(np.mean(theirs))}
+    if overlaps:
+        figures |= {"mask_iou": float(np.median(overlaps)), "whole_people": len(overlaps)}
+    return figures | {
+        "score_spearman": _spearman(scores, ours),
+        "score_auc": _auc(scores, [rate >= GOOD_PCK for rate in ours]),
+    }
+
+
+def fitted_joints(fitter: Fitter, result: FitResult, joints: str) -> Tensor:
+    """Joints (K, 3) of a named set of a fitted body, camera space, float32."""
+    pose = torch.from_numpy(result.pose)[None]
+    betas, translation = torch.from_numpy(result.betas)[None], torch.from_numpy(result.translation)[None]
+    with torch.no_grad():
+        vertices = fitter.body(betas, pose[:, 1:], pose[:, 0], translation).vertices
+    return fitter.body.joints_from(vertices, joints)[0]
+
+
+def detected_joints(fitter: Fitter, result: FitResult, joints: str) -> Tensor:
+    """Limb joints (12, 3) of a fitted body where the detector of a joint set sees them, camera space, float32."""
+    state = BodyState(
+        *(torch.tensor(a, dtype=torch.float64)[None] for a in (result.pose, result.translation, result.betas))
+    )
+    order = [joint_index(name, joints) for name in LIMB_JOINTS]
+    return fitter.landmarks(joints).positions(state)[0, order].float()
+
+
+def trunk_direction(limbs: Tensor) -> Tensor:
+    """Unit vector (3,) from the middle of the hips to the middle of the shoulders; limb joints (12, 3)."""
+    middle = {part: limbs[_sides(part)].mean(0) for part in ("shoulder", "hip")}
+    return torch.nn.functional.normalize(middle["shoulder"] - middle["hip"], dim=0)
+
+
+def knee_bends(limbs: Tensor) -> Tensor:
+    """Degrees (2,) by which the knees are bent, 0 when straight; limb joints (12, 3)."""
+    hip, knee, ankle = (limbs[_sides(part)] for part in ("hip", "knee", "ankle"))
+    return torch.rad2deg(torch.acos(torch.cosine_similarity(knee - hip, ankle - knee).clamp(-1, 1)))
+
+
+def _aligned_error(points: Tensor, truth: Tensor) -> float:
+    """Mean distance after Procrustes alignment, millimetres."""
+    return 1e3 * float((procrustes(points, truth).apply(points) - truth).norm(dim=-1).mean())
+
+
+def _sides(part: str) -> list[int]:
+    return [LIMB_JOINTS.index(f"{side}_{part}") for side in ("left", "right")]
+
+
+def _short(name: str) -> str:
+    """The truth's name of a joint: left_knee is l_knee there."""
+    side, part = name.split("_")
+    return f"{side[0]}_{part}"
+
+
+def _undistorted(path: Path, matrix: np.ndarray, distortion: np.ndarray) -> tuple[np.ndarray, Camera]:
+    import cv2
+
+    image = cv2.undistort(read_photo(path).image, matrix, distortion)
+    camera = Camera((matrix[0, 0], matrix[1, 1]), (matrix[0, 2], matrix[1, 2]), (image.shape[1], image.shape[0]))
+    return image, camera
+
+
+def _decoded(data: bytes) -> np.ndarray:
+    import cv2
+
+    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[..., ::-1].copy()
+
+
+def _match(people: Sequence[Detection], box: np.ndarray) -> Detection | None:
+    """The detection that covers a box best, None when none does."""
+    overlaps = [float(box_iou(person.box[None], box[None])[0, 0]) for person in people]
+    best = int(np.argmax(overlaps)) if overlaps else 0
+    return people[best] if overlaps and overlaps[best] >= LEAST_OVERLAP else None
+
+
+def _torso(joints: np.ndarray, seen: np.ndarray) -> float | None:
+    """Mean length of the labelled diagonals from shoulder to opposite hip, pixels; None without any."""
+    lengths = []
+    for side, other in (("left", "right"), ("right", "left")):
+        ends = [LIMB_JOINTS.index(f"{side}_shoulder"), LIMB_JOINTS.index(f"{other}_hip")]
+        if seen[ends].all():
+            lengths.append(np.linalg.norm(joints[ends[0]] - joints[ends[1]]))
+    return float(np.mean(lengths)) if lengths else None
+
+
+def _is_whole(detection: Detection, size: tuple[int, int]) -> bool:
+    """Whether the limbs are all in the photo and clearly seen."""
+    limbs = detection.keypoints[[joint_index(name, joint_set(detection.joint_set)) for name in LIMB_JOINTS]]
+    inside = (limbs[:, :2] >= 0).all() and (limbs[:, :2] < size).all()
+    return bool(inside and (limbs[:, 2] >= WHOLE).all())
+
+
+def _spearman(a: Sequence[float], b: Sequence[float]) -> float:
+    from scipy.stats import spearmanr
+
+    return float(spearmanr(a, b).statistic)
+
+
+def _auc(scores: Sequence[float], good: Sequence[bool]) -> float:
+    """Chance that a good result's score is above a bad one's (Mann & Whitney 1947)."""
+    from scipy.stats import rankdata
+
+    ranks, good = rankdata(scores), np.array(good)
+    positives = good.sum()
+    return float((ranks[good].sum() - positives * (positives + 1) / 2) / max(positives * (~good).sum(), 1))
