@@ -2,10 +2,8 @@
 
 import contextlib
 import io
-import multiprocessing
 from collections.abc import Callable
 from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
+from meshrec.benchmarks.memory import can_measure_memory, peak_megabytes
 from meshrec.benchmarks.random_body import random_arrays
 from meshrec.benchmarks.timing import time_in_turn
 from meshrec.body import BodyData, BodyModel
@@ -22,7 +21,6 @@ from meshrec.body.skinning import linear_blend_skinning
 
 VERTICES, BETAS = 6890, 10
 BATCHES = (1, 64)
-_STATUS = Path("/proc/self/status")
 
 
 def run() -> dict:
@@ -101,33 +99,17 @@ def _cells(row: dict, *keys: str) -> list[str]:
 
 
 def _memory(has_smplx: bool) -> dict[str, float]:
-    """Peak memory of one pass beyond what the process held before it, each library in a fresh process; Linux only."""
-    if not _STATUS.exists():
-        return {}
+    """Peak memory of one pass, each library in a fresh process."""
     names = ["meshrec", "smplx"] if has_smplx else ["meshrec"]
-    context = multiprocessing.get_context("spawn")
-    figures = {}
-    for name in names:
-        with context.Pool(1) as pool:
-            figures[name] = pool.apply(_peak_of_one_pass, (name,))
-    return figures
+    return {name: peak_megabytes(prepare_pass, name) for name in names if can_measure_memory()}
 
 
-def _peak_of_one_pass(name: str) -> float:
+def prepare_pass(name: str) -> Callable[[], object]:
+    """A forward and backward pass of the largest batch, by ``meshrec`` or ``smplx``."""
     data = random_body(True)
     model = BodyModel(data) if name == "meshrec" else _smplx_model(data)
     _work(model, 1, True)()  # what is loaded or compiled on first use is not the pass's own
-    work = _work(model, BATCHES[-1], True)
-    Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts again from here
-    before = _status("VmRSS")
-    work()
-    return (_status("VmHWM") - before) / 1024
-
-
-def _status(field: str) -> int:
-    """A memory figure of this process in kB."""
-    line = next(line for line in _STATUS.read_text().splitlines() if line.startswith(field))
-    return int(line.split()[1])
+    return _work(model, BATCHES[-1], True)
 
 
 def _limits() -> dict[str, float]:

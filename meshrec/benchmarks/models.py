@@ -19,18 +19,18 @@ from meshrec.models.mesh_to_params import MeshToParameters
 
 PROXY = ("heatmaps", "silhouette")
 NETWORKS = {
-    "iterative, RGB, ResNet-50 (HMR, SPIN)": ("iterative", {}),
-    "iterative, RGB, ResNet-18": ("iterative", {"encoder": {"resnet": 18}}),
-    "iterative, proxy maps, ResNet-18 (STRAPS)": ("iterative", {"encoder": {"inputs": PROXY, "resnet": 18}}),
-    "iterative, RGB and proxy maps, ResNet-34": ("iterative", {"encoder": {"inputs": ("rgb", *PROXY), "resnet": 34}}),
-    "iterative, RGB, residual feedback, ResNet-50": ("iterative", {"feedback": "residuals"}),
-    "iterative, keypoints, residual feedback": (
+    "HMR, SPIN (ResNet-50)": ("iterative", {}),
+    "HMR (ResNet-18)": ("iterative", {"encoder": {"resnet": 18}}),
+    "proxy maps, as STRAPS (ResNet-18)": ("iterative", {"encoder": {"inputs": PROXY, "resnet": 18}}),
+    "RGB and proxy maps (ResNet-34)": ("iterative", {"encoder": {"inputs": ("rgb", *PROXY), "resnet": 34}}),
+    "HMR, residual feedback (ResNet-50)": ("iterative", {"feedback": "residuals"}),
+    "lifting, residual feedback": (
         "iterative", {"encoder": {"inputs": ("keypoints",)}, "feedback": "residuals", "iterations": 4},
     ),
-    "graph, RGB, ResNet-50 (GraphCMR)": ("graph", {}),
-    "fully connected mesh, RGB, ResNet-50": ("fully_connected", {}),
+    "GraphCMR (ResNet-50)": ("graph", {}),
+    "fully connected mesh (ResNet-50)": ("fully_connected", {}),
 }  # fmt: skip
-TRAINED = ("iterative, RGB, ResNet-50 (HMR, SPIN)", "graph, RGB, ResNet-50 (GraphCMR)")
+TRAINED = ("HMR, SPIN (ResNet-50)", "GraphCMR (ResNet-50)")
 TRAINING_BATCH = 16
 
 
@@ -70,9 +70,9 @@ def summarize_models(seconds: float = 0.5) -> list[ModelFigures]:
     for name, (part, inputs, label) in parts.items():
         figures.append(_figures(name, label, part.eval(), lambda p=part, i=inputs: p(*i), seconds))
     table = Table(title=f"Networks at batch 1, {torch.get_num_threads()} threads, float32")
-    table.add_column("network")
+    table.add_column("network", no_wrap=True)
     table.add_column("input")
-    for column in ("parameters, M", "GFLOP", "CPU, ms"):
+    for column in ("M param.", "GFLOP", "ms"):
         table.add_column(column, justify="right")
     for row in figures:
         table.add_row(row.name, row.input, f"{row.parameters:.1f}", f"{row.gflops:.2f}", f"{row.milliseconds:.1f}")
@@ -156,7 +156,7 @@ def _figures(name: str, inputs: str, network: nn.Module, call: Callable[[], obje
 
 
 def _describe(inputs: NetworkInput) -> str:
-    sizes = {"rgb": "3 x {2}²", "silhouette": "{2}²", "keypoints": "{1}"}
+    sizes = {"rgb": "{2}²", "silhouette": "{2}²", "keypoints": "{1}"}
     given = {name: getattr(inputs, name) for name in sizes}
     return ", ".join(f"{name} {sizes[name].format(*value.shape)}" for name, value in given.items() if value is not None)
 
