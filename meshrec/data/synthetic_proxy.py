@@ -63,12 +63,14 @@ class Proxies:
 
     Attributes:
         keypoints: (B, K, 3) x and y in the crop, whose edges are -1 and 1, and confidence in [0, 1].
-        silhouette: (B, 1, H, W) 0 or 1.
+        silhouette: (B, 1, H, W) 0 or 1, with the detector's errors.
+        exact_silhouette: (B, 1, H, W) 0 or 1, without them: what the photo shows of the body.
         hidden: (B, K) bool: landmarks behind the body itself, something in front of it, or beyond the photo.
     """
 
     keypoints: Tensor
     silhouette: Tensor
+    exact_silhouette: Tensor
     hidden: Tensor
 
 
@@ -98,14 +100,14 @@ def observe(
     hidden = hidden | _at(people.covered, pixels) | _beyond(people.photo, pixels)
 
     inside = inside_photo(people.photo, size)
-    mask = (seen >= 0) & ~people.covered & inside
-    if noise.mask:
-        mask = wavering(mask, streams, noise.mask * size[0] / 224) & inside
+    exact = (seen >= 0) & ~people.covered & inside
+    mask = wavering(exact, streams, noise.mask * size[0] / 224) & inside if noise.mask else exact
     side = (people.box[:, 2:] - people.box[:, :2]).amax(1)
     keypoints = detected(pixels, hidden, side, joints, streams, noise)
     known = keypoints[..., 2] * ~_beyond(people.photo, keypoints[..., :2])
     place = to_normalized(keypoints[..., :2], size[0])
-    return Proxies(torch.cat([place, known[..., None]], -1), mask[:, None].float(), hidden)
+    keypoints = torch.cat([place, known[..., None]], -1)
+    return Proxies(keypoints, mask[:, None].float(), exact[:, None].float(), hidden)
 
 
 def detected(
