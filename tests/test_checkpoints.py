@@ -133,3 +133,5 @@ def test_settings_are_checked(body):
         build_network("vit", {}, body)
     with pytest.raises(InputError, match="needs the body"):
         build_network("graph", {})
+    with pytest.raises(InputError, match="feedback is of parameters or of residuals, not 'none'"):
+        build_network("iterative", {"feedback": "none"})

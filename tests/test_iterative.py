@@ -146,3 +146,24 @@ def test_rotations_of_any_sort_survive_the_state():
     start = Estimate(rotations, torch.zeros(1, 10), torch.zeros(1, 3))
     network = IterativeRegressor(IterativeConfig(KEYPOINTS), mean=start)
     assert torch.allclose(network._decode(network.mean).rotations, rotations, atol=1e-6)
+
+
+def test_the_first_guess_stands_upright_in_the_crop(body):
+    start = upright()
+    vertices = body(start.betas, start.rotations[:, 1:], start.rotations[:, :1]).vertices
+    seen, depth = start.project(vertices)[0], vertices[0, :, 2]
+    assert seen[:, 1].abs().max() < 1 and (seen.amax(0) + seen.amin(0)).abs().max() < 0.2
+    joints = dict(zip(body.joint_names, start.project(body.joints_from(vertices, "smpl24"))[0]))
+    assert joints["head"][1] < joints["pelvis"][1] < joints["left_ankle"][1]  # y points down
+    assert joints["left_wrist"][0] > 0.5 > -0.5 > joints["right_wrist"][0]  # facing us, left is right
+    nose, heel = (body.joints_from(vertices, "mediapipe33")[0, i, 2] for i in (0, 29))
+    assert depth.min() < nose < heel
+
+
+@pytest.mark.parametrize("feedback", ["parameters", "residuals"])
+def test_it_can_be_exported(feedback, body):
+    network = IterativeRegressor(IterativeConfig(KEYPOINTS, feedback), body).eval()
+    inputs = NetworkInput(keypoints=torch.rand(2, 17, 3))
+    program = torch.export.export(network, (inputs,)).module()
+    for mine, exported in zip(network(inputs), program(inputs), strict=True):
+        assert torch.allclose(mine.rotations, exported.rotations) and torch.allclose(mine.camera, exported.camera)

@@ -127,6 +127,8 @@ def test_graph_cmr_needs_its_graph_and_its_body(graph_cmr, smpl, tmp_path):
     write_downsampling(tmp_path / "graph.npz")
     with pytest.raises(InputError, match=r"graph is needed too, GraphCMR's mesh_downsampling\.npz"):
         import_checkpoint(tmp_path / "cmr.pt", tmp_path / "cmr.safetensors", smpl)
+    with pytest.raises(InputError, match="make SMPL's 6890 vertices, but this body has 7644"):
+        import_checkpoint(tmp_path / "cmr.pt", tmp_path / "cmr.safetensors", load_body("neutral"))
     with pytest.raises(InputError, match="is for a mesh of 6890 vertices, but this body has 7644"):
         read_graph(tmp_path / "graph.npz", load_body("neutral"))
     np.savez(tmp_path / "other.npz", A=np.zeros(3))

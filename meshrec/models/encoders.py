@@ -36,6 +36,9 @@ class NetworkInput:
     focal: Tensor | None = None
 
 
+torch.export.register_dataclass(NetworkInput)
+
+
 @dataclass(frozen=True)
 class EncoderConfig:
     """Which encoder.

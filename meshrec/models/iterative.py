@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from meshrec.body import BodyModel, joint_set
+from meshrec.errors import InputError
 from meshrec.geometry import matrix_to_rotation_6d, rotation_6d_to_matrix
 from meshrec.models.encoders import Encoder, EncoderConfig, NetworkInput, ResidualBlock, known_keypoints
 from meshrec.models.estimate import Estimate
@@ -43,6 +44,10 @@ class IterativeConfig:
     activation: bool = True
     dropout: float = 0.5
     num_betas: int = 10
+
+    def __post_init__(self) -> None:
+        if self.feedback not in ("parameters", "residuals"):
+            raise InputError(f"feedback is of parameters or of residuals, not '{self.feedback}'")
 
 
 class IterativeRegressor(nn.Module):
@@ -116,7 +121,7 @@ def upright(num_betas: int = 10) -> Estimate:
     """A T-posed body of mean shape that faces the camera and fills most of the crop, as a batch of one."""
     rotations = torch.eye(3).repeat(1, 24, 1, 1)
     rotations[:, 0] = torch.diag(torch.tensor([1.0, -1.0, -1.0]))  # from y up to y down
-    return Estimate(rotations, torch.zeros(1, num_betas), torch.tensor([[0.9, 0.0, 0.0]]))
+    return Estimate(rotations, torch.zeros(1, num_betas), torch.tensor([[0.9, 0.0, -0.2]]))
 
 
 def _state(estimate: Estimate) -> Tensor:

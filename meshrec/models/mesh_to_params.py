@@ -13,6 +13,7 @@ from meshrec.models.graph import FullyConnectedMesh, GraphMesh, GraphRegressor, 
 
 JOINTS = 24
 POSE_ONLY = 3
+"""Iterations of the closed form before shape is solved for: betas make little sense while limbs point elsewhere."""
 
 
 class MeshToParameters(nn.Module):
@@ -96,7 +97,9 @@ def project_to_rotations(matrices: Tensor) -> Tensor:
     return nearest_rotation(torch.where(reflects, -matrices, matrices))
 
 
-def fit_parameters(body: BodyModel, vertices: Tensor, num_betas: int = 10, iterations: int = 20) -> tuple[Tensor, ...]:
+def fit_parameters(
+    body: BodyModel, vertices: Tensor, num_betas: int = 10, iterations: int = 20
+) -> tuple[Tensor, Tensor, Tensor]:
     """The body that comes closest to given vertices, by alternating closed forms.
 
     Every part is turned by the rotation that best aligns it (Procrustes, weighted by its skinning weights); then shape

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from meshrec.body import BodyModel
+from meshrec.body.landmarks import SMPL_VERTEX_COUNT
 from meshrec.body.unpickle import unpickle_element
 from meshrec.errors import InputError
 from meshrec.models.checkpoints import Checkpoint, check_weights, save_checkpoint
@@ -51,6 +52,11 @@ def import_checkpoint(
     Raises:
         InputError: The file is no such checkpoint, would run code, or does not fit, in keys, shapes or body.
     """
+    if len(body.v_template) != SMPL_VERTEX_COUNT:
+        raise InputError(
+            f"published checkpoints make SMPL's {SMPL_VERTEX_COUNT} vertices, but this body has "
+            f"{len(body.v_template)}: give SMPL's own neutral file"
+        )
     content = read_weights(source)
     if "graph_cnn" in content:
         if graph is None:
