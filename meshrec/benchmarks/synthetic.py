@@ -1,0 +1,99 @@
+"""Synthetic people: how many samples a second, and what each step of one costs."""
+
+import time
+from collections.abc import Callable
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from meshrec.benchmarks.timing import time_in_turn
+from meshrec.body import load_body
+from meshrec.data.synthetic_backgrounds import noise_backgrounds
+from meshrec.data.synthetic_clothes import TextureLayout, draw_textures
+from meshrec.data.synthetic_labels import Pictures, labels, synthetic_batch
+from meshrec.data.synthetic_people import SyntheticPeople
+from meshrec.data.synthetic_proxy import observe
+from meshrec.data.synthetic_rgb import photograph
+from meshrec.models.encoders import keypoint_heatmaps
+
+BATCH, SIZE = 32, 224
+
+
+def run(device: str = "cpu", seconds: float = 2.0) -> dict:
+    """Measure, print a table and return the figures.
+
+    Processor time tells what a sample costs on a machine that others use too; it adds up over threads.
+
+    Args:
+        device: "cpu" or "cuda".
+        seconds: About how long to measure each step.
+
+    Returns:
+        By step: ``wall_ms`` and ``processor_ms`` a sample, and ``per_second`` by the wall's clock.
+    """
+    body = load_body("neutral").to(device)
+    source, pictures = SyntheticPeople(body, resolution=SIZE), Pictures(TextureLayout.of_body(body))
+    indices = range(BATCH)
+    people = source.draw(indices)
+    seen = observe(people, body, source.streams(indices, "detector"))
+
+    def streams():
+        return source.streams(indices, "picture")
+
+    def proxy_samples() -> object:
+        return synthetic_batch(source, indices)
+
+    def samples_with_heatmaps() -> object:
+        return keypoint_heatmaps(synthetic_batch(source, indices)[1].keypoints, SIZE)
+
+    def rgb_samples() -> object:
+        return synthetic_batch(source, indices, pictures=pictures)
+
+    steps: dict[str, Callable[[], object]] = {
+        "proxy sample: labels, keypoints, silhouette": proxy_samples,
+        "proxy sample with heatmaps made here": samples_with_heatmaps,
+        "RGB sample: all this and a picture": rgb_samples,
+        "  body, pose, camera": lambda: source.draw(indices),
+        "  keypoints and silhouette": lambda: observe(people, body, source.streams(indices, "detector")),
+        "  labels": lambda: labels(people, body, "union55", seen.exact_silhouette, None),
+        "  picture": lambda: photograph(people, body, pictures.layout, streams()),
+        "    textures": lambda: draw_textures(streams(), pictures.layout),
+        "    backgrounds": lambda: noise_backgrounds(streams(), SIZE),
+    }
+    timings = time_in_turn({name: _finished(step, device) for name, step in steps.items()}, seconds)
+    figures = {
+        name: {
+            "wall_ms": timings[name].median / BATCH,
+            "processor_ms": _processor_ms(step) / BATCH,
+            "per_second": 1e3 * BATCH / timings[name].median,
+        }
+        for name, step in steps.items()
+    }
+    where = f"{torch.get_num_threads()} threads" if device == "cpu" else torch.cuda.get_device_name()
+    table = Table(title=f"Synthetic people, {SIZE} x {SIZE}, batches of {BATCH}, {where}")
+    for column in ("", "ms a sample", "processor ms", "samples a second"):
+        table.add_column(column, justify="left" if not column else "right")
+    for name, row in figures.items():
+        table.add_row(name, f"{row['wall_ms']:.2f}", f"{row['processor_ms']:.2f}", f"{row['per_second']:.0f}")
+    Console().print(table)
+    return {"threads": torch.get_num_threads(), "batch": BATCH, "size": SIZE, "steps": figures}
+
+
+def _finished(step: Callable[[], object], device: str) -> Callable[[], object]:
+    def work() -> None:
+        step()
+        if device != "cpu":
+            torch.cuda.synchronize()
+
+    return work
+
+
+def _processor_ms(step: Callable[[], object], rounds: int = 3) -> float:
+    """Least processor time of a call, over all threads of this process."""
+    taken = []
+    for _ in range(rounds):
+        start = time.process_time()
+        step()
+        taken.append(1e3 * (time.process_time() - start))
+    return min(taken)
