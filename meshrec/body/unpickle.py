@@ -1,6 +1,6 @@
-"""Reading SMPL's pickles without chumpy and without running what a hostile file asks for.
+"""Reading SMPL's and 3DPW's pickles without chumpy and without running what a hostile file asks for.
 
-SMPL's official files are Python 2 pickles of numpy arrays, scipy sparse matrices and chumpy arrays. The unpickler here
+The official files are Python 2 pickles of numpy arrays, scipy sparse matrices and chumpy arrays. The unpickler here
 knows those few names and nothing else: every other name is refused before anything is called. Sparse and chumpy objects
 are read into plain records and evaluated here, so neither scipy's nor chumpy's own unpickling code runs.
 """
@@ -37,9 +37,7 @@ def unpickle_arrays(path: str | Path) -> dict[str, object]:
 
     def evaluate(content: object) -> dict[str, object]:
         if not isinstance(content, dict):
-            raise InputError(
-                f"{path}: the pickle holds a {type(content).__name__} where a body is a dictionary of arrays"
-            )
+            raise InputError(f"{path}: the pickle holds a {type(content).__name__}, not a dictionary of arrays")
         return {_text(key): _evaluate(value) for key, value in content.items()}
 
     return _unpickle(path.read_bytes(), path, evaluate)

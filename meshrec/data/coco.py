@@ -61,10 +61,9 @@ def read_coco(path: str | Path, folder: str | Path, least_keypoints: int = 6) ->
     ]
     if not people:
         raise InputError(f"{path}: nobody in this file has {least_keypoints} keypoints.")
-    if empty := next(
-        (i for i, (_, person) in enumerate(people) if (np.ptp(person.box.reshape(2, 2), 0) <= 0).all()), 0
-    ):
-        raise InputError(f"{path}: the bbox of person {empty} ({people[empty][0]}) is empty.")
+    for number, (picture, person) in enumerate(people):
+        if (person.box[2:] <= person.box[:2]).all():
+            raise InputError(f"{path}: the bbox of person {number} ({picture}) is empty.")
     return KeypointSamples(path, Path(folder), people)
 
 

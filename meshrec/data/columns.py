@@ -69,6 +69,14 @@ def labels(
     return values
 
 
+def blank(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """A column with zeros in the chosen rows (N,) bool, which then may hold anything.
+
+    A column of another length stays as it is, for the checks above to refuse.
+    """
+    return np.where(rows.reshape(-1, *[1] * (values.ndim - 1)), 0, values) if len(values) == len(rows) else values
+
+
 def texts(path: Path, columns: Mapping[str, np.ndarray], name: str) -> np.ndarray:
     """A column of text, (rows,) str, also where Python 2 wrote bytes.
 

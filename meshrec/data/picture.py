@@ -83,7 +83,8 @@ def tar_members(path: Path) -> dict[str, tuple[int, int]]:
         with tarfile.open(path, "r:") as tar:
             members = {member.name: (member.offset_data, member.size) for member in tar if member.isfile()}
     except (OSError, tarfile.TarError) as error:
-        raise InputError(f"{path}: not an uncompressed tar, or cut short ({error}).") from error
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: not an uncompressed tar, or cut short ({reason}).") from error
     if any(start + length > path.stat().st_size for start, length in members.values()):
         raise InputError(f"{path}: the tar is cut short; fetch it again.")
     return members

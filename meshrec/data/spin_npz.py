@@ -23,7 +23,7 @@ import numpy as np
 import torch
 
 from meshrec.body.joints import LIMB_JOINTS, joint_set
-from meshrec.data.columns import labels, numbers, read_npz, texts
+from meshrec.data.columns import blank, labels, numbers, read_npz, texts
 from meshrec.data.picture import Picture
 from meshrec.data.sample import NUM_BETAS, Sample, person_sample
 from meshrec.errors import InputError
@@ -109,7 +109,7 @@ def read_spin_npz(path: str | Path, folder: str | Path, bodies: Mapping[str, str
     has_smpl = np.zeros(rows, bool)
     if "pose" in columns and "shape" in columns:
         has_smpl = numbers(path, columns, "has_smpl", (), rows) > 0 if "has_smpl" in columns else np.ones(rows, bool)
-        known = {name: _where(columns[name], has_smpl) for name in ("pose", "shape")}
+        known = {name: blank(columns[name], ~has_smpl) for name in ("pose", "shape")}
         pose = numbers(path, known, "pose", (72,), rows)
         betas = numbers(path, known, "shape", (NUM_BETAS,), rows)
     genders = texts(path, columns, "gender") if "gender" in columns else np.full(rows, "")
@@ -131,11 +131,6 @@ def read_spin_npz(path: str | Path, folder: str | Path, bodies: Mapping[str, str
 
 def _optional(path: Path, columns: dict[str, np.ndarray], name: str, shape: tuple[int, int], rows: int) -> np.ndarray:
     return labels(path, columns, name, shape, rows) if name in columns else np.zeros((rows, *shape), np.float32)
-
-
-def _where(values: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Zeros in rows without a label, where a file may hold anything; shapes are checked later."""
-    return np.where(known.reshape(-1, *[1] * (values.ndim - 1)), values, 0) if len(values) == len(known) else values
 
 
 def _merge(names: tuple[str, ...], values: np.ndarray) -> np.ndarray:

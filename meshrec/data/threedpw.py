@@ -25,7 +25,7 @@ from torch.utils.data import ConcatDataset
 
 from meshrec.body.joints import joint_set
 from meshrec.body.unpickle import unpickle_arrays
-from meshrec.data.columns import labels, numbers
+from meshrec.data.columns import blank, labels, numbers
 from meshrec.data.multiview import to_camera
 from meshrec.data.picture import Picture
 from meshrec.data.sample import NUM_BETAS, Sample, Samples, box_crop, person_sample
@@ -138,20 +138,21 @@ def _read_person(
     columns = {
         name + own: np.asarray(fields[name][person]) for name in ("poses", "jointPositions", "poses2d", "campose_valid")
     }
-    columns |= {"betas" + own: np.asarray(fields["betas"][person]).reshape(1, -1)[:, :NUM_BETAS]}
-    columns |= {"cam_poses": np.asarray(fields["cam_poses"]), "cam_intrinsics": np.asarray(fields["cam_intrinsics"])}
+    columns["cam_poses"] = np.asarray(fields["cam_poses"])
     valid = numbers(path, columns, "campose_valid" + own, (), rows) > 0
     frames = np.flatnonzero(valid)
-
     # Only pictures with a fitting camera must be sound; rows are counted among all, as in the file.
-    columns |= {name: np.where(_rows_of(valid, v), v, 0) for name, v in columns.items() if len(v) == rows}
-    extrinsics = numbers(path, columns, "cam_poses", (4, 4), rows)[frames]
-    calibration = numbers(path, columns, "cam_intrinsics", (3,), 3)
-    positions = numbers(path, columns, "jointPositions" + own, (72,), rows)[frames].reshape(-1, 24, 3)
+    columns = {name: blank(values, ~valid) for name, values in columns.items()}
     if columns["poses2d" + own].ndim == 3:
         columns["poses2d" + own] = columns["poses2d" + own].swapaxes(1, 2)
+    extrinsics = numbers(path, columns, "cam_poses", (4, 4), rows)[frames]
+    positions = numbers(path, columns, "jointPositions" + own, (72,), rows)[frames].reshape(-1, 24, 3)
     detections = labels(path, columns, "poses2d" + own, (18, 3), rows)[frames]
     pose = torch.from_numpy(numbers(path, columns, "poses" + own, (72,), rows)[frames]).view(-1, 24, 3)
+    columns = {"cam_intrinsics": np.asarray(fields["cam_intrinsics"])}
+    columns["betas" + own] = np.asarray(fields["betas"][person]).reshape(1, -1)[:, :NUM_BETAS]
+    calibration = numbers(path, columns, "cam_intrinsics", (3,), 3)
+    betas = numbers(path, columns, "betas" + own, (NUM_BETAS,), 1)[0]
 
     rotations = axis_angle_to_matrix(pose).numpy()
     rotations[:, 0] = extrinsics[:, :3, :3] @ rotations[:, 0]
@@ -172,14 +173,10 @@ def _read_person(
         keypoints_2d=keypoints,
         joints_3d=joints_3d,
         pose=rotations,
-        betas=numbers(path, columns, "betas" + own, (NUM_BETAS,), 1)[0],
+        betas=betas,
         body=bodies.get(GENDERS.get(str(fields["genders"][person]), ""), ""),
         calibration=calibration,
     )
-
-
-def _rows_of(valid: np.ndarray, values: np.ndarray) -> np.ndarray:
-    return valid.reshape(-1, *[1] * (values.ndim - 1))
 
 
 def _box(detected: np.ndarray, projected: np.ndarray) -> np.ndarray:

@@ -1,0 +1,46 @@
+"""Write a dataset as shards: people's pictures and labels in a few large tars.
+
+Example: python tools/make_shards.py lspe ../shared/lspe/train.tar --out shards/lspe
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from meshrec.body import read_body
+from meshrec.body.library import find_body
+from meshrec.data.formats import FORMATS, WITH_PICTURES_ELSEWHERE, read_samples
+from meshrec.data.shards import write_shards
+from meshrec.errors import InputError
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("format", choices=FORMATS)
+    parser.add_argument("labels", type=Path, help="file or folder of the labels")
+    parser.add_argument("--pictures", type=Path, help=f"folder of the pictures ({', '.join(WITH_PICTURES_ELSEWHERE)})")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write into")
+    parser.add_argument("--resolution", type=int, default=256, help="pixels of a person's crop (default: 256)")
+    parser.add_argument("--margin", type=float, default=1.5, help="side of the picture over the crop's (default: 1.5)")
+    parser.add_argument("--per-shard", type=int, default=1000, help="people in a shard (default: 1000)")
+    parser.add_argument("--workers", type=int, default=0, help="processes (default: 0, this one alone)")
+    for body in ("neutral", "male", "female"):
+        parser.add_argument(f"--{body}", help=f"the SMPL file that betas of the {body} body belong to")
+    options = parser.parse_args()
+    try:
+        files = {name: getattr(options, name) for name in ("neutral", "male", "female")}
+        bodies = {name: read_body(find_body(file)).hash for name, file in files.items() if file}
+        samples = read_samples(options.format, options.labels, options.pictures, bodies)
+        shards = write_shards(
+            samples, options.out, options.resolution, options.margin, options.per_shard, options.workers
+        )
+        for shard in shards:
+            print(shard)
+    except InputError as error:
+        print(f"make_shards: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
