@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 
 from meshrec.batch import Outcome
 
@@ -21,6 +22,7 @@ def show_progress(done: Sequence[Outcome], work: Iterable[Outcome], total: int) 
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     outcomes, people = list(done), 0
+    visible = total > 1 and sys.stderr.isatty()
     bar = Progress(
         TextColumn("photos"),
         BarColumn(),
@@ -31,9 +33,9 @@ def show_progress(done: Sequence[Outcome], work: Iterable[Outcome], total: int) 
         console=Console(stderr=True),
         redirect_stdout=sys.stdout.isatty(),
         transient=True,
-        disable=total < 2 or not sys.stderr.isatty(),
+        disable=not visible,
     )
-    with bar:
+    with bar if visible else nullcontext():
         task = bar.add_task("photos", total=total, people=0)
         for outcome in work:
             outcomes.append(outcome)
