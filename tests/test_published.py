@@ -161,6 +161,7 @@ def test_a_checkpoint_that_does_not_fit_says_where(spin, graph_cmr, smpl, tmp_pa
     graph_cnn = {key: value for key, value in graph_cmr["graph_cnn"].items() if key != "gc.3.lin1.W"}
     lacking = message({**graph_cmr, "graph_cnn": graph_cnn}, graph=tmp_path / "graph.npz")
     assert lacking.endswith("missing keys: graph_cnn.gc.3.lin1.W")
+    assert "missing keys: graph_cnn" in message({"graph_cnn": 3}, graph=tmp_path / "graph.npz")
     assert "smpl_param_regressor.layers.0" in message({"graph_cnn": graph_cnn}, graph=tmp_path / "graph.npz")
 
 

@@ -167,7 +167,7 @@ def _graph_cmr(content: dict, mesh: GraphMesh, source: str | Path) -> MeshRecove
     state = {
         f"{part}.{key}": value
         for part in ("graph_cnn", "smpl_param_regressor")
-        for key, value in _state_dict(content.get(part, {})).items()
+        for key, value in _state_dict(content.get(part)).items()
     }
     network = MeshRecovery(GraphRegressor(mesh, GraphConfig(num_betas=BETAS)))
     ours = network.state_dict()
@@ -232,8 +232,10 @@ def _checked(state: dict, expected: dict[str, tuple[int, ...]], source: str | Pa
     return {key: value if key in counts else value.float() for key, value in state.items()}
 
 
-def _state_dict(content: dict) -> dict:
-    """The weights within a training checkpoint, without the prefix of parallel training."""
+def _state_dict(content: object) -> dict:
+    """The weights within a training checkpoint, without the prefix of parallel training; none in anything else."""
+    if not isinstance(content, dict):
+        return {}
     for key in ("model", "state_dict"):
         if isinstance(content.get(key), dict):
             content = content[key]
