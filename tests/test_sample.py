@@ -10,7 +10,7 @@ from meshrec.body import joint_index, joint_set
 from meshrec.data.picture import Picture
 from meshrec.data.sample import box_crop, collate, concatenate, crop_map, cut, person_sample
 from meshrec.errors import InputError
-from meshrec.geometry.affine import apply, compose, inverse, warp
+from meshrec.geometry.affine import apply
 
 BODY = load_body("neutral")
 
@@ -20,20 +20,6 @@ def test_crop_coordinates_are_one_at_the_edges():
     assert np.allclose(apply(to_crop, np.array([[49.5, -0.5], [149.5, 99.5]])), [[-1, -1], [1, 1]])
     center, side = box_crop(np.array([10.0, 20, 50, 120]))
     assert center.tolist() == [30, 70] and side == pytest.approx(120)
-
-
-def test_affine_maps():
-    rng = np.random.default_rng(0)
-    one, other, points = rng.normal(size=(2, 3)), rng.normal(size=(2, 3)), rng.normal(size=(5, 2))
-    assert np.allclose(apply(compose(one, other), points), apply(one, apply(other, points)))
-    assert np.allclose(apply(inverse(one), apply(one, points)), points)
-
-
-def test_shrinking_averages():
-    """A checkerboard of single pixels seen at a twentieth of its size is gray, not some of its pixels."""
-    board = np.indices((400, 400)).sum(0).astype(np.uint8) % 2 * 255
-    small = warp(board, np.array([[0.05, 0, 0], [0, 0.05, 0]]), (20, 20))
-    assert np.abs(small[1:-1, 1:-1].astype(int) - 127).max() < 3
 
 
 def test_cutting_keeps_pixels_and_labels_in_place():

@@ -119,10 +119,3 @@ def test_the_tool_writes_any_dataset(tmp_path):
     assert failed.returncode == 1
     assert failed.stderr.startswith("make_shards: ") and "data.npz row 0" in failed.stderr
     assert "Traceback" not in failed.stderr and not list((tmp_path / "other").glob("*"))
-
-
-def test_formats():
-    with pytest.raises(InputError, match="no dataset format 'lsp'"):
-        read_samples("lsp", "x")
-    with pytest.raises(InputError, match="need the folder of their pictures"):
-        read_samples("coco", "x.json")

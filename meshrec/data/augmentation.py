@@ -20,7 +20,7 @@ from meshrec.geometry.affine import apply, compose
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How much to change. The first five defaults are those of HMR and SPIN.
+    """How much to change. The defaults of scale, turn, flip and colour are SPIN's.
 
     Attributes:
         scale: The person's size is multiplied by a number drawn from 1 - scale to 1 + scale.
@@ -32,7 +32,7 @@ class Augmentation:
         shift: The crop moves by up to this share of half its side in x and y.
         truncation_probability: Of cutting off one side of the crop.
         truncation: At most this share of the crop is cut off.
-        occlusion_probability: Of pasting occluders (Sarandi et al. 2018, "How robust is 3D human pose estimation to
+        occlusion_probability: Of pasting occluders (Sárándi et al. 2018, "How robust is 3D human pose estimation to
             occlusion?").
         occluders: At most this many.
     """
@@ -84,7 +84,7 @@ def augment(
     if rng.random() < a.occlusion_probability:
         for _ in range(rng.integers(1, a.occluders, endpoint=True)):
             occluder = occluders[rng.integers(len(occluders))] if occluders else drawn_occluder(rng)
-            # Side in crops, and a centre anywhere in the crop, as Sarandi et al. draw them.
+            # Side in crops, and a centre anywhere in the crop, as in the paper.
             image = paste(image, occluder, rng.uniform(0, resolution, 2), rng.uniform(0.1, 0.5) * resolution)
     return replace(sample, image=image)
 
@@ -137,12 +137,12 @@ def flipped(sample: Sample) -> Sample:
 
 def recoloured(image: np.ndarray, gain: np.ndarray, contrast: float) -> np.ndarray:
     """Channels (H, W, 3) uint8 multiplied by ``gain`` (3,), and differences from the mean by ``contrast``."""
-    gain = np.asarray(gain, np.float32)
-    mean = image.mean((0, 1), dtype=np.float32)
+    import cv2
+
+    mean = np.array(cv2.mean(image)[:3])
     # One table of 256 entries per channel does for all pixels.
-    table = ((np.arange(256, dtype=np.float32)[:, None] - mean) * contrast + mean) * gain
-    table = np.clip(np.round(table), 0, 255).astype(np.uint8)
-    return np.stack([table[image[..., c], c] for c in range(3)], axis=-1)
+    table = ((np.arange(256)[:, None] - mean) * contrast + mean) * gain
+    return cv2.LUT(image, np.clip(np.round(table), 0, 255).astype(np.uint8)[None])
 
 
 def _moved(sample: Sample, linear: np.ndarray, offset: np.ndarray) -> Sample:

@@ -86,7 +86,7 @@ def texts(path: Path, columns: Mapping[str, np.ndarray], name: str) -> np.ndarra
     values = _required(path, columns, name)
     if values.ndim != 1 or values.dtype.kind not in "SU":
         raise InputError(f"{path}: {name} must be a list of text, not {values.dtype} of shape {values.shape}.")
-    return np.char.decode(values, "utf-8") if values.dtype.kind == "S" else values
+    return np.char.decode(values, "utf-8", "replace") if values.dtype.kind == "S" else values
 
 
 def _required(path: Path, columns: Mapping[str, np.ndarray], name: str) -> np.ndarray:

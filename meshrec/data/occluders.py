@@ -1,4 +1,4 @@
-"""Things to paste over people (Sarandi et al. 2018, "How robust is 3D human pose estimation to occlusion?").
+"""Things to paste over people (Sárándi et al. 2018, "How robust is 3D human pose estimation to occlusion?").
 
 Either objects cut out of a Pascal VOC folder, as in the paper, or drawn shapes with noise on them, which need no files.
 """
@@ -12,7 +12,7 @@ from meshrec.data.picture import Picture
 from meshrec.errors import InputError
 
 Occluder = np.ndarray  # (H, W, 4) uint8 RGBA
-DRAWN_SIDE = 128  # pixels of a drawn occluder
+DRAWN_SIDE = 64  # pixels of a drawn occluder
 LEAST_PIXELS = 500  # of a cut-out object, as in the paper
 
 
@@ -28,14 +28,14 @@ def drawn_occluder(rng: np.random.Generator) -> Occluder:
         angles = np.sort(rng.uniform(0, 2 * np.pi, rng.integers(5, 12)))
         radii = rng.uniform(0.4, 1, len(angles)) * side / 2
         corners = center + radii[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-        cv2.fillPoly(alpha, [corners.astype(np.int32)], 255, cv2.LINE_AA)
+        cv2.fillPoly(alpha, [corners.astype(np.int32)], (255,), cv2.LINE_AA)
     else:
         size, turn = side * rng.uniform(0.2, 0.7, 2), rng.uniform(0, 180)
         if kind == 0:
             corners = cv2.boxPoints((center, tuple(size), turn))
-            cv2.fillPoly(alpha, [corners.astype(np.int32)], 255, cv2.LINE_AA)
+            cv2.fillPoly(alpha, [corners.astype(np.int32)], (255,), cv2.LINE_AA)
         else:
-            cv2.ellipse(alpha, (center, tuple(size), turn), 255, -1, cv2.LINE_AA)
+            cv2.ellipse(alpha, (center, tuple(size), turn), (255,), -1, cv2.LINE_AA)
     cells = int(rng.integers(2, 17))
     noise = cv2.resize(rng.random((cells, cells)), (side, side), interpolation=cv2.INTER_CUBIC).clip(0, 1)[..., None]
     colours = rng.uniform(0, 255, (2, 3))

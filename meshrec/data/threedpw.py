@@ -112,6 +112,8 @@ def read_threedpw(path: str | Path, folder: str | Path, bodies: Mapping[str, str
     if not files:
         raise InputError(f"{path}: the folder holds no sequence files (.pkl).")
     people = [person for file in files for person in _read_sequence(file, Path(folder), bodies or {})]
+    if not any(len(person) for person in people):
+        raise InputError(f"{path}: there is no picture whose camera fits a person.")
     return ConcatDataset(people)  # type: ignore[arg-type]  # it only counts and indexes
 
 
@@ -124,10 +126,17 @@ def _read_sequence(path: Path, folder: Path, bodies: Mapping[str, str]) -> list[
     if missing := [name for name in ("sequence", "cam_intrinsics", "cam_poses", *lists) if name not in fields]:
         raise InputError(f"{path}: not a 3DPW sequence: {missing[0]} is missing.")
     values: dict[str, Any] = fields
+    if wrong := [name for name in lists if not isinstance(values[name], list)]:
+        raise InputError(f"{path}: {wrong[0]} must be a list with an entry for each person.")
     count = len(values["poses"])
     if wrong := [name for name in lists if len(values[name]) != count]:
         raise InputError(f"{path}: {wrong[0]} has {len(values[wrong[0]])} people, poses has {count}.")
-    return [_read_person(path, folder, values, person, bodies) for person in range(count)]
+    try:
+        return [_read_person(path, folder, values, person, bodies) for person in range(count)]
+    except InputError:
+        raise
+    except (TypeError, ValueError) as error:  # what is not even an array
+        raise InputError(f"{path}: not a 3DPW sequence ({error}).") from error
 
 
 def _read_person(
