@@ -17,11 +17,6 @@ import torch
 Item = TypeVar("Item")
 
 
-def has_kernels(tensor: torch.Tensor) -> bool:
-    """Whether the compiled kernels can work on this tensor."""
-    return tensor.device.type == "cpu"
-
-
 def over_batch(kernel: Callable[..., None], batched: Sequence[np.ndarray], shared: Sequence[np.ndarray]) -> None:
     """Call ``kernel(*batched, *shared)`` on equal shares of the batch, one share a thread.
 

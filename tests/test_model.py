@@ -210,3 +210,12 @@ def test_a_body_without_landmarks_says_so():
 
     with pytest.raises(InputError, match="nose"):
         make_body().joints_from(torch.zeros(1, 40, 3), "coco17")
+
+
+def test_without_gradients_the_result_is_the_same():
+    """Then the kernels are called straight, also with leaves that would otherwise collect gradients."""
+    body, pose = make_body(), random_pose(3)
+    with_gradients = body(**{name: value.clone().requires_grad_() for name, value in pose.items()}).vertices
+    with torch.no_grad():
+        leaves = {name: value.clone().requires_grad_() for name, value in pose.items()}
+        assert torch.equal(body(**leaves).vertices, with_gradients)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from meshrec.parallel import has_kernels
+from meshrec.operators import has_kernels, needs_operator
 
 
 def blend(template: Tensor, coefficients: Tensor, basis: Tensor) -> Tensor:
@@ -18,7 +18,8 @@ def blend(template: Tensor, coefficients: Tensor, basis: Tensor) -> Tensor:
         (B, N).
     """
     if has_kernels(basis):
-        return _blend(template, coefficients, basis)
+        operator = _blend if needs_operator(coefficients) else _blend_now
+        return operator(template, coefficients, basis)
     return torch.addmm(template, coefficients, basis)
 
 
@@ -34,9 +35,11 @@ def _product(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
     return a @ b if bias is None else torch.addmm(bias, a, b)
 
 
-@torch.library.custom_op("meshrec::blend", mutates_args=())
-def _blend(template: Tensor, coefficients: Tensor, basis: Tensor) -> Tensor:
+def _blend_now(template: Tensor, coefficients: Tensor, basis: Tensor) -> Tensor:
     return _product(coefficients, basis, template)
+
+
+_blend = torch.library.custom_op("meshrec::blend", _blend_now, mutates_args=())
 
 
 @_blend.register_fake

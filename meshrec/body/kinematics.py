@@ -6,7 +6,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from meshrec.parallel import has_kernels
+from meshrec.operators import has_kernels, needs_operator
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,8 @@ def joint_motions(rotations: Tensor, joints: Tensor, transl: Tensor, tree: Kinem
         (B, J, 3, 4) rows of [R | t]: joint j takes a rest point x to R x + t.
     """
     if has_kernels(rotations):
-        return _chain(rotations, joints, transl, list(tree.parents))
+        operator = _chain if needs_operator(rotations, joints, transl) else _chain_now
+        return operator(rotations, joints, transl, list(tree.parents))
     root = joints[:, :1] + transl[:, None]
     offsets = torch.cat([root, joints[:, 1:] - joints[:, list(tree.parents[1:])]], dim=1)
     local = torch.cat([rotations, offsets[..., None]], dim=-1)
@@ -60,13 +61,15 @@ def joint_motions(rotations: Tensor, joints: Tensor, transl: Tensor, tree: Kinem
     return torch.cat([rotation, world[..., 3:] - rotation @ joints[..., None]], dim=-1)
 
 
-@torch.library.custom_op("meshrec::chain", mutates_args=())
-def _chain(rotations: Tensor, joints: Tensor, transl: Tensor, parents: list[int]) -> Tensor:
+def _chain_now(rotations: Tensor, joints: Tensor, transl: Tensor, parents: list[int]) -> Tensor:
     from meshrec.body.kernels import chain
 
     motions = rotations.new_empty(*rotations.shape[:3], 4)
-    chain(*(t.contiguous().numpy() for t in (rotations, joints, transl)), tuple(parents), motions.numpy())
+    chain(*(t.detach().contiguous().numpy() for t in (rotations, joints, transl)), tuple(parents), motions.numpy())
     return motions
+
+
+_chain = torch.library.custom_op("meshrec::chain", _chain_now, mutates_args=())
 
 
 @_chain.register_fake
@@ -80,7 +83,7 @@ def _chain_backward(
 ) -> tuple[Tensor, Tensor, Tensor]:
     from meshrec.body.kernels import chain_backward
 
-    arrays = [t.contiguous().numpy() for t in (rotations, joints, motions)]
+    arrays = [t.detach().contiguous().numpy() for t in (rotations, joints, motions)]
     outputs = rotations.new_empty(rotations.shape), joints.new_empty(joints.shape), joints.new_empty(len(joints), 3)
     # The kernel passes the gradient down the chain in place.
     gradient = grad.clone(memory_format=torch.contiguous_format).numpy()

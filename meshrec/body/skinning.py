@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from meshrec.parallel import has_kernels
+from meshrec.operators import has_kernels, needs_operator
 
 
 def linear_blend_skinning(
@@ -23,7 +23,8 @@ def linear_blend_skinning(
         (B, V, 3).
     """
     if has_kernels(vertices):
-        return _skin(vertices, motions, *influences)
+        operator = _skin if needs_operator(vertices, motions) else _skin_now
+        return operator(vertices, motions, *influences)
     blended = (weights @ motions.flatten(2)).unflatten(-1, (3, 4))
     return (blended[..., :3] @ vertices[..., None]).squeeze(-1) + blended[..., 3]
 
@@ -42,15 +43,17 @@ def sparse_influences(weights: Tensor) -> tuple[Tensor, Tensor]:
     return joints.int(), values
 
 
-@torch.library.custom_op("meshrec::skin", mutates_args=())
-def _skin(vertices: Tensor, motions: Tensor, joints: Tensor, weights: Tensor) -> Tensor:
+def _skin_now(vertices: Tensor, motions: Tensor, joints: Tensor, weights: Tensor) -> Tensor:
     from meshrec.body.kernels import skin
     from meshrec.parallel import over_batch
 
     out = torch.empty_like(vertices, memory_format=torch.contiguous_format)
-    arrays = [t.contiguous().numpy() for t in (vertices, motions)]
+    arrays = [t.detach().contiguous().numpy() for t in (vertices, motions)]
     over_batch(skin, [*arrays, out.numpy()], [joints.numpy(), weights.numpy()])
     return out
+
+
+_skin = torch.library.custom_op("meshrec::skin", _skin_now, mutates_args=())
 
 
 @_skin.register_fake
@@ -65,7 +68,7 @@ def _skin_backward(
     from meshrec.body.kernels import skin_backward
     from meshrec.parallel import over_batch
 
-    arrays = [t.contiguous().numpy() for t in (grad, vertices, motions)]
+    arrays = [t.detach().contiguous().numpy() for t in (grad, vertices, motions)]
     grad_vertices, grad_motions = vertices.new_empty(vertices.shape), motions.new_zeros(motions.shape)
     over_batch(skin_backward, [*arrays, grad_vertices.numpy(), grad_motions.numpy()], [joints.numpy(), weights.numpy()])
     return grad_vertices, grad_motions
