@@ -1,12 +1,17 @@
 """Contact sheets show labels where they are."""
 
 import dataclasses
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 from people import JOINTS, posed_sample
 
 from meshrec import load_body
+from meshrec.data.picture import Picture
 from meshrec.data.sample import collate, cut
+from meshrec.data.shards import write_shards
 from meshrec.data.sheet import LEFT, contact_sheet
 
 
@@ -20,3 +25,14 @@ def test_labels_are_drawn_where_they_are():
     assert not sheet[:128, 256:384].any()  # no keypoints, no camera, a black picture
     assert len(np.unique(sheet[:128, 384:])) > 2  # 3D joints from the side all the same
     assert not sheet[128:, 256:].any()  # nobody
+
+
+def test_the_tool_draws_a_dataset(tmp_path):
+    list(write_shards([posed_sample(load_body("neutral"), seed) for seed in range(3)], tmp_path, resolution=64))
+    tool = Path(__file__).parents[1] / "tools/data_sheet.py"
+    arguments = [sys.executable, tool, "shards", tmp_path, "--people", "2", "--augment", "--out"]
+    done = subprocess.run([*arguments, tmp_path / "sheet.png"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert Picture(tmp_path / "sheet.png").read().shape == (224, 4 * 224, 3)
+    failed = subprocess.run([*arguments, tmp_path / "sheet.txt"], capture_output=True, text=True)
+    assert failed.returncode == 1 and failed.stderr.startswith("data_sheet: ")

@@ -1,0 +1,44 @@
+"""Draw people of a dataset with their labels, to be looked at before anything is trained on them.
+
+Example: python tools/data_sheet.py lspe ../shared/lspe/val.tar --augment --out sheet.png
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import cv2
+
+from meshrec.atomic import known_suffix, write_file
+from meshrec.data.augmentation import Augmentation
+from meshrec.data.formats import FORMATS, WITH_PICTURES_ELSEWHERE, read_samples
+from meshrec.data.mixing import MixedBatches
+from meshrec.data.sheet import contact_sheet
+from meshrec.errors import InputError
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("format", choices=FORMATS)
+    parser.add_argument("labels", type=Path, help="file or folder of the labels")
+    parser.add_argument("--pictures", type=Path, help=f"folder of the pictures ({', '.join(WITH_PICTURES_ELSEWHERE)})")
+    parser.add_argument("--out", type=Path, required=True, help="picture to write, .png or .jpg")
+    parser.add_argument("--people", type=int, default=18, help="how many (default: 18)")
+    parser.add_argument("--seed", type=int, default=0, help="which ones (default: 0)")
+    parser.add_argument("--augment", action="store_true", help="change them as training does")
+    options = parser.parse_args()
+    try:
+        suffix = known_suffix(options.out, (".png", ".jpg"))
+        samples = read_samples(options.format, options.labels, options.pictures)
+        augmentation = Augmentation() if options.augment else None
+        batch = MixedBatches([samples], [1], options.people, augmentation=augmentation, seed=options.seed)[0]
+        sheet = cv2.cvtColor(contact_sheet(batch, columns=min(3, len(batch))), cv2.COLOR_RGB2BGR)
+        print(write_file(options.out, cv2.imencode(suffix, sheet)[1].tobytes()))
+    except InputError as error:
+        print(f"data_sheet: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
