@@ -32,7 +32,7 @@ class GreenScreen:
         return [stranger, Detection(box, keypoints, "mediapipe33", 0.8, Mask(mask, edges))]
 
 
-def _green(streams, size):
+def _green(streams, size, device):
     return torch.tensor([0.0, 1, 0])[:, None, None].expand(len(streams), 3, size, size)
 
 

@@ -7,13 +7,14 @@ import pytest
 import torch
 
 from meshrec.body import joint_index
-from meshrec.data.authored_poses import AUTHORED, authored_poses
+from meshrec.data.authored_poses import AUTHORED, HELD_OUT, authored_poses
 from meshrec.data.pose_bank import PoseBank, mirror_pose
 from meshrec.data.streams import Streams
 from meshrec.data.synthetic_poses import KINDS, PoseMix, draw_poses, perturbed
 from meshrec.geometry import matrix_to_axis_angle, rotation_angle
 from meshrec.models.joint_limits import joint_limit_residuals, joint_limits
 
+AUTHORED_POSES = authored_poses()
 PLAIN = PoseMix(authored=0, lying=0, tumbled=0, mirrored=0, recombined=0, perturbed=0)
 
 
@@ -46,7 +47,7 @@ def test_streams_follow_their_distributions():
 
 def test_poses_are_rotations_in_the_shares_asked_for(bank):
     mix = PoseMix(authored=0.2, lying=0.1, tumbled=0.3)
-    poses, kind = draw_poses(Streams(0, range(1500), "pose"), bank, mix)
+    poses, kind = draw_poses(Streams(0, range(1500), "pose"), bank, AUTHORED_POSES, mix)
     assert torch.allclose(poses @ poses.mT, torch.eye(3).expand_as(poses), atol=1e-5)
     assert torch.allclose(torch.linalg.det(poses), torch.ones(1500, 24), atol=1e-5)
     shares = torch.bincount(kind, minlength=len(KINDS)) / len(kind)
@@ -54,22 +55,24 @@ def test_poses_are_rotations_in_the_shares_asked_for(bank):
 
 
 def test_plain_poses_are_those_of_the_bank(bank):
-    poses, _ = draw_poses(Streams(0, range(20), "pose"), bank, PLAIN)
+    poses, _ = draw_poses(Streams(0, range(20), "pose"), bank, AUTHORED_POSES, PLAIN)
     distance = rotation_angle(poses[:, None], bank.rotations()[None]).amax(-1)
     assert distance.amin(1).max() < 1e-3
 
 
 def test_mirrored_poses_are_mirror_images(bank):
-    plain, _ = draw_poses(Streams(0, range(20), "pose"), bank, PLAIN)
+    plain, _ = draw_poses(Streams(0, range(20), "pose"), bank, AUTHORED_POSES, PLAIN)
     mirrored, _ = draw_poses(
-        Streams(0, range(20), "pose"), bank, PoseMix(0, 0, 0, mirrored=1, recombined=0, perturbed=0)
+        Streams(0, range(20), "pose"), bank, AUTHORED_POSES, PoseMix(0, 0, 0, mirrored=1, recombined=0, perturbed=0)
     )
     assert torch.allclose(mirrored, mirror_pose(plain))
 
 
 def test_recombined_poses_take_whole_limbs_from_one_other_frame(bank):
-    plain, _ = draw_poses(Streams(0, range(60), "pose"), bank, PLAIN)
-    mixed, _ = draw_poses(Streams(0, range(60), "pose"), bank, PoseMix(0, 0, 0, mirrored=0, recombined=1, perturbed=0))
+    plain, _ = draw_poses(Streams(0, range(60), "pose"), bank, AUTHORED_POSES, PLAIN)
+    mixed, _ = draw_poses(
+        Streams(0, range(60), "pose"), bank, AUTHORED_POSES, PoseMix(0, 0, 0, mirrored=0, recombined=1, perturbed=0)
+    )
     same = rotation_angle(plain, mixed) < 1e-3
     legs = [joint_index(f"{side}_{part}", "smpl24") for side in ("left", "right") for part in ("hip", "knee", "ankle")]
     arms = [joint_index(f"{side}_{part}", "smpl24") for side in ("left", "right") for part in ("shoulder", "elbow")]
@@ -92,7 +95,9 @@ def test_perturbing_never_leaves_the_limits(bank):
 
 def test_lying_people_have_their_spine_near_the_ground(bank):
     upright = PoseBank(torch.zeros(5, 24, 3), torch.zeros(5, dtype=torch.long), ("take",))
-    poses, _ = draw_poses(Streams(0, range(400), "pose"), upright, PoseMix(0, lying=1, tumbled=0, perturbed=0))
+    poses, _ = draw_poses(
+        Streams(0, range(400), "pose"), upright, AUTHORED_POSES, PoseMix(0, lying=1, tumbled=0, perturbed=0)
+    )
     height = poses[:, 0, 1, 1]  # of the spine's direction
     assert height.abs().mean() < 0.25
     front = poses[:, 0, :, 2]
@@ -119,3 +124,11 @@ def test_authored_poses_are_what_they_are_called(bank):
     assert poses["on the front"][0, 1, 2] < -0.9
     assert poses["handstand"][0, 1, 1] < -0.9  # the head is down
     assert poses["curled up on the side"][0, 1, 0] < -0.9  # the left is down
+
+
+def test_some_authored_poses_are_kept_from_training():
+    train, held_out = authored_poses("train"), authored_poses("held_out")
+    assert len(held_out) == len(HELD_OUT) and len(train) + len(held_out) == len(AUTHORED)
+    assert rotation_angle(train[:, None], held_out[None]).amax(-1).min() > 0.3
+    with pytest.raises(ValueError, match="unknown split"):
+        authored_poses("test")

@@ -52,7 +52,7 @@ def test_textures_are_colours_and_differ_between_people(layout):
 def test_pictures_show_the_person_where_the_mask_is(body, layout):
     size = 64
     source = SyntheticPeople(body, seed=5, resolution=size, views=ViewMix(occluded=0))
-    green = lambda streams, n: torch.tensor([0.0, 1, 0])[:, None, None].expand(len(streams), 3, n, n)  # noqa: E731
+    green = lambda streams, n, device: torch.tensor([0.0, 1, 0])[:, None, None].expand(len(streams), 3, n, n)  # noqa: E731
     batch, seen = synthetic_batch(source, range(8), pictures=Pictures(layout, green))
     assert batch.image.shape == (8, 3, size, size) and batch.image.dtype == torch.uint8
     inside = inside_photo(source.draw(range(8)).photo, (size, size))

@@ -59,7 +59,7 @@ def run(device: str = "cpu", seconds: float = 2.0) -> dict:
         "  labels": lambda: labels(people, body, "union55", seen.exact_silhouette, None),
         "  picture": lambda: photograph(people, body, pictures.layout, streams()),
         "    textures": lambda: draw_textures(streams(), pictures.layout),
-        "    backgrounds": lambda: noise_backgrounds(streams(), SIZE),
+        "    backgrounds": lambda: noise_backgrounds(streams(), SIZE, body.faces.device),
     }
     timings = time_in_turn({name: _finished(step, device) for name, step in steps.items()}, seconds)
     figures = {

@@ -9,6 +9,7 @@ front, z-90 on the left side.
 """
 
 import math
+from typing import Literal
 
 import numpy as np
 import torch
@@ -120,10 +121,19 @@ AUTHORED: dict[str, dict[str, str]] = {
     "hanging upside down": {"pelvis": "z180", "hip": "x-80", "knee": "x100", "collar": "z15", "shoulder": "z65"},
 }  # fmt: skip
 
+# Kept from training, as takes of the motion capture are.
+HELD_OUT = (
+    "side sitting", "chair, legs crossed", "tying a shoe", "crawling", "on elbows and knees", "push-up, low",
+    "on the back, knees up", "on the front, arms ahead", "on the side", "wheel", "handstand, split",
+)  # fmt: skip
 
-def authored_poses() -> Tensor:
-    """The rotations (N, 24, 3, 3) of :data:`AUTHORED`, in its order; the first is the body's in the world."""
-    return torch.stack([_pose(turns) for turns in AUTHORED.values()])
+
+def authored_poses(split: Literal["train", "held_out", "all"] = "all") -> Tensor:
+    """Rotations (N, 24, 3, 3) of :data:`AUTHORED`, in its order; the first is the body's in the world."""
+    if split not in ("train", "held_out", "all"):
+        raise ValueError(f"unknown split {split!r}; there are train, held_out and all")
+    wanted = [name for name in AUTHORED if split == "all" or (name in HELD_OUT) == (split == "held_out")]
+    return torch.stack([_pose(AUTHORED[name]) for name in wanted])
 
 
 def _pose(turns: dict[str, str]) -> Tensor:

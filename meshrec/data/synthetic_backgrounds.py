@@ -14,20 +14,22 @@ from meshrec.data.streams import Streams
 from meshrec.errors import InputError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+CPU = torch.device("cpu")
 KEPT_SIDE = 448  # pixels: pictures are kept in memory no larger than this
 
 
 class Backgrounds(Protocol):
-    """Draws square pictures (B, 3, N, N), RGB in [0, 1]."""
+    """Draws square pictures (B, 3, N, N) on a device, RGB in [0, 1]."""
 
-    def __call__(self, streams: Streams, size: int) -> Tensor: ...
+    def __call__(self, streams: Streams, size: int, device: torch.device) -> Tensor: ...
 
 
-def noise_backgrounds(streams: Streams, size: int) -> Tensor:
+def noise_backgrounds(streams: Streams, size: int, device: torch.device = CPU) -> Tensor:
     """Two clouds of colour, one shown where a third, cut at a level, is high: smooth shades and sharp contours."""
-    first, second = _clouds(streams, size, (2, 5, 12)), _clouds(streams, size, (2, 7, 40))
-    shape = _octave(streams, 1, 7, size) + 0.5 * _octave(streams, 1, 20, size)
-    picture = torch.where(shape > streams.uniform(1, 1, 1, low=-0.8, high=1.2), first, second)
+    first, second = (_clouds(streams, size, cells, device) for cells in ((2, 5, 12), (2, 7, 40)))
+    shape = _octave(streams, 1, 7, size, device) + 0.5 * _octave(streams, 1, 20, size, device)
+    level = streams.uniform(1, 1, 1, low=-0.8, high=1.2).to(device)
+    picture = torch.where(shape > level, first, second)
     return picture.clamp_(0, 1)
 
 
@@ -43,12 +45,12 @@ class FolderBackgrounds:
         if not self.paths:
             raise InputError(f"{folder} holds no pictures ({', '.join(SUFFIXES)}) to put behind people")
 
-    def __call__(self, streams: Streams, size: int) -> Tensor:
+    def __call__(self, streams: Streams, size: int, device: torch.device = CPU) -> Tensor:
         chosen, place = streams.whole(len(self.paths)), streams.uniform(3)
         mirrored = streams.happens(0.5)
         crops = [_crop(_read(self.paths[i]), p, size) for i, p in zip(chosen.tolist(), place.tolist())]
         pictures = torch.from_numpy(np.stack(crops)).movedim(-1, 1).float() / 255
-        return torch.where(mirrored[:, None, None, None], pictures.flip(-1), pictures)
+        return torch.where(mirrored[:, None, None, None], pictures.flip(-1), pictures).to(device)
 
 
 @lru_cache(maxsize=256)
@@ -72,14 +74,15 @@ def _crop(image: np.ndarray, place: Sequence[float], size: int) -> np.ndarray:
     return cv2.resize(image[top : top + side, left : left + side], (size, size), interpolation=cv2.INTER_LINEAR)
 
 
-def _clouds(streams: Streams, size: int, cells: tuple[int, ...]) -> Tensor:
+def _clouds(streams: Streams, size: int, cells: tuple[int, ...], device: torch.device) -> Tensor:
     """(B, 3, N, N): a colour with noise of several scales, each weaker than the last."""
     color = streams.uniform(3, 1, 1)
     base = torch.lerp(color.mean(1, keepdim=True), color, streams.uniform(1, 1, 1) ** 2)
-    strength = streams.uniform(1, 1, 1, low=0.05, high=0.3)
-    shade = sum(0.6**i * _octave(streams, 1, n, size) for i, n in enumerate(cells))
-    return base + strength * (shade + 0.4 * _octave(streams, 3, cells[1], size))
+    strength = streams.uniform(1, 1, 1, low=0.05, high=0.3).to(device)
+    shade = sum(0.6**i * _octave(streams, 1, n, size, device) for i, n in enumerate(cells))
+    return base.to(device) + strength * (shade + 0.4 * _octave(streams, 3, cells[1], size, device))
 
 
-def _octave(streams: Streams, channels: int, cells: int, size: int) -> Tensor:
-    return interpolate(streams.normal(channels, cells, cells), (size, size), mode="bilinear", align_corners=False)
+def _octave(streams: Streams, channels: int, cells: int, size: int, device: torch.device) -> Tensor:
+    grid = streams.normal(channels, cells, cells).to(device)
+    return interpolate(grid, (size, size), mode="bilinear", align_corners=False)

@@ -54,7 +54,7 @@ class TextureLayout:
         return len(self.position)
 
     @classmethod
-    def of_body(cls, body: BodyModel, size: int = 256) -> "TextureLayout":
+    def of_body(cls, body: BodyModel, size: int = 192) -> "TextureLayout":
         """Measure a body's layout on ``size`` x ``size`` texels.
 
         Raises:

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from meshrec.body import BodyModel
 from meshrec.body.topology import enclosed_volume
-from meshrec.data.pose_bank import PoseBank, load_pose_bank
+from meshrec.data.authored_poses import authored_poses
+from meshrec.data.pose_bank import load_pose_bank
 from meshrec.data.streams import Streams
 from meshrec.data.synthetic_cameras import ViewMix, draw_orientations, draw_views
 from meshrec.data.synthetic_occluders import occluders
@@ -75,7 +77,7 @@ class SyntheticPeople:
     Args:
         body: Whose shape space and mesh; its device is where everything is made.
         seed: Of the whole set.
-        bank: Motion to draw poses from. Default: the shipped training poses.
+        split: Which poses of the shipped motion and of the authored poses.
         resolution: Side of the crops in pixels.
         poses, views, shapes: How often which.
     """
@@ -84,14 +86,14 @@ class SyntheticPeople:
         self,
         body: BodyModel,
         seed: int = 0,
-        bank: PoseBank | None = None,
+        split: Literal["train", "held_out", "all"] = "train",
         resolution: int = 224,
         poses: PoseMix | None = None,
         views: ViewMix | None = None,
         shapes: ShapeMix | None = None,
     ) -> None:
         self.body, self.seed, self.resolution = body, seed, resolution
-        self.bank = load_pose_bank("train") if bank is None else bank
+        self.bank, self.authored = load_pose_bank(split), authored_poses(split)
         self.poses, self.views, self.shapes = poses or PoseMix(), views or ViewMix(), shapes or ShapeMix()
         self._heaviness = heaviness(body)
 
@@ -103,7 +105,7 @@ class SyntheticPeople:
     def draw(self, indices: Sequence[int]) -> People:
         """The people of these numbers."""
         device = self.body.v_template.device
-        pose, kind = draw_poses(self.streams(indices, "pose"), self.bank, self.poses)
+        pose, kind = draw_poses(self.streams(indices, "pose"), self.bank, self.authored, self.poses)
         view = self.streams(indices, "view")
         pose[:, 0] = draw_orientations(view, self.views) @ pose[:, 0]
         betas, heavy = draw_shapes(self.streams(indices, "shape"), self._heaviness, self.shapes)

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from meshrec.body.joints import joint_set
-from meshrec.data.authored_poses import authored_poses
 from meshrec.data.pose_bank import PoseBank, mirror_pose
 from meshrec.data.streams import Streams
 from meshrec.geometry import axis_angle_to_matrix, matrix_to_axis_angle
@@ -49,12 +48,13 @@ class PoseMix:
     perturbed: float = 0.6
 
 
-def draw_poses(streams: Streams, bank: PoseBank, mix: PoseMix = PoseMix()) -> tuple[Tensor, Tensor]:
+def draw_poses(streams: Streams, bank: PoseBank, authored: Tensor, mix: PoseMix = PoseMix()) -> tuple[Tensor, Tensor]:
     """Draw a pose for each stream.
 
     Args:
         streams: One for each pose.
         bank: Motion capture.
+        authored: (N, 24, 3, 3) of :func:`meshrec.data.authored_poses.authored_poses`.
         mix: How often which.
 
     Returns:
@@ -62,7 +62,6 @@ def draw_poses(streams: Streams, bank: PoseBank, mix: PoseMix = PoseMix()) -> tu
         pose, an index into :data:`KINDS`.
     """
     kind = streams.pick((mix.authored, mix.lying, mix.tumbled)) + 1
-    authored = _authored()
     chosen = streams.whole(len(authored))
     frame, other = streams.whole(len(bank), 2).unbind(1)
     pose = torch.where(_spread(kind == 1), authored[chosen], bank.rotations(frame))
@@ -91,11 +90,6 @@ def perturbed(pose: Tensor, streams: Streams) -> Tensor:
     moved = axis_angle + streams.normal(len(names), 3) * strength * spread.deg2rad()
     moved = moved.clamp(torch.minimum(lowest, axis_angle), torch.maximum(highest, axis_angle))
     return torch.cat([pose[:, :1], axis_angle_to_matrix(moved)], dim=1)
-
-
-@cache
-def _authored() -> Tensor:
-    return authored_poses()
 
 
 @cache

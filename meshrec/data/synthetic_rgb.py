@@ -45,7 +45,7 @@ def photograph(
     texture = draw_textures(streams, layout)
     normals = fragments.facing(fragments.interpolate(vertex_normals(people.vertices, fragments.faces)))
     colors = texels(texture, layout, fragments) * lit(normals, fragments.sample, streams)
-    behind = backgrounds(streams, size[0]).to(device)
+    behind = backgrounds(streams, size[0], device)
     picture = fragments.picture(colors.clamp_(0, 1), behind.movedim(1, -1), shrink=supersample).movedim(-1, 1)
     # What covers people has the background's stuff, turned over: nothing in it tells where it is.
     picture = torch.where(people.covered[:, None], behind.flip(-1, -2), picture)
