@@ -37,13 +37,13 @@ from meshrec.models.pose_prior import PosePrior, load_pose_prior
 STARTS = 4
 KEPT = 2  # of each person's starts after the first round
 # The error in standard deviations from which a landmark loses its pull, and the steps taken with it. A wide start lets
-# elbows and knees come from far; a close end leaves wrong ones behind.
-ANNEALING = ((30.0, 6), (8.0, 5), (4.0, 5))
+# elbows and knees come from far; a closer end than this leaves unusual poses behind, not only wrong detections.
+ANNEALING = ((30.0, 6), (15.0, 5), (10.0, 4))
 # How far the outlines reach for each other, as a share of the picture, and the steps taken with each match.
 REACHES = ((0.15, 2), (0.08, 2), (0.05, 2))
 # Landmarks err together, so their likelihood is too steep and the prior counts more than once against it; measured on
 # renders of held-out poses, where any weight from 0.25 to 1 is as good within 5 %.
-PRIOR_WEIGHT = 0.5
+PRIOR_WEIGHT = 0.35
 BANK_STEP = 12  # every so many frames of the pose bank are searched: consecutive ones hardly differ
 
 

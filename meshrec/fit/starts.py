@@ -16,6 +16,9 @@ from meshrec.geometry import Camera, axis_angle_to_matrix
 
 # From a body's space (y up, z forward) to that of a camera it faces (y down, z away from the camera).
 FACING = torch.diag(torch.tensor([1.0, -1.0, -1.0], dtype=torch.float64))
+# Quarter turns of the camera about its axis: upright, lying and upside-down people.
+ROLLS = axis_angle_to_matrix(torch.tensor([[0.0, 0.0, n * torch.pi / 2] for n in range(4)], dtype=torch.float64))
+ROLL_PENALTY = 2.0  # how much better a rolled pose must look than an upright one
 
 
 @dataclass(frozen=True)
@@ -66,17 +69,16 @@ class PoseLibrary:
         """
         focal = torch.as_tensor(camera.focal, dtype=torch.float64).expand(2)
         center = torch.as_tensor(camera.center, dtype=torch.float64)
-        weight = (precision / precision.amax(1, keepdim=True)).square()
+        weight = (precision / precision.amax(1, keepdim=True).clamp(min=1e-9)).square() + 1e-9
         rays = torch.cat([(pixels - center) / focal, torch.ones_like(pixels[..., :1])], dim=-1)
         middle = (weight[..., None] * rays).sum(1) / weight.sum(1)[:, None]
         look = _look_at(middle)
         seen = rays @ look.transpose(1, 2)  # look @ ray: the person's middle comes to the optical axis
         seen = seen[..., :2] / seen[..., 2:]
         chosen = [self._search_one(s.float(), w.float(), count, apart) for s, w in zip(seen, weight)]
-        pose, direction = (torch.stack(parts).flatten() for parts in zip(*chosen))
+        pose, turn = (torch.cat(parts) for parts in zip(*chosen))
         rotations = self.rotations[pose].clone()
-        turn = look.repeat_interleave(count, 0).transpose(1, 2) @ self.directions[direction]
-        rotations[:, 0] = turn @ rotations[:, 0]
+        rotations[:, 0] = look.repeat_interleave(count, 0).transpose(1, 2) @ turn @ rotations[:, 0]
         betas = torch.zeros(len(pose), landmarks.joint_shapes.shape[-1], dtype=torch.float64)
         state = BodyState(rotations, torch.zeros(len(pose), 3, dtype=torch.float64), betas)
         offsets = landmarks.positions(state)
@@ -86,27 +88,29 @@ class PoseLibrary:
         return BodyState(rotations, translation, betas)
 
     def _search_one(self, seen: Tensor, weight: Tensor, count: int, apart: float) -> tuple[Tensor, Tensor]:
-        """Poses and directions (count,) closest to points (K, 2) but for their place and size."""
+        """The poses (count,) and turns (count, 3, 3) that look most like points (K, 2) of any place and size."""
         share = weight / weight.sum()
         centred = seen - share @ seen
-        pull = (share[:, None] * centred).flatten()
-        both = share.repeat_interleave(2)
+        # Turning the points back by each roll of the camera serves for turning all looks by it.
+        pulls = (share[:, None] * (centred @ ROLLS[:, :2, :2].float())).flatten(1)
         # For looks a and points y, both centred: min over s of |s a - y|^2 = |y|^2 - (a . y)^2 / |a|^2, s > 0.
         middles = torch.stack([self.looks[:, axis::2] @ share for axis in (0, 1)])
-        size = self.looks.square() @ both - middles.square().sum(0)
-        fit = (self.looks @ pull).clamp(min=0).square() / size.clamp(min=1e-6)
-        best = fit.topk(min(64 * count, len(fit))).indices
-        pose, direction = best // len(self.directions), best % len(self.directions)
-        points = torch.einsum("nrc,nkc->nkr", self.directions[direction], self.points[pose])
-        points = points - (share.double()[:, None] * points).sum(1, keepdim=True)
-        flat = points.flatten(1).float()
+        size = self.looks.square() @ share.repeat_interleave(2) - middles.square().sum(0)
+        alike = (self.looks @ pulls.T).clamp(min=0).square() / size.clamp(min=1e-6)[:, None]
+        unlike = 1 - alike / (share @ centred.square().sum(1)).clamp(min=1e-12)
+        unlike[:, 1:] *= ROLL_PENALTY
+        best = unlike.flatten().topk(min(64 * count, unlike.numel()), largest=False).indices
+        look, roll = best // len(ROLLS), best % len(ROLLS)
+        pose, turn = look // len(self.directions), ROLLS[roll] @ self.directions[look % len(self.directions)]
+        points = self.points[pose] @ turn.transpose(1, 2)
+        flat = (points - (share.double()[:, None] * points).sum(1, keepdim=True)).flatten(1).float()
         near = (torch.cdist(flat, flat) < apart * len(seen) ** 0.5).tolist()
         kept: list[int] = []
         for i, close in enumerate(near):
             if len(kept) < count and not any(close[k] for k in kept):
                 kept.append(i)
         kept = (kept * count)[:count]
-        return pose[kept], direction[kept]
+        return pose[kept], turn[kept]
 
 
 def _look_at(direction: Tensor) -> Tensor:

@@ -140,8 +140,8 @@ class UprightTerm:
         freedom: of the t distribution.
     """
 
-    deviation: float = 0.35
-    freedom: float = 2.0
+    deviation: float = 0.2
+    freedom: float = 4.0
 
     def __call__(self, state: BodyState) -> Quadratic:
         root = state.rotations[:, 0]
