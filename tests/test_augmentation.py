@@ -8,6 +8,7 @@ import pytest
 from people import JOINTS, SIZE, body_joints, posed_sample, projected
 
 from meshrec import load_body
+from meshrec.body import joint_index
 from meshrec.data.augmentation import Augmentation, augment, flipped, recoloured, truncated, turned, zoomed
 from meshrec.data.sample import Sample, cut, person_sample
 
@@ -37,6 +38,9 @@ def test_changes_do_what_they_say():
     before, knee, other = sample.keypoints_2d, JOINTS.index("left_knee"), JOINTS.index("right_knee")
     assert np.allclose(flipped(sample).keypoints_2d[other, :2], before[knee, :2] * (-1, 1))
     assert np.allclose(zoomed(sample, 2, (0.5, 0)).keypoints_2d[knee, :2], 2 * (before[knee, :2] - (0.5, 0)), atol=1e-6)
+    confidence = np.arange(24, dtype=np.float32)
+    mirrored = flipped(dataclasses.replace(sample, pose_confidence=confidence)).pose_confidence
+    assert mirrored[joint_index("left_wrist", "smpl24")] == joint_index("right_wrist", "smpl24")
     square = dataclasses.replace(sample, focal=np.full(2, 3.0, np.float32))
     x, y = before[knee, :2]
     assert np.allclose(turned(square, math.pi / 2).keypoints_2d[knee, :2], (-y, x), atol=1e-6)  # clockwise: y is down

@@ -7,7 +7,7 @@ from numpy import ndarray
 from meshrec.body.joints import joint_set
 from meshrec.data.sample import Batch
 
-LEFT, RIGHT, MIDDLE = (40, 120, 255), (255, 70, 40), (60, 220, 60)  # RGB; left and right are the person's own
+LEFT, RIGHT, MIDDLE = (255, 70, 40), (40, 120, 255), (60, 220, 60)  # RGB; left and right are the person's own
 BONES = (
     ("left_ankle", "left_knee"), ("left_knee", "left_hip"), ("left_hip", "left_shoulder"),
     ("left_shoulder", "left_elbow"), ("left_elbow", "left_wrist"), ("left_ankle", "left_big_toe"),
