@@ -217,7 +217,7 @@ def _add_benchmark(commands) -> None:
         "Measure speed on this machine, against other libraries where they are installed.",
         "meshrec benchmark body --json body.json",
     )
-    parser.add_argument("what", choices=["body", "metrics", "models", "render"], help="what to measure")
+    parser.add_argument("what", choices=["body", "metrics", "models", "render", "synthetic"], help="what to measure")
     parser.add_argument("--threads", type=int, default=None, help="threads to use (default: torch's)")
     parser.add_argument("--json", type=Path, default=None, help="also write the figures to this file")
     parser.set_defaults(run=_run_benchmark)

@@ -9,7 +9,6 @@ from meshrec.data.sample import collate
 from meshrec.data.synthetic_benchmark import GROUPS, HARD, SyntheticBenchmark
 from meshrec.data.synthetic_people import heaviness
 
-
 # Where the first left shoulder of each group lies.
 FROZEN = [[-0.4044, -0.3670], [0.3948, -0.3992], [0.3166, 0.2932], [0.3148, -0.7902], [0.1768, -0.2618]]
 

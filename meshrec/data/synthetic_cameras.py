@@ -86,7 +86,8 @@ def draw_views(points: Tensor, streams: Streams, resolution: int = 224, mix: Vie
     size = (high - low)[:, :2].amax(1)
     focal = 1 / (streams.uniform(low=mix.fov[0], high=mix.fov[1]).deg2rad() / 2).tan()
     focal = focal.to(points)
-    height = torch.lerp(*torch.tensor(mix.height), streams.uniform() ** 1.5).to(points)
+    least, largest = mix.height
+    height = (least + (largest - least) * streams.uniform() ** 1.5).to(points)
     depth = focal * size / (2 * height)
     # Both ends of the person count: a foot towards a near camera must stay in front of it.
     depth = torch.maximum(depth, (high - low)[:, 2] / 2 + LEAST_DEPTH)
