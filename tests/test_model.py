@@ -10,6 +10,7 @@ import torch
 from meshrec.benchmarks.random_body import random_arrays
 from meshrec.body import BodyModel, load_body
 from meshrec.body.files import body_from_arrays
+from meshrec.errors import InputError
 from meshrec.geometry import axis_angle_to_matrix, random_rotations
 
 
@@ -205,9 +206,21 @@ def test_own_landmarks_serve_every_set_but_smpls():
     assert np.array_equal(body._landmarks["left_hip"], rows[0])
 
 
-def test_a_body_without_landmarks_says_so():
-    from meshrec.errors import InputError
+def test_the_fields_own_regressors_are_read_from_files(tmp_path):
+    rows = np.eye(40)
+    np.save(tmp_path / "h36m.npy", rows[:17])
+    np.save(tmp_path / "extra.npy", rows[20:29])
+    data = body_from_arrays(random_arrays(), "test body")
+    body = load_body(data, h36m_regressor=tmp_path / "h36m.npy", extra_regressor=tmp_path / "extra.npy")
+    assert np.array_equal(body.joint_regressor("h36m17"), rows[:17])
+    lsp = body.joint_regressor("lsp14")
+    assert np.array_equal(lsp[2], rows[20]) and np.array_equal(lsp[13], rows[23])  # right hip, head top
+    np.save(tmp_path / "short.npy", rows[:16])
+    with pytest.raises(InputError, match="17 x 40"):
+        load_body(data, h36m_regressor=tmp_path / "short.npy")
 
+
+def test_a_body_without_landmarks_says_so():
     with pytest.raises(InputError, match="nose"):
         make_body().joints_from(torch.zeros(1, 40, 3), "coco17")
 

@@ -44,7 +44,7 @@ def load_body(
     if h36m_regressor is not None:
         model.use_regressor("h36m17", _read_rows(h36m_regressor))
     if extra_regressor is not None:
-        model.use_regressor(SPIN_EXTRA, _read_rows(extra_regressor))
+        model.use_regressor(SPIN_EXTRA, _read_rows(extra_regressor)[: len(SPIN_EXTRA)])
     return model
 
 
