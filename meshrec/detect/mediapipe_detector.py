@@ -7,22 +7,27 @@ by views of its own, in which the neighbours are not shown.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from meshrec.detect.mediapipe_model import Pose, PoseNetwork, load_model
 from meshrec.detect.people import Detection, Mask, box_iou, keypoint_box, person_box, photo_edges, pose_distance
-from meshrec.detect.views import MIRRORED, SIDE, View, apply, consensus, inverse, show, to_photo
+from meshrec.detect.views import MIRRORED, SIDE, View, consensus, show, to_photo, without_people
 from meshrec.errors import InputError
+from meshrec.geometry.affine import apply, inverse
 
 SEARCH_SIDE = 1280  # pixels; the search needs no more, a 0.4 tile is still larger than the network's input
-TILE_SCALES = (0.6, 0.4, 0.5)  # side of the search tiles over the photo's longer side, in the order they are tried
+TILE_SCALES = (0.6, 0.4)  # side of the search tiles over the photo's longer side, in the order they are tried
 TILE_OVERLAP = 0.25
+NEIGHBOURHOOD = 1.3  # side of the squares beside a person over the longer side of the person's box
+LEAST_NEIGHBOUR = 0.5  # share of such a square from which a pose is a neighbour, and no onlooker far behind
 SEED_CERTAINTY = 0.5  # least visibility of a rough pose that is worth a second look
 VIEWS = (View(2.0), View(2.0, mirrored=True), View(1.75, 30), View(1.75, -30, mirrored=True), View(2.3))
 CROWD_VIEWS = (View(1.3), View(1.5, mirrored=True), View(1.15))
 RESCUE = (View(2.0, 90), View(2.0, -90), View(2.0, 180), View(1.3), View(3.0))
+AGREEING = 3  # poses that must agree on a person
 SAME = 0.1  # pose distance below which two poses are one person
 OTHER = 0.13  # pose distance above which a view shows somebody else
 OUTSIDE = 0.8  # one minus overlap with the box from which a pose is somebody else's
@@ -31,7 +36,8 @@ LEAST_SIZE = 8  # pixels of the longer side of a person
 LEAST_SCORE = 0.4  # of a person; true ones seen whole have 0.8 and more
 LEAST_CRISPNESS = 0.87  # mean of a mask over its inside; lower is not the outline of a person
 
-Seed = tuple[float, np.ndarray]  # certainty in [0, 1] and rough keypoints (33, 3)
+Seed = tuple[float, Pose]  # certainty in [0, 1] and a rough pose
+Square = tuple[int, int, int, int]  # x0, y0, x1, y1 in whole pixels
 
 
 class MediaPipeDetector:
@@ -43,7 +49,7 @@ class MediaPipeDetector:
 
     def __init__(self, model: str | Path | None = None) -> None:
         bundle = load_model(model)
-        self._search = PoseNetwork(bundle, max_poses=4, masks=False, confidence=0.3)
+        self._search = PoseNetwork(bundle, max_poses=4, masks=False, confidence=0.5)
         self._look = PoseNetwork(bundle, max_poses=2, masks=True, confidence=0.1)
 
     def __call__(self, image: np.ndarray, boxes: np.ndarray | None = None) -> list[Detection]:
@@ -60,30 +66,49 @@ class MediaPipeDetector:
         """Everyone in a photo, most certain first.
 
         Large people first, then closer looks with those already found painted over, so that the ones beside and
-        behind them stand out. A photo of one person is done when the tiles after the one that showed them show nobody
-        else.
+        behind them stand out. A photo of one person is done when the first tiles show nobody else; where there are
+        several, more of them are sought beside each, until nobody new is found.
         """
         small, scale = _shrink(image)
         people = self._confirmed(image, self._search_whole(small), scale, [])
         for tile_scale in TILE_SCALES:
-            alone = len(people) == 1
-            small = _without_people(small, people, scale)
-            people = self._confirmed(image, self._search_tiles(small, tile_scale), scale, people)
-            if alone and len(people) == 1:
-                break
+            squares = tiles((small.shape[1], small.shape[0]), tile_scale)
+            while squares:
+                people, new = self._more(image, small, scale, people, squares)
+                squares = [s for s in squares if any(_overlap(s, person.box / scale) for person in new)]
+            if len(people) == 1:
+                return people
+        new = people
+        while new:
+            people, new = self._more(image, small, scale, people, beside(new, scale), LEAST_NEIGHBOUR)
         return people
+
+    def _more(
+        self,
+        image: np.ndarray,
+        small: np.ndarray,
+        scale: float,
+        people: list[Detection],
+        squares: list[Square],
+        least: float = 0,
+    ) -> tuple[list[Detection], list[Detection]]:
+        """`people` with those found in squares of the photo shrunk by `scale`, and the new ones among them."""
+        to_small = np.array([[1 / scale, 0, 0.5 / scale - 0.5], [0, 1 / scale, 0.5 / scale - 0.5]])
+        found = _search_squares(without_people(small, to_small, people), squares, self._search, least)
+        everyone = self._confirmed(image, found, scale, people)
+        return everyone, [person for person in everyone if all(person is not known for known in people)]
 
     def _confirmed(
         self, image: np.ndarray, found: list[Seed], scale: float, people: list[Detection]
     ) -> list[Detection]:
-        """`people` and those of the rough poses, found in the photo shrunk by `scale`, that a second look confirms."""
+        """`people` and those of the rough poses, found in the photo shrunk by `scale`, that closer looks confirm."""
         size = image.shape[1], image.shape[0]
-        seeds = [_moved(seed, (0, 0), scale) for seed in _distinct(found)]
+        seeds = _distinct([(certainty, _moved(pose, (0, 0), scale)) for certainty, pose in found], people)
         crowded = len(seeds) + len(people) > 1
         views = CROWD_VIEWS if crowded else VIEWS
-        boxes = [keypoint_box(seed, size) for seed in seeds]
+        boxes = [keypoint_box(seed.keypoints, size) for seed in seeds]
         new = [
-            self._person(image, box, seed, views, crowded)
+            self._person(image, box, seed, views, people if crowded else None)
             for box, seed in zip(boxes, seeds)
             if (box[2:] - box[:2]).max() >= LEAST_SIZE
         ]
@@ -95,56 +120,51 @@ class MediaPipeDetector:
         return person or Detection(box, np.zeros((33, 3), np.float32), "mediapipe33", 0.0)
 
     def _search_whole(self, image: np.ndarray) -> list[Seed]:
-        """Rough poses in a photo as it is; with a margin where there is none, for people who fill it."""
-        return self._search_tiles(image, 1.0) or self._search_tiles(image, 1.5)
-
-    def _search_tiles(self, image: np.ndarray, scale: float) -> list[Seed]:
-        """Rough poses in squares of a photo, in its pixels; scale: their side over the photo's longer side."""
+        """Rough poses in a photo as it is; if none, less certain ones, with a margin for people who fill it."""
         size = image.shape[1], image.shape[0]
-        found = []
-        for tile in tiles(size, scale):
-            for pose in self._search(_cut(image, tile)):
-                keypoints = _moved(pose.keypoints, tile[:2], 1)
-                found.append((_visibility(keypoints) * _share_inside(keypoints, tile, size), keypoints))
-        return found
+        found = _search_squares(image, tiles(size, 1.0), self._search)
+        return found or _search_squares(image, tiles(size, 1.5), self._look)
 
     def _person(
         self,
         image: np.ndarray,
         box: np.ndarray,
-        seed: np.ndarray | None,
+        seed: Pose | None,
         views: tuple[View, ...],
-        crowded: bool = False,
+        others: list[Detection] | None = None,
     ) -> Detection | None:
-        """One person from several views of a box, taken until a majority agrees; None when no view shows them.
+        """One person from several views of a box, taken until AGREEING poses agree; None when no view shows them.
 
-        seed: keypoints that tell the person from others in the box. crowded: show only the box, no neighbours, and
-        give up once no majority is possible.
+        seed: a rough pose that tells the person from others in the box; it counts as one of those that agree.
+        others: in a crowd, the people already found; only the box is then shown, without them, and the search ends
+        once too few views are left to agree.
         """
         size = image.shape[1], image.shape[0]
-        majority = len(views) // 2 + 1
-        poses: list[Pose] = []
+        poses = [] if seed is None else [seed]
+        rough = len(poses)
         matrices: list[np.ndarray] = []
         for left, view in zip(range(len(views), 0, -1), views):
-            if crowded and len(poses) + left < majority:
+            if others is not None and len(poses) + left < AGREEING:
                 return None
             matrix = view.matrix(box)
-            shown = self._look(show(image, matrix, box if crowded else None))
-            pose = _choose([to_photo(p, matrix, view) for p in shown], box, seed, size)
+            shown = show(image, matrix, None if others is None else box)
+            looks = self._look(without_people(shown, matrix, others or []))
+            pose = _choose([to_photo(look, matrix, view) for look in looks], box, seed, size)
             if pose is not None:
                 poses.append(pose)
                 matrices.append(matrix)
                 keypoints, world, members = consensus(poses)
-                if len(members) == majority:
+                if len(members) == AGREEING:
                     break
-        if not poses:
+        masks = [(poses[i].mask, matrices[i - rough]) for i in members if i >= rough] if matrices else []
+        if not masks:
             return None
-        mask = _merge_masks([(poses[i].mask, matrices[i]) for i in members], View(2.0).matrix(box))
+        mask = _merge_masks(masks, View(2.0).matrix(box))
         return Detection(
             box=person_box(keypoints, mask, size),
             keypoints=keypoints,
             joint_set="mediapipe33",
-            score=_visibility(keypoints) * min(len(members) / majority, 1),
+            score=_visibility(keypoints) * min(len(members) / AGREEING, 1),
             mask=mask,
             world=world,
         )
@@ -168,17 +188,17 @@ def _shrink(image: np.ndarray) -> tuple[np.ndarray, float]:
     return (cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scale > 1 else image), scale
 
 
-def _moved(keypoints: np.ndarray, origin: tuple[int, int], scale: float) -> np.ndarray:
-    """Keypoints of a part that begins at `origin` of a photo shrunk by `scale`, in photo pixels."""
-    moved = keypoints.copy()
-    moved[:, :2] = (keypoints[:, :2] + origin + 0.5) * scale - 0.5
-    return moved
+def _moved(pose: Pose, origin: tuple[int, int], scale: float) -> Pose:
+    """A pose in a part that begins at `origin` of a photo shrunk by `scale`, in photo pixels."""
+    keypoints = pose.keypoints.copy()
+    keypoints[:, :2] = (keypoints[:, :2] + origin + 0.5) * scale - 0.5
+    return replace(pose, keypoints=keypoints)
 
 
-def _choose(poses: list[Pose], box: np.ndarray, seed: np.ndarray | None, size: tuple[int, int]) -> Pose | None:
+def _choose(poses: list[Pose], box: np.ndarray, seed: Pose | None, size: tuple[int, int]) -> Pose | None:
     """The pose that belongs to the seed, or without one to the box; None when all are somebody else's."""
     if seed is not None:
-        ranked = [(_apart(pose.keypoints, seed), pose) for pose in poses]
+        ranked = [(_apart(pose.keypoints, seed.keypoints), pose) for pose in poses]
         far = OTHER
     else:
         ranked = [
@@ -189,11 +209,22 @@ def _choose(poses: list[Pose], box: np.ndarray, seed: np.ndarray | None, size: t
     return best if distance < far else None
 
 
-def tiles(size: tuple[int, int], scale: float) -> list[tuple[int, int, int, int]]:
+def _search_squares(image: np.ndarray, squares: list[Square], network: PoseNetwork, least: float = 0) -> list[Seed]:
+    """Rough poses in squares of a photo, in its pixels; without those smaller than the share `least` of one."""
+    size = image.shape[1], image.shape[0]
+    found = []
+    for square in squares:
+        for pose in network(_cut(image, square)):
+            pose = _moved(pose, square[:2], 1)
+            if np.ptp(pose.keypoints[:, :2], axis=0).max() >= least * (square[2] - square[0]):
+                found.append((_visibility(pose.keypoints) * _share_inside(pose.keypoints, square, size), pose))
+    return found
+
+
+def tiles(size: tuple[int, int], scale: float) -> list[Square]:
     """Overlapping squares that cover a photo; larger than it, they are centred on it.
 
     size: (width, height). scale: side of the squares over the photo's longer side.
-    Returns x0, y0, x1, y1 of each, in whole pixels.
     """
     side = round(scale * max(size))
     starts = []
@@ -204,7 +235,18 @@ def tiles(size: tuple[int, int], scale: float) -> list[tuple[int, int, int, int]
     return [(x, y, x + side, y + side) for y in starts[1] for x in starts[0]]
 
 
-def _cut(image: np.ndarray, tile: tuple[int, int, int, int]) -> np.ndarray:
+def beside(people: list[Detection], scale: float) -> list[Square]:
+    """Squares to the left and right of people, a little larger than they are, in a photo shrunk by `scale`."""
+    squares = []
+    for x0, y0, x1, y1 in (person.box / scale for person in people):
+        side = max(round(float(NEIGHBOURHOOD * max(x1 - x0, y1 - y0))), LEAST_SIZE)
+        top = round(float(y0 + y1 - side) / 2)
+        for left in (round(float(edge) - side / 2) for edge in (x0, x1)):
+            squares.append((left, top, left + side, top + side))
+    return squares
+
+
+def _cut(image: np.ndarray, tile: Square) -> np.ndarray:
     """A square of a photo, black where it reaches beyond."""
     x0, y0, x1, y1 = tile
     height, width = image.shape[:2]
@@ -212,20 +254,25 @@ def _cut(image: np.ndarray, tile: tuple[int, int, int, int]) -> np.ndarray:
     return np.pad(part, ((max(-y0, 0), max(y1 - height, 0)), (max(-x0, 0), max(x1 - width, 0)), (0, 0)))
 
 
+def _overlap(a: Square, b: np.ndarray) -> bool:
+    return bool(a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3])
+
+
 def _visibility(keypoints: np.ndarray) -> float:
     return float(keypoints[:, 2].mean())
 
 
-def _distinct(found: list[Seed]) -> list[np.ndarray]:
-    """Keypoints of the most certain pose of each person."""
-    kept: list[np.ndarray] = []
-    for certainty, keypoints in sorted(found, key=lambda f: -f[0]):
-        if certainty >= SEED_CERTAINTY and all(_apart(keypoints, k) > SAME for k in kept):
-            kept.append(keypoints)
+def _distinct(found: list[Seed], people: list[Detection]) -> list[Pose]:
+    """The most certain pose of everyone who is not among `people`."""
+    kept: list[Pose] = []
+    for certainty, pose in sorted(found, key=lambda f: -f[0]):
+        known = [other.keypoints for other in kept + people]
+        if certainty >= SEED_CERTAINTY and all(_apart(pose.keypoints, k) > SAME for k in known):
+            kept.append(pose)
     return kept
 
 
-def _share_inside(keypoints: np.ndarray, tile: tuple[int, int, int, int], size: tuple[int, int]) -> float:
+def _share_inside(keypoints: np.ndarray, tile: Square, size: tuple[int, int]) -> float:
     """Share of the visible keypoints inside the tile; beyond the photo's own border is not held against a pose."""
     low = np.where(np.array(tile[:2]) > 0, tile[:2], -np.inf)
     high = np.where(np.array(tile[2:]) < size, tile[2:], np.inf)
@@ -260,15 +307,6 @@ def _is_crisp(mask: Mask) -> bool:
     """Whether a mask is sure of its inside, as it is for people and seldom for what only resembles one."""
     inside = mask.values[mask.values > 127]
     return len(inside) > 0 and inside.mean() >= 255 * LEAST_CRISPNESS
-
-
-def _without_people(image: np.ndarray, people: list[Detection], scale: float) -> np.ndarray:
-    """A photo shrunk by `scale` with people painted over in grey, so that those beside and behind them stand out."""
-    image = image.copy()
-    height, width = image.shape[:2]
-    for person in people:
-        image[person.mask.crop(photo_edges((width * scale, height * scale)), (height, width)) > 0.5] = 128
-    return image
 
 
 def _merge_masks(masks: list[tuple[np.ndarray, np.ndarray]], target: np.ndarray) -> Mask:

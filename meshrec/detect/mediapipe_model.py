@@ -27,6 +27,7 @@ NETWORKS = (
     ("pose_detection/pose_detection.tflite", "pose_detector.tflite", 127.5, 127.5),
     ("pose_landmark/pose_landmark_full.tflite", "pose_landmarks_detector.tflite", 0.0, 255.0),
 )
+LEAST_PRESENCE = 0.1  # of a pose; what has been computed is judged by who asked for it
 # Lines of no use to a user: information and warnings of glog, absl and TensorFlow Lite.
 NOISE = re.compile(rb"^([IW]\d{4} |INFO: |WARNING: All log messages before absl)")
 
@@ -48,7 +49,7 @@ class PoseNetwork:
     """MediaPipe's PoseLandmarker for single images.
 
     model: bytes of a .task bundle. max_poses: most people found in one image. masks: whether to compute masks.
-    confidence: least confidence of the person detector and of the pose.
+    confidence: least confidence of the person detector; each person it finds costs a run of the larger network.
     """
 
     def __init__(self, model: bytes, max_poses: int, masks: bool, confidence: float) -> None:
@@ -58,7 +59,7 @@ class PoseNetwork:
             base_options=mediapipe.tasks.BaseOptions(model_asset_buffer=model),
             num_poses=max_poses,
             min_pose_detection_confidence=confidence,
-            min_pose_presence_confidence=confidence,
+            min_pose_presence_confidence=LEAST_PRESENCE,
             output_segmentation_masks=masks,
         )
         try:

@@ -8,6 +8,7 @@ import numpy as np
 
 from meshrec.body.joints import flip_permutation
 from meshrec.detect.mediapipe_model import Pose
+from meshrec.detect.people import Detection
 from meshrec.geometry.affine import apply, inverse, warp
 
 SIDE = 448  # pixels of a view: the person is then about as large as in the network's own 256-pixel input
@@ -45,6 +46,16 @@ def show(image: np.ndarray, matrix: np.ndarray, only: np.ndarray | None = None) 
         corners = apply(matrix, np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]]))
         inside = cv2.fillConvexPoly(np.zeros((SIDE, SIDE), np.uint8), np.round(corners).astype(np.int32), 1)
         view = view * inside[..., None]
+    return view
+
+
+def without_people(view: np.ndarray, matrix: np.ndarray, people: list[Detection]) -> np.ndarray:
+    """A view (H, W, 3) of a photo under an affine map, with people painted over in grey so that others stand out."""
+    view = view.copy()
+    for mask in (person.mask for person in people):
+        step = (mask.box[2:] - mask.box[:2]) / mask.values.shape[::-1]
+        to_view = np.hstack([matrix[:, :2] * step, apply(matrix, mask.box[:2] + step / 2)[:, None]])
+        view[warp(mask.values, to_view, view.shape[1::-1]) > 127] = 128
     return view
 
 
