@@ -5,11 +5,12 @@ import pytest
 import torch
 
 from meshrec.body import load_body
-from meshrec.data.detected_renders import detect_renders, join_renders, load_renders, save_renders
+from meshrec.data.detected_renders import detect_renders, detected_batch, join_renders, load_renders, save_renders
 from meshrec.data.synthetic_cameras import ViewMix
 from meshrec.data.synthetic_clothes import TextureLayout
-from meshrec.data.synthetic_labels import Pictures
+from meshrec.data.synthetic_labels import Pictures, synthetic_batch
 from meshrec.data.synthetic_people import SyntheticPeople
+from meshrec.data.synthetic_proxy import EXACT
 from meshrec.detect import Detection, Mask
 from meshrec.errors import InputError
 
@@ -72,6 +73,21 @@ def test_renders_are_read_as_they_were_written(parts, tmp_path):
     within = ((place > low) & (place < high)).all(-1)
     box = again.box[:, None]
     assert ((place > box[..., :2] - 1) & (place < box[..., 2:] + 1)).all(-1)[within].all()
+
+
+def test_renders_become_batches_like_other_samples(parts):
+    renders, body = join_renders(parts), load_body("neutral")
+    batch, seen = detected_batch(renders, [4, 1], body, "coco17", resolution=32)
+    source = SyntheticPeople(body, seed=9, resolution=SIZE, views=ViewMix(truncated=0.5, occluded=0))
+    truth, exact = synthetic_batch(source, [4, 1], "coco17", noise=EXACT)
+    for name in ("keypoints_2d", "joints_3d", "pose", "betas", "focal", "principal"):
+        assert torch.allclose(getattr(batch, name), getattr(truth, name), atol=1e-4), name
+    half = torch.nn.functional.avg_pool2d(exact.exact_silhouette, 2) > 0.5
+    both, either = (seen.silhouette.bool() & half).sum(), (seen.silhouette.bool() | half).sum()
+    assert both / either > 0.7
+    assert torch.equal(seen.keypoints, torch.from_numpy(renders.keypoints[[4, 1]]))
+    with pytest.raises(InputError, match="another body"):
+        detected_batch(renders, [0], load_body("male"))
 
 
 def test_a_file_of_something_else_is_refused(tmp_path, parts):

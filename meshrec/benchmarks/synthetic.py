@@ -36,7 +36,6 @@ def run(device: str = "cpu", seconds: float = 2.0) -> dict:
     source, pictures = SyntheticPeople(body, resolution=SIZE), Pictures(TextureLayout.of_body(body))
     indices = range(BATCH)
     people = source.draw(indices)
-    seen = observe(people, body, source.streams(indices, "detector"))
 
     def streams():
         return source.streams(indices, "picture")
@@ -56,7 +55,9 @@ def run(device: str = "cpu", seconds: float = 2.0) -> dict:
         "RGB sample: all this and a picture": rgb_samples,
         "  body, pose, camera": lambda: source.draw(indices),
         "  keypoints and silhouette": lambda: observe(people, body, source.streams(indices, "detector")),
-        "  labels": lambda: labels(people, body, "union55", seen.exact_silhouette, None),
+        "  labels": lambda: labels(
+            people.vertices, people.rotations, people.betas, people.camera, body, "union55", ("",) * BATCH
+        ),
         "  picture": lambda: photograph(people, body, pictures.layout, streams()),
         "    textures": lambda: draw_textures(streams(), pictures.layout),
         "    backgrounds": lambda: noise_backgrounds(streams(), SIZE, body.faces.device),

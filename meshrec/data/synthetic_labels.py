@@ -1,17 +1,19 @@
 """Synthetic people as training samples: the same batches that readers of datasets make."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from meshrec.body import BodyModel
 from meshrec.data.sample import NUM_BETAS, Batch
 from meshrec.data.synthetic_backgrounds import Backgrounds, noise_backgrounds
 from meshrec.data.synthetic_clothes import TextureLayout
-from meshrec.data.synthetic_people import People, SyntheticPeople, project, to_normalized
+from meshrec.data.synthetic_people import SyntheticPeople, to_normalized
 from meshrec.data.synthetic_proxy import DetectorNoise, Proxies, observe
 from meshrec.data.synthetic_rgb import photograph
+from meshrec.geometry import Camera
 
 
 @dataclass(frozen=True)
@@ -53,43 +55,54 @@ def synthetic_batch(
     if pictures is not None:
         streams = source.streams(indices, "picture")
         image = photograph(people, source.body, pictures.layout, streams, pictures.backgrounds, pictures.supersample)
-    return labels(people, source.body, joints, seen.exact_silhouette, image, f"synthetic {source.seed}"), seen
+    names = tuple(f"synthetic {source.seed} person {i}" for i in people.indices)
+    batch = labels(people.vertices, people.rotations, people.betas, people.camera, source.body, joints, names)
+    mask = (255 * seen.exact_silhouette[:, 0]).to(torch.uint8)
+    batch = replace(batch, mask=mask, mask_confidence=torch.ones_like(batch.time))
+    return batch if image is None else replace(batch, image=image), seen
 
 
 def labels(
-    people: People, body: BodyModel, joints: str, silhouette: Tensor, image: Tensor | None, name: str = "synthetic"
+    vertices: Tensor,
+    rotations: Tensor,
+    betas: Tensor,
+    camera: Camera,
+    body: BodyModel,
+    joints: str,
+    names: tuple[str, ...],
 ) -> Batch:
-    """The labels of people, all of them certain: also of joints that are hidden or beyond the photo.
+    """Labels of people without pictures and masks, all of them certain: also of joints that are hidden or cut off.
 
     Args:
-        people: Whom.
-        body: Whose mesh they have.
+        vertices: (B, V, 3) in camera space, metres.
+        rotations: (B, 24, 3, 3) local, the first in camera space.
+        betas: (B, S).
+        camera: Of the crops.
+        body: Whose vertices.
         joints: Set of the labels.
-        silhouette: (B, 1, H, W) what is seen of them, 0 or 1.
-        image: (B, 3, H, W) uint8 RGB, if they were drawn.
-        name: Of the data set.
+        names: Of the people.
     """
-    resolution = people.camera.size[0]
-    points = body.joints_from(people.vertices, joints)
-    ones = points.new_ones(len(people))
-    certain = torch.ones_like(points[..., :1])
-    place = to_normalized(project(people, points), resolution)
+    size = camera.size[0]
+    points = body.joints_from(vertices, joints)
+    certain, ones = torch.ones_like(points[..., :1]), points.new_ones(len(points))
+    matrix = camera.matrix.to(points).expand(len(points), 3, 3)
+    place = to_normalized(camera.project(points)[..., :2], size)
     return Batch(
-        image=torch.empty(0, dtype=torch.uint8, device=points.device) if image is None else image,
-        mask=(255 * silhouette[:, 0]).to(torch.uint8),
-        mask_confidence=ones,
+        image=torch.empty(0, dtype=torch.uint8, device=points.device),
+        mask=torch.zeros(len(points), size, size, dtype=torch.uint8, device=points.device),
+        mask_confidence=torch.zeros_like(ones),
         joint_set=joints,
         keypoints_2d=torch.cat([place, certain], -1),
         joints_3d=torch.cat([points, certain], -1),
-        pose=people.rotations,
-        pose_confidence=ones[:, None].expand(-1, people.rotations.shape[1]).clone(),
-        betas=torch.nn.functional.pad(people.betas, (0, NUM_BETAS - people.betas.shape[1])),
+        pose=rotations,
+        pose_confidence=ones[:, None].repeat(1, rotations.shape[1]),
+        betas=pad(betas, (0, NUM_BETAS - betas.shape[1])),
         betas_confidence=ones,
-        bodies=(body.hash,) * len(people),
-        focal=people.camera.focal * 2 / resolution,
-        principal=to_normalized(people.camera.center, resolution),
+        bodies=(body.hash,) * len(points),
+        focal=matrix[:, (0, 1), (0, 1)] * 2 / size,
+        principal=to_normalized(matrix[:, :2, 2], size),
         camera_confidence=ones,
-        names=tuple(f"{name} person {i}" for i in people.indices),
-        sequences=("",) * len(people),
+        names=names,
+        sequences=("",) * len(points),
         time=torch.zeros_like(ones),
     )
