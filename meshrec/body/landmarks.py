@@ -19,8 +19,8 @@ VERTICES = {
     "right_thumb_tip": 6191, "right_index_tip": 5782, "right_pinky_tip": 6133,
 }  # fmt: skip
 
-# The rows of J_regressor_extra.npy, as SPIN orders them; "neck", "head_top": LSP's; "head_h36m": H36M's jaw. A ninth row,
-# H36M's own top of the head, has no name of its own here.
+# The rows of J_regressor_extra.npy, as SPIN orders them; "neck", "head_top": LSP's; "head_h36m": H36M's jaw. A ninth
+# row, H36M's own top of the head, has no name of its own here.
 SPIN_EXTRA = ("right_hip", "left_hip", "neck", "head_top", "mid_hip", "thorax", "spine_h36m", "head_h36m")
 
 BLENDS: dict[str, dict[str, float]] = {
