@@ -16,7 +16,7 @@ from meshrec.fit.landmarks import Landmarks
 from meshrec.fit.noise import offsets, precision
 from meshrec.fit.outline import OutlineTerm
 from meshrec.fit.solver import minimize, total
-from meshrec.fit.terms import Closeness, KneeTerm, LimitTerm, PoseTerm, Reprojection, ShapeTerm, UprightTerm
+from meshrec.fit.terms import STRAIGHT_KNEES, Closeness, LimitTerm, PoseTerm, Reprojection, ShapeTerm, UprightTerm
 from meshrec.geometry import Camera, axis_angle_to_matrix, procrustes, random_rotations
 from meshrec.render import silhouette
 
@@ -146,7 +146,7 @@ def every_term(fitter, state):
         "limits": LimitTerm(),
         "shape": ShapeTerm(0.7),
         "upright": UprightTerm(),
-        "knees": KneeTerm(),
+        "knees": STRAIGHT_KNEES,
         "closeness": Closeness(reference, whiten),
     }
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from meshrec.body import BodyModel
+from meshrec.body import BodyModel, load_body
 from meshrec.data.pose_bank import load_pose_bank, mirror_pose
 from meshrec.detect.people import Detection
 from meshrec.errors import InputError
@@ -22,14 +22,14 @@ from meshrec.fit.solver import Quadratic, Term, minimize
 from meshrec.fit.starts import PoseLibrary
 from meshrec.fit.state import BodyState
 from meshrec.fit.terms import (
+    RESTING_HANDS,
+    STRAIGHT_KNEES,
     Closeness,
-    KneeTerm,
     LimitTerm,
     PoseTerm,
     Reprojection,
     ShapeTerm,
     UprightTerm,
-    hands_at_rest,
 )
 from meshrec.geometry import Camera
 from meshrec.models.pose_prior import PosePrior, load_pose_prior
@@ -44,7 +44,7 @@ REACHES = ((0.15, 2), (0.08, 2), (0.05, 2))
 # Landmarks err together, so their likelihood is too steep and the prior counts more than once against it; measured on
 # renders of held-out poses, where any weight from 0.25 to 1 is as good within 5 %.
 PRIOR_WEIGHT = 0.35
-BANK_STEP = 12  # every so many frames of the pose bank are searched: consecutive ones hardly differ
+BANK_STEP = 24  # every so many frames of the pose bank are searched: consecutive ones hardly differ
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Fitter:
     """
 
     def __init__(self, body: BodyModel, prior: PosePrior | None = None, silhouettes: bool = True) -> None:
-        self.body = body
+        self.body = body if body.v_template.device.type == "cpu" else load_body(body)
         self.prior = (load_pose_prior() if prior is None else prior).double()
         self.silhouettes = silhouettes
         self._landmarks: dict[str, Landmarks] = {}
@@ -154,13 +154,13 @@ class Fitter:
         people = len(seen)
         for cutoff, steps in ANNEALING:
             each = replace(seen, cutoff=cutoff).repeated(len(state) // people)
-            state, final = minimize([each, *self._knowledge(state, initial)], state, steps)
+            state, final = minimize([each, *self._knowledge(initial)], state, steps)
             state, final = _keep_best(state, final, people, KEPT if cutoff != ANNEALING[-1][0] else 1)
         return state, final
 
     def _outlined(self, state: BodyState, view: MaskView, seen: Reprojection, initial: Initial | None) -> BodyState:
         """One body, its outline drawn to a mask's."""
-        terms = [replace(seen, cutoff=ANNEALING[-1][0]), *self._knowledge(state, initial)]
+        terms = [replace(seen, cutoff=ANNEALING[-1][0]), *self._knowledge(initial)]
         for reach, steps in REACHES:
             outline = match_outlines(self.body, self._joints, state, view, reach)
             if outline is None:
@@ -168,15 +168,15 @@ class Fitter:
             state, _ = minimize([outline, *terms], state, steps)
         return state
 
-    def _knowledge(self, state: BodyState, initial: Initial | None) -> list[Term]:
+    def _knowledge(self, initial: Initial | None) -> list[Term]:
         """What is known of bodies before landmarks and outlines are seen."""
         known: list[Term] = [
             PoseTerm(self.prior, PRIOR_WEIGHT),
             LimitTerm(),
             ShapeTerm(),
             UprightTerm(),
-            KneeTerm(),
-            hands_at_rest(state),
+            STRAIGHT_KNEES,
+            RESTING_HANDS,
         ]
         return known if initial is None else [*known, Closeness(initial.state, initial.whiten)]
 

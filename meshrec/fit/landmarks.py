@@ -128,11 +128,11 @@ class Landmarks:
 
         batch = len(state)
         rotations, translation, betas = (t.numpy() for t in (state.rotations, state.translation, state.betas))
-        rest = self.rest_joints + np.tensordot(betas, self.joint_shapes, (1, 2))
-        moments = self.moments + np.tensordot(betas, self.moment_shapes, (1, 2))
+        rest = self.rest_joints + _combined(betas, self.joint_shapes)
+        moments = self.moments + _combined(betas, self.moment_shapes)
         if self.moment_poses.shape[-1]:
             features = (rotations[:, 1:] - np.eye(3)).reshape(batch, -1)
-            moments = moments + np.tensordot(features, self.moment_poses, (1, 2))
+            moments = moments + _combined(features, self.moment_poses)
         points = np.empty((batch, len(self), 3))
         jacobian = np.zeros((batch, len(self), 3, unknowns))
         over_batch(
@@ -141,3 +141,9 @@ class Landmarks:
             [self.starts, self.joints, self.masses, self.moment_shapes, self.joint_shapes, self.parents],
         )
         return torch.from_numpy(points), torch.from_numpy(jacobian)
+
+
+def _combined(coefficients: np.ndarray, directions: np.ndarray) -> np.ndarray:
+    """Sums (B, N, 3) of directions (N, 3, S) with coefficients (B, S)."""
+    count, axes, size = directions.shape
+    return (coefficients @ directions.reshape(-1, size).T).reshape(-1, count, axes)

@@ -15,6 +15,9 @@ from meshrec.fit.solver import Quadratic
 from meshrec.fit.state import BodyState
 from meshrec.fit.terms import Reprojection
 
+TYPICAL_ERROR = 0.02  # reprojection error, share of the box, that costs a score two thirds
+TYPICAL_OVERLAP = 0.8  # of masks, for people without one
+
 
 @dataclass(frozen=True)
 class FitResult:
@@ -62,4 +65,4 @@ def reprojection_error(seen: Reprojection, state: BodyState, box: np.ndarray) ->
 
 def confidence_in(detection: Detection, error: float, overlap: float | None) -> float:
     """A score in [0, 1] that ranks good results above bad ones, from what was detected and how well it is explained."""
-    return detection.score * float(np.exp(-error / 0.05)) * (1.0 if overlap is None else overlap)
+    return detection.score * float(np.exp(-error / TYPICAL_ERROR)) * (TYPICAL_OVERLAP if overlap is None else overlap)

@@ -30,12 +30,14 @@ class PoseLibrary:
         directions: (D, 3, 3) turns of the camera's space, applied before the root.
         points: (N, K, 3) their landmarks, camera space seen from the first direction, about their pelvis, metres.
         looks: (N * D, 2 K) float32, the x and y of the landmarks seen from each direction without perspective.
+        squares: (N * D, K) float32, their squared distances from the pelvis as seen.
     """
 
     rotations: Tensor
     directions: Tensor
     points: Tensor
     looks: Tensor
+    squares: Tensor
 
     @classmethod
     def build(cls, rotations: Tensor, landmarks: Landmarks, yaws: int = 24) -> "PoseLibrary":
@@ -48,8 +50,8 @@ class PoseLibrary:
         turns = torch.zeros(yaws, 3, dtype=torch.float64)
         turns[:, 1] = torch.arange(yaws) * (2 * torch.pi / yaws)
         directions = axis_angle_to_matrix(turns)
-        looks = torch.einsum("drc,nkc->ndkr", directions[:, :2], points).flatten(2).flatten(0, 1)
-        return cls(rotations, directions, points, looks.float().contiguous())
+        looks = torch.einsum("drc,nkc->ndkr", directions[:, :2], points).flatten(0, 1).float().contiguous()
+        return cls(rotations, directions, points, looks.flatten(1), looks.square().sum(-1))
 
     def search(
         self, landmarks: Landmarks, camera: Camera, pixels: Tensor, precision: Tensor, count: int, apart: float = 0.12
@@ -94,9 +96,10 @@ class PoseLibrary:
         # Turning the points back by each roll of the camera serves for turning all looks by it.
         pulls = (share[:, None] * (centred @ ROLLS[:, :2, :2].float())).flatten(1)
         # For looks a and points y, both centred: min over s of |s a - y|^2 = |y|^2 - (a . y)^2 / |a|^2, s > 0.
-        middles = torch.stack([self.looks[:, axis::2] @ share for axis in (0, 1)])
-        size = self.looks.square() @ share.repeat_interleave(2) - middles.square().sum(0)
-        alike = (self.looks @ pulls.T).clamp(min=0).square() / size.clamp(min=1e-6)[:, None]
+        shares = torch.einsum("k,ab->akb", share, torch.eye(2)).flatten(1)  # of x alone and of y alone
+        dots = self.looks @ torch.cat([pulls, shares]).T
+        size = self.squares @ share - dots[:, -2:].square().sum(1)
+        alike = dots[:, :-2].clamp(min=0).square() / size.clamp(min=1e-6)[:, None]
         unlike = 1 - alike / (share @ centred.square().sum(1)).clamp(min=1e-12)
         unlike[:, 1:] *= ROLL_PENALTY
         best = unlike.flatten().topk(min(64 * count, unlike.numel()), largest=False).indices

@@ -12,7 +12,7 @@ from torch.nn.functional import pad
 from meshrec.body.joints import joint_index
 from meshrec.fit.landmarks import Landmarks
 from meshrec.fit.solver import Quadratic
-from meshrec.fit.state import BETAS, BODY_TURNS, JOINTS, TURNS, BodyState
+from meshrec.fit.state import BETAS, BODY_TURNS, TURNS, BodyState
 from meshrec.geometry import Camera, matrix_to_axis_angle
 from meshrec.geometry.rotations import skew
 from meshrec.models.joint_limits import joint_limit_residuals
@@ -156,29 +156,39 @@ class UprightTerm:
 
 
 @dataclass(frozen=True)
-class KneeTerm:
-    """Knees are mostly straight: each has the tails of a Cauchy distribution, so that bent ones cost little more.
-
-    The motion capture that the pose prior knows shows dancers and fighters, whose knees are bent by 40 degrees in the
-    median; people in photos mostly stand.
+class RestTerm:
+    """Joints near their rest: the turn of each from there has a t distribution.
 
     Attributes:
-        deviation: radians, the Cauchy distribution's scale.
+        joints: Names.
+        deviation: The distribution's scale, radians.
+        freedom: Its degrees of freedom: 1 hardly holds a joint that is far from rest, many hold it like a spring.
     """
 
-    deviation: float = 0.17
+    joints: tuple[str, ...]
+    deviation: float
+    freedom: float
 
     def __call__(self, state: BodyState) -> Quadratic:
-        knees = [joint_index(name, "smpl24") for name in ("left_knee", "right_knee")]
-        energy, gradient, hessian = 0.0, 0.0, 0.0
-        for knee in knees:
-            turn = matrix_to_axis_angle(state.rotations[:, knee])
-            squared = turn.square().sum(-1) / self.deviation**2
-            root = (2 / (1 + squared)).sqrt() / self.deviation
-            slopes = right_jacobian_inverse(turn) * root[:, None, None]
-            part = squares(turn * root[:, None], slopes, slice(3 * knee, 3 * knee + 3), state.unknowns)
-            energy, gradient, hessian = energy + torch.log1p(squared), gradient + part.gradient, hessian + part.hessian
+        index = [joint_index(name, "smpl24") for name in self.joints]
+        turns = matrix_to_axis_angle(state.rotations[:, index])
+        squared = turns.square().sum(-1) / self.deviation**2
+        root = ((self.freedom + 1) / (self.freedom + squared)).sqrt()[..., None] / self.deviation
+        values, slopes = turns * root, right_jacobian_inverse(turns) * root[..., None]
+        batch, unknowns = len(state), state.unknowns
+        # Each joint has a block of its own on the diagonal.
+        gradient, hessian = values.new_zeros(batch, unknowns), values.new_zeros(batch, unknowns, unknowns)
+        columns = 3 * torch.tensor(index)[:, None] + torch.arange(3)
+        gradient[:, columns] = (values[..., None, :] @ slopes).squeeze(-2)
+        hessian[:, columns[:, :, None], columns[:, None, :]] = slopes.transpose(-1, -2) @ slopes
+        energy = (self.freedom + 1) / 2 * torch.log1p(squared / self.freedom).sum(-1)
         return Quadratic(energy, gradient, hessian)
+
+
+# The motion capture that the pose prior knows shows dancers and fighters, whose knees are bent by 40 degrees in the
+# median; people in photos mostly stand. Of hands the prior knows nothing.
+STRAIGHT_KNEES = RestTerm(("left_knee", "right_knee"), deviation=0.17, freedom=1)
+RESTING_HANDS = RestTerm(("left_hand", "right_hand"), deviation=0.2, freedom=10)
 
 
 @dataclass(frozen=True)
@@ -210,14 +220,3 @@ class Closeness:
         blocks = whiten[..., TURNS].unflatten(-1, (-1, 3)).transpose(1, 2) @ right_jacobian_inverse(turns)
         slopes = torch.cat([blocks.transpose(1, 2).flatten(2), whiten[..., TURNS.stop :]], dim=-1)
         return squares(values, slopes, slice(None), state.unknowns)
-
-
-def hands_at_rest(like: BodyState, deviation: float = 0.2) -> Closeness:
-    """Hands, which the pose prior does not know, near their rest; deviation in radians."""
-    rest = BodyState(
-        torch.eye(3, dtype=like.rotations.dtype).expand(1, JOINTS, 3, 3),
-        torch.zeros_like(like.translation[:1]),
-        torch.zeros_like(like.betas[:1]),
-    )
-    hands = [3 * joint_index(name, "smpl24") + axis for name in ("left_hand", "right_hand") for axis in range(3)]
-    return Closeness(rest, torch.eye(like.unknowns, dtype=rest.rotations.dtype)[None, hands] / deviation)

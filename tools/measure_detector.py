@@ -1,0 +1,29 @@
+"""Measure where the detector sees the body's landmarks, from pictures that tools/detect_renders.py passed through it.
+
+Prints the rows of the table in meshrec/fit/noise.py.
+
+Example:
+    python tools/detect_renders.py out/detected.npz --count 2000
+    python tools/measure_detector.py out/detected.npz
+"""
+
+import argparse
+from pathlib import Path
+
+from meshrec.body import load_body
+from meshrec.data.detected_renders import load_renders
+from meshrec.fit.placements import measure_placements
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("renders", type=Path, help=".npz file of tools/detect_renders.py")
+    parser.add_argument("--body", default="neutral", help="the body it shows")
+    options = parser.parse_args()
+    for name, place in measure_placements(load_renders(options.renders), load_body(options.body)).items():
+        offsets = ", ".join(f'"{joint}": {offset}' for joint, offset in place.offsets.items())
+        print(f'    "{name}": Placement({{{offsets}}}, {place.deviation}),')
+
+
+if __name__ == "__main__":
+    main()
