@@ -75,8 +75,8 @@ def lit(normals: Tensor, sample: Tensor, streams: Streams) -> Tensor:
     towards[:, 0, 2] = -towards[:, 0, 2].abs()  # ... and the first is on the camera's side
     towards = normalize(towards, dim=-1)
     strength = streams.uniform(LAMPS, 1) ** 2 * torch.tensor([[1.0], [0.5], [0.3]])
-    lamps = (strength * (1 + 0.15 * streams.normal(LAMPS, 3))).clamp_min(0)
-    sky = streams.uniform(1, low=0.35, high=0.8) * (1 + 0.1 * streams.normal(3))
+    lamps = (strength * (1 + 0.1 * streams.normal(LAMPS, 3))).clamp_min(0)
+    sky = streams.uniform(1, low=0.35, high=0.8) * (1 + 0.06 * streams.normal(3))
     above = streams.uniform(1, high=0.5)
     towards, lamps, sky, above = (value.to(normals)[sample] for value in (towards, lamps, sky, above))
     facing = torch.bmm(towards, normals[..., None]).squeeze(-1).clamp_min_(0)
@@ -98,7 +98,7 @@ def blurred(pictures: Tensor, streams: Streams) -> Tensor:
 
 def exposed(pictures: Tensor, streams: Streams) -> Tensor:
     """White balance, exposure, contrast and grain of a camera over pictures (B, 3, H, W); the result is in [0, 1]."""
-    gain = (1 + 0.08 * streams.normal(3)) * streams.uniform(1, low=0.8, high=1.25)
+    gain = (1 + 0.05 * streams.normal(3)) * streams.uniform(1, low=0.8, high=1.25)
     power = (0.15 * streams.normal(1)).exp()
     grain = 0.04 * streams.uniform(1) ** 2
     gain, power, grain = (value.to(pictures)[..., None, None] for value in (gain, power, grain))
