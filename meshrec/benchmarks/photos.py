@@ -1,8 +1,6 @@
 """How well photos become bodies: 3D joints of a filmed man, 2D joints and silhouettes of sports photos."""
 
-import io
 import json
-import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,15 +12,16 @@ from rich.table import Table
 from torch import Tensor
 
 from meshrec.body import LIMB_JOINTS, joint_index, joint_set
+from meshrec.data.lspe import read_lspe
+from meshrec.data.multiview import read_multiview
 from meshrec.detect.people import Detection, Detector, box_iou
-from meshrec.detect.photos import read_photo
 from meshrec.fit import BodyState, FitResult, Fitter
-from meshrec.geometry import Camera, procrustes
+from meshrec.geometry import Camera
+from meshrec.metrics import pa_mpjpe, pck2d, torso_size
 
 MISSED_MM = 250.0  # what a person nobody found counts
 LEAST_JOINTS = 10  # of the twelve limb joints, for a row to be scored
 LEAST_OVERLAP = 0.3  # of a detection's box with the true one
-PCK_SHARE = 0.2  # of the torso's diagonal
 GOOD_PCK = 0.8  # from which a result counts as good when scores are judged
 WHOLE = 0.5  # least confidence of every landmark of a person seen whole
 
@@ -69,37 +68,34 @@ def benchmark_multiview(folder: Path, detector: Detector, fitter: Fitter, step: 
         average it leans towards the camera than the true one; ``knee_degrees``, the mean error of the knees' bend, and
         ``knee_bias_degrees``, how much more than the truth they bend.
     """
-    truth = np.load(folder / "gt.npz", allow_pickle=False)
-    limbs = [_short(name) for name in LIMB_JOINTS]
-    order = [truth["joint_names"].tolist().index(name) for name in limbs]
-    errors, as_detected, cameras, trunks, leans, knees, bends = [], [], [], [], [], [], []
+    truth = read_multiview(folder)
+    order = [joint_index(name, truth.joints) for name in LIMB_JOINTS]
+    hips = [LIMB_JOINTS.index(name) for name in ("left_hip", "right_hip")]
+    cameras, errors, as_detected, trunks, leans, knees = [], [], [], [], [], []
     missed = 0
-    for row in track(range(0, len(truth["image"]), step), "multiview"):
-        valid = truth["valid"][row, order]
-        if valid.sum() < LEAST_JOINTS or not valid[[limbs.index("l_hip"), limbs.index("r_hip")]].all():
+    for row in track(range(0, len(truth), step), "multiview"):
+        true, valid = torch.from_numpy(truth.joints_3d[row, order]).float().split((3, 1), dim=-1)
+        valid = valid[:, 0] > 0
+        if valid.sum() < LEAST_JOINTS or not valid[hips].all():
             continue
-        cameras.append(int(truth["camera"][row]))
-        image, camera = _undistorted(folder / str(truth["image"][row]), truth["K"][row], truth["dist"][row])
-        detection = _match(detector(image), truth["box2d"][row])
+        cameras.append(int(truth.cameras[row]))
+        image, matrix = truth[row].image.read(), truth.calibration[row]
+        detection = _match(detector(image), truth.boxes[row])
         if detection is None:
             missed += 1
             errors.append(MISSED_MM)
             as_detected.append(MISSED_MM)
             continue
+        camera = Camera((matrix[0, 0], matrix[1, 1]), (matrix[0, 2], matrix[1, 2]), (image.shape[1], image.shape[0]))
         (result,) = fitter([detection], camera)
-        true = truth["joints_3d"][row, order] @ truth["R"][row].T + truth["t"][row]
-        true = torch.tensor(np.nan_to_num(true), dtype=torch.float32)
         fitted = fitted_joints(fitter, result, "lsp14")[: len(LIMB_JOINTS)]
-        seen = torch.tensor(valid)
-        errors.append(_aligned_error(fitted[seen], true[seen]))
-        as_detected.append(_aligned_error(detected_joints(fitter, result, detection.joint_set)[seen], true[seen]))
+        errors.append(float(pa_mpjpe(fitted, true, valid)))
+        as_detected.append(float(pa_mpjpe(detected_joints(fitter, result, detection.joint_set), true, valid)))
         if valid.all():
             ours, theirs = trunk_direction(fitted), trunk_direction(true)
             trunks.append(float(torch.rad2deg(torch.acos((ours @ theirs).clamp(-1, 1)))))
             leans.append(float(torch.rad2deg(torch.asin(theirs[2]) - torch.asin(ours[2]))))
-            bend = knee_bends(fitted) - knee_bends(true)
-            knees.extend(bend.abs().tolist())
-            bends.extend(bend.tolist())
+            knees.extend((knee_bends(fitted) - knee_bends(true)).tolist())
     figures = {"rows": len(errors), "missed": missed, "pa_mpjpe_mm": float(np.mean(errors))}
     for camera in sorted(set(cameras)):
         of_camera = [error for error, c in zip(errors, cameras) if c == camera]
@@ -109,8 +105,8 @@ def benchmark_multiview(folder: Path, detector: Detector, fitter: Fitter, step: 
         "pa_mpjpe_mm_detector_joints": float(np.mean(as_detected)),
         "trunk_degrees": float(np.median(trunks)),
         "trunk_lean_degrees": float(np.mean(leans)),
-        "knee_degrees": float(np.mean(knees)),
-        "knee_bias_degrees": float(np.mean(bends)),
+        "knee_degrees": float(np.abs(knees).mean()),
+        "knee_bias_degrees": float(np.mean(knees)),
     }
 
 
@@ -124,17 +120,15 @@ def benchmark_lspe(archive: Path, detector: Detector, fitter: Fitter, step: int 
         counting 0; ``mask_iou``, the median where a whole person is seen; ``score_spearman``, the rank correlation of
         scores and each photo's PCK; ``score_auc``, the chance that a good result scores above a bad one.
     """
-    with tarfile.open(archive) as tar:
-        files = {member.name.removeprefix("./"): tar.extractfile(member).read() for member in tar if member.isfile()}
-    labels = np.load(io.BytesIO(files["labels.npz"]), allow_pickle=False)
-    order = [labels["joint_names"].tolist().index(_short(name)) for name in LIMB_JOINTS]
+    people = read_lspe(archive)
+    limbs = len(LIMB_JOINTS)  # the first of lsp14
     ours, theirs, scores, overlaps = [], [], [], []
-    for row in track(range(0, len(labels["name"]), step), "lspe"):
-        joints, seen = labels["joints"][row, order], labels["vis"][row, order] > 0
-        torso = _torso(joints, seen)
-        if torso is None:
+    for row in track(range(0, len(people), step), "lspe"):
+        labels = torch.from_numpy(people.keypoints_2d[row]).float()
+        torso = torso_size(labels[:, :2], "lsp14", labels[:, 2])
+        if torso == 0:
             continue
-        image = _decoded(files[str(labels["name"][row]) + ".jpg"])
+        image = people[row].image.read()
         size = image.shape[1], image.shape[0]
         person = np.array([size[0] / 6, size[1] / 6, size[0] * 5 / 6, size[1] * 5 / 6], np.float32)
         (detection,) = detector(image, person[None])
@@ -145,10 +139,10 @@ def benchmark_lspe(archive: Path, detector: Detector, fitter: Fitter, step: int 
             continue
         camera = Camera.from_fov(size)
         (result,) = fitter([detection], camera)
-        fitted = camera.project(fitted_joints(fitter, result, "lsp14"))[: len(LIMB_JOINTS), :2].numpy()
+        fitted = camera.project(fitted_joints(fitter, result, "lsp14"))[:limbs, :2]
         detected = detection.keypoints[[joint_index(name, detection.joint_set) for name in LIMB_JOINTS], :2]
-        for points, rates in ((fitted, ours), (detected, theirs)):
-            rates.append(float((np.linalg.norm(points - joints, axis=-1)[seen] < PCK_SHARE * torso).mean()))
+        for points, rates in ((fitted, ours), (torch.from_numpy(detected), theirs)):
+            rates.append(float(pck2d(points, labels[:limbs, :2], torso, labels[:limbs, 2])))
         scores.append(result.score)
         if result.mask_iou is not None and _is_whole(detection, size):
             overlaps.append(result.mask_iou)
@@ -191,33 +185,8 @@ def knee_bends(limbs: Tensor) -> Tensor:
     return torch.rad2deg(torch.acos(torch.cosine_similarity(knee - hip, ankle - knee).clamp(-1, 1)))
 
 
-def _aligned_error(points: Tensor, truth: Tensor) -> float:
-    """Mean distance after Procrustes alignment, millimetres."""
-    return 1e3 * float((procrustes(points, truth).apply(points) - truth).norm(dim=-1).mean())
-
-
 def _sides(part: str) -> list[int]:
     return [LIMB_JOINTS.index(f"{side}_{part}") for side in ("left", "right")]
-
-
-def _short(name: str) -> str:
-    """The truth's name of a joint: left_knee is l_knee there."""
-    side, part = name.split("_")
-    return f"{side[0]}_{part}"
-
-
-def _undistorted(path: Path, matrix: np.ndarray, distortion: np.ndarray) -> tuple[np.ndarray, Camera]:
-    import cv2
-
-    image = cv2.undistort(read_photo(path).image, matrix, distortion)
-    camera = Camera((matrix[0, 0], matrix[1, 1]), (matrix[0, 2], matrix[1, 2]), (image.shape[1], image.shape[0]))
-    return image, camera
-
-
-def _decoded(data: bytes) -> np.ndarray:
-    import cv2
-
-    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[..., ::-1].copy()
 
 
 def _match(people: Sequence[Detection], box: np.ndarray) -> Detection | None:
@@ -225,16 +194,6 @@ def _match(people: Sequence[Detection], box: np.ndarray) -> Detection | None:
     overlaps = [float(box_iou(person.box[None], box[None])[0, 0]) for person in people]
     best = int(np.argmax(overlaps)) if overlaps else 0
     return people[best] if overlaps and overlaps[best] >= LEAST_OVERLAP else None
-
-
-def _torso(joints: np.ndarray, seen: np.ndarray) -> float | None:
-    """Mean length of the labelled diagonals from shoulder to opposite hip, pixels; None without any."""
-    lengths = []
-    for side, other in (("left", "right"), ("right", "left")):
-        ends = [LIMB_JOINTS.index(f"{side}_shoulder"), LIMB_JOINTS.index(f"{other}_hip")]
-        if seen[ends].all():
-            lengths.append(np.linalg.norm(joints[ends[0]] - joints[ends[1]]))
-    return float(np.mean(lengths)) if lengths else None
 
 
 def _is_whole(detection: Detection, size: tuple[int, int]) -> bool:
