@@ -14,7 +14,7 @@ from torch import nn
 from meshrec.benchmarks.memory import can_measure_memory, peak_megabytes
 from meshrec.benchmarks.random_body import random_arrays
 from meshrec.benchmarks.timing import time_in_turn
-from meshrec.body import BodyData, BodyModel
+from meshrec.body import BodyData, BodyModel, load_body
 from meshrec.body.blending import blend
 from meshrec.body.files import body_from_arrays
 from meshrec.body.skinning import linear_blend_skinning
@@ -27,12 +27,13 @@ def run() -> dict:
     """Measure, print a table and return the figures."""
     console = Console()
     has_smplx = find_spec("smplx") is not None
-    table = Table(title=f"Body layer, {VERTICES} vertices, {torch.get_num_threads()} threads, float32, milliseconds")
-    for column in ("pose correctives", "batch", "pass", "meshrec", "smplx", "smplx / meshrec"):
-        table.add_column(column, justify="left" if column in ("pose correctives", "pass") else "right")
+    table = Table(title=f"Body layer, {torch.get_num_threads()} threads, float32, milliseconds")
+    for column in ("body", "vertices", "batch", "pass", "meshrec", "smplx", "smplx / meshrec"):
+        table.add_column(column, justify="left" if column in ("body", "pass") else "right", no_wrap=True)
     rows = []
-    for correctives in (True, False):
-        data = random_body(correctives)
+    # SMPL's size with all its pose correctives; the same without; and the body that is shipped, which has none.
+    bodies = {"random, 207 correctives": random_body(True), "random, none": random_body(False)}
+    for name_of_body, data in (bodies | {"open, none": load_body("neutral").data}).items():
         models: dict[str, nn.Module] = {"meshrec": BodyModel(data)}
         if has_smplx:
             models["smplx"] = _smplx_model(data)
@@ -40,14 +41,14 @@ def run() -> dict:
             for label in ("forward", "forward + backward"):
                 work = {name: _work(model, batch, label != "forward") for name, model in models.items()}
                 times = time_in_turn(work)
-                row = {"correctives": correctives, "batch": batch, "pass": label}
+                row = {"body": name_of_body, "batch": batch, "pass": label}
                 row |= {f"{name}_ms": timing.median for name, timing in times.items()}
                 if has_smplx:
                     row["ratio"] = times["smplx"].ratio_to(times["meshrec"])
                 rows.append(row)
                 table.add_row(
-                    "207 full" if correctives else "none", str(batch), label, *_cells(row, "meshrec_ms", "smplx_ms"),
-                    f"{row['ratio']:.1f} x" if has_smplx else "not installed",
+                    name_of_body, str(len(data.v_template)), str(batch), label.replace("ward", ""),
+                    *_cells(row, "meshrec_ms", "smplx_ms"), f"{row['ratio']:.1f} x" if has_smplx else "not installed",
                 )  # fmt: skip
     console.print(table)
     memory = _memory(has_smplx)
