@@ -28,12 +28,13 @@ def run() -> dict:
     console = Console()
     has_smplx = find_spec("smplx") is not None
     table = Table(title=f"Body layer, {torch.get_num_threads()} threads, float32, milliseconds")
-    for column in ("body", "vertices", "batch", "pass", "meshrec", "smplx", "smplx / meshrec"):
+    for column in ("body", "batch", "pass", "meshrec", "smplx", "ratio"):
         table.add_column(column, justify="left" if column in ("body", "pass") else "right", no_wrap=True)
     rows = []
     # SMPL's size with all its pose correctives; the same without; and the body that is shipped, which has none.
-    bodies = {"random, 207 correctives": random_body(True), "random, none": random_body(False)}
-    for name_of_body, data in (bodies | {"open, none": load_body("neutral").data}).items():
+    bodies = {f"random {VERTICES}, correctives": random_body(True), f"random {VERTICES}": random_body(False)}
+    bodies["open body"] = load_body("neutral").data
+    for name_of_body, data in bodies.items():
         models: dict[str, nn.Module] = {"meshrec": BodyModel(data)}
         if has_smplx:
             models["smplx"] = _smplx_model(data)
@@ -47,8 +48,8 @@ def run() -> dict:
                     row["ratio"] = times["smplx"].ratio_to(times["meshrec"])
                 rows.append(row)
                 table.add_row(
-                    name_of_body, str(len(data.v_template)), str(batch), label.replace("ward", ""),
-                    *_cells(row, "meshrec_ms", "smplx_ms"), f"{row['ratio']:.1f} x" if has_smplx else "not installed",
+                    name_of_body, str(batch), label,
+                    *_cells(row, "meshrec_ms", "smplx_ms"), f"{row['ratio']:.1f} x" if has_smplx else "-",
                 )  # fmt: skip
     console.print(table)
     memory = _memory(has_smplx)
