@@ -32,7 +32,7 @@ def run() -> dict:
         table.add_column(column, justify="left" if column in ("body", "pass") else "right", no_wrap=True)
     rows = []
     # SMPL's size with all its pose correctives; the same without; and the body that is shipped, which has none.
-    bodies = {f"random {VERTICES}, correctives": random_body(True), f"random {VERTICES}": random_body(False)}
+    bodies = {"SMPL size, posedirs": random_body(True), "SMPL size": random_body(False)}
     bodies["open body"] = load_body("neutral").data
     for name_of_body, data in bodies.items():
         models: dict[str, nn.Module] = {"meshrec": BodyModel(data)}

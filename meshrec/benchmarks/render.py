@@ -157,6 +157,4 @@ def _print(rows: list[dict], vertices: int, device: str) -> None:
         table.add_row(*cells)
     Console().print(table)
     if any("both_ratio" in row for row in rows):
-        Console().print(
-            "PyTorch3D, and the ratio to it: forward and backward; its silhouette is soft, of 50 faces"
-        )
+        Console().print("PyTorch3D, and the ratio to it: forward and backward; its silhouette is soft, of 50 faces")
