@@ -433,3 +433,17 @@ def test_coco_files(tmp_path):
 def test_wrong_keypoints_are_refused(tmp_path, content, reason):
     with pytest.raises(InputError, match=reason):
         read_keypoints(_write(tmp_path / "k.json", content))
+
+
+def test_a_person_cut_off_by_the_photo_is_not_squeezed_into_it():
+    """NASA's portrait ends at the hips: the knees lie below the photo, and are not seen."""
+    pytest.importorskip("mediapipe", reason="MediaPipe is the detect extra")
+    from meshrec.detect import read_photo
+    from meshrec.detect.mediapipe_detector import MediaPipeDetector
+
+    photo = read_photo(Path(__file__).resolve().parents[1] / "examples/astronaut.jpg")
+    (person,) = MediaPipeDetector()(photo.image)
+    height = photo.image.shape[0]
+    y = {name: person.keypoints[i, 1] for i, name in enumerate(joint_set("mediapipe33"))}
+    assert y["left_hip"] > 0.9 * height and y["right_hip"] > 0.9 * height
+    assert y["left_knee"] > 1.2 * height and y["right_knee"] > 1.2 * height

@@ -14,7 +14,7 @@ import numpy as np
 
 from meshrec.detect.mediapipe_model import Pose, PoseNetwork, load_model
 from meshrec.detect.people import Detection, Mask, box_iou, keypoint_box, person_box, photo_edges, pose_distance
-from meshrec.detect.views import MIRRORED, SIDE, View, consensus, show, to_photo, without_people
+from meshrec.detect.views import MIRRORED, SIDE, View, consensus, look_inside, show, to_photo, without_people
 from meshrec.errors import InputError
 from meshrec.geometry.affine import apply, inverse
 
@@ -32,6 +32,7 @@ SAME = 0.1  # pose distance below which two poses are one person
 OTHER = 0.13  # pose distance above which a view shows somebody else
 OUTSIDE = 0.8  # one minus overlap with the box from which a pose is somebody else's
 COVERED = 0.7  # share of a mask inside another person's mask from which it is the same person
+CUT = 0.15  # share of a rough pose's keypoints beyond the photo from which its edge is taken to cut the person off
 LEAST_SIZE = 8  # pixels of the longer side of a person
 LEAST_SCORE = 0.4  # of a person; true ones seen whole have 0.8 and more
 LEAST_CRISPNESS = 0.87  # mean of a mask over its inside; lower is not the outline of a person
@@ -141,6 +142,7 @@ class MediaPipeDetector:
         """
         size = image.shape[1], image.shape[0]
         poses = [] if seed is None else [seed]
+        cut = seed is not None and _share_outside(seed.keypoints, size) > CUT
         rough = len(poses)
         matrices: list[np.ndarray] = []
         for left, view in zip(range(len(views), 0, -1), views):
@@ -148,8 +150,9 @@ class MediaPipeDetector:
                 return None
             matrix = view.matrix(box)
             shown = show(image, matrix, None if others is None else box)
-            looks = self._look(without_people(shown, matrix, others or []))
-            pose = _choose([to_photo(look, matrix, view) for look in looks], box, seed, size)
+            shown = without_people(shown, matrix, others or [])
+            seen = look_inside(self._look, shown, matrix, size) if cut else self._look(shown)
+            pose = _choose([to_photo(one, matrix, view) for one in seen], box, seed, size)
             if pose is not None:
                 poses.append(pose)
                 matrices.append(matrix)
@@ -168,6 +171,12 @@ class MediaPipeDetector:
             mask=mask,
             world=world,
         )
+
+
+def _share_outside(keypoints: np.ndarray, size: tuple[int, int]) -> float:
+    """Share of the keypoints beyond the photo's edges."""
+    outside = (keypoints[:, :2] < 0) | (keypoints[:, :2] > np.array(size) - 1)
+    return float(outside.any(1).mean())
 
 
 def _checked(boxes: np.ndarray) -> np.ndarray:

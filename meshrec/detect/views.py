@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,6 +58,26 @@ def without_people(view: np.ndarray, matrix: np.ndarray, people: list[Detection]
         to_view = np.hstack([matrix[:, :2] * step, apply(matrix, mask.box[:2] + step / 2)[:, None]])
         view[warp(mask.values, to_view, view.shape[1::-1]) > 127] = 128
     return view
+
+
+def look_inside(
+    network: Callable[[np.ndarray], list[Pose]], view: np.ndarray, matrix: np.ndarray, size: tuple[int, int]
+) -> list[Pose]:
+    """The poses a network sees in a view of a photo of `size` (width, height), shown no black beyond the photo.
+
+    Of a person whom the photo's edge cuts off, black beyond makes a small one who squats above the edge. For a person
+    who is whole and fills the photo, the black is better: it gives the network the margin that it needs.
+    """
+    ends = apply(matrix, np.array([[-0.5, -0.5], [size[0] - 0.5, -0.5], [-0.5, size[1] - 0.5], np.array(size) - 0.5]))
+    low = np.clip(np.ceil(ends.min(0)).astype(int), 0, SIDE - 1)
+    high = np.clip(np.floor(ends.max(0)).astype(int) + 1, low + 1, SIDE)
+    poses = []
+    for pose in network(view[low[1] : high[1], low[0] : high[0]]):
+        keypoints, mask = pose.keypoints.copy(), np.zeros((SIDE, SIDE), np.float32)
+        keypoints[:, :2] += low
+        mask[low[1] : high[1], low[0] : high[0]] = pose.mask
+        poses.append(Pose(keypoints, pose.world, mask))
+    return poses
 
 
 def to_photo(pose: Pose, matrix: np.ndarray, view: View) -> Pose:
