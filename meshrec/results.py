@@ -54,7 +54,7 @@ def write_results(
     Raises:
         InputError: The folder cannot be written to.
     """
-    from meshrec.render.overlay import person_colors
+    from meshrec.render.overlay import encode_png, person_colors
 
     _remove_results(folder)
     colors = [tuple(color) for color in person_colors(len(people)).tolist()]
@@ -67,7 +67,7 @@ def write_results(
 
         meshes = [person.mesh(name, color) for person, name, color in zip(people, names, colors)]
         write_scene(folder / SCENE, meshes, people[0].camera)
-        write_file(folder / OVERLAY, _png(draw_overlay(photo.image, people)))
+        write_file(folder / OVERLAY, encode_png(draw_overlay(photo.image, people), PNG_COMPRESSION))
     record = {
         "schema": SCHEMA,
         "version": VERSION,
@@ -157,9 +157,3 @@ def _fingerprint(photo: Path) -> dict[str, object]:
     except OSError as error:
         raise InputError(f"{photo}: {error.strerror or error}.") from error
     return {"path": str(photo.resolve()), "bytes": status.st_size, "modified": status.st_mtime_ns}
-
-
-def _png(picture: np.ndarray) -> bytes:
-    import cv2
-
-    return cv2.imencode(".png", picture[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, PNG_COMPRESSION])[1].tobytes()

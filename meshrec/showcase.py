@@ -40,6 +40,8 @@ def write_showcase(
     Raises:
         InputError: Unknown pose, format or body, too many betas, or the folder cannot be written to.
     """
+    from meshrec.render.overlay import encode_png
+
     poses = list(POSE_NAMES) if poses is None else list(poses)
     suffixes = [f".{name.lstrip('.')}" for name in formats]
     _check(poses, POSE_NAMES, "poses")
@@ -59,7 +61,7 @@ def write_showcase(
     written.append(folder / SKINNED)
     _write_skinned(written[-1], model, shape)
     written.append(folder / PICTURE)
-    write_file(written[-1], _png(_picture(posed, model)))
+    write_file(written[-1], encode_png(_picture(posed, model)))
     return written
 
 
@@ -82,12 +84,6 @@ def _picture(posed: torch.Tensor, model: BodyModel) -> np.ndarray:
             in_camera = torch.from_numpy(camera_to_y_up(vertices @ turn.T))
             cells.append(turned([in_camera], model.faces, "front", size=(320, 440)))
     return contact_sheet(cells, columns=len(posed), height=440)
-
-
-def _png(picture: np.ndarray) -> bytes:
-    import cv2
-
-    return cv2.imencode(".png", picture[..., ::-1])[1].tobytes()
 
 
 def _check(given: Sequence[str], known: Sequence[str], what: str) -> None:
