@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -34,15 +35,16 @@ from meshrec.fit.terms import (
 from meshrec.geometry import Camera
 from meshrec.models.pose_prior import PosePrior, load_pose_prior
 
-STARTS = 4
+STARTS = 6
 KEPT = 2  # of each person's starts after the first round
 # The error in standard deviations from which a landmark loses its pull, and the steps taken with it. A wide start lets
 # elbows and knees come from far; a closer end than this leaves unusual poses behind, not only wrong detections.
 ANNEALING = ((30.0, 6), (15.0, 5), (10.0, 4))
 # How far the outlines reach for each other, as a share of the picture, and the steps taken with each match.
 REACHES = ((0.15, 2), (0.08, 2), (0.05, 2))
-# Landmarks err together, so their likelihood is too steep and the prior counts more than once against it; measured on
-# renders of held-out poses, where any weight from 0.25 to 1 is as good within 5 %.
+# Landmarks err together and the prior is smoother than people are, so neither likelihood is to be taken at its word. On
+# detected renders (tools/detect_renders.py) any weight from 0.35 to 1 is as good within 4 %; the weakest leaves room for
+# poses that the prior does not know.
 PRIOR_WEIGHT = 0.35
 BANK_STEP = 24  # every so many frames of the pose bank are searched: consecutive ones hardly differ
 
@@ -74,7 +76,7 @@ class Fitter:
 
     def __init__(self, body: BodyModel, prior: PosePrior | None = None, silhouettes: bool = True) -> None:
         self.body = body if body.v_template.device.type == "cpu" else load_body(body)
-        self.prior = (load_pose_prior() if prior is None else prior).double()
+        self.prior = deepcopy(load_pose_prior() if prior is None else prior).double()
         self.silhouettes = silhouettes
         self._landmarks: dict[str, Landmarks] = {}
         self._libraries: dict[str, PoseLibrary] = {}

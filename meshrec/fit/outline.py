@@ -27,7 +27,7 @@ MARGIN = 1.2  # its side over the longer side of the box
 DEVIATION = (
     0.012  # of a mask's outline from the body's, share of the picture's side: clothes, hair, the mask's own error
 )
-INDEPENDENT = 30.0  # neighbouring points err together: all of them count as this many
+INDEPENDENT = 60.0  # neighbouring points err together: all of them count as this many
 AGREE = 0.5  # least cosine between the outward directions of matched points
 
 
