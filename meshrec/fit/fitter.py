@@ -43,8 +43,8 @@ ANNEALING = ((30.0, 6), (15.0, 5), (10.0, 4))
 # How far the outlines reach for each other, as a share of the picture, and the steps taken with each match.
 REACHES = ((0.15, 2), (0.08, 2), (0.05, 2))
 # Landmarks err together and the prior is smoother than people are, so neither likelihood is to be taken at its word. On
-# detected renders (tools/detect_renders.py) any weight from 0.35 to 1 is as good within 4 %; the weakest leaves room for
-# poses that the prior does not know.
+# detected renders (tools/detect_renders.py) any weight from 0.35 to 1 is as good within 4 %; the weakest leaves room
+# for poses that the prior does not know.
 PRIOR_WEIGHT = 0.35
 BANK_STEP = 24  # every so many frames of the pose bank are searched: consecutive ones hardly differ
 
