@@ -12,6 +12,8 @@ from pathlib import Path
 import meshrec
 from meshrec.errors import InputError
 
+BENCHMARKS = ("body", "metrics", "models", "photos", "render", "synthetic")
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
@@ -214,10 +216,11 @@ def _add_benchmark(commands) -> None:
     parser = _command(
         commands,
         "benchmark",
-        "Measure speed on this machine, against other libraries where they are installed.",
+        "Measure speed on this machine, against other libraries where they are installed, and accuracy on photos.",
         "meshrec benchmark body --json body.json",
     )
-    parser.add_argument("what", choices=["body", "metrics", "models", "render", "synthetic"], help="what to measure")
+    parser.add_argument("what", choices=BENCHMARKS, help="what to measure")
+    parser.add_argument("--data", type=Path, help="for photos: folder of multiview/ and lspe/ (default: ../shared)")
     parser.add_argument("--threads", type=int, default=None, help="threads to use (default: torch's)")
     parser.add_argument("--json", type=Path, default=None, help="also write the figures to this file")
     parser.set_defaults(run=_run_benchmark)
@@ -230,7 +233,10 @@ def _run_benchmark(options: argparse.Namespace) -> None:
     from meshrec.atomic import write_file
 
     _use_threads(options.threads)
-    figures = import_module(f"meshrec.benchmarks.{options.what}").run()
+    if options.data is not None and options.what != "photos":
+        raise InputError("--data is for the benchmark of photos")
+    given = {} if options.data is None else {"data": options.data}
+    figures = import_module(f"meshrec.benchmarks.{options.what}").run(**given)
     if options.json is not None:
         write_file(options.json, json.dumps(figures, indent=2).encode())
 

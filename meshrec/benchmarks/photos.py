@@ -1,6 +1,5 @@
 """How well photos become bodies: 3D joints of a filmed man, 2D joints and silhouettes of sports photos."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,10 +10,11 @@ from rich.progress import track
 from rich.table import Table
 from torch import Tensor
 
-from meshrec.body import LIMB_JOINTS, joint_index, joint_set
+from meshrec.body import LIMB_JOINTS, joint_index, joint_set, load_body
 from meshrec.data.lspe import read_lspe
 from meshrec.data.multiview import read_multiview
 from meshrec.detect.people import Detection, Detector, box_iou
+from meshrec.errors import InputError
 from meshrec.fit import BodyState, FitResult, Fitter
 from meshrec.geometry import Camera
 from meshrec.metrics import pa_mpjpe, pck2d, torso_size
@@ -26,25 +26,27 @@ GOOD_PCK = 0.8  # from which a result counts as good when scores are judged
 WHOLE = 0.5  # least confidence of every landmark of a person seen whole
 
 
-def benchmark_photos(
-    shared: Path, detector: Detector, fitter: Fitter, step: int = 1, save: Path | None = None
-) -> dict[str, dict]:
-    """Measure on ``multiview`` and ``lspe``, print tables and return their figures.
+def run(data: Path = Path("../shared"), step: int = 1) -> dict[str, dict]:
+    """Measure the default detector and fit on ``multiview`` and ``lspe``, print tables and return their figures.
 
     Args:
-        shared: The folder of shared material that holds the two.
-        detector: Finds the people.
-        fitter: Fits the bodies.
+        data: The folder that holds the two.
         step: Use every so many photos.
-        save: A JSON file for the figures.
 
     Returns:
         Figures by data set: ``multiview`` and ``lspe``.
+
+    Raises:
+        InputError: The folder does not hold them.
     """
-    console = Console()
+    from meshrec.detect.mediapipe_detector import MediaPipeDetector
+
+    if not (data / "multiview").is_dir() or not (data / "lspe" / "val.tar").is_file():
+        raise InputError(f"{data} holds no multiview/ and lspe/val.tar; name the folder that does with --data.")
+    console, detector, fitter = Console(), MediaPipeDetector(), Fitter(load_body("neutral"))
     figures = {
-        "multiview": benchmark_multiview(shared / "multiview", detector, fitter, step),
-        "lspe": benchmark_lspe(shared / "lspe" / "val.tar", detector, fitter, step),
+        "multiview": benchmark_multiview(data / "multiview", detector, fitter, step),
+        "lspe": benchmark_lspe(data / "lspe" / "val.tar", detector, fitter, step),
     }
     for name, values in figures.items():
         table = Table(title=name)
@@ -53,8 +55,6 @@ def benchmark_photos(
         for key, value in values.items():
             table.add_row(key, f"{value:.3g}" if isinstance(value, float) else str(value))
         console.print(table)
-    if save is not None:
-        save.write_text(json.dumps(figures, indent=1))
     return figures
 
 
