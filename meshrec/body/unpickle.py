@@ -113,13 +113,10 @@ class _ArrayUnpickler(pickle.Unpickler):
 
 
 class _Record:
-    """Attributes of a pickled object, without its class's behaviour."""
+    """Attributes of a pickled object, without its class's behaviour; its subclasses evaluate them: ``to_array``."""
 
     def __setstate__(self, state: dict) -> None:
         self.__dict__.update(state)
-
-    def to_array(self, depth: int) -> np.ndarray:
-        raise NotImplementedError
 
 
 def _empty_array(kind: type, shape: tuple, code: object) -> np.ndarray:
