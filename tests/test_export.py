@@ -25,7 +25,6 @@ from meshrec.export import (
     Rig,
     camera_to_y_up,
     draw_uv_template,
-    person_color,
     pose_to_y_up,
     read_parameters,
     write_file,
@@ -291,7 +290,7 @@ def test_a_wrong_mesh_is_refused(change, message):
 def test_scene_has_everyone_where_they_stand(tmp_path, mesh):
     places = [np.array([-1, 0.2, 4]), np.array([1.5, 0.1, 6])]  # camera space: y down, z forward
     people = [
-        Mesh(camera_to_y_up(mesh.vertices + place), mesh.faces, name=f"person {i}", color=person_color(i))
+        Mesh(camera_to_y_up(mesh.vertices + place), mesh.faces, name=f"person {i}", color=(0.2 + 0.5 * i, 0.5, 0.4))
         for i, place in enumerate(places)
     ]
     path = write_scene(tmp_path / "scene.glb", people, Camera(focal=800.0, size=(640, 480)))

@@ -4,7 +4,7 @@ from meshrec.atomic import known_suffix, write_file
 from meshrec.export.mesh import Mesh, camera_to_y_up
 from meshrec.export.meshes import MESH_SUFFIXES, write_mesh
 from meshrec.export.params import PARAMETER_SUFFIXES, PersonParameters, read_parameters, write_parameters
-from meshrec.export.scene import person_color, write_scene
+from meshrec.export.scene import write_scene
 from meshrec.export.skinned import Rig, pose_to_y_up, write_skinned
 from meshrec.export.uv_template import draw_uv_template
 
@@ -17,7 +17,6 @@ __all__ = [
     "camera_to_y_up",
     "draw_uv_template",
     "known_suffix",
-    "person_color",
     "pose_to_y_up",
     "read_parameters",
     "write_file",

@@ -1,6 +1,5 @@
 """Several people in one file, as they stand in the photo."""
 
-import colorsys
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,14 +31,3 @@ def write_scene(path: str | os.PathLike, meshes: Sequence[Mesh], camera: Camera 
     if camera is not None:
         glb.add_camera(camera)
     return write_file(path, glb.to_bytes())
-
-
-def person_color(index: int) -> tuple[float, float, float]:
-    """A calm colour for the index-th person, far from those of the people before.
-
-    Hues advance by the golden ratio, which spreads any number of them evenly.
-
-    Returns:
-        (r, g, b) sRGB in [0, 1].
-    """
-    return colorsys.hsv_to_rgb((0.58 + index * 0.618034) % 1, 0.42, 0.86)

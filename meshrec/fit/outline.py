@@ -24,9 +24,7 @@ from meshrec.render import rasterize
 
 SIDE = 112  # pixels of the square picture in which outlines are compared
 MARGIN = 1.2  # its side over the longer side of the box
-DEVIATION = (
-    0.012  # of a mask's outline from the body's, share of the picture's side: clothes, hair, the mask's own error
-)
+DEVIATION = 0.012  # of a mask's outline from the body's, share of the picture's side: clothes, hair, the mask's error
 INDEPENDENT = 60.0  # neighbouring points err together: all of them count as this many
 AGREE = 0.5  # least cosine between the outward directions of matched points
 

@@ -8,6 +8,8 @@ capture, opened where people sit, kneel or stretch further than its actors; for 
 et al. 2009, "Motion of the shoulder complex during multiplanar humeral elevation".
 """
 
+from functools import cache
+
 import torch
 from torch import Tensor
 
@@ -35,6 +37,7 @@ LIMITS_DEGREES = {
 }
 
 
+@cache
 def joint_limits() -> tuple[Tensor, Tensor]:
     """Lowest and highest axis-angle coordinates of every joint: two tensors (23, 3), radians."""
     limits = torch.empty(len(BODY_JOINTS), 3, 2)
