@@ -86,7 +86,8 @@ def detect_renders(
     for start in range(0, len(indices), chunk):
         part = indices[start : start + chunk]
         people = source.draw(part)
-        images = photograph(people, source.body, pictures.layout, source.streams(part, "picture"), pictures.backgrounds)
+        streams = source.streams(part, "picture")
+        images = photograph(people, source.body, pictures.layout, streams, pictures.backgrounds, pictures.supersample)
         images = images.movedim(1, -1).cpu().numpy()
         yield _together(source, people, [_detect(people, i, image, detector) for i, image in enumerate(images)])
 
@@ -165,9 +166,10 @@ def _detect(people: People, i: int, image: np.ndarray, detector: Detector) -> tu
     """Score, keypoints (K, 3), world (K, 3) and mask (M, M) of one person."""
     size = len(image)
     x0, y0, x1, y1 = np.clip(np.ceil(people.photo[i].cpu().numpy()).astype(int), 0, size)
-    found = detector(np.ascontiguousarray(image[y0:y1, x0:x1]))  # photos have no black beyond their edges
     corner = np.array([x0, y0, x0, y0], np.float32)
     box = people.box[i].cpu().numpy() - corner
+    # Photos have no black beyond their edges; where the person is known, the detector needs a single look.
+    found = detector(np.ascontiguousarray(image[y0:y1, x0:x1]), box[None])
     overlaps = [box_iou(box[None], d.box[None])[0, 0] for d in found]
     if not found or max(overlaps) < LEAST_OVERLAP:
         return 0.0, np.zeros((33, 3), np.float32), np.zeros((33, 3), np.float32), np.zeros((MASK_SIDE,) * 2, np.uint8)
