@@ -1,0 +1,55 @@
+"""Training batches as cameras see them that look at the crops' centres; see :mod:`meshrec.geometry.crops`."""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from meshrec.data.sample import Batch
+from meshrec.data.synthetic_proxy import Proxies
+from meshrec.geometry.crops import centre_maps, centre_points, centred_focal, look_at
+
+
+def centred(batch: Batch, seen: Proxies | None = None) -> tuple[Batch, Proxies | None]:
+    """Labels, pictures and detections turned into the centred cameras of their crops.
+
+    The root's rotation and 3D joints turn with the camera, 2D keypoints move by the same turn, pictures and masks are
+    warped where there are any. Afterwards focal lengths along x and y agree and principal points are zero. Samples
+    whose camera is unknown stay as they are.
+
+    Args:
+        batch: Any.
+        seen: What a detector says of the same people.
+    """
+    known = batch.camera_confidence[:, None] > 0
+    focal = torch.where(known, batch.focal, batch.focal.prod(1, keepdim=True).sqrt())
+    principal = torch.where(known, batch.principal, 0)
+    turn = look_at(focal, principal)
+
+    def moved(keypoints: Tensor) -> Tensor:
+        places, _ = centre_points(keypoints[..., :2], focal, principal)
+        return torch.cat([places, keypoints[..., 2:]], dim=-1)
+
+    def warped(maps: Tensor) -> Tensor:
+        return centre_maps(maps, focal, principal) if maps.numel() else maps
+
+    def warped_bytes(maps: Tensor) -> Tensor:
+        return warped(maps.float()).round().to(torch.uint8)
+
+    points = batch.joints_3d
+    batch = replace(
+        batch,
+        image=warped_bytes(batch.image),
+        mask=warped_bytes(batch.mask[:, None])[:, 0] if bool(batch.mask_confidence.any()) else batch.mask,
+        keypoints_2d=moved(batch.keypoints_2d),
+        joints_3d=torch.cat([points[..., :3] @ turn.mT, points[..., 3:]], dim=-1),
+        pose=torch.cat([turn[:, None] @ batch.pose[:, :1], batch.pose[:, 1:]], dim=1),
+        focal=centred_focal(focal, principal)[:, None].expand(-1, 2),
+        principal=torch.zeros_like(principal),
+    )
+    if seen is not None:
+        same = seen.exact_silhouette is seen.silhouette
+        silhouette = warped(seen.silhouette)
+        exact = silhouette if same else warped(seen.exact_silhouette)
+        seen = replace(seen, keypoints=moved(seen.keypoints), silhouette=silhouette, exact_silhouette=exact)
+    return batch, seen
