@@ -7,7 +7,7 @@ penalty. Dividing by the number of labels instead would make a batch split over 
 same batch in one, and one labelled sample in a batch of sixty-four would weigh as much as all of them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -62,7 +62,12 @@ def reprojection_loss(
 
 
 def joint_loss(
-    predicted: Tensor, target: Tensor, confidence: Tensor | None, joints: str, penalty: Penalty = absolute
+    predicted: Tensor,
+    target: Tensor,
+    confidence: Tensor | None,
+    joints: str,
+    penalty: Penalty = absolute,
+    which: Sequence[int] | None = None,
 ) -> Tensor:
     """3D joints, each pose measured from its own root.
 
@@ -72,11 +77,15 @@ def joint_loss(
         confidence: (..., K). A pose whose root has a confidence of 0 takes no part.
         joints: Name of the joint set.
         penalty: What a difference costs.
+        which: Of the K joints, those to compare; None is all.
     """
     root = root_indices(joints)
     predicted, target = (p - p[..., root, :].mean(-2, keepdim=True) for p in (predicted, target))
     if confidence is not None:
         confidence = confidence * (confidence[..., root] > 0).all(-1, keepdim=True)
+    if which is not None:
+        predicted, target = predicted[..., which, :], target[..., which, :]
+        confidence = None if confidence is None else confidence[..., which]
     return _mean_penalty(predicted, target, confidence, penalty)
 
 

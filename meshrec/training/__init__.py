@@ -1,0 +1,1 @@
+"""Training: data to checkpoint. Nothing here loads Lightning until a training starts."""

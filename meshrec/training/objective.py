@@ -1,0 +1,203 @@
+"""What training minimises: named losses of what a network put out, and their weights.
+
+Batches are centred: the camera looks at the crop's middle, so that the principal point is 0. A mean over the batch is
+taken everywhere, so that two halves of a batch on two machines are worth the same as the whole on one.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from meshrec.body import BodyModel, joint_set
+from meshrec.body.joints import LIMB_JOINTS
+from meshrec.data.sample import Batch
+from meshrec.geometry import Camera
+from meshrec.losses import (
+    betas_loss,
+    edge_loss,
+    joint_loss,
+    reprojection_loss,
+    rotation_loss,
+    silhouette_loss,
+    vertex_loss,
+)
+from meshrec.models.estimate import Estimate
+from meshrec.models.graph import MeshEstimate
+from meshrec.models.posed_landmarks import PosedLandmarks
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How much each loss counts; one of weight 0 is not computed. The defaults are those of the keypoint network.
+
+    Attributes:
+        joints: The body's own 24 joints: metres from the root, absolute differences.
+        landmarks: Likewise all other points of the labels' joint set: face, hands, feet, middles.
+        limbs: Likewise the twelve joints of arms and legs by which methods are measured, once more.
+        keypoints_2d: All points in the picture, in halves of the crop, absolute differences.
+        rotations: Squared differences of rotation matrices.
+        betas: Squared differences of shape coefficients.
+        vertices: Of the regressed mesh, or where a network makes none of the posed body: metres.
+        edges: Lengths of the regressed mesh's edges, metres.
+        mesh_joints: Joints of the regressed mesh, metres from the root.
+        mesh_keypoints_2d: Points of the regressed mesh in the picture.
+        silhouette: One minus the overlap of the mask with the drawn mesh or posed body.
+        realism: Whether the critic takes poses and shapes for real.
+        iterations: What each iteration of an iterative network counts; of fewer iterations, the last so many.
+    """
+
+    joints: float = 10.0
+    landmarks: float = 5.0
+    limbs: float = 5.0
+    keypoints_2d: float = 3.0
+    rotations: float = 0.5
+    betas: float = 0.02
+    vertices: float = 0.0
+    edges: float = 0.0
+    mesh_joints: float = 0.0
+    mesh_keypoints_2d: float = 0.0
+    silhouette: float = 0.0
+    realism: float = 0.0
+    iterations: tuple[float, ...] = (0.2, 0.3, 0.5, 1.0)
+
+    def want(self, *names: str) -> bool:
+        """Whether any of these losses counts."""
+        return any(getattr(self, name) > 0 for name in names)
+
+    def total(self, losses: Mapping[str, Tensor]) -> Tensor:
+        """() the weighted sum of losses by name."""
+        return torch.stack([getattr(self, name) * loss for name, loss in losses.items()]).sum()
+
+
+def body_losses(
+    estimates: Sequence[Estimate],
+    batch: Batch,
+    focal: Tensor | None,
+    landmarks: PosedLandmarks,
+    body_hash: str,
+    weights: Weights,
+) -> dict[str, Tensor]:
+    """Losses of body parameters, each a sum over iterations as these count. No mesh is posed.
+
+    Args:
+        estimates: Of all iterations, the last one being the result.
+        batch: The truth.
+        focal: (B,) as the network saw it; None is weak perspective.
+        landmarks: Of the batch's joint set.
+        body_hash: Of the landmarks' body. Betas of other bodies are not compared.
+        weights: Of losses and iterations.
+    """
+    steps = len(estimates)
+    shares = batch.betas.new_tensor(weights.iterations[-steps:])
+    # Iterations stand one after the other, as if they were more samples, so that each loss is computed once for all.
+    result = Estimate(*(torch.cat([getattr(e, f.name) for e in estimates]) for f in fields(Estimate)))
+
+    def each(labels: Tensor) -> Tensor:
+        return labels.expand(steps, *labels.shape).flatten(0, 1)
+
+    def sure(confidence: Tensor) -> Tensor:
+        # Losses are means over iterations too; times their number that is the sum.
+        return (steps * shares.view(-1, *[1] * confidence.dim()) * confidence).flatten(0, 1)
+
+    losses = {}
+    if weights.want("joints", "landmarks", "limbs", "keypoints_2d"):
+        points = landmarks(result.rotations, result.betas)
+        target, confidence = each(batch.joints_3d[..., :3]), sure(batch.joints_3d[..., 3])
+        for name, which in joint_groups(batch.joint_set).items():
+            if weights.want(name):
+                losses[name] = joint_loss(points, target, confidence, batch.joint_set, which=which)
+        if weights.want("keypoints_2d"):
+            seen = result.project(points, None if focal is None else focal.repeat(steps))
+            target, confidence = each(batch.keypoints_2d[..., :2]), sure(batch.keypoints_2d[..., 2])
+            losses["keypoints_2d"] = reprojection_loss(seen, target, confidence)
+    if weights.want("rotations"):
+        losses["rotations"] = rotation_loss(result.rotations, each(batch.pose), sure(batch.pose_confidence))
+    if weights.want("betas"):
+        target = batch.betas[:, : result.betas.shape[1]]
+        losses["betas"] = betas_loss(result.betas, each(target), sure(batch.betas_confidence_for(body_hash)))
+    return losses
+
+
+def mesh_losses(
+    mesh: MeshEstimate, batch: Batch, focal: Tensor | None, body: BodyModel, edges: Tensor, weights: Weights
+) -> dict[str, Tensor]:
+    """Losses of a regressed mesh, but for its silhouette.
+
+    Args:
+        mesh: Of the body's topology.
+        batch, focal, weights: As for :func:`body_losses`.
+        body: Which makes the true mesh, where pose and shape are known, and tells joints.
+        edges: (E, 2) of the mesh.
+    """
+    losses = {}
+    if weights.want("vertices", "edges"):
+        target, confidence = true_vertices(batch, body)
+        if weights.want("vertices"):
+            losses["vertices"] = vertex_loss(mesh.vertices, target, confidence)
+        if weights.want("edges"):
+            losses["edges"] = edge_loss(mesh.vertices, target, confidence, edges)
+    if weights.want("mesh_joints", "mesh_keypoints_2d"):
+        points = body.joints_from(mesh.vertices, batch.joint_set)
+        if weights.want("mesh_joints"):
+            target, confidence = batch.joints_3d.tensor_split([3], dim=2)
+            losses["mesh_joints"] = joint_loss(points, target, confidence.squeeze(2), batch.joint_set)
+        if weights.want("mesh_keypoints_2d"):
+            target, confidence = batch.keypoints_2d.tensor_split([2], dim=2)
+            seen = Estimate(batch.pose, batch.betas, mesh.camera).project(points, focal)
+            losses["mesh_keypoints_2d"] = reprojection_loss(seen, target, confidence.squeeze(2))
+    return losses
+
+
+def posed_losses(estimate: Estimate, batch: Batch, body: BodyModel, weights: Weights) -> dict[str, Tensor]:
+    """The loss of the posed body's vertices, for networks that put out parameters alone."""
+    target, confidence = true_vertices(batch, body)
+    return {"vertices": vertex_loss(posed(estimate, body), target, confidence)} if weights.want("vertices") else {}
+
+
+def drawn_loss(
+    vertices: Tensor, camera: Tensor, batch: Batch, focal: Tensor, body: BodyModel, renderer: str | None
+) -> Tensor:
+    """The silhouette's loss, drawn at the mask's resolution.
+
+    Args:
+        vertices: (B, V, 3) before translation, metres.
+        camera: (B, 3) as s, tx, ty, see :class:`meshrec.models.estimate.Estimate`.
+        batch: The truth.
+        focal: (B,) over half the crop's side.
+        body: Whose mesh it is.
+        renderer: A backend of :mod:`meshrec.render`; None chooses by device.
+    """
+    side = batch.mask.shape[-1]
+    translation = Estimate(batch.pose, batch.betas, camera).translation(focal)
+    drawn_by = Camera((focal * side / 2)[:, None].expand(-1, 2), size=(side, side))
+    return silhouette_loss(
+        vertices + translation[:, None], body.faces, drawn_by, batch.mask / 255, batch.mask_confidence, backend=renderer
+    )
+
+
+def true_vertices(batch: Batch, body: BodyModel) -> tuple[Tensor, Tensor]:
+    """Vertices (B, V, 3) before translation, metres, and their confidence (B,): pose and shape must both be known."""
+    confidence = batch.betas_confidence_for(body.hash) * batch.pose_confidence.amin(1)
+    with torch.no_grad():
+        return body(batch.betas, batch.pose[:, 1:], batch.pose[:, 0]).vertices, confidence
+
+
+def posed(estimate: Estimate, body: BodyModel) -> Tensor:
+    """Vertices (B, V, 3) of estimated bodies before translation, metres."""
+    return body(estimate.betas, estimate.rotations[:, 1:], estimate.rotations[:, 0]).vertices
+
+
+@cache
+def joint_groups(joints: str) -> dict[str, list[int]]:
+    """Where the joints of each 3D loss stand in a set: the body's own, all others, and those of arms and legs."""
+    names = joint_set(joints)
+    own = joint_set("smpl24")
+    groups = {
+        "joints": [i for i, name in enumerate(names) if name in own],
+        "landmarks": [i for i, name in enumerate(names) if name not in own],
+        "limbs": [i for i, name in enumerate(names) if name in LIMB_JOINTS],
+    }
+    return {name: which for name, which in groups.items() if which}
