@@ -57,6 +57,25 @@ def test_what_is_written_comes_back(architecture, body, tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
 
+def test_half_precision_and_the_errors_covariance(body, tmp_path):
+    network = build_network("iterative", NETWORKS["iterative"], body)
+    covariance = 1e-3 * torch.eye(82)
+    sizes = []
+    for precision in (torch.float32, torch.float16):
+        path = tmp_path / f"{precision}.safetensors"
+        save_checkpoint(path, network, body.hash, error_covariance=covariance, precision=precision)
+        sizes.append(path.stat().st_size)
+        checkpoint = load_checkpoint(path, body)
+        assert torch.equal(checkpoint.error_covariance, covariance)
+        assert all(p.dtype == torch.float32 for p in checkpoint.network.parameters())
+        for ours, theirs in zip(checkpoint.network.parameters(), network.parameters()):
+            torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-6)
+    assert sizes[1] < 0.51 * sizes[0]
+    save_checkpoint(path, network, body.hash, error_covariance=torch.eye(80))
+    with pytest.raises(InputError, match="80 x 80 where 82 x 82"):
+        load_checkpoint(path, body)
+
+
 def test_a_mesh_network_brings_its_graph(body, tmp_path):
     path = save_checkpoint(tmp_path / "g.safetensors", build_network("graph", NETWORKS["graph"], body), body.hash)
     assert load_checkpoint(path).network.regressor.mesh.vertex_count == len(body.v_template)

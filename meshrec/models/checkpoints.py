@@ -22,6 +22,7 @@ from meshrec.models.mesh_to_params import MeshRecovery
 HEADER = "meshrec"
 FORMAT = 1
 MESH_TENSORS = ("template", "neighbours", "up", "up_weights")
+COVARIANCE = "error_covariance"
 
 
 @dataclass(frozen=True)
@@ -33,15 +34,25 @@ class Checkpoint:
         architecture: see :data:`meshrec.models.build.ARCHITECTURES`.
         body_hash: of the body that its betas and vertices belong to.
         provenance: whatever was noted when it was written, such as data, date and scores.
+        error_covariance: (72 + S, 72 + S) of its errors on people it had not seen, where that was measured; see
+            :func:`meshrec.regressor.error_covariance`.
     """
 
     network: nn.Module
     architecture: str
     body_hash: str
     provenance: dict
+    error_covariance: Tensor | None = None
 
 
-def save_checkpoint(path: str | Path, network: nn.Module, body_hash: str, provenance: dict | None = None) -> Path:
+def save_checkpoint(
+    path: str | Path,
+    network: nn.Module,
+    body_hash: str,
+    provenance: dict | None = None,
+    error_covariance: Tensor | None = None,
+    precision: torch.dtype = torch.float32,
+) -> Path:
     """Write a network that :func:`meshrec.models.build.build_network` can make.
 
     Args:
@@ -49,6 +60,8 @@ def save_checkpoint(path: str | Path, network: nn.Module, body_hash: str, proven
         network: its weights may lie on any device.
         body_hash: of the body it was trained with.
         provenance: anything that JSON can hold.
+        error_covariance: as in :class:`Checkpoint`; kept in single precision.
+        precision: of the weights in the file; ``torch.float16`` halves it. They are single precision once loaded.
 
     Raises:
         InputError: The file cannot be written.
@@ -62,7 +75,9 @@ def save_checkpoint(path: str | Path, network: nn.Module, body_hash: str, proven
         "body": body_hash,
         "provenance": provenance or {},
     }
-    tensors = dict(network.state_dict())
+    tensors = {key: t.to(precision) if t.is_floating_point() else t for key, t in network.state_dict().items()}
+    if error_covariance is not None:
+        tensors[COVARIANCE] = error_covariance.float()
     if isinstance(network, MeshRecovery):
         mesh = network.regressor.mesh
         header["vertices"] = mesh.vertex_count
@@ -95,9 +110,13 @@ def load_checkpoint(path: str | Path, body: BodyModel | None = None) -> Checkpoi
         network = build_network(name, header["settings"], body, mesh)
     except (KeyError, TypeError, IndexError, RuntimeError) as error:
         raise InputError(f"{path}: its header does not describe a network ({error!r})") from None
-    check_weights(tensors, {key: tuple(value.shape) for key, value in network.state_dict().items()}, path)
+    expected = {key: tuple(value.shape) for key, value in network.state_dict().items()}
+    if COVARIANCE in tensors:
+        expected[COVARIANCE] = (3 * 24 + describe_network(network)[1]["num_betas"],) * 2
+    check_weights(tensors, expected, path)
+    covariance = tensors.pop(COVARIANCE, None)
     network.load_state_dict(tensors)
-    return Checkpoint(network.eval(), name, body_hash, header.get("provenance", {}))
+    return Checkpoint(network.eval(), name, body_hash, header.get("provenance", {}), covariance)
 
 
 def check_weights(weights: dict[str, Tensor], expected: dict[str, tuple[int, ...]], path: str | Path) -> None:
