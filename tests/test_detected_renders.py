@@ -10,6 +10,7 @@ from meshrec.data.synthetic_cameras import ViewMix
 from meshrec.data.synthetic_clothes import TextureLayout
 from meshrec.data.synthetic_labels import Pictures, synthetic_batch
 from meshrec.data.synthetic_people import SyntheticPeople
+from meshrec.data.synthetic_poses import PoseMix
 from meshrec.data.synthetic_proxy import EXACT
 from meshrec.detect import Detection, Mask
 from meshrec.errors import InputError
@@ -40,7 +41,8 @@ def _green(streams, size, device):
 @pytest.fixture(scope="module")
 def parts():
     body = load_body("neutral")
-    source = SyntheticPeople(body, seed=9, resolution=SIZE, views=ViewMix(truncated=0.5, occluded=0))
+    views = ViewMix(truncated=0.5, occluded=0)
+    source = SyntheticPeople(body, seed=9, resolution=SIZE, poses=PoseMix(everyday=0), views=views)
     return list(detect_renders(source, range(6), Pictures(TextureLayout.of_body(body, 64), _green), GreenScreen(), 4))
 
 
@@ -78,7 +80,8 @@ def test_renders_are_read_as_they_were_written(parts, tmp_path):
 def test_renders_become_batches_like_other_samples(parts):
     renders, body = join_renders(parts), load_body("neutral")
     batch, seen = detected_batch(renders, [4, 1], body, "coco17", resolution=32)
-    source = SyntheticPeople(body, seed=9, resolution=SIZE, views=ViewMix(truncated=0.5, occluded=0))
+    views = ViewMix(truncated=0.5, occluded=0)
+    source = SyntheticPeople(body, seed=9, resolution=SIZE, poses=PoseMix(everyday=0), views=views)
     truth, exact = synthetic_batch(source, [4, 1], "coco17", noise=EXACT)
     for name in ("keypoints_2d", "joints_3d", "pose", "betas", "focal", "principal"):
         assert torch.allclose(getattr(batch, name), getattr(truth, name), atol=1e-4), name

@@ -8,6 +8,7 @@ import torch
 
 from meshrec.body import joint_index
 from meshrec.data.authored_poses import AUTHORED, HELD_OUT, authored_poses
+from meshrec.data.everyday_poses import everyday_poses
 from meshrec.data.pose_bank import PoseBank, mirror_pose
 from meshrec.data.streams import Streams
 from meshrec.data.synthetic_poses import KINDS, PoseMix, draw_poses, perturbed
@@ -15,7 +16,8 @@ from meshrec.geometry import matrix_to_axis_angle, rotation_angle
 from meshrec.models.joint_limits import joint_limit_residuals, joint_limits
 
 AUTHORED_POSES = authored_poses()
-PLAIN = PoseMix(authored=0, lying=0, tumbled=0, mirrored=0, recombined=0, perturbed=0)
+EVERYDAY_POSES = everyday_poses("train", 300)
+PLAIN = PoseMix(authored=0, lying=0, tumbled=0, everyday=0, mirrored=0, recombined=0, perturbed=0)
 
 
 @pytest.fixture(scope="module")
@@ -46,32 +48,40 @@ def test_streams_follow_their_distributions():
 
 
 def test_poses_are_rotations_in_the_shares_asked_for(bank):
-    mix = PoseMix(authored=0.2, lying=0.1, tumbled=0.3)
-    poses, kind = draw_poses(Streams(0, range(1500), "pose"), bank, AUTHORED_POSES, mix)
+    mix = PoseMix(authored=0.2, lying=0.1, tumbled=0.3, everyday=0.25)
+    poses, kind = draw_poses(Streams(0, range(1500), "pose"), bank, AUTHORED_POSES, EVERYDAY_POSES, mix)
     assert torch.allclose(poses @ poses.mT, torch.eye(3).expand_as(poses), atol=1e-5)
     assert torch.allclose(torch.linalg.det(poses), torch.ones(1500, 24), atol=1e-5)
     shares = torch.bincount(kind, minlength=len(KINDS)) / len(kind)
-    assert shares.tolist() == pytest.approx([0.4, 0.2, 0.1, 0.3], abs=0.04)
+    assert shares.tolist() == pytest.approx([0.15, 0.2, 0.1, 0.3, 0.25], abs=0.04)
 
 
 def test_plain_poses_are_those_of_the_bank(bank):
-    poses, _ = draw_poses(Streams(0, range(20), "pose"), bank, AUTHORED_POSES, PLAIN)
+    poses, _ = draw_poses(Streams(0, range(20), "pose"), bank, AUTHORED_POSES, EVERYDAY_POSES, PLAIN)
     distance = rotation_angle(poses[:, None], bank.rotations()[None]).amax(-1)
     assert distance.amin(1).max() < 1e-3
 
 
 def test_mirrored_poses_are_mirror_images(bank):
-    plain, _ = draw_poses(Streams(0, range(20), "pose"), bank, AUTHORED_POSES, PLAIN)
+    plain, _ = draw_poses(Streams(0, range(20), "pose"), bank, AUTHORED_POSES, EVERYDAY_POSES, PLAIN)
     mirrored, _ = draw_poses(
-        Streams(0, range(20), "pose"), bank, AUTHORED_POSES, PoseMix(0, 0, 0, mirrored=1, recombined=0, perturbed=0)
+        Streams(0, range(20), "pose"),
+        bank,
+        AUTHORED_POSES,
+        EVERYDAY_POSES,
+        PoseMix(0, 0, 0, 0, mirrored=1, recombined=0, perturbed=0),
     )
     assert torch.allclose(mirrored, mirror_pose(plain))
 
 
 def test_recombined_poses_take_whole_limbs_from_one_other_frame(bank):
-    plain, _ = draw_poses(Streams(0, range(60), "pose"), bank, AUTHORED_POSES, PLAIN)
+    plain, _ = draw_poses(Streams(0, range(60), "pose"), bank, AUTHORED_POSES, EVERYDAY_POSES, PLAIN)
     mixed, _ = draw_poses(
-        Streams(0, range(60), "pose"), bank, AUTHORED_POSES, PoseMix(0, 0, 0, mirrored=0, recombined=1, perturbed=0)
+        Streams(0, range(60), "pose"),
+        bank,
+        AUTHORED_POSES,
+        EVERYDAY_POSES,
+        PoseMix(0, 0, 0, 0, mirrored=0, recombined=1, perturbed=0),
     )
     same = rotation_angle(plain, mixed) < 1e-3
     legs = [joint_index(f"{side}_{part}", "smpl24") for side in ("left", "right") for part in ("hip", "knee", "ankle")]
@@ -96,7 +106,11 @@ def test_perturbing_never_leaves_the_limits(bank):
 def test_lying_people_have_their_spine_near_the_ground(bank):
     upright = PoseBank(torch.zeros(5, 24, 3), torch.zeros(5, dtype=torch.long), ("take",))
     poses, _ = draw_poses(
-        Streams(0, range(400), "pose"), upright, AUTHORED_POSES, PoseMix(0, lying=1, tumbled=0, perturbed=0)
+        Streams(0, range(400), "pose"),
+        upright,
+        AUTHORED_POSES,
+        EVERYDAY_POSES,
+        PoseMix(0, lying=1, tumbled=0, everyday=0, perturbed=0),
     )
     height = poses[:, 0, 1, 1]  # of the spine's direction
     assert height.abs().mean() < 0.25
@@ -132,3 +146,30 @@ def test_some_authored_poses_are_kept_from_training():
     assert rotation_angle(train[:, None], held_out[None]).amax(-1).min() > 0.3
     with pytest.raises(ValueError, match="unknown split"):
         authored_poses("test")
+
+
+def test_everyday_poses_are_upright_and_within_the_limits_of_joints():
+    beyond = joint_limit_residuals(EVERYDAY_POSES[:, 1:]).values.abs().amax()
+    assert math.degrees(beyond) < 15
+    assert (EVERYDAY_POSES[:, 0, 1, 1] > math.cos(math.radians(60))).all()
+    assert (EVERYDAY_POSES[:, 0, 1, 1] > math.cos(math.radians(15))).float().mean() > 0.7
+    knees = [joint_index(f"{side}_knee", "smpl24") for side in ("left", "right")]
+    bend = torch.rad2deg(matrix_to_axis_angle(EVERYDAY_POSES[:, knees])[..., 0])
+    assert bend.min() > -1 and bend.median() < 25, bend
+    assert (bend > 55).all(dim=1).float().mean() > 0.1  # those who sit
+    assert bend[:, 0].mean() == pytest.approx(float(bend[:, 1].mean()), rel=0.2)  # half of them are mirrored
+
+
+def test_everyday_poses_of_the_splits_differ():
+    held_out = everyday_poses("held_out", 20)
+    assert rotation_angle(EVERYDAY_POSES[:, None], held_out[None]).amax(-1).min() > 0.05
+    assert torch.equal(everyday_poses("held_out", 20), held_out)
+    with pytest.raises(ValueError, match="unknown split"):
+        everyday_poses("test")
+
+
+def test_mixes_without_everyday_poses_do_not_depend_on_them(bank):
+    mix = PoseMix(everyday=0)
+    with_some, _ = draw_poses(Streams(0, range(20), "pose"), bank, AUTHORED_POSES, EVERYDAY_POSES, mix)
+    with_others, _ = draw_poses(Streams(0, range(20), "pose"), bank, AUTHORED_POSES, EVERYDAY_POSES[:7], mix)
+    assert torch.equal(with_some, with_others)

@@ -8,17 +8,19 @@ swings forward with x-; an elbow bends with y-. ``pelvis`` turns the whole body:
 front, z-90 on the left side.
 """
 
-import math
+from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from meshrec.body.joints import joint_set, mirror_name
+from meshrec.body.joints import joint_set
 from meshrec.data.motion import euler_to_matrix
 
-AUTHORED: dict[str, dict[str, str]] = {
+Turns = Mapping[str, str]  # by joint, of both sides or one
+
+AUTHORED: dict[str, Turns] = {
     # Sitting on the floor or on a chair.
     "cross-legged": {"hip": "y35 x-75 y50", "knee": "x125", "ankle": "x20", "spine1": "x15", "spine2": "x8",
                      "shoulder": "x-25 z-68", "elbow": "y-35"},
@@ -136,20 +138,28 @@ def authored_poses(split: Literal["train", "held_out", "all"] = "all") -> Tensor
     return torch.stack([_pose(AUTHORED[name]) for name in wanted])
 
 
-def _pose(turns: dict[str, str]) -> Tensor:
+def written_turn(joint: str, turns: Turns) -> tuple[str, np.ndarray, np.ndarray]:
+    """A joint's turn as it is written: its axes, outermost first, and the bounds of the angle (n,) about each, radians.
+
+    Both bounds are the same where a single angle is written; ``"x-95..-80"`` is a range.
+    """
+    text = turns.get(joint, turns.get(joint.removeprefix("left_").removeprefix("right_"), ""))
+    steps = text.split()
+    axes = "".join(step[0] for step in steps)
+    bounds = [step[1:].split("..") for step in steps]
+    angles = np.radians([[float(bound[0]), float(bound[-1])] for bound in bounds]).reshape(-1, 2)
+    if joint.startswith("right_"):
+        angles *= np.array([1.0 if axis == "x" else -1.0 for axis in axes])[:, None]
+    return axes, angles.min(1), angles.max(1)
+
+
+def _pose(turns: Turns) -> Tensor:
     names = joint_set("smpl24")
     unknown = [n for n in turns if n not in names and f"left_{n}" not in names]
     if unknown:
         raise KeyError(f"there is no joint {unknown[0]!r}")
-    return torch.stack([_turn(name, turns) for name in names])
-
-
-def _turn(joint: str, turns: dict[str, str]) -> Tensor:
-    on_right = joint.startswith("right_")
-    text = turns.get(joint, turns.get(joint.removeprefix("left_").removeprefix("right_"), ""))
-    steps = text.split()
-    angles = np.array([math.radians(float(step[1:])) for step in steps])
-    axes = "".join(step[0] for step in steps)
-    if on_right and mirror_name(joint) != joint:
-        angles = angles * [1 if axis == "x" else -1 for axis in axes]
-    return torch.tensor(euler_to_matrix(angles, axes), dtype=torch.float32)
+    matrices = []
+    for joint in names:
+        axes, angles, _ = written_turn(joint, turns)
+        matrices.append(euler_to_matrix(angles, axes))
+    return torch.tensor(np.stack(matrices), dtype=torch.float32)

@@ -17,10 +17,10 @@ from meshrec.data.synthetic_people import ShapeMix, SyntheticPeople
 from meshrec.data.synthetic_poses import PoseMix
 
 SEED = 20_000
-_MOTION = PoseMix(authored=0, lying=0, tumbled=0)
+_MOTION = PoseMix(authored=0, lying=0, tumbled=0, everyday=0)
 _PLAIN = ViewMix(any_elevation=0, truncated=0, occluded=0)
-_FLOOR = PoseMix(authored=1, lying=0, tumbled=0)  # sitting, crawling, lying, upside down
-_TURNED = PoseMix(authored=0, lying=0.5, tumbled=0.5)
+_FLOOR = PoseMix(authored=1, lying=0, tumbled=0, everyday=0)  # sitting, crawling, lying, upside down
+_TURNED = PoseMix(authored=0, lying=0.5, tumbled=0.5, everyday=0)
 _ANY_HEIGHT = ViewMix(truncated=0, occluded=0)
 _CUT = ViewMix(any_elevation=0, truncated=1, occluded=0)
 _POPULATION = ShapeMix(wide=0, heavy=0)

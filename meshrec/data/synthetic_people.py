@@ -10,6 +10,7 @@ from torch import Tensor
 from meshrec.body import BodyModel
 from meshrec.body.topology import enclosed_volume
 from meshrec.data.authored_poses import authored_poses
+from meshrec.data.everyday_poses import everyday_poses
 from meshrec.data.pose_bank import load_pose_bank
 from meshrec.data.streams import Streams
 from meshrec.data.synthetic_cameras import ViewMix, draw_orientations, draw_views
@@ -93,7 +94,8 @@ class SyntheticPeople:
         shapes: ShapeMix | None = None,
     ) -> None:
         self.body, self.seed, self.resolution = body, seed, resolution
-        self.bank, self.authored = load_pose_bank(split), authored_poses(split)
+        self.bank = load_pose_bank(split)
+        self.authored, self.everyday = authored_poses(split), everyday_poses(split)
         self.poses, self.views, self.shapes = poses or PoseMix(), views or ViewMix(), shapes or ShapeMix()
         self._heaviness = heaviness(body)
 
@@ -105,7 +107,7 @@ class SyntheticPeople:
     def draw(self, indices: Sequence[int]) -> People:
         """The people of these numbers."""
         device = self.body.v_template.device
-        pose, kind = draw_poses(self.streams(indices, "pose"), self.bank, self.authored, self.poses)
+        pose, kind = draw_poses(self.streams(indices, "pose"), self.bank, self.authored, self.everyday, self.poses)
         view = self.streams(indices, "view")
         pose[:, 0] = draw_orientations(view, self.views) @ pose[:, 0]
         betas, heavy = draw_shapes(self.streams(indices, "shape"), self._heaviness, self.shapes)

@@ -1,4 +1,4 @@
-"""Endless poses from the bank and the authored ones: mirrored, recombined, perturbed, turned over."""
+"""Endless poses from the bank, the authored and the everyday ones: mirrored, recombined, perturbed, turned over."""
 
 import math
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ SPREAD = {
     "wrist": (10, 8, 12), "hand": (4, 4, 10),
 }  # fmt: skip
 
-KINDS = ("motion", "authored", "lying", "tumbled")
+KINDS = ("motion", "authored", "lying", "tumbled", "everyday")
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class PoseMix:
         authored: Poses written by hand: sitting, kneeling, crawling, lying, upside down.
         lying: Motion laid on its back, front or a side.
         tumbled: Motion turned every which way.
+        everyday: Standing, walking and sitting on chairs as most people do.
         mirrored: Share of all that is mirrored.
         recombined: Share of all whose legs, arms or both come from another frame of the bank.
         perturbed: Share of all whose joints are turned a little at random.
@@ -43,29 +44,35 @@ class PoseMix:
     authored: float = 0.15
     lying: float = 0.05
     tumbled: float = 0.08
+    everyday: float = 0.2
     mirrored: float = 0.5
     recombined: float = 0.25
     perturbed: float = 0.6
 
 
-def draw_poses(streams: Streams, bank: PoseBank, authored: Tensor, mix: PoseMix = PoseMix()) -> tuple[Tensor, Tensor]:
+def draw_poses(
+    streams: Streams, bank: PoseBank, authored: Tensor, everyday: Tensor, mix: PoseMix = PoseMix()
+) -> tuple[Tensor, Tensor]:
     """Draw a pose for each stream.
 
     Args:
         streams: One for each pose.
         bank: Motion capture.
         authored: (N, 24, 3, 3) of :func:`meshrec.data.authored_poses.authored_poses`.
+        everyday: (M, 24, 3, 3) of :func:`meshrec.data.everyday_poses.everyday_poses`.
         mix: How often which.
 
     Returns:
         Local rotations (B, 24, 3, 3), the first the body's place in a world whose y is up, and the kind (B,) of each
         pose, an index into :data:`KINDS`.
     """
-    kind = streams.pick((mix.authored, mix.lying, mix.tumbled)) + 1
+    kind = streams.pick((mix.authored, mix.lying, mix.tumbled, mix.everyday)) + 1
     chosen = streams.whole(len(authored))
     frame, other = streams.whole(len(bank), 2).unbind(1)
     pose = torch.where(_spread(kind == 1), authored[chosen], bank.rotations(frame))
-    pose = _recombine(streams, pose, bank.rotations(other), mix.recombined, kind == 1)
+    if mix.everyday:  # mixes without them stay what they were before there were any
+        pose = torch.where(_spread(kind == 4), everyday[streams.whole(len(everyday))], pose)
+    pose = _recombine(streams, pose, bank.rotations(other), mix.recombined, (kind == 1) | (kind == 4))
     pose = torch.where(_spread(streams.happens(mix.mirrored)), mirror_pose(pose), pose)
     pose = torch.where(_spread(streams.happens(mix.perturbed)), perturbed(pose, streams), pose)
     pose[:, 0] = _turned(streams, pose[:, 0], kind)
@@ -98,10 +105,10 @@ def _members(parts: tuple[str, ...]) -> Tensor:
     return torch.tensor([any(part in name for part in parts) for name in joint_set("smpl24")])
 
 
-def _recombine(streams: Streams, pose: Tensor, other: Tensor, share: float, authored: Tensor) -> Tensor:
-    """Take legs or arms from other poses. Authored poses keep their legs, which make them what they are."""
+def _recombine(streams: Streams, pose: Tensor, other: Tensor, share: float, written: Tensor) -> Tensor:
+    """Take legs or arms from other poses. Written poses keep their legs, which make them what they are."""
     which = streams.pick((share / 3, share / 3, share / 3))
-    legs = ((which == 0) | (which == 2)) & ~authored
+    legs = ((which == 0) | (which == 2)) & ~written
     arms = (which == 1) | (which == 2)
     taken = (legs[:, None] & _members(LEGS)) | (arms[:, None] & _members(ARMS))
     return torch.where(taken[..., None, None], other, pose)
