@@ -56,7 +56,8 @@ def run(device: str = "cpu", seconds: float = 2.0) -> dict:
         "  body, pose, camera": lambda: source.draw(indices),
         "  keypoints and silhouette": lambda: observe(people, body, source.streams(indices, "detector")),
         "  labels": lambda: labels(
-            people.vertices, people.rotations, people.betas, people.camera, body, "union55", ("",) * BATCH
+            body.joints_from(people.vertices, "union55"),
+            *(people.rotations, people.betas, people.camera, body.hash, "union55", ("",) * BATCH),
         ),
         "  picture": lambda: photograph(people, body, pictures.layout, streams()),
         "    textures": lambda: draw_textures(streams(), pictures.layout),

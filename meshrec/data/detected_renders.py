@@ -159,7 +159,8 @@ def detected_batch(
     mask = interpolate(tensor(renders.mask)[:, None].float(), (resolution, resolution), mode="bilinear")
     silhouette = (mask > 127).float()
     seen = Proxies(keypoints, silhouette, silhouette, keypoints[..., 2] < SURE)
-    return labels(out.vertices, rotations, betas, camera, body, joints, names), seen
+    points = body.joints_from(out.vertices, joints)
+    return labels(points, rotations, betas, camera, body.hash, joints, names), seen
 
 
 def _detect(people: People, i: int, image: np.ndarray, detector: Detector) -> tuple[float, np.ndarray, ...]:

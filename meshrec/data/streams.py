@@ -4,12 +4,14 @@ Sample i of seed s is the same whatever batch it is drawn in and however many wo
 draws does not shift the numbers of another.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from zlib import crc32
 
 import numpy as np
 import torch
 from torch import Tensor
+
+Draw = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
 
 
 class Streams:
@@ -30,11 +32,11 @@ class Streams:
 
     def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
         """(B, *shape) float32 in [low, high)."""
-        return low + (high - low) * self._stack([g.random(shape, np.float32) for g in self._generators])
+        return low + (high - low) * self._draw(lambda g, s: g.random(s, np.float32), shape)
 
     def normal(self, *shape: int) -> Tensor:
         """(B, *shape) float32, standard normal."""
-        return self._stack([g.standard_normal(shape, np.float32) for g in self._generators])
+        return self._draw(lambda g, s: g.standard_normal(s, np.float32), shape)
 
     def happens(self, share: float, *shape: int) -> Tensor:
         """(B, *shape) bool, true in this share of cases."""
@@ -42,7 +44,7 @@ class Streams:
 
     def whole(self, stop: int, *shape: int) -> Tensor:
         """(B, *shape) int64 in [0, stop)."""
-        return self._stack([g.integers(stop, size=shape) for g in self._generators])
+        return self._draw(lambda g, s: g.integers(stop, size=s), shape)
 
     def pick(self, shares: Sequence[float]) -> Tensor:
         """(B,) int64: which of several outcomes, with these probabilities; what they lack to one is outcome -1."""
@@ -50,6 +52,26 @@ class Streams:
         chosen = torch.searchsorted(edges, self.uniform(), right=True)
         return torch.where(chosen < len(shares), chosen, -1)
 
-    @staticmethod
-    def _stack(draws: list[np.ndarray]) -> Tensor:
+    def _draw(self, draw: Draw, shape: tuple[int, ...]) -> Tensor:
+        draws = [draw(generator, shape) for generator in self._generators]
         return torch.from_numpy(np.stack(draws)) if draws else torch.zeros(0)
+
+
+class BatchStream(Streams):
+    """The same from one generator for the whole batch: much cheaper, but a sample depends on the batch it is in.
+
+    Args:
+        count: Samples in the batch.
+        seed: Numbers that tell this batch from all others, such as the data set's seed, the step and the process.
+        purpose: As for :class:`Streams`.
+    """
+
+    def __init__(self, count: int, seed: Sequence[int], purpose: str) -> None:
+        self._count = count
+        self._generator = np.random.default_rng((*seed, crc32(purpose.encode())))
+
+    def __len__(self) -> int:
+        return self._count
+
+    def _draw(self, draw: Draw, shape: tuple[int, ...]) -> Tensor:
+        return torch.from_numpy(draw(self._generator, (self._count, *shape)))

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from meshrec.body import BodyModel
 from meshrec.data.sample import NUM_BETAS, Batch
 from meshrec.data.synthetic_backgrounds import Backgrounds, noise_backgrounds
 from meshrec.data.synthetic_clothes import TextureLayout
@@ -56,34 +55,34 @@ def synthetic_batch(
         streams = source.streams(indices, "picture")
         image = photograph(people, source.body, pictures.layout, streams, pictures.backgrounds, pictures.supersample)
     names = tuple(f"synthetic {source.seed} person {i}" for i in people.indices)
-    batch = labels(people.vertices, people.rotations, people.betas, people.camera, source.body, joints, names)
+    points = source.body.joints_from(people.vertices, joints)
+    batch = labels(points, people.rotations, people.betas, people.camera, source.body.hash, joints, names)
     mask = (255 * seen.exact_silhouette[:, 0]).to(torch.uint8)
     batch = replace(batch, mask=mask, mask_confidence=torch.ones_like(batch.time))
     return batch if image is None else replace(batch, image=image), seen
 
 
 def labels(
-    vertices: Tensor,
+    points: Tensor,
     rotations: Tensor,
     betas: Tensor,
     camera: Camera,
-    body: BodyModel,
+    body: str,
     joints: str,
     names: tuple[str, ...],
 ) -> Batch:
     """Labels of people without pictures and masks, all of them certain: also of joints that are hidden or cut off.
 
     Args:
-        vertices: (B, V, 3) in camera space, metres.
+        points: (B, K, 3) their joints in camera space, metres.
         rotations: (B, 24, 3, 3) local, the first in camera space.
         betas: (B, S).
         camera: Of the crops.
-        body: Whose vertices.
+        body: Hash of the body that the betas belong to.
         joints: Set of the labels.
         names: Of the people.
     """
     size = camera.size[0]
-    points = body.joints_from(vertices, joints)
     certain, ones = torch.ones_like(points[..., :1]), points.new_ones(len(points))
     matrix = camera.matrix.to(points).expand(len(points), 3, 3)
     place = to_normalized(camera.project(points)[..., :2], size)
@@ -98,7 +97,7 @@ def labels(
         pose_confidence=ones[:, None].repeat(1, rotations.shape[1]),
         betas=pad(betas, (0, NUM_BETAS - betas.shape[1])),
         betas_confidence=ones,
-        bodies=(body.hash,) * len(points),
+        bodies=(body,) * len(points),
         focal=matrix[:, (0, 1), (0, 1)] * 2 / size,
         principal=to_normalized(matrix[:, :2, 2], size),
         camera_confidence=ones,

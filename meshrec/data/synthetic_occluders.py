@@ -1,6 +1,7 @@
 """What hides people from the camera: things in front of them, and the photo's edge."""
 
 import math
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -8,33 +9,70 @@ from torch import Tensor
 from meshrec.data.streams import Streams
 
 
-def occluders(streams: Streams, box: Tensor, size: tuple[int, int], share: float) -> Tensor:
-    """Something in front of this share of people: an ellipse or a rounded bar across their box.
+@dataclass(frozen=True)
+class Occluders:
+    """Things in front of B people: an ellipse or a rounded bar each, or nothing.
+
+    Attributes:
+        present: (B,) bool.
+        center, radii: (B, 2) pixels of the crop.
+        angle: (B,) radians.
+        power: (B,) 2 for an ellipse; the larger, the more of a bar.
+    """
+
+    present: Tensor
+    center: Tensor
+    radii: Tensor
+    angle: Tensor
+    power: Tensor
+
+    def of(self, rows: Tensor) -> "Occluders":
+        """Those of some of the people."""
+        return Occluders(*(getattr(self, f.name)[rows] for f in fields(self)))
+
+    def cover(self, x: Tensor, y: Tensor) -> Tensor:
+        """Which points they cover.
+
+        Args:
+            x, y: (B, ...) pixels, or broadcasting to it.
+        """
+        spread = (slice(None), *(None,) * (max(x.ndim, y.ndim) - 1))
+        u, v = x - self.center[:, 0][spread], y - self.center[:, 1][spread]
+        cosine, sine, power = (t[spread] for t in (self.angle.cos(), self.angle.sin(), self.power))
+        a, b = (radius[spread] for radius in self.radii.unbind(1))
+        inside = ((cosine * u + sine * v) / a).abs() ** power + ((cosine * v - sine * u) / b).abs() ** power < 1
+        return inside & self.present[spread]
+
+
+def draw_occluders(streams: Streams, box: Tensor, share: float) -> Occluders:
+    """Something in front of this share of people, across their box.
 
     Args:
         streams: One for each person.
         box: (B, 4) around the people, pixels.
-        size: (W, H) of the crops.
         share: Of people hidden in part.
+    """
+    extent = box[:, 2:] - box[:, :2]
+    center = box[:, :2] + streams.uniform(2).to(box) * extent
+    radii = streams.uniform(2, low=0.06, high=0.28).to(box) * extent.amax(1, keepdim=True)
+    angle, power = streams.uniform(high=math.pi).to(box), 2 + 8 * streams.whole(2).to(box)
+    return Occluders(streams.happens(share).to(box.device), center, radii, angle, power)
+
+
+def occluders(streams: Streams, box: Tensor, size: tuple[int, int], share: float) -> Tensor:
+    """:func:`draw_occluders` as pictures.
+
+    Args:
+        streams, box, share: As there.
+        size: (W, H) of the crops.
 
     Returns:
         (B, H, W) bool.
     """
-    middle = streams.uniform(2).to(box)
-    radii = streams.uniform(2, low=0.06, high=0.28).to(box)
-    angle, power = streams.uniform(high=math.pi).to(box), 2 + 8 * streams.whole(2).to(box)
-    present = streams.happens(share).to(box.device).nonzero().squeeze(-1)
-
-    box, angle, power = box[present], angle[present, None, None], power[present, None, None]
-    extent = box[:, 2:] - box[:, :2]
-    center = box[:, :2] + middle[present] * extent
-    a, b = (radii[present] * extent.amax(1, keepdim=True))[..., None, None].unbind(1)
-    x, y = pixel_grid(size, box)
-    u, v = x - center[:, 0, None, None], y - center[:, 1, None, None]
-    cosine, sine = angle.cos(), angle.sin()
-    inside = ((cosine * u + sine * v) / a).abs() ** power + ((cosine * v - sine * u) / b).abs() ** power < 1
+    drawn = draw_occluders(streams, box, share)
     covered = torch.zeros(len(streams), size[1], size[0], dtype=torch.bool, device=box.device)
-    covered[present] = inside
+    x, y = pixel_grid(size, box)
+    covered[drawn.present] = drawn.of(drawn.present).cover(x[None], y[None])
     return covered
 
 

@@ -97,7 +97,7 @@ class SyntheticPeople:
         self.bank = load_pose_bank(split)
         self.authored, self.everyday = authored_poses(split), everyday_poses(split)
         self.poses, self.views, self.shapes = poses or PoseMix(), views or ViewMix(), shapes or ShapeMix()
-        self._heaviness = heaviness(body)
+        self.heaviness = heaviness(body)
 
     def streams(self, indices: Sequence[int], purpose: str) -> Streams:
         """Random numbers for these people that only this purpose uses."""
@@ -110,7 +110,7 @@ class SyntheticPeople:
         pose, kind = draw_poses(self.streams(indices, "pose"), self.bank, self.authored, self.everyday, self.poses)
         view = self.streams(indices, "view")
         pose[:, 0] = draw_orientations(view, self.views) @ pose[:, 0]
-        betas, heavy = draw_shapes(self.streams(indices, "shape"), self._heaviness, self.shapes)
+        betas, heavy = draw_shapes(self.streams(indices, "shape"), self.heaviness, self.shapes)
         pose, betas = pose.to(device), betas.to(device)
         out = self.body(betas, pose[:, 1:], pose[:, 0])
         views = draw_views(out.vertices, view, self.resolution, self.views)

@@ -94,11 +94,11 @@ def observe(
     seen = rasterizer(pick(None, screen.device)).visible_faces(screen, body.faces, size, True)
     landmarks = body.joints_from(people.vertices, joints)
     if noise.scale:
-        landmarks = landmarks + _offsets(joints, people.global_rotations)
+        landmarks = landmarks + detector_offsets(joints, people.global_rotations)
     pixels = project(people, landmarks)
 
     hidden = behind_surface(pixels, landmarks[..., 2], seen, body.faces, screen[..., 2])
-    hidden = hidden | _at(people.covered, pixels) | _beyond(people.photo, pixels)
+    hidden = hidden | _at(people.covered, pixels) | beyond(people.photo, pixels)
 
     inside = inside_photo(people.photo, size)
     exact = (seen >= 0) & ~people.covered & inside
@@ -108,7 +108,7 @@ def observe(
         mask = wavering(exact, streams, noise.mask * pixel * (0.6 * streams.normal()).exp(), 2 * pixel) & inside
     side = (people.box[:, 2:] - people.box[:, :2]).amax(1)
     keypoints = detected(pixels, hidden, side, joints, streams, noise)
-    known = keypoints[..., 2] * ~_beyond(people.photo, keypoints[..., :2])
+    known = keypoints[..., 2] * ~beyond(people.photo, keypoints[..., :2])
     place = to_normalized(keypoints[..., :2], size[0])
     keypoints = torch.cat([place, known[..., None]], -1)
     return Proxies(keypoints, mask[:, None].float(), exact[:, None].float(), hidden)
@@ -202,7 +202,7 @@ def wavering(mask: Tensor, streams: Streams, amount: Tensor, reach: float) -> Te
     return (ramp > 0.5 + noise.clamp(-0.45, 0.45))[:, 0]
 
 
-def _beyond(photo: Tensor, pixels: Tensor) -> Tensor:
+def beyond(photo: Tensor, pixels: Tensor) -> Tensor:
     """(B, K) bool: points outside the photo."""
     return ((pixels < photo[:, None, :2]) | (pixels > photo[:, None, 2:])).any(-1)
 
@@ -216,7 +216,7 @@ def _at(pictures: Tensor, pixels: Tensor, outside: int = 0) -> Tensor:
     return pictures.flatten(1).gather(1, place).masked_fill(~within, outside)
 
 
-def _offsets(joints: str, rotations: Tensor) -> Tensor:
+def detector_offsets(joints: str, rotations: Tensor) -> Tensor:
     """(B, K, 3) metres from the body's landmarks to where the detector sees them."""
     table = offsets(joints)
     by_joint = rotations.new_zeros(len(table), rotations.shape[1], 3)

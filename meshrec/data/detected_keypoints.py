@@ -1,0 +1,179 @@
+"""Keypoints of detected renders as training batches: a detector's real errors, on people varied at every draw.
+
+A detector's errors hang on the pose, but not on its last degree: people are turned, bent and reshaped a little, and
+their detected keypoints move as their landmarks do. Nothing is drawn or detected again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from meshrec.body import BodyModel, joint_set
+from meshrec.body.joints import flip_permutation
+from meshrec.data.centred import centred
+from meshrec.data.detected_renders import SURE, DetectedRenders
+from meshrec.data.pose_bank import mirror_pose
+from meshrec.data.sample import Batch
+from meshrec.data.streams import BatchStream
+from meshrec.data.synthetic_keypoints import JOINTS, keypoint_labels
+from meshrec.data.synthetic_poses import perturbed
+from meshrec.data.synthetic_proxy import Proxies
+from meshrec.errors import InputError
+from meshrec.geometry import axis_angle_to_matrix
+from meshrec.models.posed_landmarks import PosedLandmarks
+
+
+@dataclass(frozen=True)
+class Variation:
+    """How far people and crops are moved.
+
+    Attributes:
+        mirrored: Share of people who are mirrored.
+        perturbed: Share of people whose joints are turned a little at random.
+        turn: Standard deviation of the whole body's turn about each axis, degrees.
+        shape: Standard deviation of what is added to each beta.
+        roll: Standard deviation of the picture's turn, degrees.
+        scale: Standard deviation of the logarithm of the crop's side.
+        shift: Standard deviation of the crop's centre, share of half its side.
+    """
+
+    mirrored: float = 0.5
+    perturbed: float = 0.7
+    turn: float = 5.0
+    shape: float = 0.5
+    roll: float = 5.0
+    scale: float = 0.08
+    shift: float = 0.05
+
+
+@dataclass(frozen=True)
+class _People:
+    """B people: rotations (B, 24, 3, 3), betas (B, S), points of ``union55`` (B, 55, 3), what a detector says of them
+    (B, K, 3), and the focal length (B,) of their centred crop."""
+
+    pose: Tensor
+    betas: Tensor
+    points: Tensor
+    keypoints: Tensor
+    focal: Tensor
+
+
+class DetectedKeypoints:
+    """Detected renders in random batches: batch i of a seed is always the same one.
+
+    Args:
+        renders: Those to draw from; people whom the detector did not find are left out.
+        body: The one they were made with.
+        seed: Of the order and of the variation.
+        variation: How far people are moved.
+
+    Raises:
+        InputError: The renders show another body, or the detector found nobody.
+    """
+
+    def __init__(
+        self, renders: Sequence[DetectedRenders], body: BodyModel, seed: int = 0, variation: Variation | None = None
+    ) -> None:
+        if any(str(part.body) != body.hash for part in renders):
+            raise InputError("these renders show another body than the one given: make them anew with it")
+        if not any((part.score > 0).any() for part in renders):
+            raise InputError("the detector found nobody in these renders")
+        self.detected_joints = str(renders[0].joint_set)
+        self.seed, self.body_hash, self.variation = seed, body.hash, variation or Variation()
+        self._landmarks = PosedLandmarks(body, JOINTS, body.num_betas)
+        names = joint_set(JOINTS)
+        self._root, self._seen = names.index("pelvis"), [names.index(n) for n in joint_set(self.detected_joints)]
+        parts = [vars(self._found(part)) for part in renders]
+        self._people = _People(**{name: torch.cat([part[name] for part in parts]) for name in parts[0]})
+
+    def __len__(self) -> int:
+        return len(self._people.focal)
+
+    def rows(self, rows: Sequence[int] | Tensor) -> tuple[Batch, Proxies]:
+        """Some people as they are, centred, without pictures or masks."""
+        people = self._chosen(torch.as_tensor(rows))
+        return self._labelled(people, people.focal[:, None].expand(-1, 2), torch.zeros(len(people.focal), 2))
+
+    @torch.no_grad()
+    def batch(self, count: int, number: int, process: int = 0) -> tuple[Batch, Proxies]:
+        """Random people, varied and centred, without pictures or masks.
+
+        Args:
+            count: How many people.
+            number: Of the batch; the same one is the same in every run.
+            process: Which of several processes wants it; each has batches of its own.
+        """
+        how, streams = self.variation, BatchStream(count, (self.seed, number, process), "detected keypoints")
+        people = self._moved(self._chosen(streams.whole(len(self))), streams)
+        people = self._mirrored(_rolled(people, (how.roll * streams.normal()).deg2rad()), streams.happens(how.mirrored))
+        scale, shift = (how.scale * streams.normal(1)).exp(), how.shift * streams.normal(2)
+        place, confidence = people.keypoints.split((2, 1), dim=-1)
+        keypoints = torch.cat([(place - shift[:, None]) / scale[..., None], confidence], dim=-1)
+        people = _People(people.pose, people.betas, people.points, keypoints, people.focal)
+        return self._labelled(people, (people.focal[:, None] / scale).expand(-1, 2), -shift / scale)
+
+    def _found(self, part: DetectedRenders) -> _People:
+        """The people of a file whom the detector found."""
+        found = np.flatnonzero(part.score > 0)
+        names = ("rotations", "betas", "translation", "keypoints", "focal", "center")
+        pose, betas, translation, keypoints, focal, center = (torch.from_numpy(getattr(part, n)[found]) for n in names)
+        half = int(part.resolution) / 2
+        people = _People(pose, betas, self._landmarks(pose, betas) + translation[:, None], keypoints, focal[:, 0])
+        batch, seen = self._labelled(people, focal / half, (center + 0.5) / half - 1)
+        return _People(batch.pose, betas, batch.joints_3d[..., :3], seen.keypoints, batch.focal[:, 0])
+
+    def _chosen(self, rows: Tensor) -> _People:
+        return _People(**{name: values[rows] for name, values in vars(self._people).items()})
+
+    def _moved(self, people: _People, streams: BatchStream) -> _People:
+        """Turn, bend and reshape people about their pelvis, and take what is detected along."""
+        how = self.variation
+        pose = torch.where(
+            streams.happens(how.perturbed)[:, None, None, None], perturbed(people.pose, streams), people.pose
+        )
+        turn = axis_angle_to_matrix((how.turn * streams.normal(3)).deg2rad())
+        pose = torch.cat([turn[:, None] @ pose[:, :1], pose[:, 1:]], dim=1)
+        betas = people.betas + how.shape * streams.normal(people.betas.shape[1])
+        points = self._landmarks(pose, betas)
+        points = points + (people.points - points)[:, self._root, None]
+        place, confidence = people.keypoints.split((2, 1), dim=-1)
+        place = place + self._projected(points, people.focal) - self._projected(people.points, people.focal)
+        return _People(pose, betas, points, torch.cat([place, confidence], dim=-1), people.focal)
+
+    def _projected(self, points: Tensor, focal: Tensor) -> Tensor:
+        """Where the landmarks that the detector looks for are in centred crops."""
+        points = points[:, self._seen]
+        return focal[:, None, None] * points[..., :2] / points[..., 2:]
+
+    def _mirrored(self, people: _People, which: Tensor) -> _People:
+        """Mirror those of ``which`` (B,)."""
+        mirror, which = torch.tensor([-1.0, 1.0, 1.0]), which[:, None, None]
+        points = people.points[:, flip_permutation(JOINTS)] * mirror
+        keypoints = people.keypoints[:, flip_permutation(self.detected_joints)] * mirror
+        return _People(
+            torch.where(which[..., None], mirror_pose(people.pose), people.pose),
+            people.betas,
+            torch.where(which, points, people.points),
+            torch.where(which, keypoints, people.keypoints),
+            people.focal,
+        )
+
+    def _labelled(self, people: _People, focal: Tensor, principal: Tensor) -> tuple[Batch, Proxies]:
+        """Centred labels and detections of people whose crop has this camera, (B, 2) and (B, 2)."""
+        nothing = torch.empty(0)
+        names = ("detected render",) * len(focal)
+        batch = keypoint_labels(people.points, people.pose, people.betas, focal, principal, self.body_hash, names)
+        return centred(batch, Proxies(people.keypoints, nothing, nothing, people.keypoints[..., 2] < SURE))
+
+
+def _rolled(people: _People, angle: Tensor) -> _People:
+    """Turn pictures by angles (B,), radians."""
+    axis_angle = torch.zeros(len(angle), 3)
+    axis_angle[:, 2] = angle
+    roll = axis_angle_to_matrix(axis_angle)
+    pose = torch.cat([roll[:, None] @ people.pose[:, :1], people.pose[:, 1:]], dim=1)
+    # The confidence stays where the third axis would be.
+    return _People(pose, people.betas, people.points @ roll.mT, people.keypoints @ roll.mT, people.focal)

@@ -1,0 +1,158 @@
+"""Synthetic people as keypoints alone: nobody is drawn, so that one core makes thousands of them a second.
+
+They are those of :mod:`meshrec.data.synthetic_people` and :mod:`meshrec.data.synthetic_proxy` with two differences:
+boxes are of their landmarks, not of their skin, and what hides a landmark is a body made of capsules.
+"""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from meshrec.body import joint_set
+from meshrec.body.kinematics import KinematicTree, joint_motions
+from meshrec.data.centred import centred
+from meshrec.data.sample import Batch
+from meshrec.data.streams import BatchStream
+from meshrec.data.synthetic_cameras import draw_orientations, draw_views
+from meshrec.data.synthetic_labels import labels
+from meshrec.data.synthetic_occluders import draw_occluders
+from meshrec.data.synthetic_people import SyntheticPeople, draw_shapes, to_normalized
+from meshrec.data.synthetic_poses import draw_poses
+from meshrec.data.synthetic_proxy import (
+    HIDDEN_DEPTH,
+    DetectorNoise,
+    Proxies,
+    beyond,
+    detected,
+    detector_offsets,
+)
+from meshrec.geometry import Camera
+from meshrec.models.posed_landmarks import PosedLandmarks
+
+JOINTS = "union55"  # of the labels; every detector's landmarks are among them
+CROP = 2  # pixels a side: nothing is drawn, and detectors err in shares of the person's size
+
+# Radii in metres of capsules between joints, chosen to hide what renders show to be hidden.
+CAPSULES = {
+    ("neck", "head_top"): 0.065,
+    ("pelvis", "neck"): 0.085,
+    ("left_hip", "left_shoulder"): 0.085,
+    ("left_shoulder", "left_elbow"): 0.05,
+    ("left_elbow", "left_wrist"): 0.04,
+    ("left_wrist", "left_index"): 0.035,
+    ("left_hip", "left_knee"): 0.1,
+    ("left_knee", "left_ankle"): 0.047,
+    ("left_ankle", "left_big_toe"): 0.04,
+}
+
+
+class SyntheticKeypoints:
+    """An endless data set in batches: batch i of a seed is always the same one.
+
+    Args:
+        source: Its seed, body, poses, views and shapes; its resolution does not matter.
+        detected_joints: What the detector sees.
+        noise: How it errs; default as measured.
+    """
+
+    def __init__(
+        self, source: SyntheticPeople, detected_joints: str = "mediapipe33", noise: DetectorNoise | None = None
+    ) -> None:
+        self.source, self.detected_joints, self.noise = source, detected_joints, noise or DetectorNoise()
+        self._landmarks = PosedLandmarks(source.body, JOINTS, source.body.num_betas)
+        names = joint_set(JOINTS)
+        self._seen = [names.index(name) for name in joint_set(detected_joints)]
+
+    @torch.no_grad()
+    def batch(self, count: int, number: int, process: int = 0) -> tuple[Batch, Proxies]:
+        """What is true of some people, and what a detector would say of them, centred, without pictures or masks.
+
+        Args:
+            count: How many people.
+            number: Of the batch; the same one is the same in every run.
+            process: Which of several processes wants it; each has batches of its own.
+        """
+        source = self.source
+
+        def stream(purpose: str) -> BatchStream:
+            return BatchStream(count, (source.seed, number, process), purpose)
+
+        view = stream("view")
+        pose, _ = draw_poses(stream("pose"), source.bank, source.authored, source.everyday, source.poses)
+        pose[:, 0] = draw_orientations(view, source.views) @ pose[:, 0]
+        betas, _ = draw_shapes(stream("shape"), source.heaviness, source.shapes)
+        points = self._landmarks(pose, betas)
+        seen = points[:, self._seen]
+        if self.noise.scale:
+            seen = seen + detector_offsets(self.detected_joints, global_rotations(pose, source.body.tree))
+
+        views = draw_views(torch.cat([points, seen], dim=1), view, CROP, source.views)
+        points, seen = points + views.translation[:, None], seen + views.translation[:, None]
+        pixels = views.camera.project(seen)[..., :2]
+        hidden = behind_limbs(seen, points)
+        hidden |= draw_occluders(stream("occluder"), views.box, source.views.occluded).cover(*pixels.unbind(-1))
+        hidden |= beyond(views.photo, pixels)
+        side = (views.box[:, 2:] - views.box[:, :2]).amax(1)
+        keypoints = detected(pixels, hidden, side, self.detected_joints, stream("detector"), self.noise)
+        confidence = keypoints[..., 2:] * ~beyond(views.photo, keypoints[..., :2])[..., None]
+        keypoints = torch.cat([to_normalized(keypoints[..., :2], CROP), confidence], dim=-1)
+
+        names = (f"synthetic keypoints {source.seed} batch {number} process {process}",) * count
+        focal, principal = views.camera.focal * 2 / CROP, to_normalized(views.camera.center, CROP)
+        batch = keypoint_labels(points, pose, betas, focal, principal, source.body.hash, names)
+        nothing = torch.empty(0)
+        return centred(batch, Proxies(keypoints, nothing, nothing, hidden))
+
+
+def keypoint_labels(
+    points: Tensor, pose: Tensor, betas: Tensor, focal: Tensor, principal: Tensor, body: str, names: tuple[str, ...]
+) -> Batch:
+    """A batch without pictures and masks.
+
+    Args:
+        points: (B, 55, 3) those of ``union55``, camera space, metres.
+        pose: (B, 24, 3, 3) local rotations, the first in camera space.
+        betas: (B, S).
+        focal, principal: (B, 2) of the crops, whose edges are -1 and 1.
+        body: Hash of the body that the betas belong to.
+        names: Of the people.
+    """
+    # A crop of two pixels: half its side is one.
+    camera = Camera(focal * CROP / 2, (principal + 1) * CROP / 2 - 0.5, (CROP, CROP))
+    return replace(labels(points, pose, betas, camera, body, JOINTS, names), mask=torch.empty(0))
+
+
+def global_rotations(pose: Tensor, tree: KinematicTree) -> Tensor:
+    """Rotations (B, 24, 3, 3) of the parts from rest to camera space, from local ones of the same shape."""
+    nowhere = pose.new_zeros(*pose.shape[:2], 3)
+    return joint_motions(pose, nowhere, nowhere[:, 0], tree)[..., :3]
+
+
+def behind_limbs(points: Tensor, joints: Tensor) -> Tensor:
+    """Which points a body made of capsules hides from the camera.
+
+    Args:
+        points: (B, K, 3) metres, camera space.
+        joints: (B, 55, 3) those of ``union55`` of the same people.
+
+    Returns:
+        (B, K) bool.
+    """
+    names = joint_set(JOINTS)
+    ends = [(a, b, r) for (a, b), r in CAPSULES.items()]
+    ends += [(a.replace("left", "right"), b.replace("left", "right"), r) for a, b, r in ends if "left" in a]
+    start = joints[:, None, [names.index(a) for a, _, _ in ends]]
+    along = joints[:, None, [names.index(b) for _, b, _ in ends]] - start
+    radius = joints.new_tensor([r for _, _, r in ends])
+    ray = torch.nn.functional.normalize(points, dim=-1)[:, :, None]
+    start = start - points[:, :, None]
+    # Along the ray, and across it: the capsule's axis passes the ray nearest where their parts across are nearest.
+    start_depth, depth_change = (start * ray).sum(-1), (along * ray).sum(-1)
+    start_across, across_change = start - start_depth[..., None] * ray, along - depth_change[..., None] * ray
+    nearest = -(start_across * across_change).sum(-1) / across_change.square().sum(-1).clamp(min=1e-9)
+    nearest = nearest.clamp(0, 1)
+    distance = (start_across + nearest[..., None] * across_change).square().sum(-1)
+    inside = (radius**2 - distance).clamp(min=0).sqrt()
+    front = start_depth + nearest * depth_change - inside
+    return ((inside > 0) & (front < -HIDDEN_DEPTH)).any(-1)
