@@ -6,7 +6,10 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from meshrec.body.joints import flip_permutation
 from meshrec.operators import has_kernels, needs_operator
+
+_FLIP = torch.from_numpy(flip_permutation("smpl24"))
 
 
 @dataclass(frozen=True)
@@ -108,3 +111,16 @@ def _gradients(ctx, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
 
 
 _chain.register_autograd(_gradients, setup_context=_save)
+
+
+def mirror_pose(rotations: Tensor) -> Tensor:
+    """The pose as seen in a mirror whose normal is x: sides exchanged, R -> M R M with M = diag(-1, 1, 1).
+
+    Args:
+        rotations: (..., 24, 3, 3) local rotations in the order of ``smpl24``.
+
+    Returns:
+        (..., 24, 3, 3).
+    """
+    mirror = rotations.new_tensor([-1, 1, 1])
+    return rotations[..., _FLIP, :, :] * mirror[:, None] * mirror

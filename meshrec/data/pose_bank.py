@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from meshrec.body.joints import JOINT_SETS, flip_permutation
+from meshrec.body.joints import JOINT_SETS
+from meshrec.body.kinematics import mirror_pose as mirror_pose
 from meshrec.errors import InputError
 from meshrec.geometry import axis_angle_to_matrix
 
 POSE_BANK = Path(__file__).with_name("pose_bank.npz")
-_FLIP = torch.from_numpy(flip_permutation("smpl24"))
 
 
 @dataclass(frozen=True)
@@ -81,16 +81,3 @@ def save_pose_bank(path: str | Path, bank: PoseBank, held_out: set[str]) -> None
         takes=np.array(bank.takes),
         held_out=np.array([name in held_out for name in bank.takes]),
     )
-
-
-def mirror_pose(rotations: Tensor) -> Tensor:
-    """The pose as seen in a mirror whose normal is x: sides exchanged, R -> M R M with M = diag(-1, 1, 1).
-
-    Args:
-        rotations: (..., 24, 3, 3) local rotations in the order of ``smpl24``.
-
-    Returns:
-        (..., 24, 3, 3).
-    """
-    mirror = rotations.new_tensor([-1, 1, 1])
-    return rotations[..., _FLIP, :, :] * mirror[:, None] * mirror
