@@ -1,0 +1,113 @@
+"""Configurations from YAML files and ``key.sub=value`` overrides. Every mistake is one sentence that names the key."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
+
+import yaml
+from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
+
+from meshrec.errors import InputError
+from meshrec.training.config import SETTINGS, TrainingConfig
+
+Keys = tuple[int | str, ...]
+
+
+def load_config(path: str | Path | Sequence[str | Path], overrides: Sequence[str] = ()) -> TrainingConfig:
+    """Read a configuration.
+
+    Args:
+        path: A YAML file, or several, of which later ones change what they name.
+        overrides: Such as ``optimizer.rate=3e-4``; ``renders=null`` leaves a source out.
+
+    Raises:
+        InputError: A file cannot be read, a key is unknown (the nearest one is named) or a value is out of range.
+    """
+    paths = [Path(path)] if isinstance(path, str | Path) else [Path(p) for p in path]
+    values: dict = {}
+    for part in paths:
+        values = _merged(values, _read(part))
+    for override in overrides:
+        values = _merged(values, _parsed(override))
+    label = " + ".join(map(str, paths))
+    network = values.get("network")
+    if isinstance(network, Mapping):
+        kind = SETTINGS.get(str(network.get("architecture", "iterative")))
+        if kind is not None:
+            _checked(kind, network.get("settings") or {}, label, ("network", "settings"))
+    return _checked(TrainingConfig, values, label)
+
+
+def plain(config: TrainingConfig) -> dict:
+    """The configuration as JSON and YAML can hold it."""
+    return TypeAdapter(TrainingConfig).dump_python(config, mode="json")
+
+
+def _read(path: Path) -> dict:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}.") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}.") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{path} must hold keys and values, as the files of configs/ do.")
+    return values
+
+
+def _parsed(override: str) -> dict:
+    key, equals, text = override.partition("=")
+    if not equals or not all(key.split(".")):
+        raise InputError(f"'{override}' changes nothing: write it as key=value or key.sub=value.")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise InputError(f"the value in '{override}' is not YAML.") from None
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    return value
+
+
+def _merged(old: Mapping, new: Mapping) -> dict:
+    """``old`` with what ``new`` names changed, key by key."""
+    result = dict(old)
+    for key, value in new.items():
+        both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+        result[key] = _merged(result[key], value) if both else value
+    return result
+
+
+def _checked(kind: type, values: Mapping, label: str, above: Keys = ()) -> Any:
+    # Plain dataclasses inherit from what holds them that unknown keys are refused.
+    holder: Any = create_model("Holder", __config__=ConfigDict(extra="forbid"), held=(kind, ...))
+    try:
+        return holder(held=values).held
+    except ValidationError as error:
+        raise InputError(f"{label}: {_sentence(kind, error.errors()[0], above)}") from None
+
+
+def _sentence(kind: type, error: Mapping, above: Keys) -> str:
+    where: Keys = error["loc"][1:]
+    key = ".".join(map(str, above + where))
+    if error["type"] == "unexpected_keyword_argument":
+        known = _keys_at(kind, where[:-1])
+        near = get_close_matches(str(where[-1]), known, n=1, cutoff=0)
+        hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(known)}."
+        return f"there is no key '{key}'; {hint}"
+    if error["type"] == "missing":
+        return f"the key '{key}' is missing."
+    if error["type"] == "value_error":
+        return f"'{key}': {error['ctx']['error']}."
+    return f"'{key}' {error['msg'].removeprefix('Input ')}, not {error['input']!r}."
+
+
+def _keys_at(kind: Any, where: Keys) -> list[str]:
+    """Names of the fields of the dataclass that stands at a place within another."""
+    for key in where:
+        # A key is a field of a dataclass, or one of the user's own names in a mapping, whose values are all alike.
+        kind = get_type_hints(kind)[key] if is_dataclass(kind) else get_args(kind)[-1]
+        kind = next((part for part in get_args(kind) if is_dataclass(part) and get_origin(kind) is UnionType), kind)
+    return [f.name for f in fields(kind)] if is_dataclass(kind) else []
