@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from meshrec.body import BodyModel, joint_index, load_body
-from meshrec.data.sample import collate
+from meshrec.data.sample import collate, cut
 from meshrec.data.synthetic_benchmark import GROUPS, HARD, SyntheticBenchmark
 from meshrec.data.synthetic_people import heaviness
 
@@ -38,7 +38,7 @@ def test_it_has_2000_people_half_of_them_hard(body, whole):
 
 
 def test_its_samples_are_complete(body, whole):
-    batch = collate([whole[i] for i in (0, 1200, 1999)], "union55")
+    batch = collate([cut(whole[i], 48) for i in (0, 1200, 1999)], "union55")
     assert batch.image.shape == (3, 3, 48, 48)
     assert (batch.mask.flatten(1).float().mean(1) > 5).all()
     assert batch.keypoints_2d[..., 2].min() == 1 and batch.betas_confidence_for(body.hash).min() == 1

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from meshrec.body.joints import convert_joints, joint_set
-from meshrec.data.picture import Picture
 from meshrec.errors import InputError
 from meshrec.geometry import Camera
 from meshrec.geometry.affine import apply, compose, inverse, warp
@@ -21,6 +20,14 @@ from meshrec.geometry.affine import apply, compose, inverse, warp
 NUM_BETAS = 10
 FAR = 5000 / 112  # the focal length given to samples without a camera, over half the crop: SPIN's, nearly orthographic
 MIDDLES = {"mid_hip": ("left_hip", "right_hip"), "thorax": ("left_shoulder", "right_shoulder")}
+
+
+class Readable(Protocol):
+    """A picture that is read, or drawn, when it is needed: :class:`meshrec.data.picture.Picture` on disk, above all."""
+
+    def read(self) -> np.ndarray:
+        """(H, W, 3) uint8 RGB."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +38,7 @@ class Sample:
 
     Attributes:
         name: Where it comes from, such as ``train.npz row 17``; messages start with it.
-        image: The picture: where it lies, or (H, W, 3) uint8 RGB.
+        image: The picture: what reads it when it is needed, or (H, W, 3) uint8 RGB.
         to_crop: (2, 3) affine map from the picture's pixels to crop coordinates.
         joints: Names of the K joints below.
         keypoints_2d: (K, 3) x, y in crop coordinates, and confidence.
@@ -51,7 +58,7 @@ class Sample:
     """
 
     name: str
-    image: Picture | np.ndarray
+    image: Readable | np.ndarray
     to_crop: np.ndarray
     joints: tuple[str, ...]
     keypoints_2d: np.ndarray
@@ -111,7 +118,7 @@ def box_crop(box: np.ndarray, margin: float = 1.2) -> tuple[np.ndarray, float]:
 
 def person_sample(
     name: str,
-    image: Picture | np.ndarray,
+    image: Readable | np.ndarray,
     crop: tuple[np.ndarray, float],
     joints: Sequence[str],
     keypoints_2d: np.ndarray | None = None,
@@ -266,7 +273,7 @@ def collate(samples: Sequence[Sample], joints: str) -> Batch:
         mask_confidence=stack([s.mask is not None for s in samples]),
         joint_set=joints,
         keypoints_2d=stack([convert_joints(s.keypoints_2d, s.joints, names)[0] for s in samples]),
-        joints_3d=stack([_with_middles(convert_joints(s.joints_3d, s.joints, names)[0], names) for s in samples]),
+        joints_3d=stack([with_middles(convert_joints(s.joints_3d, s.joints, names)[0], names) for s in samples]),
         pose=stack([s.pose for s in samples]),
         pose_confidence=stack([s.pose_confidence for s in samples]),
         betas=stack([s.betas for s in samples]),
@@ -306,7 +313,7 @@ def _known(labels: np.ndarray) -> np.ndarray:
     return np.where(labels[:, -1:] > 0, labels, 0).astype(np.float32)
 
 
-def _with_middles(points: np.ndarray, names: Sequence[str]) -> np.ndarray:
+def with_middles(points: np.ndarray, names: Sequence[str]) -> np.ndarray:
     """3D joints (K, 4) with the middles that follow from both their sides, so that every pose has its root."""
     points = points.copy()
     for middle, sides in MIDDLES.items():

@@ -2,21 +2,29 @@
 
 Poses come from takes and authored poses that no training sees. It follows from the numbers here, the shipped body and
 the shipped pose bank, so it needs no files of its own; a test watches that it stays what it is.
+``tools/build_synthetic_benchmark.py`` writes it as files for other programs, with what the detector says of it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
+import torch
 
 from meshrec.body import BodyModel, joint_set
-from meshrec.data.sample import NUM_BETAS, Sample
+from meshrec.data.sample import NUM_BETAS, Batch, Sample
 from meshrec.data.synthetic_cameras import ViewMix
 from meshrec.data.synthetic_clothes import TextureLayout
 from meshrec.data.synthetic_labels import Pictures, synthetic_batch
 from meshrec.data.synthetic_people import ShapeMix, SyntheticPeople
 from meshrec.data.synthetic_poses import PoseMix
+from meshrec.data.synthetic_proxy import Proxies
+from meshrec.data.synthetic_rgb import photograph
+from meshrec.detect.people import Detection, Mask, person_box, photo_edges
 
 SEED = 20_000
+JOINTS, DETECTED = "union55", "mediapipe33"
 _MOTION = PoseMix(authored=0, lying=0, tumbled=0, everyday=0)
 _PLAIN = ViewMix(any_elevation=0, truncated=0, occluded=0)
 _FLOOR = PoseMix(authored=1, lying=0, tumbled=0, everyday=0)  # sitting, crawling, lying, upside down
@@ -54,15 +62,17 @@ HARD = ("floor", "turned", "truncated", "heavy")
 class SyntheticBenchmark:
     """The test set as samples with pictures, masks and all labels, named by their group.
 
+    A sample's picture is the part of the crop that lies inside the photo; it is drawn when it is read.
+
     Args:
         body: Whose shapes and mesh; the open body is the benchmark's own.
-        resolution: Side of the pictures in pixels.
+        resolution: Side of the crops in pixels.
         groups: Which of :data:`GROUPS`, e.g. :data:`HARD`.
     """
 
     def __init__(self, body: BodyModel, resolution: int = 224, groups: tuple[str, ...] = tuple(GROUPS)) -> None:
         self.groups = groups
-        self._body, self._pictures = body, Pictures(TextureLayout.of_body(body))
+        self._pictures = Pictures(TextureLayout.of_body(body))
         self._sources = {
             name: SyntheticPeople(
                 body, SEED + i, "held_out", resolution, poses=group.poses, views=group.views, shapes=group.shapes
@@ -75,32 +85,94 @@ class SyntheticBenchmark:
         return sum(GROUPS[name].count for name in self.groups)
 
     def __getitem__(self, index: int) -> Sample:
+        return self.observed([index])[0][0]
+
+    def place(self, index: int) -> tuple[str, int]:
+        """The group of a person, and the person's number in it."""
         if not 0 <= index < len(self):
             raise IndexError(f"there are {len(self)} people, not number {index}")
         for name in self.groups:
             if index < GROUPS[name].count:
-                return self._sample(name, index)
+                break
             index -= GROUPS[name].count
-        raise AssertionError("the groups make up the whole")
+        return name, index
 
-    def _sample(self, group: str, index: int) -> Sample:
+    def observed(self, indices: Sequence[int]) -> list[tuple[Sample, Detection]]:
+        """People, and what a detector might say of them (:func:`meshrec.data.synthetic_proxy.observe`).
+
+        Much faster for many neighbours at once than one by one.
+        """
+        found = []
+        for group, places in groupby(map(self.place, indices), key=lambda place: place[0]):
+            found += self._observed(group, [number for _, number in places])
+        return found
+
+    def picture(self, group: str, number: int) -> np.ndarray:
+        """(H, W, 3) uint8 RGB, what the photo shows of a person's crop."""
         source = self._sources[group]
-        batch, _ = synthetic_batch(source, [index], joints="union55", pictures=self._pictures)
-        half = source.resolution / 2
+        people, streams = source.draw([number]), source.streams([number], "picture")
+        drawn = photograph(people, source.body, self._pictures.layout, streams, self._pictures.backgrounds)
+        x0, y0, x1, y1 = _inside(people.photo[0], source.resolution)
+        return np.ascontiguousarray(drawn[0, :, y0:y1, x0:x1].movedim(0, -1).cpu().numpy())
+
+    def _observed(self, group: str, numbers: list[int]) -> list[tuple[Sample, Detection]]:
+        source = self._sources[group]
+        batch, seen = synthetic_batch(source, numbers, JOINTS, DETECTED)
+        photos = source.draw(numbers).photo
+        return [
+            (self._sample(group, number, batch, i, edges), _detection(seen, i, edges))
+            for i, number in enumerate(numbers)
+            for edges in [_inside(photos[i], source.resolution)]
+        ]
+
+    def _sample(self, group: str, number: int, batch: Batch, i: int, edges: tuple[int, int, int, int]) -> Sample:
+        x0, y0, x1, y1 = edges
+        pixel = 2 / self._sources[group].resolution
+        shift = [pixel * (start + 0.5) - 1 for start in (x0, y0)]
         return Sample(
-            name=f"synthetic benchmark, {group} {index}",
-            image=batch.image[0].movedim(0, -1).contiguous().numpy(),
-            to_crop=np.array([[1 / half, 0, 0.5 / half - 1], [0, 1 / half, 0.5 / half - 1]]),
-            joints=joint_set("union55"),
-            keypoints_2d=batch.keypoints_2d[0].numpy(),
-            joints_3d=batch.joints_3d[0].numpy(),
-            pose=batch.pose[0].numpy(),
-            pose_confidence=batch.pose_confidence[0].numpy(),
-            betas=batch.betas[0, :NUM_BETAS].numpy(),
+            name=f"synthetic benchmark, {group} {number}",
+            image=_Drawing(self, group, number),
+            to_crop=np.array([[pixel, 0, shift[0]], [0, pixel, shift[1]]]),
+            joints=joint_set(JOINTS),
+            keypoints_2d=batch.keypoints_2d[i].cpu().numpy(),
+            joints_3d=batch.joints_3d[i].cpu().numpy(),
+            pose=batch.pose[i].cpu().numpy(),
+            pose_confidence=batch.pose_confidence[i].cpu().numpy(),
+            betas=batch.betas[i, :NUM_BETAS].cpu().numpy(),
             betas_confidence=1.0,
-            body=batch.bodies[0],
-            focal=batch.focal[0].numpy(),
-            principal=batch.principal[0].numpy(),
+            body=batch.bodies[i],
+            focal=batch.focal[i].cpu().numpy(),
+            principal=batch.principal[i].cpu().numpy(),
             camera_confidence=1.0,
-            mask=batch.mask[0].numpy(),
+            mask=np.ascontiguousarray(batch.mask[i, y0:y1, x0:x1].cpu().numpy()),
         )
+
+
+@dataclass(frozen=True, eq=False)
+class _Drawing:
+    """A picture of the test set, drawn when it is read."""
+
+    benchmark: SyntheticBenchmark
+    group: str
+    number: int
+
+    def read(self) -> np.ndarray:
+        return self.benchmark.picture(self.group, self.number)
+
+
+def _inside(photo: torch.Tensor, size: int) -> tuple[int, int, int, int]:
+    """First column and row of the crop inside the photo, and those after the last; photo (4,): its outer edges."""
+    x0, y0, x1, y1 = photo.ceil().long().clamp(0, size).tolist()
+    return x0, y0, x1, y1
+
+
+def _detection(seen: Proxies, i: int, edges: tuple[int, int, int, int]) -> Detection:
+    """What was observed of person i, in pixels of the picture."""
+    x0, y0, x1, y1 = edges
+    whole = seen.silhouette.shape[-1]
+    keypoints = seen.keypoints[i].cpu().numpy()
+    keypoints[:, :2] = (keypoints[:, :2] + 1) * whole / 2 - 0.5 - (x0, y0)
+    size = x1 - x0, y1 - y0
+    values = (255 * seen.silhouette[i, 0, y0:y1, x0:x1]).to(torch.uint8).cpu().numpy()
+    mask = Mask(np.ascontiguousarray(values), photo_edges(size))
+    return Detection(person_box(keypoints, mask, size), keypoints, DETECTED, score=1.0, mask=mask)

@@ -1,0 +1,76 @@
+"""Sizes of bodies as a tailor takes them, in T-pose: what a shape comes to, whatever its coefficients are called."""
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from meshrec.body.joints import joint_index
+from meshrec.body.topology import edges, enclosed_volume
+
+if TYPE_CHECKING:
+    from meshrec.body import BodyModel
+
+# Each girth's height is the mean height of these joints.
+GIRTHS = {"chest": ("spine3",), "waist": ("spine1", "spine2"), "hips": ("left_hip", "right_hip")}
+ARMS = ("shoulder", "elbow", "wrist", "hand")
+DIRECTIONS = 90
+MILLIMETRES, LITRES = 1e3, 1e3
+
+
+def body_measures(body: "BodyModel", betas: Tensor) -> dict[str, Tensor]:
+    """Stature, girths and volume of shapes.
+
+    A girth is the length of a tight tape around the level section of the body without its arms, at the height of the
+    joints in :data:`GIRTHS`: the perimeter of the section's convex hull.
+
+    Args:
+        body: Whose shapes.
+        betas: (B, S).
+
+    Returns:
+        By name, (B,) each: ``height``, ``chest``, ``waist``, ``hips`` in millimetres, ``volume`` in litres.
+    """
+    vertices, joints = body.rest(betas)
+    height = vertices[..., 1].amax(1) - vertices[..., 1].amin(1)
+    measures = {"height": MILLIMETRES * height}
+    own = torch.tensor([not any(part in name for part in ARMS) for name in body.joint_names])[
+        body.data.weights.argmax(1)
+    ]
+    pairs = torch.from_numpy(edges(body.faces.cpu().numpy()))
+    pairs = pairs[own[pairs].all(1)].to(vertices.device)
+    for name, levels in GIRTHS.items():
+        index = [joint_index(level, "smpl24") for level in levels]
+        measures[name] = MILLIMETRES * girth(vertices, pairs, joints[:, index, 1].mean(1))
+    return measures | {"volume": LITRES * enclosed_volume(vertices, body.faces)}
+
+
+def girth(vertices: Tensor, pairs: Tensor, level: Tensor) -> Tensor:
+    """Perimeter of the convex hull of a level section.
+
+    By Cauchy's formula it is the integral of the hull's support function over all directions.
+
+    Args:
+        vertices: (B, V, 3) metres, y up.
+        pairs: (E, 2) the edges that may be cut.
+        level: (B,) the section's height.
+
+    Returns:
+        (B,) metres; 0 where nothing is cut.
+    """
+    above = vertices[..., 1] - level[:, None]
+    crossing = (above[:, pairs[:, 0]] > 0) != (above[:, pairs[:, 1]] > 0)
+    most = int(crossing.sum(1).max())
+    if most == 0:
+        return level.new_zeros(len(level))
+    cut, which = crossing.byte().topk(most, dim=1)
+    ends = pairs[which]  # (B, most, 2)
+    low, high = (torch.take_along_dim(above, ends[..., i], 1) for i in (0, 1))
+    share = torch.where(cut > 0, low / (low - high), 0)[..., None]
+    start, end = (torch.take_along_dim(vertices, ends[..., i, None], 1)[..., [0, 2]] for i in (0, 1))
+    points = start + share * (end - start)
+    angle = torch.arange(DIRECTIONS).to(vertices) * (2 * math.pi / DIRECTIONS)
+    reach = points @ torch.stack([angle.cos(), angle.sin()])
+    support = reach.masked_fill(cut[..., None] == 0, -math.inf).amax(1)
+    return torch.where(crossing.any(1), support.sum(1) * (2 * math.pi / DIRECTIONS), 0)
