@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from meshrec.body import BodyModel
 
 # Each girth's height is the mean height of these joints.
-GIRTHS = {"chest": ("spine3",), "waist": ("spine1", "spine2"), "hips": ("left_hip", "right_hip")}
+GIRTHS = {"chest": ("spine2", "spine3"), "waist": ("spine1", "spine2"), "hips": ("left_hip", "right_hip")}
 ARMS = ("shoulder", "elbow", "wrist", "hand")
 DIRECTIONS = 90
 MILLIMETRES, LITRES = 1e3, 1e3
