@@ -119,6 +119,15 @@ def load_checkpoint(path: str | Path, body: BodyModel | None = None) -> Checkpoi
     return Checkpoint(network.eval(), name, body_hash, header.get("provenance", {}), covariance)
 
 
+def read_header(path: str | Path) -> dict:
+    """What a checkpoint says of itself, without its weights: ``architecture``, ``settings``, ``body``, ``provenance``.
+
+    Raises:
+        InputError: The file is missing, damaged or something else.
+    """
+    return _read(Path(path), weights=False)[0]
+
+
 def check_weights(weights: dict[str, Tensor], expected: dict[str, tuple[int, ...]], path: str | Path) -> None:
     """Refuse weights that do not fit.
 
@@ -140,13 +149,13 @@ def check_weights(weights: dict[str, Tensor], expected: dict[str, tuple[int, ...
         raise InputError(f"{path} does not fit this network; {'; '.join(found)}")
 
 
-def _read(path: Path) -> tuple[dict, dict[str, Tensor]]:
+def _read(path: Path, weights: bool = True) -> tuple[dict, dict[str, Tensor]]:
     if not path.is_file():
         raise InputError(f"{path}: there is no such checkpoint")
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {}).get(HEADER, "null"))
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            tensors = {key: file.get_tensor(key) for key in file.keys()} if weights else {}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:
         raise InputError(
             f"{path} is not a readable .safetensors file ({error}); `meshrec import-checkpoint` converts published "
