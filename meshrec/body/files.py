@@ -9,7 +9,6 @@ strings ``name``, ``gender``, ``licence``.
 import hashlib
 import io
 import json
-import zipfile
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,10 +17,12 @@ import numpy as np
 
 from meshrec.body.joints import joint_set
 from meshrec.errors import InputError
+from meshrec.npz import read_npz
 
 JOINTS = len(joint_set("smpl24"))
 POSE_FEATURES = 9 * (JOINTS - 1)
 MIN_BETAS, MAX_BETAS = 1, 300
+MOST_METRES = 10.0  # what a rest mesh may span; larger ones are in centimetres
 SUFFIXES = (".npz", ".safetensors", ".pkl")
 
 
@@ -136,8 +137,7 @@ def body_from_arrays(arrays: dict[str, object], source: str) -> BodyData:
         raise InputError(f"{source}: not an SMPL body: it lacks {', '.join(missing)}")
     a = {key: np.asarray(arrays[key]) for key in required}
     for key, array in a.items():
-        if array.dtype.kind not in "fiu":
-            raise InputError(f"{source}: {key} should hold numbers, not {array.dtype}")
+        _check_numbers(array, key, source)
 
     vertex_count = a["v_template"].shape[0] if a["v_template"].ndim else 0
     shapes = {
@@ -155,8 +155,10 @@ def body_from_arrays(arrays: dict[str, object], source: str) -> BodyData:
         count = a["shapedirs"].shape[2]
         raise InputError(f"{source}: {count} shape components; a body has {MIN_BETAS} to {MAX_BETAS}")
     for key in ("v_template", "shapedirs", "posedirs", "J_regressor", "weights"):
-        if not np.isfinite(a[key]).all():
-            raise InputError(f"{source}: {key} contains NaN or infinite values")
+        _check_finite(a[key], key, source)
+    size = np.ptp(a["v_template"], axis=0).max() if vertex_count else 0.0
+    if not 0 < size <= MOST_METRES:
+        raise InputError(f"{source}: v_template spans {size:.3g} m; a body's vertices are in metres")
     sums = a["weights"].sum(1)
     if a["weights"].min() < -1e-6 or abs(sums - 1).max() > 1e-3:
         raise InputError(f"{source}: the skinning weights of vertex {abs(sums - 1).argmax()} do not sum to one")
@@ -179,10 +181,13 @@ def body_from_arrays(arrays: dict[str, object], source: str) -> BodyData:
 
 def _optional_fields(arrays: dict[str, object], vertex_count: int, face_count: int, source: str) -> dict[str, object]:
     """Checked values of the keys that a body may have besides SMPL's."""
-    values: dict[str, object] = {key: str(arrays[key]) for key in ("name", "gender", "licence") if key in arrays}
+    texts = ("name", "gender", "licence")
+    values: dict[str, object] = {key: _text(arrays[key], key, source) for key in texts if key in arrays}
     if "uv" in arrays and "uv_faces" in arrays:
         uv, uv_faces = np.asarray(arrays["uv"]), np.asarray(arrays["uv_faces"])
+        _check_numbers(uv, "uv", source)
         _check_shape(uv, (None, 2), "uv", source)
+        _check_finite(uv, "uv", source)
         _check_shape(uv_faces, (face_count, 3), "uv_faces", source)
         _check_faces(uv_faces, len(uv), "uv_faces", source)
         values |= {"uv": uv, "uv_faces": uv_faces.astype(np.int32)}
@@ -194,13 +199,35 @@ def _optional_fields(arrays: dict[str, object], vertex_count: int, face_count: i
                 raise InputError(f"{source}: {key} should be integers from 0 to {limit - 1}")
             values[key] = labels
     if "landmark_names" in arrays and "landmark_regressor" in arrays:
-        names = tuple(str(name) for name in np.asarray(arrays["landmark_names"]).ravel())
-        rows = np.asarray(arrays["landmark_regressor"])
+        labels, rows = np.asarray(arrays["landmark_names"]), np.asarray(arrays["landmark_regressor"])
+        if labels.ndim != 1 or (labels.size and labels.dtype.kind != "U"):
+            raise InputError(f"{source}: landmark_names should be a list of names")
+        names = tuple(str(name) for name in labels)
+        _check_numbers(rows, "landmark_regressor", source)
         _check_shape(rows, (len(names), vertex_count), "landmark_regressor", source)
-        if not np.isfinite(rows).all() or (len(rows) and abs(rows.sum(1) - 1).max() > 1e-2):
+        _check_finite(rows, "landmark_regressor", source)
+        if len(rows) and abs(rows.sum(1) - 1).max() > 1e-2:
             raise InputError(f"{source}: the rows of landmark_regressor do not sum to one")
         values |= {"landmark_names": names, "landmark_regressor": rows}
     return values
+
+
+def _text(value: object, key: str, source: str) -> str:
+    text = value.item() if isinstance(value, np.ndarray) and value.shape == () else value
+    if not isinstance(text, str):
+        raise InputError(f"{source}: {key} should be text")
+    return text
+
+
+def _check_numbers(array: np.ndarray, key: str, source: str) -> None:
+    if array.dtype.kind not in "fiu":
+        raise InputError(f"{source}: {key} should hold numbers, not {array.dtype}")
+
+
+def _check_finite(array: np.ndarray, key: str, source: str) -> None:
+    """Finite as the float32 that everything is computed in."""
+    if not (abs(array) <= np.finfo(np.float32).max).all():
+        raise InputError(f"{source}: {key} contains NaN or infinite values")
 
 
 def _check_shape(array: np.ndarray, shape: tuple[int | None, ...], key: str, source: str) -> None:
@@ -227,11 +254,7 @@ def _parents(kintree_table: np.ndarray, source: str) -> np.ndarray:
 
 
 def _read_npz(path: Path) -> dict[str, object]:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files}
-    except (ValueError, OSError, EOFError, KeyError, MemoryError, zipfile.BadZipFile, zipfile.error) as error:
-        raise InputError(f"{path}: not a readable .npz of plain arrays ({error})") from None
+    return dict(read_npz(path))
 
 
 def _read_safetensors(path: Path) -> dict[str, object]:

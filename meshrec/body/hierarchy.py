@@ -16,6 +16,8 @@ import scipy.sparse as sp
 from meshrec.atomic import write_file
 from meshrec.body.files import BodyData
 from meshrec.body.topology import is_watertight
+from meshrec.errors import InputError
+from meshrec.npz import read_npz
 
 LEVELS = (1700, 430)
 
@@ -52,10 +54,10 @@ def mesh_hierarchy(body: BodyData, levels: tuple[int, ...] = LEVELS, cache: Path
     path = folder / f"hierarchy-{body.hash}-{'-'.join(map(str, levels))}.npz"
     finest = MeshLevel(body.v_template.astype(np.float32), body.faces)
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            kept = [stored[f"kept{i}"] for i in range(len(levels))]
-            faces = [stored[f"faces{i}"] for i in range(len(levels))]
-    except (OSError, ValueError, KeyError, EOFError):
+        stored = read_npz(path)
+        kept = [stored[f"kept{i}"] for i in range(len(levels))]
+        faces = [stored[f"faces{i}"] for i in range(len(levels))]
+    except (InputError, KeyError):
         kept, faces = _coarsen(finest, levels)
         _store(path, kept, faces)
     meshes = [finest]

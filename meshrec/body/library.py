@@ -94,5 +94,5 @@ def _from_smplx(model: nn.Module) -> BodyData:
 def _read_rows(path: str | Path) -> np.ndarray:
     try:
         return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # damage can surface anywhere in the file's header
         raise InputError(f"{path}: not a readable .npy array of regressor rows ({error})") from None

@@ -66,10 +66,12 @@ def _unpickle(data: bytes, path: Path, evaluate: Callable[[object], Content]) ->
         raise InputError(f"{path}: the pickle asks for more memory than there is; the file is damaged") from None
     # A damaged pickle can fail in any opcode, with any exception.
     except Exception as error:
-        raise InputError(f"{path}: not a readable pickle ({error}); the file is damaged or cut short") from None
+        raise InputError(f"{path}: not a readable pickle ({_short(error)}); the file is damaged or cut short") from None
 
 
-class _ArrayUnpickler(pickle.Unpickler):
+class _ArrayUnpickler(pickle._Unpickler):
+    """Python's unpickler in Python: in C's, a file of 20 bytes can claim a memo of many gigabytes."""
+
     def __init__(self, stream: io.BytesIO, path: Path) -> None:
         super().__init__(stream, encoding="latin1")
         self._path = path
@@ -107,7 +109,7 @@ class _ArrayUnpickler(pickle.Unpickler):
             return self._allowed[module, name]
         except KeyError:
             raise InputError(
-                f"{self._path}: refused, because it asks to run '{module}.{name}'; "
+                f"{self._path}: refused, because it asks to run '{_short(f'{module}.{name}')}'; "
                 "only numpy, scipy.sparse and chumpy arrays are read"
             ) from None
 
@@ -169,6 +171,12 @@ def _selected(record: _Record, depth: int) -> np.ndarray:
     """``chumpy.reordering.Select``: elements of an array by flat index."""
     picked = np.asarray(_evaluate(record.a, depth)).ravel()[record.idxs]
     return picked.reshape(record.preferred_shape) if hasattr(record, "preferred_shape") else picked
+
+
+def _short(value: object, most: int = 80) -> str:
+    """What a file says, fit for a sentence: damaged files can say anything, at any length."""
+    text = "".join(c for c in str(value) if c.isprintable())
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def _text(key: object) -> str:

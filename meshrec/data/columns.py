@@ -1,30 +1,11 @@
 """The columns of label files, one row per person: read and checked, so that errors name the file and the row."""
 
-import io
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from meshrec.errors import InputError
-
-
-def read_npz(path: Path, source: Path | io.BytesIO | None = None) -> dict[str, np.ndarray]:
-    """All arrays of an .npz file.
-
-    Args:
-        path: For messages, and the file itself where there is no ``source``.
-        source: Where to read from instead.
-
-    Raises:
-        InputError: It is no such file, or holds Python objects, which are never loaded.
-    """
-    try:
-        with np.load(source or path, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: not a readable .npz file of plain arrays ({error}).") from error
 
 
 def numbers(path: Path, columns: Mapping[str, np.ndarray], name: str, shape: tuple[int, ...], rows: int) -> np.ndarray:

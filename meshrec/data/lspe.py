@@ -16,10 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from meshrec.body.joints import joint_set
-from meshrec.data.columns import labels, numbers, read_npz, texts
+from meshrec.data.columns import labels, numbers, texts
 from meshrec.data.picture import Picture, read_member, tar_members
 from meshrec.data.sample import Sample, person_sample
 from meshrec.errors import InputError
+from meshrec.npz import read_npz
 
 LABELS = "labels.npz"
 SIDES = {"l_": "left_", "r_": "right_"}
@@ -68,7 +69,7 @@ def read_lspe(path: str | Path) -> LspeSamples:
     members = tar_members(path)
     if LABELS not in members:
         raise InputError(f"{path}: the tar holds no {LABELS}.")
-    columns = read_npz(path / LABELS, read_member(path, members[LABELS]))
+    columns = read_npz(path / LABELS, read_member(path, members[LABELS]).getvalue())
     names = texts(path, columns, "name")
     joints = tuple(full_name(str(name)) for name in texts(path, columns, "joint_names"))
     if joints != joint_set("lsp14"):

@@ -16,12 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
-from meshrec.data.columns import labels, numbers, read_npz, texts
+from meshrec.data.columns import labels, numbers, texts
 from meshrec.data.lspe import full_name
 from meshrec.data.picture import Lens, Picture
 from meshrec.data.sample import Sample, box_crop, person_sample
 from meshrec.errors import InputError
 from meshrec.geometry import Camera
+from meshrec.npz import read_npz
 
 # Both detectors behind the truth mark the toes at the big one's tip.
 TOES = {"left_toe": "left_big_toe", "right_toe": "right_big_toe"}

@@ -23,11 +23,12 @@ import numpy as np
 import torch
 
 from meshrec.body.joints import LIMB_JOINTS, joint_set
-from meshrec.data.columns import blank, labels, numbers, read_npz, texts
+from meshrec.data.columns import blank, labels, numbers, texts
 from meshrec.data.picture import Picture
 from meshrec.data.sample import NUM_BETAS, Sample, person_sample
 from meshrec.errors import InputError
 from meshrec.geometry import axis_angle_to_matrix
+from meshrec.npz import read_npz
 
 # LSP's head top, then at place 18 ("Head (H36M)") the head top of H36M and MPI-INF-3DHP; "Jaw (H36M)" is H36M's head.
 LABELLED = (

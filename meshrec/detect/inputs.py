@@ -128,7 +128,8 @@ def _boxes(rows: Any, path: Path, photo: str) -> np.ndarray:
 
 def _numbers(values: Any, path: Path, what: str) -> np.ndarray:
     try:
-        numbers = np.asarray(values, np.float32)
+        with np.errstate(over="ignore"):  # what overflows is reported as not finite
+            numbers = np.asarray(values, np.float32)
     except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{path}: {what} are not all numbers.") from error
     if not np.isfinite(numbers).all():
@@ -136,7 +137,14 @@ def _numbers(values: Any, path: Path, what: str) -> np.ndarray:
     return numbers
 
 
-def _person(values: Any, joint_set: str, path: Path, number: int, score: float | None, box: Any) -> Detection | None:
+def _number(value: Any, path: Path, what: str) -> float:
+    number = _numbers(value, path, what)
+    if number.ndim:
+        raise InputError(f"{path}: {what} is not a number.")
+    return float(number)
+
+
+def _person(values: Any, joint_set: str, path: Path, number: int, score: Any, box: Any) -> Detection | None:
     """A person from a flat list x, y, confidence, ...; None where no keypoint was found."""
     keypoints = _numbers(values, path, f"the keypoints of person {number}").reshape(-1, 3)
     if (keypoints[:, 2] < 0).any():
@@ -155,8 +163,8 @@ def _person(values: Any, joint_set: str, path: Path, number: int, score: float |
         if sides.shape != (4,):
             raise InputError(f"{path}: the bbox of person {number} is not [x, y, width, height].")
         corners = np.concatenate([sides[:2], sides[:2] + sides[2:]])
-    certainty = float(keypoints[seen, 2].mean()) if score is None else float(np.clip(score, 0, 1))
-    return Detection(corners.astype(np.float32), keypoints, joint_set, certainty)
+    certainty = keypoints[seen, 2].mean() if score is None else _number(score, path, f"the score of person {number}")
+    return Detection(corners.astype(np.float32), keypoints, joint_set, float(np.clip(certainty, 0, 1)))
 
 
 def _openpose_people(people: Any, path: Path) -> list[Detection]:
@@ -171,14 +179,14 @@ def _openpose_people(people: Any, path: Path) -> list[Detection]:
     return [person for person in found if person]
 
 
-def _coco_names(images: Any, path: Path) -> dict[Any, str]:
+def _coco_names(images: Any, path: Path) -> dict[str, str]:
     try:
-        return {image["id"]: str(image["file_name"]) for image in images}
+        return {str(image["id"]): str(image["file_name"]) for image in images}
     except (TypeError, KeyError) as error:
         raise InputError(f"{path}: COCO's images need an id and a file_name each.") from error
 
 
-def _coco_people(rows: Any, names: dict[Any, str] | None, path: Path) -> dict[str, list[Detection]]:
+def _coco_people(rows: Any, names: dict[str, str] | None, path: Path) -> dict[str, list[Detection]]:
     """People by photo from annotations (names by image id) or results (names None: the id is the photo's name)."""
     found: dict[str, list[Detection]] = {name: [] for name in (names or {}).values()}
     if not isinstance(rows, list) or not all(isinstance(row, dict) and "image_id" in row for row in rows):
@@ -186,8 +194,10 @@ def _coco_people(rows: Any, names: dict[Any, str] | None, path: Path) -> dict[st
     for number, row in enumerate(rows):
         if names is None:  # COCO names its photos by their id in twelve digits
             name = f"{row['image_id']:012d}" if isinstance(row["image_id"], int) else str(row["image_id"])
-        elif (name := names.get(row["image_id"])) is None:
-            raise InputError(f"{path}: person {number} is of image {row['image_id']}, which is not among the images.")
+        elif (name := names.get(str(row["image_id"]))) is None:
+            raise InputError(
+                f"{path}: person {number} is of image {str(row['image_id'])[:80]}, which is not among the images."
+            )
         values = row.get("keypoints")
         if not isinstance(values, list) or len(values) not in COCO_SIZES:
             raise InputError(f"{path}: person {number} has no 17 keypoints (x, y, visibility each).")

@@ -117,7 +117,7 @@ def float_array(values: Array, shape: tuple[int | None, ...], name: str, dtype: 
     Raises:
         ValueError: Its shape is another, or a value is not finite.
     """
-    with np.errstate(over="ignore"):  # what overflows is reported as not finite
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is reported as not finite
         array = np.asarray(to_numpy(values), dtype=dtype, order="C")
     if array.ndim != len(shape) or any(want not in (None, have) for want, have in zip(shape, array.shape)):
         wanted = ", ".join("n" if length is None else str(length) for length in shape)

@@ -31,11 +31,10 @@ An ``.npz`` holds arrays of the same names, apart from: ``body_name``, ``body_ha
 import io
 import json
 import os
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -43,10 +42,13 @@ from meshrec.atomic import known_suffix, write_file
 from meshrec.errors import InputError
 from meshrec.export.mesh import Array, float_array, to_numpy
 from meshrec.geometry import Camera
+from meshrec.npz import read_npz
 
 PARAMETER_SUFFIXES = (".json", ".npz")
 SCHEMA, VERSION = "meshrec.person", 1
 SPACE = "camera, OpenCV: x right, y down, z forward; metres"
+
+MOST_TEXT = 300  # characters of a name
 
 _SHAPES = {
     "betas": (None,),
@@ -145,7 +147,9 @@ def read_parameters(path: str | os.PathLike) -> PersonParameters:
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}.") from error
     try:
-        return _from_fields(_fields_of_json(data) if suffix == ".json" else _fields_of_npz(data))
+        return _from_fields(_fields_of_json(data) if suffix == ".json" else read_npz(path, data))
+    except InputError:
+        raise
     except ValueError as error:
         raise InputError(f"{path}: {error}.") from error
 
@@ -165,24 +169,41 @@ def _to_fields(person: PersonParameters) -> dict[str, np.ndarray]:
 
 def _from_fields(fields: Mapping[str, object]) -> PersonParameters:
     """Checks what the constructor does not: the kind and version of the file, and that numbers are numbers."""
-    if str(fields.get("schema")) != SCHEMA:
-        raise ValueError(f"this is no parameter file: its schema is {fields.get('schema')!s}, not {SCHEMA}")
+    schema = _text(fields, "schema") if "schema" in fields else "none"
+    if schema != SCHEMA:
+        raise ValueError(f"this is no parameter file: its schema is {schema}, not {SCHEMA}")
     version = np.asarray(fields.get("version"))
-    if version.dtype.kind not in "iu" or version.shape != () or not 1 <= version <= VERSION:
-        raise ValueError(f"schema version {version!s} is not known here (1 to {VERSION} are); update meshrec")
-    if str(fields.get("space", SPACE)) != SPACE:
-        raise ValueError(f"its space must be '{SPACE}', not '{fields['space']!s}'")
+    if version.dtype.kind not in "iu" or version.shape != ():
+        raise ValueError("the schema version should be a whole number")
+    if not 1 <= version <= VERSION:
+        raise ValueError(f"schema version {version} is not known here (1 to {VERSION} are); update meshrec")
+    if "space" in fields and (space := _text(fields, "space")) != SPACE:
+        raise ValueError(f"its space must be '{SPACE}', not '{space}'")
     missing = [key for key in _REQUIRED if key not in fields]
     if missing:
         raise ValueError(f"the {missing[0].replace('_', ' ')} is missing")
-    values: dict[str, object] = {
-        key: _numbers(fields[key], shape, key) for key, shape in _SHAPES.items() if key in fields
-    }
+    values: dict[str, Any] = {key: _numbers(fields[key], shape, key) for key, shape in _SHAPES.items() if key in fields}
     if any(f"camera_{key}" in fields for key in _CAMERA):
         values["camera"] = _camera(fields)
     for key in ("keypoint_names", "joint_names"):
-        values[key] = tuple(str(name) for name in np.atleast_1d(fields.get(key, ())))
-    return PersonParameters(str(fields["body_name"]), str(fields["body_hash"]), **values)
+        values[key] = _texts(fields, key) if key in fields else ()
+    return PersonParameters(_text(fields, "body_name"), _text(fields, "body_hash"), **values)
+
+
+def _text(fields: Mapping[str, object], key: str) -> str:
+    """A short text: a damaged file may hold anything there, and messages repeat it."""
+    value = fields[key]
+    text = value.item() if isinstance(value, np.ndarray) and value.shape == () else value
+    if not isinstance(text, str) or len(text) > MOST_TEXT or not text.isprintable():
+        raise ValueError(f"the {key.replace('_', ' ')} should be a short text")
+    return text
+
+
+def _texts(fields: Mapping[str, object], key: str) -> tuple[str, ...]:
+    names = np.asarray(fields[key])
+    if names.ndim != 1 or (len(names) and names.dtype.kind != "U"):
+        raise ValueError(f"{key} should be a list of names")
+    return tuple(str(name) for name in names)
 
 
 def _numbers(value: object, shape: tuple[int | None, ...], key: str) -> np.ndarray:
@@ -208,14 +229,6 @@ def _npz_bytes(fields: Mapping[str, np.ndarray]) -> bytes:
     file = io.BytesIO()
     np.savez(file, **fields)
     return file.getvalue()
-
-
-def _fields_of_npz(data: bytes) -> dict[str, np.ndarray]:
-    try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files}
-    except (ValueError, OSError, EOFError, KeyError, AttributeError, TypeError, zipfile.BadZipFile, zlib.error):
-        raise ValueError("this is no .npz file of plain arrays, or it is damaged") from None
 
 
 def _json_bytes(fields: Mapping[str, np.ndarray]) -> bytes:
