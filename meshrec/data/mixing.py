@@ -63,7 +63,11 @@ class MixedBatches(Dataset):
 
     def __getitem__(self, step: int) -> Batch:
         first = (step * self.ranks + self.rank) * self.batch_size
-        return collate([self._sample(place) for place in range(first, first + self.batch_size)], self.joints)
+        return self.piece(range(first, first + self.batch_size))
+
+    def piece(self, places: range) -> Batch:
+        """The samples that stand at these places of the endless row."""
+        return collate([self._sample(place) for place in places], self.joints)
 
     def _sample(self, place: int) -> Sample:
         number, index = self.drawn(place)
@@ -81,7 +85,7 @@ class MixedBatches(Dataset):
         position = rounds * int(own.sum()) + int(own[:within].sum())
         size = len(self.datasets[number])
         epoch, offset = divmod(position, size)
-        return number, int(_order(self.seed, number, epoch, size)[offset])
+        return number, int(order(self.seed, number, epoch, size)[offset])
 
 
 def load_batches(batches: MixedBatches, workers: int = 0, first_step: int = 0, pin_memory: bool = False) -> DataLoader:
@@ -118,7 +122,7 @@ def spread(proportions: Sequence[float]) -> np.ndarray:
 
 
 @lru_cache(maxsize=16)
-def _order(seed: int, dataset: int, epoch: int, size: int) -> np.ndarray:
+def order(seed: int, dataset: int, epoch: int, size: int) -> np.ndarray:
     """The order in which a dataset is gone through in one of its epochs."""
     return np.random.default_rng((seed, dataset, epoch, 1)).permutation(size)
 

@@ -53,10 +53,10 @@ class SyntheticConfig:
     """
 
     proportion: PositiveFloat = 1.0
-    poses: PoseMix = PoseMix()
-    views: ViewMix = ViewMix()
-    shapes: ShapeMix = ShapeMix()
-    noise: DetectorNoise = DetectorNoise()
+    poses: PoseMix = field(default_factory=PoseMix)
+    views: ViewMix = field(default_factory=ViewMix)
+    shapes: ShapeMix = field(default_factory=ShapeMix)
+    noise: DetectorNoise = field(default_factory=DetectorNoise)
     backgrounds: Path | None = None
 
 
@@ -132,7 +132,7 @@ class TrainingConfig:
     Attributes:
         network: What is trained.
         body: Name or file of the body.
-        synthetic, renders, datasets: What it is trained on; None and nothing leave a source out.
+        synthetic, renders, datasets: What it is trained on; None leaves a source out. The user names the datasets.
         augmentation: Of the datasets' samples.
         weights: Of the losses. ``weights.realism`` above 0 trains a critic too.
         optimizer: How weights change.
@@ -157,9 +157,9 @@ class TrainingConfig:
     body: str = "neutral"
     synthetic: SyntheticConfig | None = None
     renders: RendersConfig | None = None
-    datasets: Mapping[str, DatasetConfig] = field(default_factory=dict)
-    augmentation: Augmentation | None = Augmentation()
-    weights: Weights = Weights()
+    datasets: Mapping[str, DatasetConfig] | None = None
+    augmentation: Augmentation | None = field(default_factory=Augmentation)
+    weights: Weights = field(default_factory=Weights)
     optimizer: OptimizerConfig = OptimizerConfig()
     validation: ValidationConfig = ValidationConfig()
     accumulation: PositiveInt = 1

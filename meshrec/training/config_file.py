@@ -109,5 +109,6 @@ def _keys_at(kind: Any, where: Keys) -> list[str]:
     for key in where:
         # A key is a field of a dataclass, or one of the user's own names in a mapping, whose values are all alike.
         kind = get_type_hints(kind)[key] if is_dataclass(kind) else get_args(kind)[-1]
-        kind = next((part for part in get_args(kind) if is_dataclass(part) and get_origin(kind) is UnionType), kind)
+        if get_origin(kind) is UnionType:  # what may be left out: X | None
+            kind = get_args(kind)[0]
     return [f.name for f in fields(kind)] if is_dataclass(kind) else []

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from meshrec.body import BodyModel, joint_set
 from meshrec.body.joints import LIMB_JOINTS
+from meshrec.body.topology import edges
 from meshrec.data.sample import Batch
 from meshrec.geometry import Camera
 from meshrec.losses import (
@@ -26,6 +27,7 @@ from meshrec.losses import (
 )
 from meshrec.models.estimate import Estimate
 from meshrec.models.graph import MeshEstimate
+from meshrec.models.mesh_to_params import MeshRecoveryOutput
 from meshrec.models.posed_landmarks import PosedLandmarks
 
 
@@ -70,6 +72,56 @@ class Weights:
     def total(self, losses: Mapping[str, Tensor]) -> Tensor:
         """() the weighted sum of losses by name."""
         return torch.stack([getattr(self, name) * loss for name, loss in losses.items()]).sum()
+
+
+class Objective:
+    """All losses of a training: ``losses = objective(network(inputs), batch, inputs.focal)``.
+
+    Args:
+        body: Whose parameters and mesh networks put out; its device is where losses are computed.
+        weights: Those of 0 are not computed.
+        joints: The joint set of the labels.
+        renderer: What draws silhouettes, see :mod:`meshrec.render`; None chooses by device.
+        num_betas: Of the network.
+    """
+
+    def __init__(
+        self,
+        body: BodyModel,
+        weights: Weights = Weights(),
+        joints: str = "union55",
+        renderer: str | None = None,
+        num_betas: int = 10,
+    ) -> None:
+        self.body, self.weights, self.renderer = body, weights, renderer
+        device = body.v_template.device
+        self.landmarks = PosedLandmarks(body, joints, num_betas).to(device)
+        self.edges = torch.from_numpy(edges(body.data.faces)).to(device)
+
+    def __call__(self, output: list[Estimate] | MeshRecoveryOutput, batch: Batch, focal: Tensor) -> dict[str, Tensor]:
+        """Losses by name; :meth:`Weights.total` adds them up.
+
+        Args:
+            output: Of the network.
+            batch: The truth.
+            focal: (B,) as the network saw it.
+        """
+        if isinstance(output, MeshRecoveryOutput):
+            final, mesh = output.body, output.mesh
+            losses = body_losses([final], batch, focal, self.landmarks, self.body.hash, self.weights)
+            losses |= mesh_losses(mesh, batch, focal, self.body, self.edges, self.weights)
+            vertices = mesh.vertices
+        else:
+            final = output[-1]
+            losses = body_losses(output, batch, focal, self.landmarks, self.body.hash, self.weights)
+            if not self.weights.want("vertices", "silhouette"):
+                return losses
+            vertices = posed(final, self.body)
+            if self.weights.want("vertices"):
+                losses["vertices"] = vertex_loss(vertices, *true_vertices(batch, self.body))
+        if self.weights.want("silhouette"):
+            losses["silhouette"] = drawn_loss(vertices, final.camera, batch, focal, self.body, self.renderer)
+        return losses
 
 
 def body_losses(
@@ -149,12 +201,6 @@ def mesh_losses(
             seen = Estimate(batch.pose, batch.betas, mesh.camera).project(points, focal)
             losses["mesh_keypoints_2d"] = reprojection_loss(seen, target, confidence.squeeze(2))
     return losses
-
-
-def posed_losses(estimate: Estimate, batch: Batch, body: BodyModel, weights: Weights) -> dict[str, Tensor]:
-    """The loss of the posed body's vertices, for networks that put out parameters alone."""
-    target, confidence = true_vertices(batch, body)
-    return {"vertices": vertex_loss(posed(estimate, body), target, confidence)} if weights.want("vertices") else {}
 
 
 def drawn_loss(

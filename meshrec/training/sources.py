@@ -1,0 +1,284 @@
+"""Where samples come from. Each source makes any piece of its own endless row of people, the same piece every time.
+
+What a network does not see and no loss needs is not made: pictures, masks.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from meshrec.body import BodyModel
+from meshrec.body.joints import convert_joints
+from meshrec.data.centred import centred
+from meshrec.data.detected_keypoints import DetectedKeypoints
+from meshrec.data.detected_renders import DetectedRenders, detected_batch, load_renders
+from meshrec.data.formats import read_samples
+from meshrec.data.mixing import MixedBatches, order
+from meshrec.data.sample import Batch, Sample, Samples, concatenate
+from meshrec.data.synthetic_backgrounds import FolderBackgrounds, noise_backgrounds
+from meshrec.data.synthetic_clothes import TextureLayout
+from meshrec.data.synthetic_keypoints import JOINTS, SyntheticKeypoints
+from meshrec.data.synthetic_labels import Pictures, synthetic_batch
+from meshrec.data.synthetic_people import SyntheticPeople
+from meshrec.data.synthetic_proxy import DetectorNoise, Proxies
+from meshrec.errors import InputError
+from meshrec.models.encoders import NetworkInput
+from meshrec.training.config import RendersConfig, SyntheticConfig, TrainingConfig
+
+VALIDATION_SEED = 30_000  # of the synthetic people on whom every training is measured
+TINY = 2  # pixels a side of crops that nobody looks at
+
+Piece = tuple[Batch, NetworkInput]
+Source = Callable[[range], Piece]
+"""People of these places in the source's row, centred, on the CPU; their pictures as ``Batch.image`` in bytes."""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What is made of every sample besides labels and keypoints.
+
+    Attributes:
+        joints: The set of the keypoints that the network sees.
+        resolution: Side of pictures and masks in pixels.
+        pictures, silhouettes: Whether the network sees them.
+        masks: Whether a loss compares with them.
+    """
+
+    joints: str
+    resolution: int
+    pictures: bool
+    silhouettes: bool
+    masks: bool
+
+    @classmethod
+    def of(cls, config: TrainingConfig) -> "Needs":
+        """Those of a training."""
+        encoder = config.architecture.encoder
+        return cls(
+            encoder.joints,
+            encoder.resolution,
+            "rgb" in encoder.inputs,
+            "silhouette" in encoder.inputs,
+            config.weights.silhouette > 0,
+        )
+
+    @property
+    def keypoints_only(self) -> bool:
+        """Whether nothing has to be drawn or read from pictures."""
+        return not (self.pictures or self.silhouettes or self.masks)
+
+    def piece(self, batch: Batch, seen: Proxies, joints: str) -> Piece:
+        """A centred batch and what a detector says, as the network sees it.
+
+        Args:
+            batch, seen: Centred.
+            joints: Set of the detected keypoints.
+        """
+        nothing = torch.empty(0, dtype=torch.uint8)
+        keypoints = _converted(seen.keypoints, joints, self.joints)
+        silhouette = seen.silhouette if self.silhouettes else None
+        batch = replace(
+            batch, image=batch.image if self.pictures else nothing, mask=batch.mask if self.masks else nothing
+        )
+        return batch, NetworkInput(silhouette=silhouette, keypoints=keypoints, focal=batch.focal[:, 0])
+
+
+def training_sources(config: TrainingConfig, body: BodyModel) -> tuple[list[Source], list[float]]:
+    """All sources of a training, and their proportions.
+
+    Raises:
+        InputError: There is none, or a file is missing or wrong.
+    """
+    needs, found = Needs.of(config), []
+    if (synthetic := config.synthetic) is not None:
+        found.append((synthetic_source(synthetic, needs, body, config.seed), synthetic.proportion))
+    if (renders := config.renders) is not None:
+        if needs.pictures:
+            raise InputError("detected renders keep no pictures: a network that sees rgb cannot train on 'renders'.")
+        train, _ = read_renders(renders)
+        found.append((renders_source(train, needs, body, config.seed), renders.proportion))
+    if config.datasets:
+        total = sum(dataset.proportion for dataset in config.datasets.values())
+        found.append((datasets_source(config, needs), total))
+    if not found:
+        raise InputError("there is nothing to train on: set one of 'synthetic', 'renders' and 'datasets'.")
+    return [source for source, _ in found], [proportion for _, proportion in found]
+
+
+def validation_sources(config: TrainingConfig, body: BodyModel) -> dict[str, tuple[Source, int]]:
+    """Held-out people by where they come from, and how many there are.
+
+    The synthetic ones are of takes and authored poses that no training sees; they do not hang on the training's seed.
+    """
+    needs = Needs.of(config)
+    synthetic = synthetic_source(config.synthetic or SyntheticConfig(), needs, body, VALIDATION_SEED, "held_out")
+    found = {"synthetic": (synthetic, config.validation.people)}
+    if config.renders is not None and config.renders.held_out:
+        _, held_out = read_renders(config.renders)
+        found["renders"] = (renders_source([held_out], needs, body, VALIDATION_SEED, held_out=True), len(held_out))
+    return found
+
+
+def read_renders(config: RendersConfig) -> tuple[list[DetectedRenders], DetectedRenders]:
+    """Those to train on, file by file, and those held out. People whom the detector missed are in neither.
+
+    Raises:
+        InputError: A file is missing or wrong, or nobody is left to train on.
+    """
+    parts = [load_renders(path) for path in config.files]
+    kept = max(0, len(parts[-1]) - config.held_out)
+    train = [_found(part) for part in parts[:-1]] + [_found(parts[-1], slice(0, kept))]
+    if not any(map(len, train)):
+        raise InputError(f"{config.files[-1]}: all of its people are held out, and nobody is left to train on.")
+    return [part for part in train if len(part)], _found(parts[-1], slice(kept, None))
+
+
+def synthetic_source(
+    config: SyntheticConfig, needs: Needs, body: BodyModel, seed: int, split: Literal["train", "held_out"] = "train"
+) -> Source:
+    """Synthetic people: as keypoints alone where nothing else is needed, else drawn."""
+    people = SyntheticPeople(body, seed, split, needs.resolution, config.poses, config.views, config.shapes)
+    if needs.keypoints_only:
+        return _Numbered(SyntheticKeypoints(people, needs.joints, config.noise).batch, needs, needs.joints)
+    pictures = None
+    if needs.pictures:
+        behind = noise_backgrounds if config.backgrounds is None else FolderBackgrounds(config.backgrounds)
+        pictures = Pictures(TextureLayout.of_body(body), behind)
+    return _Drawn(people, needs, config.noise, pictures)
+
+
+def renders_source(
+    renders: Sequence[DetectedRenders], needs: Needs, body: BodyModel, seed: int, held_out: bool = False
+) -> Source:
+    """Detected people: varied at every draw where keypoints are all that is needed, else as they are.
+
+    Args:
+        renders: Nobody among them was missed by the detector.
+        needs: What is made of them.
+        body: The one they were made with.
+        seed: Of their order and variation.
+        held_out: Leave them as they are, in their order.
+
+    Raises:
+        InputError: They were made with another body.
+    """
+    if not needs.keypoints_only:
+        return _RenderedMaps(tuple(renders), needs, body, None if held_out else seed)
+    people = DetectedKeypoints(renders, body, seed)
+    if not held_out:
+        return _Numbered(people.batch, needs, people.detected_joints)
+    return lambda places: needs.piece(*people.rows(places), people.detected_joints)
+
+
+def datasets_source(config: TrainingConfig, needs: Needs) -> Source:
+    """Datasets on disk, mixed and augmented. What is labelled in 2D is also what a detector is taken to have seen."""
+    datasets, proportions = [], []
+    for dataset in config.datasets.values():
+        samples = read_samples(dataset.format, dataset.path, dataset.pictures, dataset.bodies)
+        datasets.append(_WithoutPictures(samples) if needs.keypoints_only else samples)
+        proportions.append(dataset.proportion)
+    resolution = TINY if needs.keypoints_only else needs.resolution
+    mixed = MixedBatches(datasets, proportions, 1, resolution, JOINTS, config.augmentation, seed=config.seed)
+
+    def piece(places: range) -> Piece:
+        batch = mixed.piece(places)
+        place, confidence = batch.keypoints_2d.split((2, 1), dim=2)
+        inside = (place.abs() <= 1).all(2, keepdim=True)
+        silhouette = batch.mask[:, None] / 255
+        seen = Proxies(torch.cat([place, confidence * inside], 2), silhouette, silhouette, ~inside[..., 0])
+        return needs.piece(*centred(batch, seen), JOINTS)
+
+    return piece
+
+
+@dataclass(frozen=True)
+class _Numbered:
+    """People who are made in batches, each with a number: that of its first place."""
+
+    batch: Callable[[int, int], tuple[Batch, Proxies]]
+    needs: Needs
+    joints: str
+
+    def __call__(self, places: range) -> Piece:
+        return self.needs.piece(*self.batch(len(places), places.start), self.joints)
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """Synthetic people, drawn."""
+
+    people: SyntheticPeople
+    needs: Needs
+    noise: DetectorNoise
+    pictures: Pictures | None
+
+    def __call__(self, places: range) -> Piece:
+        batch, seen = synthetic_batch(self.people, places, JOINTS, self.needs.joints, self.noise, self.pictures)
+        return self.needs.piece(*centred(batch, seen), self.needs.joints)
+
+
+@dataclass(frozen=True)
+class _RenderedMaps:
+    """Detected renders with their masks, in a new random order in every epoch, or without a seed in their own."""
+
+    parts: tuple[DetectedRenders, ...]
+    needs: Needs
+    body: BodyModel
+    seed: int | None
+
+    def __call__(self, places: range) -> Piece:
+        ends = np.cumsum([len(part) for part in self.parts])
+        rows = np.array([self._row(place, int(ends[-1])) for place in places])
+        owners = np.searchsorted(ends, rows, side="right")
+        pieces = []
+        for number in np.unique(owners):
+            part, own = self.parts[number], rows[owners == number] - (ends[number] - len(self.parts[number]))
+            batch, seen = detected_batch(part, own, self.body, JOINTS, self.needs.resolution)
+            pieces.append(self.needs.piece(*centred(batch, seen), str(part.joint_set)))
+        return joined(pieces)
+
+    def _row(self, place: int, size: int) -> int:
+        if self.seed is None:
+            return place
+        epoch, offset = divmod(place, size)
+        return int(order(self.seed, 0, epoch, size)[offset])
+
+
+@dataclass(frozen=True)
+class _WithoutPictures:
+    """A dataset of which nobody looks at the pictures: they are not even read."""
+
+    samples: Samples
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> Sample:
+        return replace(self.samples[index], image=np.zeros((TINY, TINY, 3), np.uint8), mask=None)
+
+
+def joined(pieces: Sequence[Piece]) -> Piece:
+    """Pieces as one, in their order."""
+    batches, inputs = zip(*pieces)
+    values = {f.name: [getattr(part, f.name) for part in inputs] for f in fields(NetworkInput)}
+    together = {name: None if parts[0] is None else torch.cat(parts) for name, parts in values.items()}
+    return concatenate(batches), NetworkInput(**together)
+
+
+def _converted(keypoints: Tensor, source: str, target: str) -> Tensor:
+    """Keypoints (B, K, 3) of one joint set in another; those that it lacks get the confidence 0."""
+    if source == target:
+        return keypoints
+    return torch.from_numpy(convert_joints(keypoints.numpy(), source, target)[0].astype(np.float32))
+
+
+def _found(part: DetectedRenders, rows: slice = slice(None)) -> DetectedRenders:
+    """Of some people those whom the detector found."""
+    which = np.arange(len(part))[rows]
+    which = which[part.score[which] > 0]
+    values = {f.name: getattr(part, f.name) for f in fields(part)}
+    return DetectedRenders(**{name: v[which] if v.ndim else v for name, v in values.items()})
