@@ -20,6 +20,7 @@ from meshrec.detect.inputs import for_photo, read_boxes, read_keypoints
 from meshrec.errors import InputError
 from meshrec.photo_list import list_photos
 from meshrec.reconstruct import Reconstructor
+from meshrec.regressor import regressor_name
 from meshrec.results import finished, write_results
 
 FORMATS = ("obj", "ply", "glb")
@@ -38,6 +39,7 @@ class Settings:
         boxes: A boxes file (:mod:`meshrec.detect.inputs`): only these people.
         keypoints: An OpenPose or COCO file or folder, instead of the detector.
         pose_model: A MediaPipe ``.task`` file, instead of the networks in its wheel.
+        regressor, refine: As for :class:`meshrec.Reconstructor`, by name or path.
     """
 
     body: str = "neutral"
@@ -48,6 +50,8 @@ class Settings:
     boxes: Path | None = None
     keypoints: Path | None = None
     pose_model: Path | None = None
+    regressor: str | None = None
+    refine: bool = True
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.formats if name not in FORMATS]
@@ -172,6 +176,8 @@ def _job(photo: Path, folder: Path, settings: Settings, evidence: dict | None) -
         "skinned": settings.skinned,
         "focal": settings.focal,
         "pose_model": None if settings.pose_model is None else str(settings.pose_model),
+        "regressor": regressor_name(settings.regressor),
+        "refine": settings.refine,
     }
     if evidence is None:
         return Job(photo, folder, request)
@@ -201,7 +207,7 @@ def _reconstructor(settings: Settings) -> Reconstructor:
         from meshrec.detect.mediapipe_detector import MediaPipeDetector
 
         detector = MediaPipeDetector(settings.pose_model)
-    return Reconstructor(device=settings.device, body=settings.body, detector=detector)
+    return Reconstructor(settings.device, settings.regressor, settings.body, detector, settings.refine)
 
 
 def _reconstruct(job: Job, reconstructor: Reconstructor, settings: Settings) -> Outcome:

@@ -76,6 +76,8 @@ def _add_reconstruct(commands) -> None:
     people.add_argument("--boxes", type=Path, help='boxes of the people: {"photo.jpg": [[x0, y0, x1, y1], ...]}')
     people.add_argument("--keypoints", type=Path, help="2D keypoints: OpenPose JSON, a folder of it, or COCO JSON")
     parser.add_argument("--pose-model", type=Path, help="a MediaPipe .task file (default: the networks in its wheel)")
+    parser.add_argument("--regressor", help="keypoints, proxy, graph, a checkpoint file, or none (default: the best)")
+    parser.add_argument("--no-refine", action="store_true", help="keep the regressor's bodies as they are, without fit")
     parser.add_argument("--device", default="cpu", help="where to compute: cpu or cuda (default: cpu)")
     parser.add_argument("--jobs", type=int, default=1, help="photos to work on at a time, about 1 GB each (default: 1)")
     parser.add_argument("--force", action="store_true", help="also do photos that are finished")
@@ -95,6 +97,8 @@ def _run_reconstruct(options: argparse.Namespace) -> int:
         boxes=options.boxes,
         keypoints=options.keypoints,
         pose_model=options.pose_model,
+        regressor=options.regressor,
+        refine=not options.no_refine,
     )
     plan = plan_run(options.photos, options.out, settings, options.force)
     work = reconstruct_photos(plan.jobs, settings, options.jobs)

@@ -16,6 +16,7 @@ from meshrec.errors import InputError
 from meshrec.fit import Fitter, Initial
 from meshrec.geometry import Camera
 from meshrec.person import Person
+from meshrec.regressor import NONE, load_regressor, regressor_name
 
 BETAS = 10
 Regressor = Callable[[np.ndarray, Sequence[Detection], Camera], Initial]
@@ -29,29 +30,34 @@ class Reconstructor:
 
     Args:
         device: Where bodies are posed and networks run, such as "cpu" or "cuda".
-        regressor: Estimates bodies from (H, W, 3) uint8 RGB, detections and camera, from which the fit then starts.
+        regressor: What estimates bodies, from which the fit then starts: ``"keypoints"``, ``"proxy"`` or ``"graph"``
+            for the shipped networks, a checkpoint's file, or anything that takes (H, W, 3) uint8 RGB, detections and
+            camera. Default: the best of the shipped ones. ``"none"``: the fit finds its starts by itself.
         body: As for :func:`meshrec.load_body`; default the open neutral body.
         detector: Finds people (:class:`meshrec.detect.Detector`); default MediaPipe, loaded when first needed.
         refine: Fit the regressor's estimates to the detections; without, they are the result.
 
+    A shipped network knows the shapes of the open neutral body only. Of another body it gives the pose, and the fit
+    finds the shape.
+
     Raises:
-        InputError: There is no such body or device, or there is nothing that makes bodies.
+        InputError: There is no such body, device or regressor, or there is nothing that makes bodies.
     """
 
     def __init__(
         self,
         device: str | torch.device = "cpu",
-        regressor: Regressor | None = None,
+        regressor: Regressor | str | Path | None = None,
         body: str | Path | BodyData | nn.Module | None = None,
         detector: Detector | None = None,
         refine: bool = True,
     ) -> None:
-        if regressor is None and not refine:
-            raise InputError("refine=False needs a regressor: without one, the fit is what makes the body.")
         self.body_name = str(body) if isinstance(body, str | Path) else "neutral" if body is None else ""
         self.body = _ten_betas(load_body("neutral" if body is None else body)).to(_device(device))
         self.body_name = self.body_name or self.body.data.name
-        self._regressor = regressor
+        self._regressor = _as_regressor(regressor, self.body)
+        if self._regressor is None and not refine:
+            raise InputError("without the fit, a regressor is needed: one of them has to make the body.")
         self._detector = detector
         self._fitter = Fitter(self.body) if refine else None
 
@@ -165,6 +171,13 @@ def _as_detections(keypoints: np.ndarray | Sequence[Detection], size: tuple[int,
         raise InputError("keypoints must be finite; give a missing one the confidence 0.")
     joints, rows = KEYPOINT_SETS[keypoints.shape[1]], keypoints.astype(np.float32)
     return [Detection(keypoint_box(row, size), row, joints, float(row[:, 2].mean())) for row in rows]
+
+
+def _as_regressor(regressor: Regressor | str | Path | None, body: BodyModel) -> Regressor | None:
+    if callable(regressor):
+        return regressor
+    name = regressor_name(regressor)
+    return None if name == NONE else load_regressor(name, body)
 
 
 def _ten_betas(body: BodyModel) -> BodyModel:

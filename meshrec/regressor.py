@@ -29,6 +29,7 @@ from meshrec.models.mirrored import final_estimate, mirror_averaged
 
 WEIGHTS = Path(__file__).parent / "models" / "weights"
 NAMES = {"keypoints": "iterative_keypoints", "proxy": "iterative_proxy", "graph": "graph_proxy"}
+DEFAULT, NONE = "keypoints", "none"
 # Side of the crop over that of the keypoints' box. On synthetic people the body's own box is 1.13 times as large as the
 # keypoints', and their crops are 1.24 times as large as that in the middle.
 MARGIN = 1.4
@@ -112,16 +113,13 @@ class NetworkRegressor:
         return BodyState(torch.cat([back[:, None] @ rotations[:, :1], rotations[:, 1:]], 1), translation, betas)
 
 
-def load_regressor(
-    name: str | Path, body: BodyModel | None = None, device: str | torch.device = "cpu", mirror: bool = True
-) -> NetworkRegressor:
+def load_regressor(name: str | Path, body: BodyModel | None = None, mirror: bool = True) -> NetworkRegressor:
     """A trained network as a regressor.
 
     Args:
         name: ``"keypoints"``, ``"proxy"`` or ``"graph"`` for the shipped ones; or a checkpoint's file.
         body: Whose pose and shape to estimate; default the body it was trained with. The shape of another body is left
-            to the fit: betas mean something else there.
-        device: Where the network runs.
+            to the fit: betas mean something else there. The network runs where the body is.
         mirror: As in :class:`NetworkRegressor`.
 
     Raises:
@@ -132,9 +130,17 @@ def load_regressor(
     trained = body if body is not None and body.hash == trained_hash else load_body("neutral")
     if trained.hash != trained_hash:
         raise InputError(f"{path} was trained with the body {trained_hash}; name that body, or train with this one.")
-    trained = trained.to(device)
+    if body is not None:
+        trained = trained.to(body.v_template.device)
     checkpoint = load_checkpoint(path, trained)
     return NetworkRegressor(checkpoint.network, trained, body, checkpoint.error_covariance, mirror)
+
+
+def regressor_name(name: str | Path | None) -> str:
+    """The name of the regressor that is meant: for None the default one's, or ``"none"`` while it is not installed."""
+    if name is None:
+        return DEFAULT if _shipped(DEFAULT).is_file() else NONE
+    return str(name)
 
 
 def find_weights(name: str | Path) -> Path:
@@ -143,12 +149,15 @@ def find_weights(name: str | Path) -> Path:
     Raises:
         InputError: There is none; the message names those there are.
     """
-    shipped = WEIGHTS / f"{NAMES.get(str(name), name)}.safetensors"
-    path = shipped if shipped.is_file() else Path(name)
+    path = _shipped(name) if _shipped(name).is_file() else Path(name)
     if not path.is_file():
-        there = [short for short, long in NAMES.items() if (WEIGHTS / f"{long}.safetensors").is_file()]
+        there = [short for short in NAMES if _shipped(short).is_file()]
         raise InputError(f"there is no regressor '{name}': give {', '.join([*there, 'a checkpoint file'])}.")
     return path
+
+
+def _shipped(name: str | Path) -> Path:
+    return WEIGHTS / f"{NAMES.get(str(name), name)}.safetensors"
 
 
 def person_inputs(

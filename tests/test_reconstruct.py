@@ -131,8 +131,8 @@ def test_a_regressors_estimate_is_the_result_or_the_start(truth, keypoints):
     (refined,) = Reconstructor(regressor=regressor)(PHOTO, keypoints=keypoints[None], camera=CAMERA)
     turned = rotation_angle(torch.from_numpy(refined.pose).double(), pose[0])
     assert turned.max() < math.radians(20)
-    with pytest.raises(InputError, match="needs a regressor"):
-        Reconstructor(refine=False)
+    with pytest.raises(InputError, match="a regressor is needed"):
+        Reconstructor(regressor="none", refine=False)
 
 
 def test_cameras(tmp_path):
