@@ -98,7 +98,8 @@ class IterativeRegressor(nn.Module):
             if self.landmarks is not None:
                 current = estimates[-1] if estimates else self._decode(state)
                 seen = torch.cat([state, self._residuals(current, inputs)], dim=1)
-            state = state + self.update(self.head(shared + nn.functional.linear(seen, of_state)))
+            update = self.update(self.head(shared + nn.functional.linear(seen, of_state)))
+            state = state + update.float()  # in mixed precision too, it is precise
             estimates.append(self._decode(state))
         return estimates
 
