@@ -179,13 +179,13 @@ def person_sample(
 
 def cut(sample: Sample, resolution: int) -> Sample:
     """The sample with its picture cut out: image (resolution, resolution, 3), mask likewise, black outside."""
-    to_pixels = compose(_pixels_of(resolution), sample.to_crop)
+    to_pixels = compose(pixels_of(resolution), sample.to_crop)
     size = (resolution, resolution)
     return replace(
         sample,
         image=warp(sample.read_image(), to_pixels, size),
         mask=None if sample.mask is None else warp(sample.mask, to_pixels, size),
-        to_crop=inverse(_pixels_of(resolution)),
+        to_crop=inverse(pixels_of(resolution)),
     )
 
 
@@ -302,7 +302,7 @@ def concatenate(batches: Sequence[Batch]) -> Batch:
     return Batch(**values)
 
 
-def _pixels_of(resolution: int) -> np.ndarray:
+def pixels_of(resolution: int) -> np.ndarray:
     """(2, 3) from crop coordinates to the crop's pixels: its edges are at -0.5 and resolution - 0.5."""
     half = resolution / 2
     return np.array([[half, 0, half - 0.5], [0, half, half - 0.5]])
