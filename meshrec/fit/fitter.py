@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -46,6 +47,7 @@ REACHES = ((0.15, 2), (0.08, 2), (0.05, 2))
 # detected renders (tools/detect_renders.py) any weight from 0.35 to 1 is as good within 4 %; the weakest leaves room
 # for poses that the prior does not know.
 PRIOR_WEIGHT = 0.35
+FREEDOM = math.inf  # of a regressor's errors: now and then one is much larger than most
 BANK_STEP = 24  # every so many frames of the pose bank are searched: consecutive ones hardly differ
 
 
@@ -63,6 +65,10 @@ class Initial:
 
     def __getitem__(self, index: slice) -> Initial:
         return Initial(self.state[index], self.whiten[index])
+
+    def repeated(self, count: int) -> Initial:
+        """The same for ``count`` bodies a person, a person's one after the other."""
+        return Initial(self.state.repeated(count), self.whiten.repeat_interleave(count, 0))
 
 
 class Fitter:
@@ -89,7 +95,7 @@ class Fitter:
         Args:
             detections: People with keypoints of one joint set, photo pixels.
             camera: The photo's, with a single focal length and centre.
-            initial: A regressor's estimates of the same people, from which the fit then starts.
+            initial: A regressor's estimates of the same people: one more start, and a prior.
 
         Returns:
             One result a detection, in their order.
@@ -106,10 +112,9 @@ class Fitter:
         box = torch.tensor(np.stack([d.box for d in detections]), dtype=torch.float64)
         certainty = precision(joints, keypoints, box, camera.size)
         seen = Reprojection(self.landmarks(joints), camera, keypoints[..., :2], certainty)
-        if initial is None:
-            starts = self._library(joints).search(seen.landmarks, camera, seen.pixels, certainty, STARTS)
-        else:
-            starts = initial.state
+        starts = self._library(joints).search(seen.landmarks, camera, seen.pixels, certainty, STARTS)
+        if initial is not None:
+            starts = _joined(initial.state, starts)
         state, final = self._refine(starts, seen, initial)
         deviations = joint_deviations(self._joints, state, final)
         results = []
@@ -155,8 +160,9 @@ class Fitter:
         """The best of each person's starts by landmarks, and the energy's quadratic there."""
         people = len(seen)
         for cutoff, steps in ANNEALING:
-            each = replace(seen, cutoff=cutoff).repeated(len(state) // people)
-            state, final = minimize([each, *self._knowledge(initial)], state, steps)
+            count = len(state) // people
+            each = replace(seen, cutoff=cutoff).repeated(count)
+            state, final = minimize([each, *self._knowledge(initial and initial.repeated(count))], state, steps)
             state, final = _keep_best(state, final, people, KEPT if cutoff != ANNEALING[-1][0] else 1)
         return state, final
 
@@ -180,7 +186,17 @@ class Fitter:
             STRAIGHT_KNEES,
             RESTING_HANDS,
         ]
-        return known if initial is None else [*known, Closeness(initial.state, initial.whiten)]
+        return known if initial is None else [*known, Closeness(initial.state, initial.whiten, FREEDOM)]
+
+
+def _joined(first: BodyState, others: BodyState) -> BodyState:
+    """One start of each person, followed by the others of the same person."""
+    people = len(first)
+    both = [
+        torch.cat([a[:, None], b.unflatten(0, (people, -1))], dim=1).flatten(0, 1)
+        for a, b in zip(vars(first).values(), vars(others).values())
+    ]
+    return BodyState(*both)
 
 
 def _keep_best(state: BodyState, final: Quadratic, people: int, count: int) -> tuple[BodyState, Quadratic]:

@@ -36,6 +36,11 @@ class BodyState:
     def __getitem__(self, index: Tensor | slice) -> "BodyState":
         return BodyState(self.rotations[index], self.translation[index], self.betas[index])
 
+    def repeated(self, count: int) -> "BodyState":
+        """Each body ``count`` times, one after the other."""
+        parts = (self.rotations, self.translation, self.betas)
+        return BodyState(*(part.repeat_interleave(count, 0) for part in parts))
+
     @property
     def unknowns(self) -> int:
         return BETAS.start + self.betas.shape[1]
