@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return options.run(options) or 0
     except InputError as error:
-        print(f"meshrec: {error}", file=sys.stderr)
+        _complain(error)
         return 1
     except KeyboardInterrupt:
         print("meshrec: interrupted; what was finished is kept", file=sys.stderr)
@@ -32,6 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output has gone, as in `meshrec ... | head`: nothing to say, and nobody to say it to.
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
         return 0
+    except OSError as error:  # what the system refuses where no function below could say it better
+        _complain(f"{error.filename}: {error.strerror}" if error.filename else error)
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -105,7 +108,7 @@ def _run_reconstruct(options: argparse.Namespace) -> int:
     outcomes = show_progress(plan.outcomes, work, len(plan.jobs))
     failures = [outcome.error for outcome in outcomes if outcome.error is not None]
     for error in failures:
-        print(f"meshrec: {error}", file=sys.stderr)
+        _complain(error)
     return 1 if failures else 0
 
 
@@ -252,6 +255,11 @@ def _use_threads(count: int | None) -> None:
         if count < 1:
             raise InputError(f"--threads must be at least 1, not {count}")
         torch.set_num_threads(count)
+
+
+def _complain(sentence: object) -> None:
+    """One line, whatever the names and files in it hold: a terminal obeys control characters."""
+    print("meshrec:", "".join(c if c.isprintable() else "?" for c in str(sentence)), file=sys.stderr)
 
 
 def _names(text: str) -> list[str]:

@@ -58,7 +58,7 @@ def list_photos(sources: Sequence[str | os.PathLike], out: str | os.PathLike) ->
 def _check_folders(tasks: Sequence[PhotoTask]) -> None:
     taken: dict[Path, Path] = {}
     for task in tasks:
-        if task.folder.is_file():
+        if os.path.isfile(task.folder):
             raise InputError(f"the results' folder {task.folder} would have the name of a file; choose another --out.")
         other = taken.setdefault(task.folder, task.photo)
         if other != task.photo:
@@ -69,9 +69,9 @@ def _check_folders(tasks: Sequence[PhotoTask]) -> None:
 
 def _expand(source: str | os.PathLike) -> Iterator[Path]:
     path = Path(source)
-    if path.is_dir():
+    if os.path.isdir(path):  # where Path.is_dir() fails on names that are too long
         return (p for p in sorted(path.rglob("*")) if _is_photo(p.relative_to(path)) and p.is_file())
-    if not path.exists() and glob.has_magic(str(source)):
+    if not os.path.exists(path) and glob.has_magic(str(source)):
         found = (Path(name) for name in sorted(glob.glob(str(source), recursive=True)))
         return (p for p in found if _is_photo(p) and p.is_file())
     return iter([path])
@@ -91,7 +91,7 @@ def _is_result(photo: Path, out: Path, source: Path) -> bool:
 def _fixed_part(source: str | os.PathLike) -> Path:
     """The folder that is the same for all photos of a source, whichever it holds today."""
     path = Path(os.path.abspath(source))
-    if path.is_dir():
+    if os.path.isdir(path):
         return path
     while glob.has_magic(str(path.parent)):
         path = path.parent

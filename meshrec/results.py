@@ -14,6 +14,7 @@ photo.json                  the record: which photo, what was asked for, who was
 
 import json
 import math
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -139,7 +140,7 @@ def _from_the_side(people: Sequence[Person], height: int) -> np.ndarray:
 
 def _remove_results(folder: Path) -> None:
     """The record first: from then on the photo counts as unfinished."""
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         return
     try:
         (folder / RECORD).unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,9 +95,9 @@ def focal_from_exif(image: Image.Image) -> float | None:
 
 def _check_file(path: Path) -> None:
     """Say what is wrong with a path before a decoder says it worse."""
-    if path.is_dir():
+    if os.path.isdir(path):  # where Path.is_dir() fails on names that are too long
         raise InputError(f"{path}: this is a folder, not a photo.")
-    if not path.exists():
+    if not os.path.exists(path):
         raise InputError(f"{path}: no such file.")
     if path.stat().st_size == 0:
         raise InputError(f"{path}: the file is empty.")
