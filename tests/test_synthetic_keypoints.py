@@ -1,0 +1,82 @@
+"""People as keypoints alone: against the posed mesh, and against people who are drawn."""
+
+import pytest
+import torch
+
+from meshrec.body import BodyModel, joint_index, joint_set, load_body
+from meshrec.data.centred import centred
+from meshrec.data.streams import BatchStream
+from meshrec.data.synthetic_cameras import ViewMix
+from meshrec.data.synthetic_keypoints import SyntheticKeypoints, behind_limbs
+from meshrec.data.synthetic_labels import synthetic_batch
+from meshrec.data.synthetic_people import SyntheticPeople
+from meshrec.data.synthetic_proxy import EXACT
+
+OPEN = ViewMix(truncated=0, occluded=0)
+
+
+@pytest.fixture(scope="module")
+def body() -> BodyModel:
+    return load_body("neutral")
+
+
+@pytest.fixture(scope="module")
+def people(body: BodyModel) -> SyntheticPeople:
+    return SyntheticPeople(body, seed=3, split="held_out", resolution=64, views=OPEN)
+
+
+def test_keypoints_are_the_projected_landmarks_of_the_body(people, body):
+    batch, seen = SyntheticKeypoints(people, noise=EXACT).batch(8, 0)
+    at_origin = body(batch.betas, batch.pose[:, 1:], batch.pose[:, 0]).vertices
+    joints = body.joints_from(at_origin, batch.joint_set)
+    moved = (batch.joints_3d[..., :3] - joints)[:, :1]
+    assert torch.allclose(joints + moved, batch.joints_3d[..., :3], atol=1e-4)
+    vertices = at_origin + moved
+    points = body.joints_from(vertices, "mediapipe33")
+    place = points[..., :2] / points[..., 2:] * batch.focal[:, None]
+    assert torch.allclose(seen.keypoints[..., :2], place, atol=1e-3)
+    assert (batch.principal == 0).all() and batch.mask.numel() == batch.image.numel() == 0
+    assert batch.bodies == (body.hash,) * 8
+
+
+def test_a_batch_hangs_on_seed_number_and_process_alone(people, body):
+    source = SyntheticKeypoints(people)
+    first = source.batch(4, 7, 1)
+    again = SyntheticKeypoints(SyntheticPeople(body, 3, "held_out", 32, views=OPEN)).batch(4, 7, 1)
+    assert torch.equal(first[0].pose, again[0].pose) and torch.equal(first[1].keypoints, again[1].keypoints)
+    others = source.batch(4, 8, 1), source.batch(4, 7, 0), SyntheticKeypoints(SyntheticPeople(body, 4)).batch(4, 7, 1)
+    for batch, seen in others:
+        assert not torch.equal(batch.pose, first[0].pose) and not torch.equal(seen.keypoints, first[1].keypoints)
+    assert len(first[0].pose.flatten(1).unique(dim=0)) == 4
+
+
+def test_what_a_stream_draws_is_spread_over_the_batch():
+    stream = BatchStream(1000, (1, 2), "test")
+    assert stream.normal(3).shape == (1000, 3) and stream.whole(5).dtype == torch.int64
+    share = stream.happens(0.3).float().mean()
+    assert 0.25 < share < 0.35
+    assert not torch.equal(BatchStream(4, (1, 2), "a").normal(), BatchStream(4, (1, 2), "b").normal())
+
+
+def test_capsules_hide_what_the_body_hides(people, body):
+    _, drawn = synthetic_batch(people, range(96), noise=EXACT)
+    joints, landmarks = (body.joints_from(people.draw(range(96)).vertices, s) for s in ("union55", "mediapipe33"))
+    ours = behind_limbs(landmarks, joints)
+    assert (ours == drawn.hidden).float().mean() > 0.88
+    assert abs(ours.float().mean() - drawn.hidden.float().mean()) < 0.03
+
+
+def test_detections_are_as_far_off_and_as_sure_as_those_of_people_who_are_drawn(body):
+    source = SyntheticPeople(body, seed=5, split="held_out", resolution=64)
+    names = joint_set("mediapipe33")
+    limbs = [i for i, name in enumerate(names) if "knee" in name or "wrist" in name]
+
+    def statistics(batch, seen):
+        order = [joint_index(name, batch.joint_set) for name in names]
+        error = (seen.keypoints[..., :2] - batch.keypoints_2d[:, order, :2]).norm(dim=-1)[:, limbs]
+        confidence = seen.keypoints[..., 2]
+        return torch.stack([error.median(), error.quantile(0.9), confidence.mean(), (confidence == 0).float().mean()])
+
+    fast = statistics(*SyntheticKeypoints(source).batch(1500, 0))
+    drawn = statistics(*centred(*synthetic_batch(source, range(200))))
+    assert torch.allclose(fast, drawn, rtol=0.25, atol=0.02)
