@@ -52,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
         _add_convert_body,
         _add_import_checkpoint,
         _add_models,
+        _add_train,
         _add_benchmark,
     ):
         add(commands)
@@ -217,6 +218,34 @@ def _run_models(options: argparse.Namespace) -> None:
 
     _use_threads(options.threads)
     summarize_models()
+
+
+def _add_train(commands) -> None:
+    parser = _command(
+        commands,
+        "train",
+        "Train a network; the same command again goes on where it was interrupted.",
+        "meshrec train --config configs/iterative_keypoints.yaml optimizer.rate=5e-4 --out runs/keypoints",
+    )
+    parser.add_argument("--config", action="append", required=True, help="YAML file; given again, it changes the first")
+    parser.add_argument("changes", nargs="*", metavar="key=value", help="change a key, such as renders=null")
+    parser.add_argument("--out", type=Path, help="folder of checkpoint and logs (default: the configuration's)")
+    parser.set_defaults(run=_run_train)
+
+
+def _run_train(options: argparse.Namespace) -> None:
+    from dataclasses import replace
+
+    try:
+        import lightning.pytorch
+        import pydantic
+        import tensorboard  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise InputError(f"training needs {error.name}: pip install 'meshrec[train]'") from None
+    from meshrec.training import load_config, train
+
+    config = load_config(options.config, options.changes)
+    print(train(config if options.out is None else replace(config, out=options.out)))
 
 
 def _add_benchmark(commands) -> None:

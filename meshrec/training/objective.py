@@ -96,7 +96,7 @@ class Objective:
         self.body, self.weights, self.renderer = body, weights, renderer
         device = body.v_template.device
         self.landmarks = PosedLandmarks(body, joints, num_betas).to(device)
-        self.edges = torch.from_numpy(edges(body.data.faces)).to(device)
+        self.edges = torch.from_numpy(edges(body.data.faces)).long().to(device)
 
     def __call__(self, output: list[Estimate] | MeshRecoveryOutput, batch: Batch, focal: Tensor) -> dict[str, Tensor]:
         """Losses by name; :meth:`Weights.total` adds them up.
