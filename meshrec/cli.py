@@ -257,6 +257,7 @@ def _add_benchmark(commands) -> None:
     )
     parser.add_argument("what", choices=BENCHMARKS, help="what to measure")
     parser.add_argument("--data", type=Path, help="for photos: folder of multiview/ and lspe/ (default: ../shared)")
+    parser.add_argument("--regressor", help="for photos: keypoints, proxy, graph, a file, or none (default: the best)")
     parser.add_argument("--threads", type=int, default=None, help="threads to use (default: torch's)")
     parser.add_argument("--json", type=Path, default=None, help="also write the figures to this file")
     parser.set_defaults(run=_run_benchmark)
@@ -269,9 +270,9 @@ def _run_benchmark(options: argparse.Namespace) -> None:
     from meshrec.atomic import write_file
 
     _use_threads(options.threads)
-    if options.data is not None and options.what != "photos":
-        raise InputError("--data is for the benchmark of photos")
-    given = {} if options.data is None else {"data": options.data}
+    given = {name: value for name in ("data", "regressor") if (value := getattr(options, name)) is not None}
+    if given and options.what != "photos":
+        raise InputError(f"--{next(iter(given))} is for the benchmark of photos")
     figures = import_module(f"meshrec.benchmarks.{options.what}").run(**given)
     if options.json is not None:
         write_file(options.json, json.dumps(figures, indent=2).encode())

@@ -1,7 +1,10 @@
 """How well photos become bodies: 3D joints of a filmed man, 2D joints and silhouettes of sports photos."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 import torch
@@ -10,14 +13,18 @@ from rich.progress import track
 from rich.table import Table
 from torch import Tensor
 
-from meshrec.body import LIMB_JOINTS, joint_index, joint_set, load_body
+from meshrec.body import LIMB_JOINTS, BodyModel, joint_index, joint_set, load_body
 from meshrec.data.lspe import read_lspe
 from meshrec.data.multiview import read_multiview
 from meshrec.detect.people import Detection, Detector, box_iou
 from meshrec.errors import InputError
-from meshrec.fit import BodyState, FitResult, Fitter
+from meshrec.fit import BodyState, Fitter
+from meshrec.fit.outline import MaskView, drawn_faces
 from meshrec.geometry import Camera
 from meshrec.metrics import pa_mpjpe, pck2d, torso_size
+from meshrec.metrics.posture import angle_between, knee_bends, lean, trunk_direction
+from meshrec.reconstruct import Regressor
+from meshrec.regressor import NONE, load_regressor, regressor_name
 
 MISSED_MM = 250.0  # what a person nobody found counts
 LEAST_JOINTS = 10  # of the twelve limb joints, for a row to be scored
@@ -26,53 +33,106 @@ GOOD_PCK = 0.8  # from which a result counts as good when scores are judged
 WHOLE = 0.5  # least confidence of every landmark of a person seen whole
 
 
-def run(data: Path = Path("../shared"), step: int = 1) -> dict[str, dict]:
-    """Measure the default detector and fit on ``multiview`` and ``lspe``, print tables and return their figures.
+@dataclass(frozen=True)
+class Method:
+    """One way from a detected person to a body: a regressor, the fit, or the fit from a regressor's estimate.
+
+    Attributes:
+        regressor: None for the fit alone.
+        fitter: Its body is the regressor's too.
+        refine: False for the regressor alone.
+    """
+
+    regressor: Regressor | None
+    fitter: Fitter
+    refine: bool = True
+
+    def __call__(self, image: np.ndarray, detection: Detection, camera: Camera) -> "Result":
+        started = perf_counter()
+        initial = self.regressor and self.regressor(image, [detection], camera)
+        score = detection.score
+        if self.refine:
+            (fit,) = self.fitter([detection], camera, initial)
+            score = fit.score
+            parts = (torch.tensor(a, dtype=torch.float64)[None] for a in (fit.pose, fit.translation, fit.betas))
+            state = BodyState(*parts)
+        else:
+            state = initial.state
+        seconds, overlap = perf_counter() - started, None
+        if detection.mask is not None:
+            view = MaskView.around(detection, [], camera)
+            overlap = view.overlap(drawn_faces(self.fitter.body, state, view.camera)[1])
+        return Result(state, score, overlap, seconds)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a method made of one person: one body, its score, its overlap with the detector's mask, and the time."""
+
+    state: BodyState
+    score: float
+    mask_iou: float | None
+    seconds: float
+
+    def joints(self, body: BodyModel, joints: str) -> Tensor:
+        """Joints (K, 3) of a named set, camera space, float32."""
+        rotations, translation, betas = (part.float() for part in vars(self.state).values())
+        with torch.no_grad():
+            vertices = body(betas, rotations[:, 1:], rotations[:, 0], translation).vertices
+        return body.joints_from(vertices, joints)[0]
+
+
+def run(data: Path = Path("../shared"), step: int = 1, regressor: str | None = None) -> dict[str, dict]:
+    """Measure the detector with regressor, fit and both on ``multiview`` and ``lspe``, print tables, return figures.
 
     Args:
         data: The folder that holds the two.
         step: Use every so many photos.
+        regressor: As for :class:`meshrec.Reconstructor`, by name or path.
 
     Returns:
-        Figures by data set: ``multiview`` and ``lspe``.
+        Figures by data set, ``multiview`` and ``lspe``, and by method.
 
     Raises:
-        InputError: The folder does not hold them.
+        InputError: The folder does not hold them, or there is no such regressor.
     """
     from meshrec.detect.mediapipe_detector import MediaPipeDetector
 
     if not (data / "multiview").is_dir() or not (data / "lspe" / "val.tar").is_file():
         raise InputError(f"{data} holds no multiview/ and lspe/val.tar; name the folder that does with --data.")
-    console, detector, fitter = Console(), MediaPipeDetector(), Fitter(load_body("neutral"))
+    body, name = load_body("neutral"), regressor_name(regressor)
+    fitter = Fitter(body)
+    methods = {"fit": Method(None, fitter)}
+    if name != NONE:
+        network = load_regressor(name, body)
+        methods = {name: Method(network, fitter, refine=False), f"{name} + fit": Method(network, fitter)} | methods
+    detector = MediaPipeDetector()
     figures = {
-        "multiview": benchmark_multiview(data / "multiview", detector, fitter, step),
-        "lspe": benchmark_lspe(data / "lspe" / "val.tar", detector, fitter, step),
+        "multiview": benchmark_multiview(data / "multiview", detector, methods, step),
+        "lspe": benchmark_lspe(data / "lspe" / "val.tar", detector, methods, step),
     }
-    for name, values in figures.items():
-        table = Table(title=name)
-        table.add_column("figure")
-        table.add_column("value", justify="right")
-        for key, value in values.items():
-            table.add_row(key, f"{value:.3g}" if isinstance(value, float) else str(value))
-        console.print(table)
+    for title, columns in figures.items():
+        _print(title, columns)
     return figures
 
 
-def benchmark_multiview(folder: Path, detector: Detector, fitter: Fitter, step: int = 1) -> dict:
+def benchmark_multiview(
+    folder: Path, detector: Detector, methods: Mapping[str, Method], step: int = 1
+) -> dict[str, dict]:
     """Joint errors against triangulated truth, photos taken one by one with their true cameras.
 
     Returns:
-        ``rows`` scored and ``missed``; ``pa_mpjpe_mm`` over the limb joints after Procrustes alignment, its median, the
-        same for each camera, and with the joints taken where the detector sees them, as the truth's were;
-        ``trunk_degrees``, the median angle between true and fitted trunk, and ``trunk_lean_degrees``, how much more on
-        average it leans towards the camera than the true one; ``knee_degrees``, the mean error of the knees' bend, and
-        ``knee_bias_degrees``, how much more than the truth they bend.
+        For each method ``rows`` scored and ``missed``; ``pa_mpjpe_mm`` over the limb joints after Procrustes alignment,
+        its median, the same for each camera, and with the joints taken where the detector sees them, as the truth's
+        were; ``trunk_degrees``, the median angle between true and found trunk, and ``trunk_lean_degrees``, how much
+        more on average it leans towards the camera than the true one; ``knee_degrees``, the mean error of the knees'
+        bend, and ``knee_bias_degrees``, how much more than the truth they bend; ``milliseconds``, the median time.
     """
     truth = read_multiview(folder)
     order = [joint_index(name, truth.joints) for name in LIMB_JOINTS]
     hips = [LIMB_JOINTS.index(name) for name in ("left_hip", "right_hip")]
-    cameras, errors, as_detected, trunks, leans, knees = [], [], [], [], [], []
-    missed = 0
+    columns = {name: defaultdict(list) for name in methods}
+    cameras, missed = [], 0
     for row in track(range(0, len(truth), step), "multiview"):
         true, valid = torch.from_numpy(truth.joints_3d[row, order]).float().split((3, 1), dim=-1)
         valid = valid[:, 0] > 0
@@ -81,48 +141,57 @@ def benchmark_multiview(folder: Path, detector: Detector, fitter: Fitter, step: 
         cameras.append(int(truth.cameras[row]))
         image, matrix = truth[row].image.read(), truth.calibration[row]
         detection = _match(detector(image), truth.boxes[row])
-        if detection is None:
-            missed += 1
-            errors.append(MISSED_MM)
-            as_detected.append(MISSED_MM)
-            continue
+        missed += detection is None
         camera = Camera((matrix[0, 0], matrix[1, 1]), (matrix[0, 2], matrix[1, 2]), (image.shape[1], image.shape[0]))
-        (result,) = fitter([detection], camera)
-        fitted = fitted_joints(fitter, result, "lsp14")[: len(LIMB_JOINTS)]
-        errors.append(float(pa_mpjpe(fitted, true, valid)))
-        as_detected.append(float(pa_mpjpe(detected_joints(fitter, result, detection.joint_set), true, valid)))
-        if valid.all():
-            ours, theirs = trunk_direction(fitted), trunk_direction(true)
-            trunks.append(float(torch.rad2deg(torch.acos((ours @ theirs).clamp(-1, 1)))))
-            leans.append(float(torch.rad2deg(torch.asin(theirs[2]) - torch.asin(ours[2]))))
-            knees.extend((knee_bends(fitted) - knee_bends(true)).tolist())
-    figures = {"rows": len(errors), "missed": missed, "pa_mpjpe_mm": float(np.mean(errors))}
-    for camera in sorted(set(cameras)):
-        of_camera = [error for error, c in zip(errors, cameras) if c == camera]
-        figures[f"pa_mpjpe_mm_camera_{camera}"] = float(np.mean(of_camera))
-    return figures | {
-        "pa_mpjpe_mm_median": float(np.median(errors)),
-        "pa_mpjpe_mm_detector_joints": float(np.mean(as_detected)),
-        "trunk_degrees": float(np.median(trunks)),
-        "trunk_lean_degrees": float(np.mean(leans)),
-        "knee_degrees": float(np.abs(knees).mean()),
-        "knee_bias_degrees": float(np.mean(knees)),
-    }
+        for name, method in methods.items():
+            column = columns[name]
+            if detection is None:
+                column["error"].append(MISSED_MM)
+                column["as_detected"].append(MISSED_MM)
+                continue
+            result = method(image, detection, camera)
+            ours = result.joints(method.fitter.body, "lsp14")[: len(LIMB_JOINTS)]
+            seen_at = detected_joints(method.fitter, result.state, detection.joint_set)
+            column["error"].append(float(pa_mpjpe(ours, true, valid)))
+            column["as_detected"].append(float(pa_mpjpe(seen_at, true, valid)))
+            column["milliseconds"].append(1e3 * result.seconds)
+            if valid.all():
+                trunks = [trunk_direction(points, "lsp14") for points in (ours, true)]
+                column["trunk"].append(float(angle_between(*trunks)))
+                column["lean"].append(float(lean(ours, "lsp14") - lean(true, "lsp14")))
+                column["knees"].extend((knee_bends(ours, "lsp14") - knee_bends(true, "lsp14")).tolist())
+    figures = {}
+    for name, column in columns.items():
+        figures[name] = {"rows": len(cameras), "missed": missed, "pa_mpjpe_mm": float(np.mean(column["error"]))}
+        for camera in sorted(set(cameras)):
+            of_camera = [error for error, c in zip(column["error"], cameras) if c == camera]
+            figures[name][f"pa_mpjpe_mm_camera_{camera}"] = float(np.mean(of_camera))
+        figures[name] |= {
+            "pa_mpjpe_mm_median": float(np.median(column["error"])),
+            "pa_mpjpe_mm_detector_joints": float(np.mean(column["as_detected"])),
+            "trunk_degrees": float(np.median(column["trunk"])),
+            "trunk_lean_degrees": float(np.mean(column["lean"])),
+            "knee_degrees": float(np.abs(column["knees"]).mean()),
+            "knee_bias_degrees": float(np.mean(column["knees"])),
+            "milliseconds": float(np.median(column["milliseconds"])),
+        }
+    return figures
 
 
-def benchmark_lspe(archive: Path, detector: Detector, fitter: Fitter, step: int = 1) -> dict:
+def benchmark_lspe(archive: Path, detector: Detector, methods: Mapping[str, Method], step: int = 1) -> dict[str, dict]:
     """2D joints against labels, and silhouettes against the detector's masks, on crops around one labelled person.
 
     Labels are rough: a third have a wrong limb. The detector is told where the crop's person is.
 
     Returns:
-        ``photos``; ``pck`` of the reprojected limb joints and ``detector_pck`` of the detected ones, a missed person
-        counting 0; ``mask_iou``, the median where a whole person is seen; ``score_spearman``, the rank correlation of
-        scores and each photo's PCK; ``score_auc``, the chance that a good result scores above a bad one.
+        For each method ``photos``; ``pck`` of the reprojected limb joints and ``detector_pck`` of the detected ones, a
+        missed person counting 0; ``mask_iou``, the median where a whole person is seen; ``score_spearman``, the rank
+        correlation of scores and each photo's PCK; ``score_auc``, the chance that a good result scores above a bad one.
     """
     people = read_lspe(archive)
     limbs = len(LIMB_JOINTS)  # the first of lsp14
-    ours, theirs, scores, overlaps = [], [], [], []
+    columns = {name: defaultdict(list) for name in methods}
+    theirs = []
     for row in track(range(0, len(people), step), "lspe"):
         labels = torch.from_numpy(people.keypoints_2d[row]).float()
         torso = torso_size(labels[:, :2], "lsp14", labels[:, 2])
@@ -132,61 +201,49 @@ def benchmark_lspe(archive: Path, detector: Detector, fitter: Fitter, step: int 
         size = image.shape[1], image.shape[0]
         person = np.array([size[0] / 6, size[1] / 6, size[0] * 5 / 6, size[1] * 5 / 6], np.float32)
         (detection,) = detector(image, person[None])
-        if detection.score == 0:
-            ours.append(0.0)
-            theirs.append(0.0)
-            scores.append(0.0)
-            continue
-        camera = Camera.from_fov(size)
-        (result,) = fitter([detection], camera)
-        fitted = camera.project(fitted_joints(fitter, result, "lsp14"))[:limbs, :2]
-        detected = detection.keypoints[[joint_index(name, detection.joint_set) for name in LIMB_JOINTS], :2]
-        for points, rates in ((fitted, ours), (torch.from_numpy(detected), theirs)):
-            rates.append(float(pck2d(points, labels[:limbs, :2], torso, labels[:limbs, 2])))
-        scores.append(result.score)
-        if result.mask_iou is not None and _is_whole(detection, size):
-            overlaps.append(result.mask_iou)
-    figures = {"photos": len(ours), "pck": float(np.mean(ours)), "detector_pck": float(np.mean(theirs))}
-    if overlaps:
-        figures |= {"mask_iou": float(np.median(overlaps)), "whole_people": len(overlaps)}
-    return figures | {
-        "score_spearman": _spearman(scores, ours),
-        "score_auc": _auc(scores, [rate >= GOOD_PCK for rate in ours]),
-    }
+        found = detection.score > 0
+        at = torch.from_numpy(detection.keypoints[[joint_index(n, detection.joint_set) for n in LIMB_JOINTS], :2])
+        theirs.append(float(pck2d(at, labels[:limbs, :2], torso, labels[:limbs, 2])) if found else 0.0)
+        for name, method in methods.items():
+            column = columns[name]
+            if not found:
+                column["pck"].append(0.0)
+                column["score"].append(0.0)
+                continue
+            camera = Camera.from_fov(size)
+            result = method(image, detection, camera)
+            ours = camera.project(result.joints(method.fitter.body, "lsp14"))[:limbs, :2]
+            column["pck"].append(float(pck2d(ours, labels[:limbs, :2], torso, labels[:limbs, 2])))
+            column["score"].append(result.score)
+            if result.mask_iou is not None and _is_whole(detection, size):
+                column["overlap"].append(result.mask_iou)
+    figures = {}
+    for name, column in columns.items():
+        pck, scores, overlaps = column["pck"], column["score"], column["overlap"]
+        figures[name] = {"photos": len(pck), "pck": float(np.mean(pck)), "detector_pck": float(np.mean(theirs))}
+        if overlaps:
+            figures[name] |= {"mask_iou": float(np.median(overlaps)), "whole_people": len(overlaps)}
+        figures[name] |= {
+            "score_spearman": _spearman(scores, pck),
+            "score_auc": _auc(scores, [rate >= GOOD_PCK for rate in pck]),
+        }
+    return figures
 
 
-def fitted_joints(fitter: Fitter, result: FitResult, joints: str) -> Tensor:
-    """Joints (K, 3) of a named set of a fitted body, camera space, float32."""
-    pose = torch.from_numpy(result.pose)[None]
-    betas, translation = torch.from_numpy(result.betas)[None], torch.from_numpy(result.translation)[None]
-    with torch.no_grad():
-        vertices = fitter.body(betas, pose[:, 1:], pose[:, 0], translation).vertices
-    return fitter.body.joints_from(vertices, joints)[0]
-
-
-def detected_joints(fitter: Fitter, result: FitResult, joints: str) -> Tensor:
-    """Limb joints (12, 3) of a fitted body where the detector of a joint set sees them, camera space, float32."""
-    state = BodyState(
-        *(torch.tensor(a, dtype=torch.float64)[None] for a in (result.pose, result.translation, result.betas))
-    )
+def detected_joints(fitter: Fitter, state: BodyState, joints: str) -> Tensor:
+    """Limb joints (12, 3) of a body where the detector of a joint set sees them, camera space, float32."""
     order = [joint_index(name, joints) for name in LIMB_JOINTS]
     return fitter.landmarks(joints).positions(state)[0, order].float()
 
 
-def trunk_direction(limbs: Tensor) -> Tensor:
-    """Unit vector (3,) from the middle of the hips to the middle of the shoulders; limb joints (12, 3)."""
-    middle = {part: limbs[_sides(part)].mean(0) for part in ("shoulder", "hip")}
-    return torch.nn.functional.normalize(middle["shoulder"] - middle["hip"], dim=0)
-
-
-def knee_bends(limbs: Tensor) -> Tensor:
-    """Degrees (2,) by which the knees are bent, 0 when straight; limb joints (12, 3)."""
-    hip, knee, ankle = (limbs[_sides(part)] for part in ("hip", "knee", "ankle"))
-    return torch.rad2deg(torch.acos(torch.cosine_similarity(knee - hip, ankle - knee).clamp(-1, 1)))
-
-
-def _sides(part: str) -> list[int]:
-    return [LIMB_JOINTS.index(f"{side}_{part}") for side in ("left", "right")]
+def _print(title: str, columns: Mapping[str, Mapping[str, float]]) -> None:
+    table = Table("figure", title=title)
+    for name in columns:
+        table.add_column(name, justify="right")
+    for key in next(iter(columns.values())):
+        values = [column[key] for column in columns.values()]
+        table.add_row(key, *(f"{value:.3g}" if isinstance(value, float) else str(value) for value in values))
+    Console().print(table)
 
 
 def _match(people: Sequence[Detection], box: np.ndarray) -> Detection | None:
