@@ -1,0 +1,143 @@
+"""Pictures of an evaluation: how many joints are right within which distance, and the people who went worst."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from torch import Tensor
+
+from meshrec.body import BodyModel
+from meshrec.body.joints import joint_set
+from meshrec.data.sample import cut
+from meshrec.data.sheet import BONES
+from meshrec.evaluation.report import PCK_MM, Report
+from meshrec.evaluation.scores import MEASURES
+from meshrec.evaluation.subjects import Subject
+from meshrec.geometry import Camera
+from meshrec.render.overlay import PAPER, as_bytes, contact_sheet, overlay, person_colors, turned
+
+SIDE, CAPTION = 320, 20  # pixels of each picture, and of the line above it
+INK, TRUE = (40, 40, 40), 2  # what is true is drawn in this one of the people's colours
+
+
+@dataclass(frozen=True)
+class Case:
+    """A person and what was predicted.
+
+    Attributes:
+        subject: Who.
+        vertices: (V, 3) predicted, in the picture's camera, metres.
+        true_vertices: (V, 3) metres in the camera's axes, or None where they are not known.
+        joints: (K, 4) true ones, likewise, and confidence; ``joint_names`` is their set.
+        joint_names: Its name.
+        measure: By which it is among the worst, and its ``value``.
+        value: Of the measure.
+    """
+
+    subject: Subject
+    vertices: Tensor
+    true_vertices: Tensor | None
+    joints: Tensor
+    joint_names: str
+    measure: str
+    value: float
+
+
+def worst_sheet(cases: Sequence[Case], body: BodyModel) -> np.ndarray:
+    """A row for each case: the crop, the predicted body over it, from its right side, and the truth from there.
+
+    Where no true mesh is known, the true joints are drawn; where there is no 3D truth, the labelled 2D joints.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+    """
+    return contact_sheet([picture for case in cases for picture in _row(case, body)], columns=4, height=SIDE + CAPTION)
+
+
+def pck_curve(report: Report) -> bytes:
+    """The curve of 3D PCK over the threshold, of all and of each group, as the bytes of a PNG file.
+
+    Raises:
+        ImportError: There is no matplotlib.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 4.4), layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot(PCK_MM, 100 * report.pck(), color="black", linewidth=2.2, label=f"all ({len(report)})")
+    for group, rows in report.groups.items():
+        axes.plot(PCK_MM, 100 * report.pck(group), linewidth=1.2, label=f"{group} ({len(rows)})")
+    axes.set(
+        xlabel="distance from the true joint, mm, roots aligned",
+        ylabel="joints within it, %",
+        xlim=(0, PCK_MM[-1]),
+        ylim=(0, 100),
+        title=report.title,
+    )
+    axes.grid(alpha=0.3)
+    axes.legend(loc="best", frameon=False)
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=110)
+    return stream.getvalue()
+
+
+def _row(case: Case, body: BodyModel) -> list[np.ndarray]:
+    subject = replace(case.subject.sample, mask=None)
+    crop = cut(subject, SIDE).read_image()
+    focal, principal = case.subject.crop_camera
+    half = SIDE / 2
+    camera = Camera(focal * half, (principal + 1) * half - 0.5, (SIDE, SIDE))
+    faces = body.faces.cpu()
+    drawn = overlay(crop, case.vertices[None], faces, camera)
+    side = turned(case.vertices[None], faces, "side", (SIDE, SIDE))
+    place = case.subject.sample.name.rpartition(", ")[2]
+    unit = MEASURES[case.measure].unit
+    return [
+        _captioned(crop, place),
+        _captioned(drawn, "predicted"),
+        _captioned(side, f"{MEASURES[case.measure].label} {case.value:.3g} {unit}".strip()),
+        _captioned(_true(case, faces, crop), "true"),
+    ]
+
+
+def _true(case: Case, faces: Tensor, crop: np.ndarray) -> np.ndarray:
+    if case.true_vertices is not None:
+        return turned(case.true_vertices[None], faces, "side", (SIDE, SIDE), person_colors(TRUE + 1)[TRUE:])
+    known = (case.joints[:, 3] > 0).numpy()
+    if known.any():
+        points = case.joints[:, [2, 1]].numpy()  # seen from the right: further away is to the right
+        low, high = points[known].min(0), points[known].max(0)
+        pixels = (points - (low + high) / 2) * 0.85 * SIDE / max(float((high - low).max()), 1e-3) + SIDE / 2
+        paper = np.empty((SIDE, SIDE, 3), np.uint8)
+        paper[:] = as_bytes(np.float32(PAPER))
+        return _skeleton(paper, pixels, known, joint_set(case.joint_names))
+    sample = case.subject.sample
+    pixels = (sample.keypoints_2d[:, :2] + 1) * SIDE / 2 - 0.5
+    return _skeleton(crop.copy(), pixels, sample.keypoints_2d[:, 2] > 0, sample.joints)
+
+
+def _skeleton(picture: np.ndarray, pixels: np.ndarray, known: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    import cv2
+
+    colour = tuple(int(255 * c) for c in person_colors(TRUE + 1)[TRUE])
+    places = [(int(x), int(y)) for x, y in np.round(pixels).clip(-10_000, 10_000)]
+    for ends in BONES:
+        if set(ends) <= set(names):
+            start, end = (names.index(name) for name in ends)
+            if known[start] and known[end]:
+                cv2.line(picture, places[start], places[end], colour, 3, cv2.LINE_AA)
+    for place, is_known in zip(places, known):
+        if is_known:
+            cv2.circle(picture, place, 3, INK, -1, cv2.LINE_AA)
+    return picture
+
+
+def _captioned(picture: np.ndarray, text: str) -> np.ndarray:
+    """A picture under a line of text."""
+    import cv2
+
+    line = np.empty((CAPTION, picture.shape[1], 3), np.uint8)
+    line[:] = as_bytes(np.float32(PAPER))
+    cv2.putText(line, text, (2, CAPTION - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.45, INK, 1, cv2.LINE_AA)
+    return np.concatenate([line, picture])

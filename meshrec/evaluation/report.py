@@ -1,0 +1,261 @@
+"""What an evaluation found: a number for each person and measure, their means, and how they are printed and written."""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from meshrec.atomic import write_file
+from meshrec.body import BodyModel
+from meshrec.detect.people import Detection
+from meshrec.evaluation.scores import MEASURES, MISSED_MM, SHAPE
+from meshrec.evaluation.subjects import save_detections
+from meshrec.metrics import joint_parts
+from meshrec.render.overlay import encode_png
+
+if TYPE_CHECKING:
+    from meshrec.evaluation.pictures import Case
+
+PCK_MM = np.arange(0, 205, 5)  # thresholds of the curve
+FIT_ALONE = "fit alone"
+STAGE_MEASURES = ("mpjpe", "pa_mpjpe", "mpve", "pa_mpve", "pck2d", "waist")
+GROUP_MEASURES = ("mpjpe", "pa_mpjpe", "mpve", "pa_mpve", "pck2d", "mask_iou", "knee_bias")
+
+
+@dataclass(frozen=True)
+class Report:
+    """The result for N people.
+
+    Attributes:
+        settings: What was evaluated, on what, and how.
+        names: (N,) of the people.
+        found: (N,) bool; whether they were.
+        groups: By name, which of them belong to it.
+        people: By measure of :data:`meshrec.evaluation.scores.MEASURES`, (N,) values, NaN where there is no label.
+        baseline: The same of the mean shape, where shapes are measured.
+        joint_names: (K,), and ``joints``: by measure, (N, K) millimetres.
+        part_names: (P,), and ``parts``: by measure, (N, P) millimetres.
+        stages: By stage of the way (feedback 1, 2, ..., fit), the people's values there.
+        body: Whose bodies were predicted.
+        worst: The people who were found and went worst, the worst first.
+        detections: By the people's names, what was known of them from detections; None where nobody was found.
+    """
+
+    settings: dict
+    names: Sequence[str]
+    found: np.ndarray
+    groups: dict[str, list[int]]
+    people: dict[str, np.ndarray]
+    baseline: dict[str, np.ndarray]
+    joint_names: Sequence[str]
+    joints: dict[str, np.ndarray]
+    part_names: Sequence[str]
+    parts: dict[str, np.ndarray]
+    stages: dict[str, dict[str, np.ndarray]]
+    body: BodyModel
+    worst: "Sequence[Case]"
+    detections: dict[str, Detection | None]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def mean(self, measure: str, group: str | None = None) -> float:
+        """Mean of a measure over the people with a label, or over those of a group; NaN where there is none."""
+        return _mean(self.people.get(measure), self.groups[group] if group else None)
+
+    def pck(self, group: str | None = None) -> np.ndarray:
+        """Share of joints nearer to the truth than each of :data:`PCK_MM`, measured from the root; NaN without 3D."""
+        errors = self.joints["mpjpe"] if group is None else self.joints["mpjpe"][self.groups[group]]
+        known = errors[~np.isnan(errors)]
+        if not len(known):
+            return np.full(len(PCK_MM), np.nan)
+        return np.searchsorted(np.sort(known), PCK_MM, side="left") / len(known)
+
+    def figures(self) -> dict:
+        """All means as plain numbers, as ``report.json`` holds them; what was not measured is absent."""
+        measured = {name: values for name, values in self.people.items() if not np.isnan(values).all()}
+        curves = {"all": self.pck()} | {group: self.pck(group) for group in self.groups}
+        return {
+            "settings": self.settings,
+            "people": len(self),
+            "missed": int((~self.found).sum()),
+            "missed_counts_mm": MISSED_MM,
+            "units": {name: MEASURES[name].unit for name in measured},
+            "measures": {
+                name: {
+                    "mean": _mean(values),
+                    "median": float(np.nanmedian(values)),
+                    "people": int((~np.isnan(values)).sum()),
+                }
+                for name, values in measured.items()
+            },
+            "groups": {
+                group: {"people": len(rows)} | _known({name: _mean(v, rows) for name, v in measured.items()})
+                for group, rows in self.groups.items()
+            },
+            "stages": {
+                stage: _known({name: _mean(v) for name, v in values.items()}) for stage, values in self.stages.items()
+            },
+            "mean_shape": _known({name: _mean(values) for name, values in self.baseline.items()}),
+            "mean_shape_groups": {
+                group: _known({name: _mean(values, rows) for name, values in self.baseline.items()})
+                for group, rows in self.groups.items()
+            },
+            "joints": {name: _columns(self.joint_names, v) for name, v in self.joints.items()},
+            "parts": {name: _columns(self.part_names, v) for name, v in self.parts.items()},
+            "pck3d": {"thresholds_mm": PCK_MM.tolist()}
+            | {name: curve.tolist() for name, curve in curves.items() if not np.isnan(curve).any()},
+        }
+
+    def rows(self) -> str:
+        """One line a person, as ``rows.csv`` holds them; empty cells are unknown."""
+        group_of = {row: name for name, rows in reversed(self.groups.items()) for row in rows}
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["name", "group", "found", *self.people])
+        for i, name in enumerate(self.names):
+            values = ["" if math.isnan(v[i]) else f"{v[i]:.5g}" for v in self.people.values()]
+            writer.writerow([name, group_of.get(i, ""), int(self.found[i]), *values])
+        return text.getvalue()
+
+    def write(self, folder: str | Path) -> list[Path]:
+        """Write ``report.json``, ``rows.csv``, ``worst.png``, ``pck.png`` and, of a detector, ``detections.npz``.
+
+        The curve needs matplotlib; without it, or without 3D truth, it is left out.
+
+        Returns:
+            The files.
+
+        Raises:
+            InputError: The folder cannot be written to.
+        """
+        from meshrec.evaluation.pictures import pck_curve, worst_sheet
+
+        folder = Path(folder)
+        figures = json.dumps(self.figures(), indent=2, allow_nan=False)
+        written = [
+            write_file(folder / "report.json", figures.encode()),
+            write_file(folder / "rows.csv", self.rows().encode()),
+        ]
+        if self.settings["detections"] == "detector":
+            written.append(save_detections(folder / "detections.npz", self.detections))
+        if self.worst:
+            written.append(write_file(folder / "worst.png", encode_png(worst_sheet(self.worst, self.body))))
+        if not np.isnan(self.pck()).any():
+            with suppress(ImportError):
+                written.append(write_file(folder / "pck.png", pck_curve(self)))
+        return written
+
+    def print(self, console: Console | None = None) -> None:
+        """Tables of the means."""
+        console = console or Console()
+        for table in (
+            self._overview(),
+            self._by_group(),
+            self._by_stage(),
+            self._shape(),
+            self._joints(),
+            self._parts(),
+        ):
+            if table.row_count:
+                console.print(table)
+
+    @property
+    def title(self) -> str:
+        """What was evaluated on what."""
+        fit = " + fit" if self.settings["fit"] and self.settings["checkpoint"] != FIT_ALONE else ""
+        return f"{Path(self.settings['checkpoint']).name}{fit} on {self.settings['dataset']}"
+
+    def _overview(self) -> Table:
+        missed = int((~self.found).sum())
+        note = f", {missed} not found (each counts {MISSED_MM:.0f} mm, 0 %)" if missed else ""
+        table = _table(f"{self.title}: {len(self)} people{note}", "measure", "mean", "median", "unit", "people")
+        for name in self._measured(MEASURES):
+            values, measure = self.people[name], MEASURES[name]
+            count = int((~np.isnan(values)).sum())
+            median = float(np.nanmedian(values))
+            table.add_row(measure.label, _text(self.mean(name)), _text(median), measure.unit, str(count))
+        return table
+
+    def _by_group(self) -> Table:
+        names = self._measured(GROUP_MEASURES)
+        table = _table("By group", "group", "people", *(MEASURES[name].label for name in names))
+        for group, rows in self.groups.items():
+            table.add_row(group, str(len(rows)), *(_text(self.mean(name, group)) for name in names))
+        return table
+
+    def _by_stage(self) -> Table:
+        names = self._measured(STAGE_MEASURES)
+        table = _table("After each stage", "stage", *(MEASURES[name].label for name in names))
+        if len(self.stages) > 1:
+            for stage, values in self.stages.items():
+                table.add_row(stage, *(_text(_mean(values.get(name))) for name in names))
+        return table
+
+    def _shape(self) -> Table:
+        names = self._measured(SHAPE)
+        labels = (f"{MEASURES[name].label}, {MEASURES[name].unit}" for name in names)
+        table = _table("Errors of shape / of the mean shape", "group", *labels)
+        for group in (None, *self.groups) if names else ():
+            rows = self.groups[group] if group else None
+            pairs = [f"{_text(self.mean(n, group))} / {_text(_mean(self.baseline[n], rows))}" for n in names]
+            table.add_row(group or "all", *pairs)
+        return table
+
+    def _joints(self) -> Table:
+        table = _table("By joint, mm", "joint", *(MEASURES[name].label for name in self.joints))
+        if self._measured(self.joints):
+            for part, columns in joint_parts(tuple(self.joint_names)).items():
+                table.add_row(part, *(_text(_mean(values[:, columns])) for values in self.joints.values()))
+        return table
+
+    def _parts(self) -> Table:
+        table = _table("Vertices by part, mm", "part", *(MEASURES[name].label for name in self.parts))
+        if self._measured(self.parts):
+            for i, part in enumerate(self.part_names):
+                table.add_row(part, *(_text(_mean(values[:, i])) for values in self.parts.values()))
+        return table
+
+    def _measured(self, names: Iterable[str]) -> list[str]:
+        """Those of the measures that at least one person has a value of."""
+        return [name for name in names if not np.isnan(self.people.get(name, np.nan)).all()]
+
+
+def _table(title: str, first: str, *others: str) -> Table:
+    table = Table(title=title, title_justify="left")
+    table.add_column(first)
+    for name in others:
+        table.add_column(name, justify="left" if name == "unit" else "right")
+    return table
+
+
+def _mean(values: np.ndarray | None, rows: Sequence[int] | None = None) -> float:
+    """Of the values that are no NaN; NaN where there are none."""
+    if values is None:
+        return math.nan
+    values = values if rows is None else values[rows]
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else math.nan
+
+
+def _known(values: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in values.items() if not math.isnan(value)}
+
+
+def _columns(names: Sequence[str], values: np.ndarray) -> dict[str, float]:
+    return _known({name: _mean(values[:, i]) for i, name in enumerate(names)})
+
+
+def _text(value: float) -> str:
+    if math.isnan(value):
+        return "-"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}" if abs(value) < 1 else f"{value:.2f}"

@@ -1,0 +1,233 @@
+"""Who is evaluated: a person of a data set, what was detected of them, and the camera that is assumed."""
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from meshrec.atomic import write_file
+from meshrec.body.joints import convert_joints
+from meshrec.data.sample import FAR, Sample
+from meshrec.data.synthetic_benchmark import SyntheticBenchmark
+from meshrec.detect.people import Detection, Detector, Mask, box_iou, keypoint_box, photo_edges
+from meshrec.errors import InputError
+from meshrec.evaluation.datasets import EvaluationSet
+from meshrec.geometry import Camera
+from meshrec.geometry.affine import apply, inverse
+from meshrec.npz import read_npz
+
+LABEL_JOINTS = "union55"  # any data set's keypoints have a place in it
+LEAST_OVERLAP = 0.3  # of a detection's box with the labelled one, below which somebody else was found
+MASK_SIDE = 112  # pixels: masks are kept at this size
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A person to be evaluated.
+
+    Attributes:
+        sample: With the labels.
+        image: (H, W, 3) uint8 RGB; where nobody looks at it, zeros that take no memory, or None.
+        detection: In pixels of the picture; None where the person was not found, or nothing was detected.
+        camera: Of the picture. Where the sample has none, the one that was assumed.
+    """
+
+    sample: Sample
+    image: np.ndarray | None
+    detection: Detection | None
+    camera: Camera
+
+    @property
+    def crop_camera(self) -> tuple[Tensor, Tensor]:
+        """Focal lengths (2,) over half the crop's side, and the principal point (2,) in the crop's coordinates."""
+        matrix = self.camera.matrix
+        to_crop = torch.from_numpy(self.sample.to_crop).float()
+        return matrix.diagonal()[:2] * to_crop[0, 0], to_crop[:, :2] @ matrix[:2, 2] + to_crop[:, 2]
+
+
+class DetectionSource(Protocol):
+    """What says where people are in pictures."""
+
+    looks: bool  # whether it needs the pictures
+
+    def of(self, sample: Sample, image: np.ndarray) -> Detection | None:
+        """The person of a sample in its picture, None where the person is not found."""
+        ...
+
+
+class Detected:
+    """What a detector says of the person in the labelled box, which is what published protocols give it.
+
+    Args:
+        detector: Which.
+    """
+
+    looks = True
+
+    def __init__(self, detector: Detector) -> None:
+        self._detector = detector
+
+    def of(self, sample: Sample, image: np.ndarray) -> Detection | None:
+        box = labelled_box(sample, (image.shape[1], image.shape[0]))
+        (found,) = self._detector(image, box[None])
+        overlap = float(box_iou(found.box[None], box[None])[0, 0])
+        return found if found.score > 0 and overlap >= LEAST_OVERLAP else None
+
+
+class Labelled:
+    """The data set's own 2D labels, as if they had been detected."""
+
+    looks = False
+
+    def of(self, sample: Sample, image: np.ndarray) -> Detection | None:
+        return labelled_detection(sample, (image.shape[1], image.shape[0]))
+
+
+class Kept:
+    """What an earlier run found, by the names of samples; see :func:`save_detections`.
+
+    Raises:
+        InputError: The file holds no detections.
+    """
+
+    looks = False
+
+    def __init__(self, path: str | Path) -> None:
+        self._path = path
+        self._found = load_detections(path)
+
+    def of(self, sample: Sample, image: np.ndarray) -> Detection | None:
+        if sample.name not in self._found:
+            raise InputError(f"{self._path} says nothing of {sample.name}: it was made for other people.")
+        return self._found[sample.name]
+
+
+def load_subjects(
+    data: EvaluationSet,
+    rows: Sequence[int],
+    source: DetectionSource | None,
+    camera_of: Callable[[Sample, tuple[int, int]], Camera],
+    looks: bool = True,
+) -> list[Subject]:
+    """People of some rows.
+
+    Args:
+        data: Whose rows.
+        rows: Of its samples.
+        source: Of detections; None for those that the synthetic benchmark simulates.
+        camera_of: The camera to assume for a sample's picture of (width, height).
+        looks: Whether somebody will look at the pictures.
+    """
+    observed: list[tuple[Sample, Detection | None]]
+    if isinstance(data.samples, SyntheticBenchmark):
+        observed = list(data.samples.observed(rows))
+    else:
+        observed = [(data.samples[row], None) for row in rows]
+    subjects = []
+    for sample, detection in observed:
+        image = _picture(sample, looks or (source is not None and source.looks))
+        if source is not None:
+            detection = source.of(sample, image)
+        subjects.append(Subject(sample, image, detection, camera_of(sample, (image.shape[1], image.shape[0]))))
+    return subjects
+
+
+def known_camera(sample: Sample, size: tuple[int, int]) -> Camera:
+    """The camera of a sample's whole picture of (width, height); far away where it is unknown."""
+    focal = sample.focal / sample.to_crop[0, 0]
+    center = apply(inverse(sample.to_crop), sample.principal)
+    return Camera(tuple(focal.tolist()), tuple(center.tolist()), size)
+
+
+def far_camera(sample: Sample, size: tuple[int, int]) -> Camera:
+    """A camera that sees the crop of a sample's picture nearly without perspective, looking at its centre."""
+    far = replace(sample, focal=np.full(2, FAR), principal=np.zeros(2))
+    return known_camera(far, size)
+
+
+def assumed_camera(sample: Sample, size: tuple[int, int]) -> Camera:
+    """The camera of a sample's picture of (width, height); where it is unknown, the one that photos get."""
+    return known_camera(sample, size) if sample.camera_confidence > 0 else Camera.from_fov(size)
+
+
+def labelled_box(sample: Sample, size: tuple[int, int]) -> np.ndarray:
+    """(4,) float32 around the person as labelled, in the picture: of the mask, else the 2D keypoints, else the crop."""
+    limit = np.array([size, size]).reshape(4) - 1
+    if sample.mask is not None and (sample.mask > 127).any():
+        rows, columns = (np.flatnonzero((sample.mask > 127).any(axis)) for axis in (1, 0))
+        return np.array([columns[0], rows[0], columns[-1], rows[-1]], np.float32)
+    known = sample.keypoints_2d[sample.keypoints_2d[:, 2] > 0]
+    to_pixels = inverse(sample.to_crop)
+    if len(known) > 2:
+        return keypoint_box(np.column_stack([apply(to_pixels, known[:, :2]), known[:, 2]]), size, least=0)
+    corners = apply(to_pixels, np.array([[-1.0, -1.0], [1.0, 1.0]]))
+    return np.clip(corners.reshape(4), 0, limit).astype(np.float32)
+
+
+def labelled_detection(sample: Sample, size: tuple[int, int]) -> Detection | None:
+    """The labels of a sample as a detection; None where it has no 2D labels."""
+    keypoints, _ = convert_joints(sample.keypoints_2d, sample.joints, LABEL_JOINTS)
+    known = keypoints[:, 2:] > 0
+    if not known.any():
+        return None
+    pixels = np.where(known, apply(inverse(sample.to_crop), keypoints[:, :2]), 0)
+    keypoints = np.column_stack([pixels, keypoints[:, 2]]).astype(np.float32)
+    mask = None if sample.mask is None else Mask(sample.mask, photo_edges(size))
+    return Detection(labelled_box(sample, size), keypoints, LABEL_JOINTS, 1.0, mask)
+
+
+def save_detections(path: str | Path, found: dict[str, Detection | None]) -> Path:
+    """Write detections by their samples' names, all of one joint set, as an ``.npz`` file."""
+    known = {name: detection for name, detection in found.items() if detection is not None}
+    some = next(iter(known.values()), None)
+    side = (MASK_SIDE, MASK_SIDE)
+    arrays = {
+        "missed": np.array([name for name in found if name not in known], str),
+        "names": np.array(list(known), str),
+        "joint_set": np.array("" if some is None else some.joint_set),
+        "box": np.array([d.box for d in known.values()], np.float32),
+        "keypoints": np.array([d.keypoints for d in known.values()], np.float32),
+        "score": np.array([d.score for d in known.values()], np.float32),
+        "has_mask": np.array([d.mask is not None for d in known.values()], bool),
+        "mask_box": np.array([np.zeros(4) if d.mask is None else d.mask.box for d in known.values()], np.float32),
+        "mask": np.array(
+            [
+                np.zeros(side, np.uint8) if d.mask is None else np.rint(255 * d.mask.crop(d.mask.box, side))
+                for d in known.values()
+            ],
+            np.uint8,
+        ),
+    }
+    stream = io.BytesIO()
+    np.savez_compressed(stream, **arrays)
+    return write_file(path, stream.getvalue())
+
+
+def load_detections(path: str | Path) -> dict[str, Detection | None]:
+    """Read a file of :func:`save_detections`: what was detected by samples' names, None where nobody was found.
+
+    Raises:
+        InputError: It is missing or not such a file.
+    """
+    arrays = read_npz(path)
+    try:
+        found: dict[str, Detection | None] = {str(name): None for name in arrays["missed"]}
+        for i, name in enumerate(arrays["names"]):
+            mask = Mask(arrays["mask"][i], arrays["mask_box"][i]) if arrays["has_mask"][i] else None
+            box, keypoints = arrays["box"][i], arrays["keypoints"][i]
+            found[str(name)] = Detection(box, keypoints, str(arrays["joint_set"]), float(arrays["score"][i]), mask)
+    except (KeyError, IndexError) as error:
+        raise InputError(f"{path} holds no detections that `meshrec evaluate` wrote ({error!r}).") from None
+    return found
+
+
+def _picture(sample: Sample, looked_at: bool) -> np.ndarray:
+    """The picture, or where only its size matters and the labels tell it, zeros of that size."""
+    if not looked_at and not isinstance(sample.image, np.ndarray) and sample.mask is not None:
+        return np.broadcast_to(np.zeros(1, np.uint8), (*sample.mask.shape, 3))
+    return sample.read_image()

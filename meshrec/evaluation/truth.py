@@ -1,0 +1,104 @@
+"""What is known of people: the labels of a few samples side by side, in the sets and units of errors."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from meshrec.body import BodyModel
+from meshrec.body.joints import convert_joints, joint_set
+from meshrec.data.sample import Sample, pixels_of, with_middles
+from meshrec.evaluation.datasets import EvaluationSet
+from meshrec.geometry.affine import compose, warp
+from meshrec.metrics.shape import body_measures
+
+
+@dataclass(frozen=True)
+class Truth:
+    """B people. What is not known has the confidence 0, or is NaN.
+
+    Attributes:
+        joints: (B, K, 4) of the data set's joints that count, metres, and confidence.
+        keypoints: (B, K, 3) the same joints in the crops, whose edges are -1 and 1, and confidence.
+        vertices: (B, V, 3) metres, measured from the pelvis, and confidence (B,).
+        vertices_confidence: Of them.
+        measures: By name, (B,) of :func:`meshrec.metrics.shape.body_measures`.
+    """
+
+    joints: Tensor
+    keypoints: Tensor
+    vertices: Tensor
+    vertices_confidence: Tensor
+    measures: dict[str, Tensor]
+
+
+@torch.no_grad()
+def truth_of(samples: Sequence[Sample], data: EvaluationSet, body: BodyModel, bodies: Mapping[str, BodyModel]) -> Truth:
+    """The labels of samples.
+
+    Args:
+        samples: B of them.
+        data: Says which joints count, and where they come from.
+        body: Whose vertices are predicted; true vertices are known where they are as many.
+        bodies: By hash, those that betas belong to.
+    """
+    joints = np.stack([labelled_joints(sample, data.joints) for sample in samples])
+    count, size = len(samples), len(body.v_template)
+    vertices, known = torch.zeros(count, size, 3), torch.zeros(count)
+    measures = {name: torch.full((count,), torch.nan) for name in body_measures(body, torch.zeros(1, 1))}
+    whole = [s.pose_confidence.min() > 0 and s.betas_confidence > 0 for s in samples]
+    from_mesh = np.zeros_like(joints)
+    for hash_, own in bodies.items():
+        rows = [i for i, s in enumerate(samples) if s.body == hash_ and s.betas_confidence > 0]
+        if not rows:
+            continue
+        betas = torch.from_numpy(np.stack([samples[i].betas for i in rows]))[:, : own.num_betas].to(own.v_template)
+        for name, values in body_measures(own, betas).items():
+            measures[name][rows] = values.cpu()
+        posed = [i for i in rows if whole[i]]
+        if not posed:
+            continue
+        pose = torch.from_numpy(np.stack([samples[i].pose for i in posed])).to(own.v_template)
+        out = own(betas[[rows.index(i) for i in posed]], pose[:, 1:], pose[:, :1])
+        if len(own.v_template) == size:
+            vertices[posed] = (out.vertices - out.joints[:, :1]).cpu()
+            known[posed] = 1
+        points = own.joints_from(out.vertices, data.joints).cpu().numpy()
+        from_mesh[posed] = np.concatenate([points, np.ones_like(points[..., :1])], axis=2)
+    if data.joints_of == "mesh":
+        joints = from_mesh
+    enough = (joints[..., 3] > 0).sum(1) >= data.least_joints
+    joints[..., 3] *= enough[:, None]
+    keypoints = np.stack([convert_joints(s.keypoints_2d, s.joints, data.joints)[0] for s in samples])
+    return Truth(torch.from_numpy(joints), torch.from_numpy(keypoints).float(), vertices, known, measures)
+
+
+def labelled_joints(sample: Sample, joints: str) -> np.ndarray:
+    """(K, 4) float32 3D joints of a set as labelled, and confidence."""
+    names = joint_set(joints)
+    return with_middles(convert_joints(sample.joints_3d, sample.joints, names)[0], names).astype(np.float32)
+
+
+def crop_masks(samples: Sequence[Sample], sizes: Sequence[tuple[int, int]], resolution: int) -> tuple[Tensor, Tensor]:
+    """True masks over the crops, and where the pictures are.
+
+    Args:
+        samples: B of them.
+        sizes: Of their pictures, (width, height).
+        resolution: Side of the result.
+
+    Returns:
+        (B, R, R) bool, False of samples without a mask, and (B, R, R) bool, all False for these.
+    """
+    masks = torch.zeros(len(samples), resolution, resolution, dtype=torch.bool)
+    known = masks.clone()
+    for i, (sample, (width, height)) in enumerate(zip(samples, sizes)):
+        if sample.mask is not None:
+            to_pixels = compose(pixels_of(resolution), sample.to_crop)
+            views = (
+                warp(m, to_pixels, (resolution,) * 2) for m in (sample.mask, np.full((height, width), 255, np.uint8))
+            )
+            masks[i], known[i] = (torch.from_numpy(view > 127) for view in views)
+    return masks, known
