@@ -96,7 +96,7 @@ class _ArrayUnpickler(pickle._Unpickler):
         for module in ("copyreg", "copy_reg"):
             self._allowed[module, "_reconstructor"] = reconstruct
         for module in ("builtins", "__builtin__"):
-            self._allowed |= {(module, "object"): object, (module, "set"): set}
+            self._allowed |= {(module, "object"): object, (module, "set"): set, (module, "bytes"): _no_bytes}
         for core in ("numpy.core.multiarray", "numpy._core.multiarray"):
             self._allowed[core, "_reconstruct"] = _empty_array
             self._allowed[core, "scalar"] = _scalar
@@ -131,6 +131,11 @@ def _bytes(text: str, encoding: str) -> bytes:
     if encoding != "latin1":
         raise pickle.UnpicklingError(f"text in {encoding}")
     return text.encode("latin1")
+
+
+def _no_bytes() -> bytes:
+    """How Python 3 writes empty bytes in the old protocols."""
+    return b""
 
 
 def _scalar(dtype: np.dtype, data: str | bytes = b"") -> object:

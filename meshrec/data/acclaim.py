@@ -14,6 +14,8 @@ from numpy import ndarray
 from meshrec.data.motion import Motion, Skeleton, euler_to_matrix
 from meshrec.errors import InputError
 
+LARGEST = 1e9  # of any number in a skeleton; sines of much larger angles mean nothing
+
 
 @dataclass(frozen=True)
 class AcclaimSkeleton:
@@ -95,7 +97,7 @@ def read_asf(path: str | Path) -> AcclaimSkeleton:
             elif section == "bonedata" and key == "direction":
                 bone.direction = _three(rest)
             elif section == "bonedata" and key == "length":
-                bone.length = float(rest[0])
+                bone.length = _number(rest[0])
             elif section == "bonedata" and key == "axis":
                 bone.axis, bone.axis_order = _three(rest[:3]), rest[3].lower()
             elif section == "bonedata" and key == "dof":
@@ -135,6 +137,8 @@ class _Bone:
         allowed = ("rx", "ry", "rz", "tx", "ty", "tz") if self.name == "root" else ("rx", "ry", "rz")
         if wrong := [d for d in self.dof if d not in allowed]:
             raise ValueError(f"bone {self.name!r} has the degree of freedom {wrong[0]!r}; allowed are {allowed}")
+        if len(set(self.dof)) < len(self.dof):
+            raise ValueError(f"bone {self.name!r} has a degree of freedom twice")
 
 
 def _assemble(path: Path, bones: dict[str, _Bone], parents: dict[str, str], to_radians: float) -> AcclaimSkeleton:
@@ -178,6 +182,8 @@ def _read_amc(path: Path, source: AcclaimSkeleton) -> dict[str, ndarray]:
         elif not values and key.isdigit():
             check_complete()
             frames += 1
+        elif not frames:
+            raise InputError(f"{path} line {i}: {key!r} stands before the first frame's number")
         elif key not in rows:
             raise InputError(
                 f"{path} line {i}: bone {key!r} does not move in this skeleton; is it the take's own .asf?"
@@ -222,4 +228,11 @@ def _unit(word: str) -> float:
 def _three(words: list[str]) -> tuple[float, ...]:
     if len(words) != 3:
         raise ValueError(f"expected three numbers, found {' '.join(words) or 'nothing'}")
-    return tuple(float(word) for word in words)
+    return tuple(_number(word) for word in words)
+
+
+def _number(word: str) -> float:
+    value = float(word)
+    if not abs(value) < LARGEST:
+        raise ValueError(f"{word} is not a finite number")
+    return value

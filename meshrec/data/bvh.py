@@ -70,7 +70,7 @@ class _Tokens:
     def expect(self, literal: str) -> None:
         word = self.next(literal)
         if word.upper() != literal:
-            raise self.error(f"expected {literal}, found {word!r}")
+            raise self.error(f"expected {literal}, found {word[:40]!r}")
 
     def number(self, expected: str) -> float:
         word = self.next(expected)
@@ -79,8 +79,13 @@ class _Tokens:
         except ValueError:
             value = math.nan
         if not math.isfinite(value):
-            raise self.error(f"expected {expected}, found {word!r}")
+            raise self.error(f"expected {expected}, found {word[:40]!r}")
         return value
+
+    def end(self) -> None:
+        word = next(self._words, None)
+        if word is not None:
+            raise self.error(f"expected MOTION, found {word[:40]!r}")
 
 
 def _read_hierarchy(tokens: _Tokens) -> list[_Joint]:
@@ -88,6 +93,7 @@ def _read_hierarchy(tokens: _Tokens) -> list[_Joint]:
     tokens.expect("ROOT")
     joints = [_Joint(tokens.next("the root's name"), -1)]
     tokens.expect("{")
+    names = {joints[0].name}
     open_joints = [0]  # the chain of joints whose braces are open
     while open_joints:
         joint = joints[open_joints[-1]]
@@ -97,14 +103,19 @@ def _read_hierarchy(tokens: _Tokens) -> list[_Joint]:
                 joint.offset = [tokens.number("a coordinate of OFFSET") for _ in range(3)]
             case "CHANNELS":
                 count = tokens.number("the number of channels")
+                if count not in range(len(_CHANNELS) + 1):
+                    raise tokens.error(f"a joint has 0 to {len(_CHANNELS)} channels, not {count:g}")
                 joint.channels = [tokens.next("a channel").lower() for _ in range(int(count))]
                 if unknown := [channel for channel in joint.channels if channel not in _CHANNELS]:
-                    raise tokens.error(f"unknown channel {unknown[0]!r} (a channel is e.g. Xposition or Zrotation)")
+                    raise tokens.error(
+                        f"unknown channel {unknown[0][:40]!r} (a channel is e.g. Xposition or Zrotation)"
+                    )
             case "JOINT" | "END":
                 name = tokens.next("a joint's name")
                 name = f"{joint.name}_end" if word.upper() == "END" else name
-                if any(other.name == name for other in joints):
-                    raise tokens.error(f"a second joint is called {name!r}; names must differ")
+                if name in names:
+                    raise tokens.error(f"a second joint is called {name[:40]!r}; names must differ")
+                names.add(name)
                 joints.append(_Joint(name, open_joints[-1]))
                 tokens.expect("{")
                 open_joints.append(len(joints) - 1)
@@ -113,7 +124,8 @@ def _read_hierarchy(tokens: _Tokens) -> list[_Joint]:
                     raise tokens.error(f"joint {joint.name!r} has no OFFSET")
                 open_joints.pop()
             case _:
-                raise tokens.error(f"expected OFFSET, CHANNELS, JOINT, End Site or '}}', found {word!r}")
+                raise tokens.error(f"expected OFFSET, CHANNELS, JOINT, End Site or '}}', found {word[:40]!r}")
+    tokens.end()
     return joints
 
 
@@ -124,9 +136,11 @@ def _read_frames(path: Path, lines: list[str], start: int, columns: int) -> tupl
         raise InputError(f"{path} line {start}: 'Frames:' and 'Frame Time:' must follow MOTION")
     count = _header(path, *numbered[0], "frames:")
     frame_time = _header(path, *numbered[1], "frame time:")
-    if frame_time <= 0:
+    if not 0 < frame_time < math.inf:
         raise InputError(f"{path} line {numbered[1][0]}: the frame time must be positive, not {frame_time:g} seconds")
     rows = numbered[2:]
+    if not rows:
+        raise InputError(f"{path} holds no frames")
     if len(rows) != count:
         raise InputError(f"{path} announces {count:g} frames but holds {len(rows)}: it was cut short or edited")
     values = np.empty((len(rows), columns))
@@ -137,7 +151,7 @@ def _read_frames(path: Path, lines: list[str], start: int, columns: int) -> tupl
         try:
             values[row] = words
         except ValueError as error:
-            raise InputError(f"{path} line {i}: {error}") from None
+            raise InputError(f"{path} line {i}: {str(error)[:80]}") from None
     if not (finite := np.isfinite(values).all(1)).all():
         raise InputError(f"{path} line {rows[int(np.argmin(finite))][0]}: a channel is not a finite number")
     return values, frame_time

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import warnings
@@ -19,6 +20,8 @@ MAX_PIXELS = 128_000_000  # decoded at 4 + 3 bytes a pixel this stays below 1 GB
 MIN_SIDE = 16  # pixels; below this not even a head can be told from a leg
 FILM_DIAGONAL = 43.27  # mm, of the 36 x 24 mm frame that FocalLengthIn35mmFilm refers to
 MILLIMETRES_PER_UNIT = {2: 25.4, 3: 10.0, 4: 1.0}  # EXIF FocalPlaneResolutionUnit: inch, cm, mm
+
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # what it says of damaged files, an InputError says
 
 
 @dataclass(frozen=True)

@@ -142,7 +142,8 @@ def check_weights(weights: dict[str, Tensor], expected: dict[str, tuple[int, ...
         for key in common
         if tuple(weights[key].shape) != tuple(expected[key])
     ]
-    broken = [key for key in common if not bool(torch.isfinite(weights[key]).all())]
+    fitting = [key for key in common if tuple(weights[key].shape) == tuple(expected[key])]
+    broken = [key for key in fitting if not bool(torch.isfinite(weights[key]).all())]
     faults = {"missing keys": missing, "unknown keys": unknown, "wrong shapes": misshapen, "not finite": broken}
     found = [f"{fault}: {_some(keys)}" for fault, keys in faults.items() if keys]
     if found:

@@ -101,8 +101,11 @@ def read_weights(path: str | Path) -> dict:
             from safetensors.torch import load_file
 
             return load_file(path)
+        _refuse_packed(path)
         with torch.serialization.safe_globals(_numpy_scalars()):
             content = torch.load(path, map_location="cpu", weights_only=True)
+    except InputError:
+        raise
     # A damaged file can fail in any way.
     except Exception as error:
         asked = re.search(r"GLOBAL (\S+)", str(error))
@@ -113,6 +116,14 @@ def read_weights(path: str | Path) -> dict:
     if not isinstance(content, dict):
         raise InputError(f"{path} holds a {type(content).__name__} where checkpoints are dictionaries of weights")
     return content
+
+
+def _refuse_packed(path: Path) -> None:
+    """torch stores tensors as they are, so a packed archive is no checkpoint, but may unpack to any size."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if sum(member.file_size for member in archive.infolist()) > path.stat().st_size:
+                raise InputError(f"{path} is packed, as no checkpoint is; unpack it and save it with torch again")
 
 
 def read_graph(path: str | Path, body: BodyModel) -> GraphMesh:

@@ -1,0 +1,170 @@
+"""Files that are broken in one way each, for the table of tests/test_bad_input.py."""
+
+import io
+import json
+import pickle
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from functools import cache
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.numpy import save as save_safetensors
+
+from meshrec.benchmarks.random_body import random_arrays
+
+Arrays = dict[str, np.ndarray]
+SIZE = (64, 48)
+
+
+# --- photos
+
+
+@cache
+def picture(kind: str, size: tuple[int, int] = SIZE) -> bytes:
+    """A small smooth picture in one of Pillow's formats."""
+    y, x = np.mgrid[0 : size[1], 0 : size[0]]
+    pixels = np.stack([x * 4, y * 5, 255 - 2 * (x + y)], axis=-1).clip(0, 255).astype(np.uint8)
+    return saved(Image.fromarray(pixels), kind)
+
+
+def animation(kind: str) -> bytes:
+    frames = [Image.new("RGB", SIZE, colour) for colour in ("red", "green", "blue")]
+    return saved(frames[0], kind, save_all=True, append_images=frames[1:])
+
+
+def float_tiff(value: float) -> bytes:
+    pixels = np.full(SIZE[::-1], 0.5, np.float32)
+    pixels[3, 4] = value
+    return saved(Image.fromarray(pixels), "TIFF")
+
+
+def saved(image: Image.Image, kind: str, **options) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def png(width: int, height: int, *extra: tuple[bytes, bytes]) -> bytes:
+    """A PNG that claims a size, with more chunks, and holds next to nothing."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    more = b"".join(chunk(*one) for one in extra)
+    return b"\x89PNG\r\n\x1a\n" + header + more + chunk(b"IDAT", zlib.compress(bytes(99))) + chunk(b"IEND", b"")
+
+
+def jpeg_that_claims(width: int, height: int) -> bytes:
+    data = bytearray(picture("JPEG"))
+    start = data.index(b"\xff\xc0") + 5  # the frame header: length, precision, height, width
+    data[start : start + 4] = struct.pack(">HH", height, width)
+    return bytes(data)
+
+
+# --- bodies
+
+
+@cache
+def _body() -> Arrays:
+    return random_arrays(vertices=8)
+
+
+def body(suffix: str, change: Callable[[Arrays], object] = lambda arrays: None) -> bytes:
+    """A body of eight vertices in one of the three formats, after ``change`` has edited its arrays."""
+    arrays = {key: value.copy() for key, value in _body().items()}
+    change(arrays)
+    if suffix == ".pkl":
+        return pickle.dumps(arrays, protocol=2)
+    return npz(arrays) if suffix == ".npz" else save_safetensors(arrays)
+
+
+def setting(key: str, index: object, value: object) -> Callable[[Arrays], None]:
+    """A change that sets one entry."""
+
+    def change(arrays: Arrays) -> None:
+        arrays[key][index] = value
+
+    return change
+
+
+def turning(key: str, function: Callable[[np.ndarray], object]) -> Callable[[Arrays], None]:
+    """A change that replaces an array by a function of it."""
+
+    def change(arrays: Arrays) -> None:
+        arrays[key] = np.ascontiguousarray(function(arrays[key]))
+
+    return change
+
+
+def npz(arrays: Mapping[str, object]) -> bytes:
+    stream = io.BytesIO()
+    np.savez(stream, **arrays)
+    return stream.getvalue()
+
+
+def zip_bomb(suffix: str = ".npz") -> bytes:
+    """An archive whose directory announces four gigabytes in a file of a few hundred bytes."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("f.npy" if suffix == ".npz" else "archive/data.pkl", bytes(10_000))
+    data = bytearray(stream.getvalue())
+    size = data.index(b"PK\x01\x02") + 24  # uncompressed size in the central directory
+    data[size : size + 4] = struct.pack("<I", 0xFFFFFFF0)
+    return bytes(data)
+
+
+def safetensors_header(header: object, data: bytes = b"") -> bytes:
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + data
+
+
+class Hostile:
+    """What a malicious pickle looks like."""
+
+    def __reduce__(self):
+        import os
+
+        return os.mkdir, ("harm",)
+
+
+def asking_for(name: str) -> bytes:
+    """A pickle that asks for one name."""
+    module, _, attribute = name.rpartition(".")
+    return b"c" + module.encode() + b"\n" + attribute.encode() + b"\n."
+
+
+def nested_pickle(depth: int = 100_000) -> bytes:
+    return b"\x80\x02" + b"]" * depth + b"a" * (depth - 1) + b"."
+
+
+def memo_bomb() -> bytes:
+    """Twenty bytes that make Python's own unpickler reserve twenty gigabytes."""
+    return b"\x80\x02}r" + struct.pack("<I", 0x4FFFFFFF) + b"."
+
+
+def huge_sparse_matrix() -> bytes:
+    matrix = b"cscipy.sparse.csc\ncsc_matrix\n)\x81}(X\x06\x00\x00\x00_shapeJ\x00\xe1\xf5\x05J\x00\xe1\xf5\x05\x86"
+    return b"\x80\x02}X\x04\x00\x00\x00data" + matrix + b"X\x04\x00\x00\x00dataK\x01ubs."
+
+
+# --- checkpoints
+
+
+def weights(content: object, zipped: bool = True) -> bytes:
+    stream = io.BytesIO()
+    torch.save(content, stream, _use_new_zipfile_serialization=zipped)
+    return stream.getvalue()
+
+
+def deflated(data: bytes) -> bytes:
+    """The same archive with its members compressed, as torch never writes them."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as source, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as target:
+        for member in source.namelist():
+            target.writestr(member, source.read(member))
+    return stream.getvalue()
