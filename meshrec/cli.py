@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         _add_import_checkpoint,
         _add_models,
         _add_train,
+        _add_evaluate,
         _add_benchmark,
     ):
         add(commands)
@@ -246,6 +247,69 @@ def _run_train(options: argparse.Namespace) -> None:
 
     config = load_config(options.config, options.changes)
     print(train(config if options.out is None else replace(config, out=options.out)))
+
+
+def _add_evaluate(commands) -> None:
+    parser = _command(
+        commands,
+        "evaluate",
+        "Measure how good a network, the fit, or both are on a data set; write tables, curves and the worst cases.",
+        "meshrec evaluate --checkpoint keypoints --dataset synthetic --fit --out out/evaluation",
+    )
+    parser.add_argument("--checkpoint", required=True, help="a shipped network's name, a .safetensors, or none")
+    parser.add_argument(
+        "--dataset",
+        required=True,
+        help="synthetic, or FORM:PATH with spin, coco, 3dpw, lspe, multiview, shards; "
+        "h36m-p1, h36m-p2, 3dpw-test are scored as published",
+    )
+    parser.add_argument(
+        "--pictures", type=Path, help="folder of the pictures (spin, coco, 3dpw and what builds on them)"
+    )
+    parser.add_argument("--body", default="neutral", help="the body it was trained with (default: neutral)")
+    for body in ("neutral", "male", "female"):
+        parser.add_argument(f"--{body}", help=f"the SMPL file that the data set's {body} betas belong to")
+    parser.add_argument(
+        "--detections",
+        help="detector, simulated, labels, or an earlier run's detections.npz (default: simulated for "
+        "synthetic, else detector)",
+    )
+    parser.add_argument("--fit", action="store_true", help="refine the network's estimates; alone without a network")
+    parser.add_argument("--joints", help="joint set to score, such as lsp14, h36m17 or smpl24 (default: lsp14)")
+    parser.add_argument(
+        "--h36m-regressor", type=Path, help="J_regressor_h36m.npy, by which published numbers are taken"
+    )
+    parser.add_argument("--limit", type=int, help="at most so many people, evenly spread")
+    parser.add_argument("--no-mirror", action="store_true", help="do not average with the mirror image's estimate")
+    parser.add_argument("--device", default="cpu", help="where the network runs: cpu or cuda (default: cpu)")
+    parser.add_argument("--threads", type=int, default=None, help="threads to use (default: torch's)")
+    parser.add_argument("--out", type=Path, help="folder for report.json, rows.csv, pck.png, worst.png")
+    parser.set_defaults(run=_run_evaluate)
+
+
+def _run_evaluate(options: argparse.Namespace) -> None:
+    from meshrec.evaluation import evaluate
+
+    _use_threads(options.threads)
+    report = evaluate(
+        None if options.checkpoint == "none" else options.checkpoint,
+        options.dataset,
+        body=options.body,
+        pictures=options.pictures,
+        bodies={name: getattr(options, name) for name in ("neutral", "male", "female") if getattr(options, name)},
+        detections=options.detections,
+        fit=options.fit,
+        joints=options.joints,
+        limit=options.limit,
+        mirror=not options.no_mirror,
+        h36m_regressor=options.h36m_regressor,
+        device=options.device,
+        progress=True,
+    )
+    report.print()
+    if options.out is not None:
+        for path in report.write(options.out):
+            print(path)
 
 
 def _add_benchmark(commands) -> None:
