@@ -372,7 +372,8 @@ def bodies() -> Iterable[Case]:
         )
     for name in (
         "os.system", "builtins.eval", "builtins.exec", "builtins.getattr", "subprocess.Popen", "numpy.load",
-        "numpy.save", "pickle.loads", "operator.attrgetter", "scipy.sparse.csc.toarray", "chumpy.ch_ops.add", "torch._utils._rebuild",
+        "numpy.save", "pickle.loads", "operator.attrgetter", "scipy.sparse.csc.toarray", "chumpy.ch_ops.add",
+        "torch._utils._rebuild",
     ):  # fmt: skip
         yield case(f"asking-for-{name}", ".pkl", make.asking_for(name), f"refused, because it asks to run '{name}'")
     yield case("asking-at-length", ".pkl", make.asking_for("a." + "x" * 5000), r"asks to run 'a\.x{78}\.\.\.'")
@@ -520,7 +521,8 @@ def parameters() -> Iterable[Case]:
         ("pose-words", {"pose": [["x"] * 3] * 24}, "pose holds something that is not a number"),
         ("pose-booleans", {"pose": [[True] * 3] * 24}, "pose holds something that is not a number"),
         ("pose-NaN", {"pose": [[float("nan")] * 3] * 24}, "pose holds values that are not finite"),
-        ("pose-1e308", {"pose": huge}, "pose holds values that are not finite"),
+        ("pose-1e308", {"pose": huge}, "pose holds a value beyond 1e[+]09"),
+        ("betas-1e38", {"betas": [1e38] * 10}, "betas holds a value beyond 1e[+]09"),
         ("translation-of-2", {"translation": [0.0, 3.0]}, r"translation must have shape \(3\), not \(2,\)"),
         ("betas-of-11", {"betas": [0.0] * 11}, "this body has 10 shape components, so num_betas cannot be 11"),
         ("betas-of-0", {"betas": []}, "num_betas cannot be 0|betas"),
@@ -541,6 +543,11 @@ def parameters() -> Iterable[Case]:
             "camera-half-pixels",
             {"camera": {"focal": [1.0, 1.0], "center": [1.0, 1.0], "size": [2.5, 2]}},
             "a size of whole pixels",
+        ),
+        (
+            "camera-of-terapixels",
+            {"camera": {"focal": [1.0, 1.0], "center": [1.0, 1.0], "size": [1e12, 2]}},
+            "camera size holds a value beyond",
         ),
         ("keypoints-list", {"keypoints_2d": [[1.0, 2.0, 3.0]]}, "keypoints_2d must be an object"),
         ("keypoints-of-2", {"keypoints_2d": {"nose": [1.0, 2.0]}}, "keypoints_2d must have shape"),

@@ -49,7 +49,7 @@ SCHEMA, VERSION = "meshrec.person", 1
 SPACE = "camera, OpenCV: x right, y down, z forward; metres"
 
 MOST_TEXT = 300  # characters of a name
-MOST_PIXELS = 1e6  # of a photo's side
+LARGEST = 1e9  # of radians, metres or pixels; beyond, computing with them overflows
 
 _SHAPES = {
     "betas": (None,),
@@ -214,6 +214,8 @@ def _numbers(value: object, shape: tuple[int | None, ...], key: str) -> np.ndarr
         raise ValueError(f"{key} is no regular table of numbers") from None
     if array.dtype.kind not in "iuf":
         raise ValueError(f"{key} holds something that is not a number")
+    if (abs(array) > LARGEST).any():
+        raise ValueError(f"{key} holds a value beyond {LARGEST:g}")
     return float_array(array, shape, key, np.float64)
 
 
@@ -221,7 +223,7 @@ def _camera(fields: Mapping[str, object]) -> Camera:
     if any(f"camera_{key}" not in fields for key in _CAMERA):
         raise ValueError("camera needs focal, center and size")
     focal, center, size = (_numbers(fields[f"camera_{key}"], (2,), f"camera {key}") for key in _CAMERA)
-    if (focal <= 0).any() or (size < 1).any() or (size > MOST_PIXELS).any() or (size != size.round()).any():
+    if (focal <= 0).any() or (size < 1).any() or (size != size.round()).any():
         raise ValueError("camera needs a positive focal length and a size of whole pixels")
     return Camera(focal=tuple(focal.tolist()), center=tuple(center.tolist()), size=tuple(size.astype(int).tolist()))
 
