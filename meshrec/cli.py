@@ -55,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
         _add_train,
         _add_evaluate,
         _add_benchmark,
+        _add_doctor,
     ):
         add(commands)
     return parser
@@ -340,6 +341,22 @@ def _run_benchmark(options: argparse.Namespace) -> None:
     figures = import_module(f"meshrec.benchmarks.{options.what}").run(**given)
     if options.json is not None:
         write_file(options.json, json.dumps(figures, indent=2).encode())
+
+
+def _add_doctor(commands) -> None:
+    parser = _command(
+        commands,
+        "doctor",
+        "Print what is installed and whether it works, to paste into a bug report; exit code 1 if something is wrong.",
+        "meshrec doctor",
+    )
+    parser.set_defaults(run=_run_doctor)
+
+
+def _run_doctor(options: argparse.Namespace) -> int:
+    from meshrec.doctor import report
+
+    return 0 if report() else 1
 
 
 def _use_threads(count: int | None) -> None:

@@ -608,7 +608,7 @@ def test_json_reads_as_documented(tmp_path, person):
         (lambda d: d.update(betas=["a"]), "betas holds something that is not a number"),
         (lambda d: d.update(betas=["1.5"]), "betas holds something that is not a number"),
         (lambda d: d.update(betas=[float("nan")]), "betas holds values that are not finite"),
-        (lambda d: d.update(betas=[1e60]), "betas holds values that are not finite"),
+        (lambda d: d.update(betas=[1e60]), "betas holds a value beyond"),
         (lambda d: d["camera"].pop("center"), "camera needs focal, center and size"),
         (lambda d: d["camera"].update(focal=[-1, 1]), "positive focal length"),
         (lambda d: d["joints_2d"].pop("left_hip"), "joints_2d does not name the same joints"),

@@ -125,20 +125,27 @@ def load_model(path: str | Path | None = None) -> bytes:
     return path.read_bytes()
 
 
+def find_networks() -> list[Path]:
+    """The two networks in MediaPipe's wheel. Raises InputError when MediaPipe or they are missing."""
+    mediapipe = import_mediapipe()
+    modules = Path(mediapipe.__file__).parent / "modules"
+    paths = [modules / name for name, *_ in NETWORKS]
+    if not all(path.is_file() for path in paths):
+        raise InputError(NO_NETWORKS.format(version=mediapipe.__version__))
+    return paths
+
+
 def bundle_from_wheel() -> bytes:
     """The wheel's two networks as a .task bundle, which adds how their input is scaled.
 
     The legacy graphs keep that scaling in their own code; the Tasks API reads it from metadata in the file.
     """
-    mediapipe = import_mediapipe()
-    modules = Path(mediapipe.__file__).parent / "modules"
-    if not all((modules / name).is_file() for name, *_ in NETWORKS):
-        raise InputError(NO_NETWORKS.format(version=mediapipe.__version__))
+    paths = find_networks()
     from mediapipe.tasks.python.metadata.metadata_writers import metadata_writer, model_asset_bundle_utils
 
     members = {}
-    for name, member, mean, deviation in NETWORKS:
-        writer = metadata_writer.MetadataWriter.create(bytearray((modules / name).read_bytes()))
+    for path, (_, member, mean, deviation) in zip(paths, NETWORKS):
+        writer = metadata_writer.MetadataWriter.create(bytearray(path.read_bytes()))
         members[member] = bytes(writer.add_image_input([mean], [deviation]).populate()[0])
     bundle = io.BytesIO()
     model_asset_bundle_utils.create_model_asset_bundle(members, bundle)
