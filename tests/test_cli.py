@@ -27,7 +27,16 @@ def test_help_of_every_command_gives_an_example(capsys):
     assert exit_code("--help") == 0
     listed = capsys.readouterr().out
     assert "Example: meshrec" in listed
-    for command in ("reconstruct", "export", "body", "convert-body", "import-checkpoint", "models", "benchmark"):
+    for command in (
+        "reconstruct",
+        "export",
+        "body",
+        "convert-body",
+        "import-checkpoint",
+        "models",
+        "benchmark",
+        "doctor",
+    ):
         assert command in listed
         assert exit_code(command, "--help") == 0
         assert f"Example: meshrec {command}" in " ".join(capsys.readouterr().out.split())

@@ -1,0 +1,84 @@
+"""The doctor's report: right about what is there, and alarmed by what is not."""
+
+from importlib import metadata
+
+import numpy as np
+import pytest
+
+import meshrec
+from meshrec import doctor
+from meshrec.cli import main
+
+
+@pytest.fixture
+def lines(tmp_path, monkeypatch) -> dict[str, doctor.Line]:
+    """The report's lines by name, in a folder that holds a body and something that is none."""
+    (tmp_path / "body_models").mkdir()
+    (tmp_path / "body_models" / "broken.npz").write_bytes(b"PK")
+    monkeypatch.chdir(tmp_path)
+    return {line.name: line for line in doctor.examine()}
+
+
+def test_versions_and_bodies_are_those_that_are_there(lines):
+    assert lines["meshrec"].value.startswith(meshrec.__version__)
+    assert lines["torch"].value == metadata.version("torch")
+    body = meshrec.load_body("neutral")
+    line = lines["open_neutral.npz"].value
+    assert body.hash in line and body.data.licence in line and f"{len(body.v_template)} vertices" in line
+    assert "not a readable .npz" in lines["broken.npz"].value
+    assert "numba, torch" in lines["renderer"].value
+    assert lines["pose_prior"].value.endswith("MB")
+
+
+def test_all_is_well_here(capsys):
+    assert main(["doctor"]) == 0
+    report = capsys.readouterr().out
+    assert "All is well." in report and "bug report" in report and "body and renderer" in report
+
+
+@pytest.mark.parametrize("part", ["vertices", "gradients", "file"])
+def test_the_self_test_sees_what_is_wrong(part, monkeypatch, capsys):
+    """A body 1 % too large, a renderer without gradients, a body file that is missing."""
+    load_body, silhouette = doctor.load_body, meshrec.render.silhouette
+
+    def larger(name: str):
+        body = load_body(name)
+        body.v_template *= 1.01
+        return body
+
+    def refuse(name: str):
+        raise meshrec.InputError(f"there is no body '{name}'")
+
+    if part == "gradients":
+        monkeypatch.setattr(meshrec.render, "silhouette", lambda v, *rest: silhouette(v.detach(), *rest) + 0 * v.sum())
+    else:
+        monkeypatch.setattr(doctor, "load_body", larger if part == "vertices" else refuse)
+    assert main(["doctor"]) == 1
+    report = " ".join(capsys.readouterr().out.split())
+    assert "<-- wrong" in report and "Not well: body and renderer." in report
+
+
+def test_a_missing_package_is_wrong_and_a_missing_extra_is_not(monkeypatch):
+    def version(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", version)
+    lines = {line.name: line for line in doctor._versions()}
+    assert not lines["numba"].ok and "install" in lines["numba"].value
+    assert lines["smplx"].ok and 'pip install "meshrec[smpl]"' in lines["smplx"].value
+
+
+def test_the_home_folder_is_not_shown(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert doctor._short(tmp_path / "a" / "b.npz") == "~/a/b.npz"
+
+
+def test_the_known_value_is_the_reference_backends():
+    """The constants of the self-test come from the body and the backend without compiled code."""
+    body = meshrec.load_body("neutral")
+    vertices = body(body_pose=doctor.named_pose("squat")[None]).vertices
+    assert np.ptp(vertices[0, :, 1].numpy()) == pytest.approx(doctor.SQUAT_METRES, rel=1e-4)
+    in_camera = vertices * vertices.new_tensor([1.0, -1.0, -1.0]) + vertices.new_tensor([0.0, 0.0, 3.0])
+    camera = meshrec.Camera(300.0, size=(224, 224))
+    pixels = meshrec.render.silhouette(in_camera, body.faces, camera, backend="torch").sum()
+    assert float(pixels) == pytest.approx(doctor.SQUAT_PIXELS, rel=1e-5)
