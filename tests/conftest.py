@@ -7,6 +7,71 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
+# What a test may be skipped for want of, and the words by which the reason of a skip names it. docs/tests.md lists
+# where each is had from. `pytest --require smplx,gpu` makes a skip for want of these a failure; `--require all`, any.
+REQUIREMENTS = {
+    "shared": ("../shared",),
+    "mediapipe": ("mediapipe",),
+    "smplx": ("smplx",),
+    "pytorch3d": ("pytorch3d",),
+    "lightning": ("lightning", "tensorboard"),
+    "webdataset": ("webdataset",),
+    "gltf-validator": ("gltf-validator",),
+    "gpu": ("a gpu",),
+    "linux": ("linux", "kill -9", "/dev/full", "/proc", "resource", "windows lacks", "unwritable", "distributed"),
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--require",
+        default="",
+        metavar="NAMES",
+        help=f"fail where a test is skipped for want of these: all, or of {', '.join(REQUIREMENTS)}",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    unknown = required(config) - REQUIREMENTS.keys()
+    if unknown:
+        raise pytest.UsageError(f"--require {', '.join(unknown)}: choose of all, {', '.join(REQUIREMENTS)}")
+
+
+def required(config: pytest.Config) -> set[str]:
+    names = {name.strip() for name in config.getoption("--require").split(",") if name.strip()}
+    return set(REQUIREMENTS) if "all" in names else names
+
+
+def requirement(reason: str) -> str | None:
+    """What a test was skipped for want of, by the reason it gives."""
+    named = (name for name, words in REQUIREMENTS.items() if any(word in reason.lower() for word in words))
+    return next(named, None)
+
+
+def judge_skip(report: pytest.TestReport | pytest.CollectReport, config: pytest.Config) -> None:
+    """A skip whose requirement has to be there, or that names none, is a failure."""
+    if not report.skipped or hasattr(report, "wasxfail"):
+        return
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    name = requirement(reason)
+    if name is None or name in required(config):
+        report.outcome = "failed"
+        report.longrepr = f"{reason} ({f'--require {name}' if name else 'a skip has to say what it needs'})"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item):
+    report = yield
+    judge_skip(report, item.config)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector):
+    report = yield
+    judge_skip(report, collector.config)
+    return report
+
 
 @pytest.fixture
 def shared() -> Path:
