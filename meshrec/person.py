@@ -53,6 +53,7 @@ class Person:
         joint_deviation: (24,) metres: the standard deviation of each ``smpl24`` joint relative to the pelvis. Large
             where the photo does not show the joint.
         body_name: What :func:`meshrec.load_body` finds the body by.
+        made_by: What estimated the body: the regressor's name, ``fit``, or both, as ``keypoints + fit``.
 
     Raises:
         ValueError: An array's shape is wrong or a number is not finite.
@@ -71,6 +72,7 @@ class Person:
     keypoint_names: tuple[str, ...] = field(default=(), repr=False)
     joint_deviation: np.ndarray | None = field(default=None, repr=False)
     body_name: str = "neutral"
+    made_by: str = ""
 
     def __post_init__(self) -> None:
         shapes = {"betas": (None,), "pose": (24, 3, 3), "translation": (3,), "box": (4,)}
@@ -113,6 +115,7 @@ class Person:
             keypoint_names=parameters.keypoint_names,
             joint_deviation=parameters.joint_deviation if parameters.joint_names == joint_set(JOINTS) else None,
             body_name=parameters.body_name,
+            made_by=parameters.made_by,
         )
 
     @property
@@ -170,6 +173,7 @@ class Person:
             pose=matrix_to_axis_angle(torch.from_numpy(self.pose)).numpy(),
             translation=self.translation,
             camera=self.camera,
+            made_by=self.made_by,
             box=self.box,
             score=self.score,
             reprojection_error=self.reprojection_error,

@@ -55,11 +55,12 @@ class Reconstructor:
         self.body_name = str(body) if isinstance(body, str | Path) else "neutral" if body is None else ""
         self.body = _ten_betas(load_body("neutral" if body is None else body)).to(_device(device))
         self.body_name = self.body_name or self.body.data.name
-        self._regressor = _as_regressor(regressor, self.body)
+        self._regressor, name = _as_regressor(regressor, self.body)
         if self._regressor is None and not refine:
             raise InputError("without the fit, a regressor is needed: one of them has to make the body.")
         self._detector = detector
         self._fitter = Fitter(self.body) if refine else None
+        self.made_by = " + ".join([*([name] if name else []), *(["fit"] if refine else [])])
 
     def __call__(
         self,
@@ -125,6 +126,7 @@ class Reconstructor:
                 keypoints_2d=detection.keypoints,
                 keypoint_names=joint_set(detection.joint_set),
                 body_name=self.body_name,
+                made_by=self.made_by,
                 **body,
             )
             for body, detection in zip(bodies, found)
@@ -173,11 +175,12 @@ def _as_detections(keypoints: np.ndarray | Sequence[Detection], size: tuple[int,
     return [Detection(keypoint_box(row, size), row, joints, float(row[:, 2].mean())) for row in rows]
 
 
-def _as_regressor(regressor: Regressor | str | Path | None, body: BodyModel) -> Regressor | None:
+def _as_regressor(regressor: Regressor | str | Path | None, body: BodyModel) -> tuple[Regressor | None, str]:
+    """The regressor, or None for none, and its name."""
     if callable(regressor):
-        return regressor
+        return regressor, getattr(regressor, "__name__", type(regressor).__name__)
     name = regressor_name(regressor)
-    return None if name == NONE else load_regressor(name, body)
+    return (None, "") if name == NONE else (load_regressor(name, body), Path(name).stem)
 
 
 def _ten_betas(body: BodyModel) -> BodyModel:

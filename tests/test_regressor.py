@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from meshrec import Person, Reconstructor
 from meshrec.body import joint_set, load_body
 from meshrec.data.pose_bank import load_pose_bank
 from meshrec.detect import Detection, Mask
@@ -211,3 +212,23 @@ def test_a_network_that_sees_masks_says_so(body, detections):
     regressor = NetworkRegressor(Knowing(answers), body)
     with pytest.raises(InputError, match="sees people's masks"):
         regressor(np.zeros((720, 640, 3), np.uint8), [replace(detections[0], mask=None)], CAMERA)
+
+
+def test_photos_through_a_checkpoint(body, detections, tmp_path):
+    """By a file's name in Python; what made a person is kept with them."""
+    torch.manual_seed(0)
+    path = save_checkpoint(tmp_path / "own.safetensors", build_network("iterative", SETTINGS, body), body.hash)
+    photo = np.full((720, 640, 3), 90, np.uint8)
+    alone = Reconstructor(regressor=path, refine=False)(photo, keypoints=detections, camera=CAMERA)
+    expected = load_regressor(path, body)(photo, detections, CAMERA).state
+    for person, rotations in zip(alone, expected.rotations.float().numpy(), strict=True):
+        assert np.array_equal(person.pose, rotations) and person.made_by == "own"
+    fitted = Reconstructor(regressor=path)(photo, keypoints=detections, camera=CAMERA)
+    for person, detection in zip(fitted, detections, strict=True):
+        assert person.made_by == "own + fit" and person.reprojection_error < 0.03
+        for name in ("person.json", "person.npz"):
+            person.save(tmp_path / name)
+            assert Person.load(tmp_path / name, body).made_by == "own + fit"
+        assert np.array_equal(person.keypoints_2d, detection.keypoints)
+    (other, *_) = Reconstructor(regressor="none")(photo, keypoints=detections[:1], camera=CAMERA)
+    assert other.made_by == "fit"

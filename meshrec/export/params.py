@@ -13,6 +13,7 @@ betas               [n] shape coefficients
 pose                [24][3] axis-angle, radians, in SMPL's joint order, the first one global
 translation         [3] added to the posed body
 box                 [4] x0, y0, x1, y1 in photo pixels; optional
+made_by             what estimated the body, such as ``"keypoints + fit"``; optional
 score               confidence in the person; optional
 reprojection_error  mean distance of detected and projected landmarks over the box's longer side; optional
 mask_iou            overlap of the body's outline with the person's mask in the photo; optional
@@ -40,7 +41,7 @@ import numpy as np
 
 from meshrec.atomic import known_suffix, write_file
 from meshrec.errors import InputError
-from meshrec.export.mesh import Array, float_array, to_numpy
+from meshrec.export.mesh import float_array, to_numpy
 from meshrec.geometry import Camera
 from meshrec.npz import read_npz
 
@@ -86,6 +87,7 @@ class PersonParameters:
         pose: (24, 3) axis-angle, radians.
         translation: (3,).
         camera: Of the whole photo.
+        made_by: What estimated the body: the regressor's name, ``fit``, or both.
         box: (4,) x0, y0, x1, y1 photo pixels.
         score: Confidence in the person.
         reprojection_error, mask_iou: How well the body explains the photo.
@@ -98,20 +100,21 @@ class PersonParameters:
 
     body_name: str
     body_hash: str
-    betas: Array
-    pose: Array
-    translation: Array
+    betas: np.ndarray
+    pose: np.ndarray
+    translation: np.ndarray
     camera: Camera | None = None
-    box: Array | None = None
+    made_by: str = ""
+    box: np.ndarray | None = None
     score: float | None = None
     reprojection_error: float | None = None
     mask_iou: float | None = None
-    keypoints_2d: Array | None = None
+    keypoints_2d: np.ndarray | None = None
     keypoint_names: tuple[str, ...] = ()
-    joints_3d: Array | None = None
-    joints_2d: Array | None = None
-    joint_deviation: Array | None = None
-    joint_confidence: Array | None = None
+    joints_3d: np.ndarray | None = None
+    joints_2d: np.ndarray | None = None
+    joint_deviation: np.ndarray | None = None
+    joint_confidence: np.ndarray | None = None
     joint_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -164,7 +167,9 @@ def _to_fields(person: PersonParameters) -> dict[str, np.ndarray]:
         camera = (k.diagonal()[:2], k[:2, 2], person.camera.size)
         fields |= {f"camera_{key}": value for key, value in zip(_CAMERA, camera)}
     fields |= {key: getattr(person, key) for key in _SHAPES if getattr(person, key) is not None}
-    fields |= {key: getattr(person, key) for key in ("keypoint_names", "joint_names") if getattr(person, key)}
+    fields |= {
+        key: getattr(person, key) for key in ("keypoint_names", "joint_names", "made_by") if getattr(person, key)
+    }
     return {key: np.float32(value) if isinstance(value, float) else np.asarray(value) for key, value in fields.items()}
 
 
@@ -188,6 +193,8 @@ def _from_fields(fields: Mapping[str, object]) -> PersonParameters:
         values["camera"] = _camera(fields)
     for key in ("keypoint_names", "joint_names"):
         values[key] = _texts(fields, key) if key in fields else ()
+    if "made_by" in fields:
+        values["made_by"] = _text(fields, "made_by")
     return PersonParameters(_text(fields, "body_name"), _text(fields, "body_hash"), **values)
 
 
@@ -240,6 +247,8 @@ def _json_bytes(fields: Mapping[str, np.ndarray]) -> bytes:
     document["body"] = {"name": plain["body_name"], "hash": plain["body_hash"]}
     if "camera_focal" in plain:
         document["camera"] = {key: plain[f"camera_{key}"] for key in _CAMERA}
+    if "made_by" in plain:
+        document["made_by"] = plain["made_by"]
     for key in _SHAPES:
         if key in plain:
             document[key] = dict(zip(plain[_NAMES[key]], plain[key])) if key in _NAMES else plain[key]
@@ -254,7 +263,7 @@ def _fields_of_json(data: bytes) -> dict[str, object]:
     if not isinstance(document, dict):
         raise ValueError("this is no parameter file: it holds no JSON object")
     document = {key: value for key, value in document.items() if value is not None}
-    fields = {key: document[key] for key in ("schema", "version", "space", *_SHAPES) if key in document}
+    fields = {key: document[key] for key in ("schema", "version", "space", "made_by", *_SHAPES) if key in document}
     for group in ("body", "camera"):
         entries = _object(document, group) if group in document else {}
         fields |= {f"{group}_{key}": value for key, value in entries.items() if value is not None}
