@@ -7,6 +7,7 @@ the shipped pose bank, so it needs no files of its own; a test watches that it s
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
 
 import numpy as np
@@ -72,7 +73,7 @@ class SyntheticBenchmark:
 
     def __init__(self, body: BodyModel, resolution: int = 224, groups: tuple[str, ...] = tuple(GROUPS)) -> None:
         self.groups = groups
-        self._pictures = Pictures(TextureLayout.of_body(body))
+        self._body = body
         self._sources = {
             name: SyntheticPeople(
                 body, SEED + i, "held_out", resolution, poses=group.poses, views=group.views, shapes=group.shapes
@@ -80,6 +81,10 @@ class SyntheticBenchmark:
             for i, (name, group) in enumerate(GROUPS.items())
             if name in groups
         }
+
+    @cached_property
+    def _pictures(self) -> Pictures:
+        return Pictures(TextureLayout.of_body(self._body))
 
     def __len__(self) -> int:
         return sum(GROUPS[name].count for name in self.groups)

@@ -128,11 +128,14 @@ def open_evaluation_set(
         known = ", ".join(f"{form}:PATH" for form in (*FORMATS, *PROTOCOLS))
         raise InputError(f"there is no data set '{name}'; give {SYNTHETIC}, or one of {known}.")
     protocol = PROTOCOLS.get(form)
+    if protocol and protocol.joints_of == "mesh" and not {"male", "female"} <= set(bodies or {}):
+        raise InputError(f"{form} compares with true meshes: name the bodies they were made with, --male and --female.")
     hashes = {name: body.hash for name, body in (bodies or {}).items()}
     samples = read_samples(protocol.form if protocol else form, path, pictures, hashes)
     if protocol is None:
         rows, least = range(len(samples)), LEAST_JOINTS.get(form, 3)
-        return EvaluationSet(f"{form} {Path(path).name}", samples, rows, least_joints=least, groups=_groups(samples))
+        label = " ".join(dict.fromkeys((form, Path(path).name)))
+        return EvaluationSet(label, samples, rows, least_joints=least, groups=_groups(samples))
     rows = _matching(samples, protocol.pictures, path)
     return EvaluationSet(
         form, samples, rows, protocol.joints, protocol.joints_of, groups=_groups(samples), source=protocol.source

@@ -11,7 +11,7 @@ from meshrec.body import BodyModel
 from meshrec.body.joints import convert_joints, joint_set
 from meshrec.evaluation.prediction import Bodies
 from meshrec.evaluation.subjects import Subject
-from meshrec.evaluation.truth import Truth, crop_masks
+from meshrec.evaluation.truth import Truth, crop_masks, from_pelvis
 from meshrec.geometry import Camera
 from meshrec.geometry.affine import apply, inverse
 from meshrec.metrics import (
@@ -57,11 +57,11 @@ MEASURES = {
     "auc3d": Measure("AUC", missed=0.0),
     "acceleration": Measure("acceleration error", "mm/frame²"),
     "pck2d": Measure(f"2D PCK@{PCK_SHARE}", missed=0.0),
-    "detector_pck2d": Measure("  of the detections", missed=0.0),
+    "detector_pck2d": Measure("2D PCK of detections", missed=0.0),
     "mask_accuracy": Measure("mask accuracy", missed=0.0),
     "mask_f1": Measure("mask F1", missed=0.0),
     "mask_iou": Measure("mask IoU", missed=0.0),
-    "detector_mask_iou": Measure("  with the detected mask"),
+    "detector_mask_iou": Measure("IoU with detected mask"),
     "trunk": Measure("trunk direction", "°"),
     "lean": Measure("lean to the camera, excess", "°"),
     "knee": Measure("knee bend", "°"),
@@ -120,8 +120,7 @@ def score(
     people = {name: _each(e) for name, e in errors.items()}
     by_joint = {name: _values(errors[name]) for name in IN_MILLIMETRES}
 
-    pelvis = torch.from_numpy(body.data.joint_regressor[0]).to(bodies.vertices)
-    rooted = bodies.vertices - (pelvis @ bodies.vertices)[:, None]
+    rooted = from_pelvis(body, bodies.vertices)
     of_mesh = mesh_errors(rooted, truth.vertices, truth.vertices_confidence[:, None])
     people |= {name: _each(e) for name, e in of_mesh.items()}
     groups = vertex_parts(body)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from meshrec.body import BodyModel
-from meshrec.body.joints import convert_joints, joint_set
+from meshrec.body.joints import convert_joints, joint_index, joint_set
 from meshrec.data.sample import Sample, pixels_of, with_middles
 from meshrec.evaluation.datasets import EvaluationSet
 from meshrec.geometry.affine import compose, warp
@@ -63,7 +63,7 @@ def truth_of(samples: Sequence[Sample], data: EvaluationSet, body: BodyModel, bo
         pose = torch.from_numpy(np.stack([samples[i].pose for i in posed])).to(own.v_template)
         out = own(betas[[rows.index(i) for i in posed]], pose[:, 1:], pose[:, :1])
         if len(own.v_template) == size:
-            vertices[posed] = (out.vertices - out.joints[:, :1]).cpu()
+            vertices[posed] = from_pelvis(own, out.vertices).cpu()
             known[posed] = 1
         points = own.joints_from(out.vertices, data.joints).cpu().numpy()
         from_mesh[posed] = np.concatenate([points, np.ones_like(points[..., :1])], axis=2)
@@ -73,6 +73,12 @@ def truth_of(samples: Sequence[Sample], data: EvaluationSet, body: BodyModel, bo
     joints[..., 3] *= enough[:, None]
     keypoints = np.stack([convert_joints(s.keypoints_2d, s.joints, data.joints)[0] for s in samples])
     return Truth(torch.from_numpy(joints), torch.from_numpy(keypoints).float(), vertices, known, measures)
+
+
+def from_pelvis(body: BodyModel, vertices: Tensor) -> Tensor:
+    """Vertices (B, V, 3) measured from the pelvis that they give, which is also known of meshes without a pose."""
+    row = torch.from_numpy(body.data.joint_regressor[joint_index("pelvis", "smpl24")]).to(vertices)
+    return vertices - (row @ vertices)[:, None]
 
 
 def labelled_joints(sample: Sample, joints: str) -> np.ndarray:

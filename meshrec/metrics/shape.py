@@ -1,6 +1,7 @@
 """Sizes of bodies as a tailor takes them, in T-pose: what a shape comes to, whatever its coefficients are called."""
 
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import torch
@@ -35,11 +36,7 @@ def body_measures(body: "BodyModel", betas: Tensor) -> dict[str, Tensor]:
     vertices, joints = body.rest(betas)
     height = vertices[..., 1].amax(1) - vertices[..., 1].amin(1)
     measures = {"height": MILLIMETRES * height}
-    own = torch.tensor([not any(part in name for part in ARMS) for name in body.joint_names])[
-        body.data.weights.argmax(1)
-    ]
-    pairs = torch.from_numpy(edges(body.faces.cpu().numpy()))
-    pairs = pairs[own[pairs].all(1)].to(vertices.device)
+    pairs = _trunk_edges(body).to(vertices.device)
     for name, levels in GIRTHS.items():
         index = [joint_index(level, "smpl24") for level in levels]
         measures[name] = MILLIMETRES * girth(vertices, pairs, joints[:, index, 1].mean(1))
@@ -74,3 +71,11 @@ def girth(vertices: Tensor, pairs: Tensor, level: Tensor) -> Tensor:
     reach = points @ torch.stack([angle.cos(), angle.sin()])
     support = reach.masked_fill(cut[..., None] == 0, -math.inf).amax(1)
     return torch.where(crossing.any(1), support.sum(1) * (2 * math.pi / DIRECTIONS), 0)
+
+
+@lru_cache(maxsize=4)
+def _trunk_edges(body: "BodyModel") -> Tensor:
+    """(E, 2) edges of a body without its arms."""
+    own = [not any(part in name for part in ARMS) for name in body.joint_names]
+    pairs = torch.from_numpy(edges(body.faces.cpu().numpy()))
+    return pairs[torch.tensor(own)[body.data.weights.argmax(1)][pairs].all(1)]
