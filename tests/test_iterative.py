@@ -80,11 +80,11 @@ def test_residuals_vanish_at_the_truth_and_ignore_missing_keypoints(body):
     truth, focal = people(3), torch.tensor([2.0, 3.0, 10.0])
     inputs = seen_keypoints(network, truth, focal)
     residuals = network._residuals(truth, inputs)
-    assert residuals[:, : 2 * 17].abs().max() < 1e-6
+    assert residuals[:, : 2 * 17].abs().max() < 1e-5
     assert torch.equal(residuals[:, 2 * 17 : -1], torch.ones(3, 17))
     assert torch.allclose(residuals[:, -1], truth.camera[:, 0] / focal)
     other = network._residuals(people(3, seed=1), inputs)
-    assert other[:, : 2 * 17].abs().max() > 0.05
+    assert other[:, : 2 * 17].abs().max() > 0.5
     inputs.keypoints[:, 5, 2] = 0
     inputs.keypoints[:, 5, :2] = torch.nan
     missing = network._residuals(people(3, seed=1), inputs)

@@ -20,6 +20,7 @@ from meshrec.models.estimate import Estimate
 from meshrec.models.posed_landmarks import PosedLandmarks
 
 POSE = 24 * 6
+OFFSETS = 10.0  # by how much residual offsets are enlarged: a hundredth of the crop matters, and shall be seen to
 
 
 @dataclass(frozen=True)
@@ -108,10 +109,10 @@ class IterativeRegressor(nn.Module):
         return Estimate(rotation_6d_to_matrix(six.unflatten(1, (24, 6))), betas, camera)
 
     def _residuals(self, estimate: Estimate, inputs: NetworkInput) -> Tensor:
-        """(B, 3 K + 1): offsets in the crop weighted by confidence, confidences, and how strong perspective is."""
+        """(B, 3 K + 1): enlarged offsets in the crop weighted by confidence, confidences, how strong perspective is."""
         keypoints = known_keypoints(inputs)
         points = self.landmarks(estimate.rotations, estimate.betas)
-        offsets = (estimate.project(points, inputs.focal) - keypoints[..., :2]) * keypoints[..., 2:]
+        offsets = OFFSETS * (estimate.project(points, inputs.focal) - keypoints[..., :2]) * keypoints[..., 2:]
         nearness = torch.zeros_like(estimate.camera[:, :1])
         if inputs.focal is not None:  # the body's size over its distance, but for a factor
             nearness = estimate.camera[:, :1] / inputs.focal[:, None]
