@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 import torch
 from people import CAMERA, posed_sample
+from torch.utils.data import Subset
 
 from meshrec.body import BodyModel, joint_index, joint_set, load_body
 from meshrec.cli import main
 from meshrec.data.sample import Sample, cut
+from meshrec.data.shards import write_shards
 from meshrec.data.synthetic_benchmark import SyntheticBenchmark
 from meshrec.detect.people import Detection
 from meshrec.errors import InputError
@@ -490,3 +492,15 @@ def test_command_line(checkpoint, tmp_path, capsys):
     assert (tmp_path / "out" / "rows.csv").is_file()
     assert main(["evaluate", "--checkpoint", "none", "--dataset", "synthetic"]) == 1
     assert "add --fit" in capsys.readouterr().err
+
+
+def test_the_benchmark_as_shards_scores_the_same(body, checkpoint, tmp_path):
+    """What ``tools/build_synthetic_benchmark.py`` writes is the benchmark."""
+    data = synthetic_set(body, resolution=128).thinned(2)
+    list(write_shards(Subset(data.samples, data.rows), tmp_path, resolution=128, margin=1.0))
+    drawn = evaluate(checkpoint, data, body, detections="labels", mirror=False)
+    read = evaluate(checkpoint, f"shards:{tmp_path}", body, detections="labels", mirror=False)
+    assert read.names == drawn.names
+    for name in ("mpjpe", "pa_mpve", "waist", "pck2d"):
+        assert np.allclose(read.people[name], drawn.people[name], rtol=2e-2), name
+    assert np.allclose(read.people["mask_iou"], drawn.people["mask_iou"], atol=0.02)
