@@ -4,17 +4,20 @@ Kolotouros et al. 2019, "Convolutional Mesh Regression for Single-Image Human Sh
 connected network that they compare with. Node features are (B, C, N): a 1x1 convolution is then the fastest linear map.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy.sparse as sp
 import torch
 from torch import Tensor, nn
 
 from meshrec.body import BodyData
-from meshrec.body.hierarchy import mesh_hierarchy
-from meshrec.body.topology import adjacency
 from meshrec.models.encoders import Encoder, EncoderConfig, NetworkInput
+
+if TYPE_CHECKING:  # its import takes a tenth of a second, which those who reconstruct photos need not wait
+    import scipy.sparse as sp
 
 
 @dataclass(frozen=True)
@@ -72,16 +75,21 @@ class GraphMesh:
     vertex_count: int
 
     @classmethod
-    def of_body(cls, body: BodyData) -> "GraphMesh":
+    def of_body(cls, body: BodyData) -> GraphMesh:
         """The body's own mesh, coarsened to about 1,700 nodes."""
+        from meshrec.body.hierarchy import mesh_hierarchy
+        from meshrec.body.topology import adjacency
+
         _, level, *_ = mesh_hierarchy(body)
         return cls.from_matrices(body.v_template, adjacency(level.faces, len(level.vertices)), level.down, level.up)
 
     @classmethod
     def from_matrices(
         cls, vertices: np.ndarray, adjacency: sp.spmatrix, down: sp.spmatrix, up: sp.spmatrix
-    ) -> "GraphMesh":
+    ) -> GraphMesh:
         """From the full mesh's rest vertices (V, 3), the nodes' adjacency (N, N), and (N, V) and (V, N) resampling."""
+        import scipy.sparse as sp
+
         middle = (vertices.max(0) + vertices.min(0)) / 2
         template = down @ ((vertices - middle) / np.abs(vertices - middle).max())
         links = sp.csr_matrix(adjacency + sp.eye(adjacency.shape[0]))
@@ -166,7 +174,7 @@ class GraphBlock(nn.Module):
         neighbours: averages every node and its neighbours.
     """
 
-    def __init__(self, inputs: int, outputs: int, neighbours: "SparseMatrix") -> None:
+    def __init__(self, inputs: int, outputs: int, neighbours: SparseMatrix) -> None:
         super().__init__()
         half = outputs // 2
         self.norm1, self.linear1 = _norm(inputs), nn.Conv1d(inputs, half, 1)
