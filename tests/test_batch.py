@@ -21,6 +21,8 @@ from meshrec.batch import Settings, plan_run, reconstruct_photos
 from meshrec.body.poses import named_pose
 from meshrec.cli import main
 from meshrec.export import read_parameters
+from meshrec.models.build import build_network
+from meshrec.models.checkpoints import save_checkpoint
 from meshrec.photo_list import list_photos
 from meshrec.results import RECORD
 
@@ -179,12 +181,26 @@ def test_other_wishes_and_other_photos_are_done_anew(folder, standing):
     assert left(settings) == []
     assert len(left(replace(settings, formats=("ply",)))) == 3
     assert len(left(replace(settings, focal=500.0))) == 3
+    assert len(left(replace(settings, refine=False))) == 3
+    assert len(left(replace(settings, regressor="other.safetensors"))) == 3
     write_keypoints(folder / "poses.json", {"a/1.jpg": 1, "b/1.png": 1, "b/2.png": 0}, standing)
     assert left(settings) == ["1.png"]
     write_photo(folder / "a" / "1.jpg", brightness=10)  # edited
     assert left(settings) == ["1.jpg", "1.png"]
     list(reconstruct_photos(plan_run(["a", "b"], "out", settings).jobs, settings))
     assert files(folder / "out" / "b" / "1.png") == sorted([*PERSON, "overlay.png", "photo.json", "scene.glb"])
+
+
+def test_a_network_without_fit(folder):
+    body = load_body("neutral")
+    encoder = {"inputs": ["keypoints"], "joints": "openpose25", "width": 16, "blocks": 1}
+    torch.manual_seed(0)
+    save_checkpoint("own.safetensors", build_network("iterative", {"encoder": encoder, "width": 16}, body), body.hash)
+    assert run("--regressor", "own.safetensors", "--no-refine") == 0
+    person = json.loads((folder / "out" / "a" / "1.jpg" / "person_0.json").read_bytes())
+    assert person["made_by"] == "own"
+    record = json.loads((folder / "out" / "a" / "1.jpg" / RECORD).read_bytes())
+    assert (record["request"]["regressor"], record["request"]["refine"]) == ("own.safetensors", False)
 
 
 def test_results_of_another_photo_are_not_overwritten(folder, capfd, monkeypatch):
@@ -311,6 +327,9 @@ def test_export_from_the_command_line(folder, capfd):
         (["--format", "obj", "--skinned"], "needs the format glb"),
         (["--jobs", "0"], "at least 1"),
         (["--focal", "-3"], "positive number of pixels"),
+        (["--regressor", "nonsense"], "there is no regressor 'nonsense'"),
+        (["--regressor", "poses.json"], "poses.json is not a readable .safetensors file"),
+        (["--regressor", "none", "--no-refine"], "a regressor is needed"),
     ],
 )
 def test_wishes_that_cannot_be_met(folder, capfd, options, message):
