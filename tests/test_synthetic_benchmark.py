@@ -4,13 +4,17 @@ import numpy as np
 import pytest
 import torch
 
-from meshrec.body import BodyModel, joint_index, load_body
+from meshrec.body import BodyModel, joint_index, joint_set, load_body
 from meshrec.data.sample import collate, cut
 from meshrec.data.synthetic_benchmark import GROUPS, HARD, SyntheticBenchmark
 from meshrec.data.synthetic_people import heaviness
+from meshrec.geometry.affine import apply
 
 # Where the first left shoulder of each group lies.
 FROZEN = [[-0.4044, -0.3670], [0.3948, -0.3992], [0.3166, 0.2932], [0.3148, -0.7902], [0.1768, -0.2618]]
+
+# And where it is detected.
+DETECTED = [[-0.4057, -0.3869], [0.4156, -0.4189], [0.3409, 0.2906], [0.1592, -0.765], [0.1683, -0.2793]]
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +62,33 @@ def test_the_heavy_and_the_truncated_are(body, whole):
     assert np.mean(outside) > 0.5
 
 
+def test_what_is_detected_lies_near_the_truth_and_inside_the_photo(whole):
+    for sample, detection in whole.observed([_first(group) for group in GROUPS]):
+        height, width = sample.mask.shape
+        assert sample.read_image().shape == (height, width, 3)
+        names = [n for n in joint_set("mediapipe33") if any(p in n for p in ("shoulder", "hip", "knee", "ankle"))]
+        seen = detection.keypoints[[joint_index(name, "mediapipe33") for name in names]]
+        true = sample.keypoints_2d[[sample.joints.index(name) for name in names], :2]
+        distance = np.linalg.norm(apply(sample.to_crop, seen[:, :2]) - true, axis=1)
+        assert np.median(distance) < 0.1, sample.name
+        inside = (seen[:, :2] > -0.51).all(1) & (seen[:, :2] < np.array([width, height]) - 0.49).all(1)
+        assert inside[seen[:, 2] > 0].all()
+        mask = detection.mask.crop(np.array([-0.5, -0.5, width - 0.5, height - 0.5]), (height, width)) > 0.5
+        assert (mask & (sample.mask > 127)).sum() > 0.7 * (mask | (sample.mask > 127)).sum()
+
+
+def test_many_people_at_once_are_the_same_as_one_by_one(whole):
+    rows = [_first("floor") - 1, _first("floor"), _first("heavy")]
+    for row, (sample, _) in zip(rows, whole.observed(rows)):
+        assert sample.name == whole[row].name and np.allclose(sample.joints_3d, whole[row].joints_3d, atol=1e-5)
+
+
 def test_it_is_frozen(whole):
     """Numbers written down when the benchmark was made: whoever changes them makes another benchmark."""
     shoulder = joint_index("left_shoulder", "union55")
     found = [whole[_first(group)].keypoints_2d[shoulder, :2] for group in GROUPS]
     assert np.allclose(found, FROZEN, atol=2e-3), np.round(found, 4).tolist()
+    shoulder = joint_index("left_shoulder", "mediapipe33")
+    people = whole.observed([_first(group) for group in GROUPS])
+    detected = [apply(sample.to_crop, detection.keypoints[shoulder, :2]) for sample, detection in people]
+    assert np.allclose(detected, DETECTED, atol=5e-3), np.round(detected, 4).tolist()

@@ -10,17 +10,14 @@ import torch
 from meshrec.body import BodyModel, load_body
 from meshrec.body.joints import joint_index, joint_set
 from meshrec.data.synthetic_benchmark import SyntheticBenchmark
-from meshrec.detect.people import Detection
 from meshrec.errors import InputError
+from meshrec.evaluation.collector import Collector
 from meshrec.evaluation.datasets import SYNTHETIC, EvaluationSet, open_evaluation_set
-from meshrec.evaluation.pictures import Case
 from meshrec.evaluation.prediction import Bodies, Fitted, FromCrops, FromDetections, Stages
-from meshrec.evaluation.report import FIT_ALONE, STAGE_MEASURES, Report
-from meshrec.evaluation.scores import Scores, acceleration_of, score, shape_errors
+from meshrec.evaluation.report import FIT_ALONE, Report
 from meshrec.evaluation.subjects import Detected, DetectionSource, Kept, Labelled, Subject, load_subjects
-from meshrec.evaluation.truth import Truth, truth_of
+from meshrec.evaluation.truth import truth_of
 from meshrec.fit import Fitter
-from meshrec.metrics import vertex_parts
 from meshrec.models.checkpoints import load_checkpoint
 from meshrec.regressor import NetworkRegressor, find_weights
 
@@ -29,7 +26,6 @@ BETAS = 10
 PHOTO_RESOLUTION, RESOLUTION = 448, 224  # of synthetic pictures: for the detector, and for networks
 DETECTIONS = ("detector", "simulated", "labels")
 WORST = 8
-RANKED_BY = (("pa_mpjpe", 1), ("pck2d", -1))  # the first that is known tells the worst: its highest, or its lowest
 
 
 def evaluate(
@@ -90,7 +86,7 @@ def evaluate(
     source = _source(said, data)
     known = {one.hash: one for one in (own, *others.values())}
 
-    collector = _Collector(data, own, worst)
+    collector = Collector(data, own, worst, keep_detections=said == "detector")
     starts = range(0, len(data), CHUNK)
     for start in _followed(starts) if progress else starts:
         rows = [data.rows[i] for i in range(start, min(start + CHUNK, len(data)))]
@@ -127,79 +123,6 @@ def use_h36m_rows(body: BodyModel, path: str | Path) -> None:
     body.use_regressor("h36m17", rows)
     order = [joint_index("thorax" if name == "neck" else name, "h36m17") for name in joint_set("lsp14")]
     body.use_regressor("lsp14", rows[order])
-
-
-class _Collector:
-    """Scores of people, chunk by chunk."""
-
-    def __init__(self, data: EvaluationSet, body: BodyModel, worst: int) -> None:
-        self._worst: list[Case] = []
-        self._detections: dict[str, Detection | None] = {}
-        self._data, self._body, self._count = data, body, worst
-        self._parts: list[Scores] = []
-        self._stages: dict[str, list[dict[str, np.ndarray]]] = {}
-        self._baseline: list[dict[str, np.ndarray]] = []
-        self._found: list[np.ndarray] = []
-        self._truth: list[np.ndarray] = []
-        self._subjects: list[tuple[str, str, float]] = []
-
-    def add(self, subjects: Sequence[Subject], found: np.ndarray, stages: Stages, truth: Truth) -> None:
-        *earlier, last = stages
-        for name in earlier:
-            scores = score(subjects, found, stages[name], truth, self._body, self._data.joints, silhouettes=False)
-            self._stages.setdefault(name, []).append(scores.people)
-        scores = score(subjects, found, stages[last], truth, self._body, self._data.joints)
-        self._stages.setdefault(last, []).append(scores.people)
-        self._parts.append(scores)
-        mean = torch.zeros(len(subjects), 1)
-        self._baseline.append(shape_errors(self._body, mean, truth))
-        self._found.append(found)
-        self._truth.append(truth.joints.numpy())
-        self._subjects += [(s.sample.name, s.sample.sequence, s.sample.time) for s in subjects]
-        self._detections |= {s.sample.name: s.detection for s in subjects}
-        self._keep_worst(subjects, found, stages[last], truth, scores)
-
-    def _keep_worst(
-        self, subjects: Sequence[Subject], found: np.ndarray, bodies: Bodies, truth: Truth, scores: Scores
-    ) -> None:
-        ranked = next(((n, s) for n, s in RANKED_BY if not np.isnan(scores.people.get(n, np.nan)).all()), None)
-        if ranked is None:
-            return
-        name, sign = ranked
-        for i in np.flatnonzero(found & ~np.isnan(scores.people[name])):
-            true = truth.vertices[i] if truth.vertices_confidence[i] > 0 else None
-            value = float(scores.people[name][i])
-            subject = replace(subjects[i], image=None)  # it is read again if it is drawn
-            self._worst.append(Case(subject, bodies.vertices[i], true, truth.joints[i], self._data.joints, name, value))
-        self._worst.sort(key=lambda case: -sign * case.value)
-        del self._worst[self._count :]
-
-    def report(self, settings: dict) -> Report:
-        names, sequences, times = zip(*self._subjects)
-        people = _joined([part.people for part in self._parts])
-        predicted = np.concatenate([part.predicted for part in self._parts])
-        moving = acceleration_of(
-            predicted, np.concatenate(self._truth), self._data.joints, sequences, np.array(times, float)
-        )
-        if not np.isnan(moving).all():
-            people["acceleration"] = moving
-        stages = {name: _joined(parts) for name, parts in self._stages.items()}
-        return Report(
-            settings=settings,
-            names=names,
-            found=np.concatenate(self._found),
-            groups=self._data.members(),
-            people=people,
-            baseline=_joined(self._baseline),
-            joint_names=joint_set(self._data.joints),
-            joints=_joined([part.joints for part in self._parts]),
-            part_names=list(vertex_parts(self._body)),
-            parts=_joined([part.parts for part in self._parts]),
-            stages={name: {m: v for m, v in of.items() if m in STAGE_MEASURES} for name, of in stages.items()},
-            body=self._body,
-            worst=self._worst,
-            detections=self._detections,
-        )
 
 
 def _predictors(
@@ -282,16 +205,6 @@ def _known_set(joints: str) -> str:
 
 def _label(checkpoint: str | Path | NetworkRegressor) -> str:
     return type(checkpoint.network).__name__ if isinstance(checkpoint, NetworkRegressor) else str(checkpoint)
-
-
-def _joined(parts: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Values of chunks one after the other; NaN where a chunk lacks a measure."""
-    names = dict.fromkeys(name for part in parts for name in part)
-    sizes = [len(next(iter(part.values()))) for part in parts]
-    return {
-        name: np.concatenate([part.get(name, np.full(size, np.nan)) for part, size in zip(parts, sizes)])
-        for name in names
-    }
 
 
 def _followed(starts: range):
