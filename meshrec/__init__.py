@@ -1,6 +1,15 @@
 """meshrec: SMPL pose-and-shape mesh recovery. A photo of people goes in, posed 3D body meshes come out."""
 
 from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from meshrec import body, geometry, losses, metrics, render
+    from meshrec.body import load_body
+    from meshrec.errors import InputError
+    from meshrec.geometry import Camera
+    from meshrec.person import Person
+    from meshrec.reconstruct import Reconstructor
 
 __version__ = "0.1.0"
 
@@ -18,7 +27,18 @@ _LAZY = {
     "render": "",
 }
 
-__all__ = sorted(_LAZY)
+__all__ = [
+    "Camera",
+    "InputError",
+    "Person",
+    "Reconstructor",
+    "body",
+    "geometry",
+    "load_body",
+    "losses",
+    "metrics",
+    "render",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -42,7 +42,7 @@ def write_file(path: str | os.PathLike, data: bytes) -> Path:
         _create(part, data)
         os.replace(part, path)
     except OSError as error:
-        hint = _HINTS.get(error.errno, "choose another place")
+        hint = _HINTS.get(error.errno or 0, "choose another place")
         raise InputError(f"cannot write {path}: {error.strerror or error}; {hint}.") from error
     finally:
         with suppress(OSError):

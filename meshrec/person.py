@@ -219,9 +219,9 @@ class Person:
 
     def _write_skinned(self, path: str | os.PathLike, name: str, color: tuple[float, float, float]) -> None:
         body = self.body
-        vertices, joints = (part[0].cpu() for part in body.rest(self._tensor("betas")))
+        vertices, joints = (part[0].cpu().numpy() for part in body.rest(self._tensor("betas")))
         rest = Mesh(vertices, body.data.faces, body.data.uv, body.data.uv_faces, name, color)
-        rig = Rig(joints, body.parents, body.weights, body.joint_names)
+        rig = Rig(joints, np.array(body.parents), body.weights.cpu().numpy(), body.joint_names)
         pose, translation = pose_to_y_up(self.pose, self.translation, joints[0])
         write_skinned(path, rest, rig, pose, translation, pose_correctives=body.has_posedirs)
 

@@ -120,8 +120,10 @@ def draw_overlay(image: np.ndarray, people: Sequence[Person]) -> np.ndarray:
     scale = min(math.sqrt(len(people)), 2) * min(OVERLAY_SIZE[0] / width, OVERLAY_SIZE[1] / height)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    vertices, faces = [person.vertices for person in people], people[0].faces
-    drawn = overlay(small, vertices, faces, people[0].camera.resized(size))
+    vertices, faces, camera = [person.vertices for person in people], people[0].faces, people[0].camera
+    if camera is None:
+        raise ValueError("people without a camera cannot be drawn on their photo")
+    drawn = overlay(small, vertices, faces, camera.resized(size))
     return contact_sheet([small, drawn, _from_the_side(people, size[1])], columns=3, height=size[1])
 
 

@@ -53,7 +53,7 @@ def write_showcase(
     with torch.no_grad():
         posed = model(betas=shape, body_pose=torch.stack([named_pose(pose) for pose in poses])).vertices
     data, written = model.data, []
-    for pose, vertices in zip(poses, posed):
+    for pose, vertices in zip(poses, posed.numpy()):
         mesh = Mesh(vertices, data.faces, data.uv, data.uv_faces, name=pose)
         for suffix in suffixes:
             written.append(folder / f"{pose.replace(' ', '_')}{suffix}")
@@ -66,9 +66,9 @@ def write_showcase(
 
 
 def _write_skinned(path: Path, model: BodyModel, betas: torch.Tensor) -> None:
-    vertices, joints = model.rest(betas)
-    rest = Mesh(vertices[0], model.data.faces, model.data.uv, model.data.uv_faces)
-    rig = Rig(joints[0], model.parents, model.weights, model.joint_names)
+    vertices, joints = (part[0].numpy() for part in model.rest(betas))
+    rest = Mesh(vertices, model.data.faces, model.data.uv, model.data.uv_faces)
+    rig = Rig(joints, np.array(model.parents), model.weights.numpy(), model.joint_names)
     write_skinned(path, rest, rig, pose_correctives=model.has_posedirs)
 
 

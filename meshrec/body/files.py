@@ -12,6 +12,7 @@ import json
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -78,8 +79,8 @@ class BodyData:
         """16 hexadecimal digits that name this body: betas mean the same only between bodies of equal hash."""
         digest = hashlib.sha256()
         for array in (self.v_template, self.shapedirs, self.posedirs, self.joint_regressor, self.weights):
-            digest.update(np.ascontiguousarray(array, dtype="<f4"))
-        digest.update(np.ascontiguousarray(self.faces, dtype="<i4"))
+            digest.update(np.ascontiguousarray(array, dtype="<f4").data)
+        digest.update(np.ascontiguousarray(self.faces, dtype="<i4").data)
         return digest.hexdigest()[:16]
 
 
@@ -179,10 +180,10 @@ def body_from_arrays(arrays: dict[str, object], source: str) -> BodyData:
     return replace(body, **_optional_fields(arrays, vertex_count, len(body.faces), source))
 
 
-def _optional_fields(arrays: dict[str, object], vertex_count: int, face_count: int, source: str) -> dict[str, object]:
+def _optional_fields(arrays: dict[str, object], vertex_count: int, face_count: int, source: str) -> dict[str, Any]:
     """Checked values of the keys that a body may have besides SMPL's."""
     texts = ("name", "gender", "licence")
-    values: dict[str, object] = {key: _text(arrays[key], key, source) for key in texts if key in arrays}
+    values: dict[str, Any] = {key: _text(arrays[key], key, source) for key in texts if key in arrays}
     if "uv" in arrays and "uv_faces" in arrays:
         uv, uv_faces = np.asarray(arrays["uv"]), np.asarray(arrays["uv_faces"])
         _check_numbers(uv, "uv", source)

@@ -1,6 +1,7 @@
 """Where bodies come from: the shipped open ones, a user's files, an smplx model."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -73,7 +74,7 @@ def find_body(name: str | Path) -> Path:
     return found
 
 
-def _from_smplx(model: nn.Module) -> BodyData:
+def _from_smplx(model: Any) -> BodyData:
     """The arrays of an ``smplx.SMPL`` instance, which keeps them as buffers."""
     try:
         vertex_count = len(model.v_template)

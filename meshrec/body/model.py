@@ -52,6 +52,15 @@ class BodyModel(nn.Module):
         num_betas: Number of shape components.
     """
 
+    v_template: Tensor
+    weights: Tensor
+    faces: Tensor
+    _joint_template: Tensor
+    _joint_shapedirs: Tensor
+    _basis: Tensor
+    _influence_joints: Tensor
+    _influence_weights: Tensor
+
     def __init__(self, data: BodyData, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
         self.data = data
@@ -122,7 +131,8 @@ class BodyModel(nn.Module):
         batch = max(len(t) for t in (betas, orient, pose, transl) if t is not None)
         rotations = _rotations(_expand(orient, batch), _expand(pose, batch))
 
-        rest_vertices, rest_joints = self._displace(_expand(betas, batch), rotations[:, 1:])
+        betas = None if betas is None else _expand(betas, batch)
+        rest_vertices, rest_joints = self._displace(betas, rotations[:, 1:])
         rest_joints = rest_joints.expand(batch, -1, -1)
         transl = like.new_zeros(batch, 3) if transl is None else _expand(transl, batch)
         motions = joint_motions(rotations, rest_joints, transl, self.tree)
@@ -249,5 +259,5 @@ def _rotations(orient: Tensor, pose: Tensor) -> Tensor:
     return torch.cat(matrices, dim=1)
 
 
-def _expand(value: Tensor | None, batch: int) -> Tensor | None:
-    return value if value is None or len(value) == batch else value.expand(batch, *value.shape[1:])
+def _expand(value: Tensor, batch: int) -> Tensor:
+    return value if len(value) == batch else value.expand(batch, *value.shape[1:])

@@ -9,7 +9,7 @@ import io
 import pickle
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -57,7 +57,7 @@ def unpickle_element(data: bytes, index: int, path: str | Path) -> np.ndarray:
     return _unpickle(data, Path(path), lambda content: np.asarray(_evaluate(content[index])))
 
 
-def _unpickle(data: bytes, path: Path, evaluate: Callable[[object], Content]) -> Content:
+def _unpickle(data: bytes, path: Path, evaluate: Callable[[Any], Content]) -> Content:
     try:
         return evaluate(_ArrayUnpickler(io.BytesIO(data), path).load())
     except InputError:
@@ -84,7 +84,7 @@ class _ArrayUnpickler(pickle._Unpickler):
         def reconstruct(kind: type, base: type, state: object) -> object:
             if kind not in records or state is not None:
                 raise pickle.UnpicklingError(f"cannot rebuild {kind!r}")
-            return kind.__new__(kind)
+            return kind()
 
         self._allowed = {
             ("chumpy.ch", "Ch"): chumpy,
@@ -116,6 +116,8 @@ class _ArrayUnpickler(pickle._Unpickler):
 
 class _Record:
     """Attributes of a pickled object, without its class's behaviour; its subclasses evaluate them: ``to_array``."""
+
+    to_array: Callable[[int], object]
 
     def __setstate__(self, state: dict) -> None:
         self.__dict__.update(state)
@@ -153,7 +155,7 @@ def _evaluate(value: object, depth: int = _MAX_DEPTH) -> object:
     return value
 
 
-def _dense(record: _Record, depth: int) -> np.ndarray:
+def _dense(record: Any, depth: int) -> np.ndarray:
     """A sparse matrix as scipy pickles it, in columns, rows or triplets, as a dense array."""
     rows, columns = record.__dict__.get("_shape") or record.__dict__["shape"]
     data = np.asarray(record.data)
@@ -172,7 +174,7 @@ def _dense(record: _Record, depth: int) -> np.ndarray:
     return dense
 
 
-def _selected(record: _Record, depth: int) -> np.ndarray:
+def _selected(record: Any, depth: int) -> np.ndarray:
     """``chumpy.reordering.Select``: elements of an array by flat index."""
     picked = np.asarray(_evaluate(record.a, depth)).ravel()[record.idxs]
     return picked.reshape(record.preferred_shape) if hasattr(record, "preferred_shape") else picked

@@ -37,17 +37,17 @@ class Source:
 def _with_right_side(prefixes: tuple[str, str], table: dict[str, Source]) -> dict[str, Source]:
     """Add the right side to a table of left and central joints; ``prefixes`` mark the source's left and right names."""
 
-    def right(names: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(prefixes[1] + name.removeprefix(prefixes[0]) for name in names)
+    def right(name: str) -> str:
+        return prefixes[1] + name.removeprefix(prefixes[0])
 
     mirrored = {}
     for target, source in table.items():
         if target.startswith("left_"):
             axis, degrees = source.turn
-            bone = right(source.bone) if source.bone else None
+            bone = (right(source.bone[0]), right(source.bone[1])) if source.bone else None
             # Mirrored in the sagittal plane, turns about x stay and those about y and z change their sign.
             turn = (axis, degrees if axis == "x" else -degrees)
-            mirrored[mirror_name(target)] = Source(right(source.joints), bone, turn)
+            mirrored[mirror_name(target)] = Source(tuple(map(right, source.joints)), bone, turn)
     return {**table, **mirrored}
 
 

@@ -68,8 +68,8 @@ class Glb:
             "NORMAL": self.add_array(mesh.normals[corners.vertex], gl.ARRAY_BUFFER),
         }
         if mesh.uv is not None:
-            attributes["TEXCOORD_0"] = self.add_array(_top_left_uv(mesh), gl.ARRAY_BUFFER)
-        if weights is not None:
+            attributes["TEXCOORD_0"] = self.add_array(_top_left(mesh.uv[corners.uv]), gl.ARRAY_BUFFER)
+        if weights is not None and joints is not None:
             attributes["JOINTS_0"] = self.add_array(joints[corners.vertex], gl.ARRAY_BUFFER)
             attributes["WEIGHTS_0"] = self.add_array(weights[corners.vertex], gl.ARRAY_BUFFER)
         # 65535 itself is reserved for primitive restart.
@@ -138,6 +138,6 @@ def linear_color(color: tuple[float, float, float]) -> list[float]:
     return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4).round(6).tolist()
 
 
-def _top_left_uv(mesh: Mesh) -> np.ndarray:
+def _top_left(uv: np.ndarray) -> np.ndarray:
     """glTF counts v from the picture's top."""
-    return mesh.uv[mesh.corners.uv] * np.float32([1, -1]) + np.float32([0, 1])
+    return uv * np.array([1, -1], np.float32) + np.array([0, 1], np.float32)

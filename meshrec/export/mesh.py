@@ -40,10 +40,10 @@ class Mesh:
         ValueError: A shape is wrong, a number is not finite, or an index out of range.
     """
 
-    vertices: Array
-    faces: Array
-    uv: Array | None = None
-    uv_faces: Array | None = None
+    vertices: np.ndarray
+    faces: np.ndarray
+    uv: np.ndarray | None = None
+    uv_faces: np.ndarray | None = None
     name: str = "body"
     color: tuple[float, float, float] = (0.72, 0.74, 0.78)
 
@@ -56,7 +56,7 @@ class Mesh:
             raise ValueError(f"color must be three numbers from 0 to 1, not {self.color}")
         if (self.uv is None) != (self.uv_faces is None):
             raise ValueError("uv and uv_faces belong together: give both or neither")
-        if self.uv is not None:
+        if self.uv is not None and self.uv_faces is not None:
             uv = float_array(self.uv, (None, 2), "uv")
             uv_faces = _index_array(self.uv_faces, len(uv), "uv_faces")
             if len(uv_faces) != len(faces):
@@ -84,7 +84,7 @@ class Mesh:
 
         Without texture coordinates these are the vertices themselves.
         """
-        if self.uv is None:
+        if self.uv is None or self.uv_faces is None:
             return Corners(np.arange(len(self.vertices)), None, self.faces)
         pairs = self.faces * len(self.uv) + self.uv_faces
         distinct, faces = np.unique(pairs, return_inverse=True)
@@ -103,7 +103,7 @@ def camera_to_y_up(points: Array) -> np.ndarray:
     Returns:
         (..., 3) float32.
     """
-    return to_numpy(points).astype(np.float32) * np.float32([1, -1, -1])
+    return to_numpy(points).astype(np.float32) * np.array([1, -1, -1], np.float32)
 
 
 def to_numpy(values: Array) -> np.ndarray:
@@ -118,7 +118,7 @@ def float_array(values: Array, shape: tuple[int | None, ...], name: str, dtype: 
         ValueError: Its shape is another, or a value is not finite.
     """
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows is reported as not finite
-        array = np.asarray(to_numpy(values), dtype=dtype, order="C")
+        array: np.ndarray = np.asarray(to_numpy(values), dtype=dtype, order="C")
     if array.ndim != len(shape) or any(want not in (None, have) for want, have in zip(shape, array.shape)):
         wanted = ", ".join("n" if length is None else str(length) for length in shape)
         raise ValueError(f"{name} must have shape ({wanted}), not {array.shape}")

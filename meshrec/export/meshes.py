@@ -38,7 +38,7 @@ def write_mesh(path: str | os.PathLike, mesh: Mesh, *, material: bool = False) -
         return write_scene(path, [mesh])
     if material:  # before the OBJ that names them
         texture = None
-        if mesh.uv is not None:
+        if mesh.uv is not None and mesh.uv_faces is not None:
             texture = write_file(path.with_name(f"{path.stem}_uv.png"), uv_template_png(mesh.uv, mesh.uv_faces))
         write_file(path.with_suffix(".mtl"), _mtl(mesh, texture))
     return write_file(path, _obj(mesh, path.with_suffix(".mtl").name if material else None))

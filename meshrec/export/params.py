@@ -170,7 +170,7 @@ def _to_fields(person: PersonParameters) -> dict[str, np.ndarray]:
     fields |= {
         key: getattr(person, key) for key in ("keypoint_names", "joint_names", "made_by") if getattr(person, key)
     }
-    return {key: np.float32(value) if isinstance(value, float) else np.asarray(value) for key, value in fields.items()}
+    return {key: np.asarray(value, np.float32 if isinstance(value, float) else None) for key, value in fields.items()}
 
 
 def _from_fields(fields: Mapping[str, object]) -> PersonParameters:
@@ -242,7 +242,7 @@ def _npz_bytes(fields: Mapping[str, np.ndarray]) -> bytes:
 
 
 def _json_bytes(fields: Mapping[str, np.ndarray]) -> bytes:
-    plain = {key: _plain(value) for key, value in fields.items()}
+    plain: dict[str, Any] = {key: _plain(value) for key, value in fields.items()}
     document = {key: plain[key] for key in ("schema", "version", "space")}
     document["body"] = {"name": plain["body_name"], "hash": plain["body_hash"]}
     if "camera_focal" in plain:
@@ -278,9 +278,10 @@ def _fields_of_json(data: bytes) -> dict[str, object]:
 
 
 def _object(document: Mapping[str, object], key: str) -> dict[str, object]:
-    if not isinstance(document[key], dict):
+    value = document[key]
+    if not isinstance(value, dict):
         raise ValueError(f"{key} must be an object of names and values")
-    return document[key]
+    return value
 
 
 def _plain(value: np.ndarray) -> object:

@@ -30,9 +30,9 @@ class Rig:
         ValueError: A shape is wrong, a number is not finite, weights do not sum to 1 or parents make no tree.
     """
 
-    joints: Array
-    parents: Array
-    weights: Array
+    joints: np.ndarray
+    parents: np.ndarray
+    weights: np.ndarray
     names: Sequence[str]
 
     def __post_init__(self) -> None:

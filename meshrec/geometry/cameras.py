@@ -154,7 +154,7 @@ def _is_plain(value: object) -> bool:
     return not isinstance(value, Tensor)
 
 
-def _pair(value: Scalars, like: Tensor) -> Tensor:
+def _pair(value: Scalars | None, like: Tensor) -> Tensor:
     """``value`` as a tensor that broadcasts against (..., N, 2) points: (2,), or (B, 1, 2) where it is per sample."""
     pair = torch.as_tensor(value, dtype=like.dtype, device=like.device)
     return pair.unsqueeze(-2) if pair.dim() > 1 else pair

@@ -1,5 +1,6 @@
 """Which code finds the visible faces. Everything after that is shared."""
 
+from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
 
@@ -34,10 +35,4 @@ def pick(backend: str | None, device: torch.device) -> str:
 
 def rasterizer(name: str) -> ModuleType:
     """The module whose ``visible_faces(screen, faces, size, perspective)`` draws. Imported only when used."""
-    if name == "numba":
-        from meshrec.render import numba_backend as module
-    elif name == "torch":
-        from meshrec.render import torch_backend as module
-    else:
-        from meshrec.render import pytorch3d_backend as module
-    return module
+    return import_module(f"meshrec.render.{name}_backend")

@@ -144,5 +144,6 @@ def locate(u: Tensor, v: Tensor, z: Tensor, perspective: bool) -> tuple[Tensor, 
 
 def _mean_of_blocks(picture: Tensor, side: int) -> Tensor:
     """(B, H, W, C) -> (B, H / side, W / side, C)."""
-    rows = sum(picture[:, i::side] for i in range(side))
-    return sum(rows[:, :, i::side] for i in range(side)) / side**2
+    zero = picture.new_zeros(())
+    rows = sum((picture[:, i::side] for i in range(side)), zero)
+    return sum((rows[:, :, i::side] for i in range(side)), zero) / side**2

@@ -1,6 +1,7 @@
 """Pictures to look at: meshes over their photo, from the side and from above, and contact sheets."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -38,8 +39,8 @@ VIEWS = {
 
 def overlay(
     photo: Array,
-    vertices: Array | list[Array],
-    faces: Array | list[Array],
+    vertices: Array | Sequence[Array],
+    faces: Array | Sequence[Array],
     camera: Camera,
     colors: Array | None = None,
     opacity: float = 0.95,
@@ -77,8 +78,8 @@ def overlay(
 
 
 def turned(
-    vertices: Array | list[Array],
-    faces: Array | list[Array],
+    vertices: Array | Sequence[Array],
+    faces: Array | Sequence[Array],
     view: str = "side",
     size: tuple[int, int] = (512, 512),
     colors: Array | None = None,
@@ -100,7 +101,7 @@ def turned(
     mesh = mesh @ torch.tensor(VIEWS[view]).T
     seen = mesh[mesh.isfinite().all(-1)]
     if not len(seen):
-        return as_bytes(np.broadcast_to(np.float32(PAPER), (height, width, 3)))
+        return as_bytes(np.broadcast_to(np.array(PAPER, np.float32), (height, width, 3)))
     low, high = seen.amin(0), seen.amax(0)
     extent = (high - low).clamp_min(1e-6)
     fit = 0.9 * min(width / float(extent[0]), height / float(extent[1]))  # pixels per metre
@@ -111,7 +112,7 @@ def turned(
 
 
 def panels(
-    photo: Array, vertices: Array | list[Array], faces: Array | list[Array], camera: Camera, height: int = 512
+    photo: Array, vertices: Array | Sequence[Array], faces: Array | Sequence[Array], camera: Camera, height: int = 512
 ) -> np.ndarray:
     """The photo, the people over it, and the people from the side and from above, in a row.
 
@@ -127,7 +128,7 @@ def panels(
     return contact_sheet([photo, drawn, *views], columns=4, height=height)
 
 
-def contact_sheet(pictures: list[Array], columns: int | None = None, height: int = 256, gap: int = 8) -> np.ndarray:
+def contact_sheet(pictures: Sequence[Array], columns: int | None = None, height: int = 256, gap: int = 8) -> np.ndarray:
     """Pictures in rows on paper, all of one height.
 
     Args:
@@ -146,7 +147,7 @@ def contact_sheet(pictures: list[Array], columns: int | None = None, height: int
     rows = [scaled[i : i + columns] for i in range(0, len(scaled), columns)]
     width = max(sum(p.shape[1] + gap for p in row) for row in rows) + gap
     sheet = np.empty((len(rows) * (height + gap) + gap, width, 3), np.uint8)
-    sheet[:] = as_bytes(np.float32(PAPER))
+    sheet[:] = as_bytes(np.array(PAPER, np.float32))
     for r, row in enumerate(rows):
         x, y = gap, gap + r * (height + gap)
         for picture in row:
@@ -174,7 +175,7 @@ def as_bytes(picture: Array) -> np.ndarray:
 
 
 def _scene(
-    vertices: Array | list[Array], faces: Array | list[Array], colors: Array | None
+    vertices: Array | Sequence[Array], faces: Array | Sequence[Array], colors: Array | None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """People as one mesh on the CPU: vertices (V, 3) and faces (F, 3), and each vertex's colour (V, 3)."""
     mesh, triangles, owner = join([as_tensor(person).detach().cpu().float() for person in vertices], faces)

@@ -96,10 +96,10 @@ def batched(vertices: Array, camera: AnyCamera) -> bool:
 
 def camera_batch(camera: AnyCamera) -> int:
     """How many cameras there are: 1 unless a parameter is a tensor with a batch dimension."""
-    if is_perspective(camera):
-        parameters = [(camera.focal, 2), (camera.center, 2)]
+    if isinstance(camera, WeakPerspectiveCamera):
+        parameters: list[tuple[object, int]] = [(camera.scale, 1), (camera.translation, 2)]
     else:
-        parameters = [(camera.scale, 1), (camera.translation, 2)]
+        parameters = [(camera.focal, 2), (camera.center, 2)]
     return max(len(value) if isinstance(value, Tensor) and value.dim() >= dims else 1 for value, dims in parameters)
 
 
@@ -108,7 +108,7 @@ def supersampled(camera: AnyCamera, factor: int) -> AnyCamera:
     if factor == 1:
         return camera
     size = (camera.size[0] * factor, camera.size[1] * factor)
-    return camera.resized(size) if is_perspective(camera) else replace(camera, size=size)
+    return replace(camera, size=size) if isinstance(camera, WeakPerspectiveCamera) else camera.resized(size)
 
 
 def as_tensor(values: Any) -> Tensor:

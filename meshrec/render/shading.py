@@ -1,5 +1,6 @@
 """Shaded pictures of coloured or textured meshes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -80,12 +81,11 @@ def shaded(
     points = drawable_points(vertices).expand(len(fragments.face_id), -1, -1)
 
     # Everything given per vertex is interpolated at once.
-    textured = isinstance(colors, Texture)
-    tint = points.new_zeros(1) if textured else as_tensor(colors).to(points)
+    tint = points.new_zeros(1) if isinstance(colors, Texture) else as_tensor(colors).to(points)
     attributes = [vertex_normals(points, fragments.faces), points, *([tint] if tint.dim() > 1 else [])]
     given = torch.cat([attribute.expand_as(points) for attribute in attributes], dim=-1)
     normals, towards, *painted = fragments.interpolate(given).split(3, dim=-1)
-    if textured:
+    if isinstance(colors, Texture):
         albedo = colors.at(fragments)
     else:
         albedo = painted[0] if painted else tint
@@ -96,7 +96,7 @@ def shaded(
     return picture if batched(vertices, camera) else picture[0]
 
 
-def join(vertices: list[Array], faces: Array | list[Array]) -> tuple[Tensor, Tensor, Tensor]:
+def join(vertices: Sequence[Array], faces: Array | Sequence[Array]) -> tuple[Tensor, Tensor, Tensor]:
     """Several meshes as one.
 
     Args:
@@ -109,8 +109,8 @@ def join(vertices: list[Array], faces: Array | list[Array]) -> tuple[Tensor, Ten
     meshes = [as_tensor(v) for v in vertices]
     if not meshes:
         return torch.zeros(0, 3), torch.zeros(0, 3, dtype=torch.long), torch.zeros(0, dtype=torch.long)
-    shared = not isinstance(faces, list | tuple)
-    triangles = [as_faces(faces if shared else faces[i], mesh) for i, mesh in enumerate(meshes)]
+    of_each = faces if isinstance(faces, list | tuple) else [faces] * len(meshes)
+    triangles = [as_faces(own, mesh) for own, mesh in zip(of_each, meshes)]
     counts = torch.tensor([len(mesh) for mesh in meshes])
     starts = (counts.cumsum(0) - counts).tolist()
     owner = torch.arange(len(meshes)).repeat_interleave(counts)

@@ -83,8 +83,8 @@ def _outermost(ax: Tensor, ay: Tensor, bx: Tensor, by: Tensor, sample: Tensor, m
     steps = torch.full(mask.shape, torch.iinfo(torch.int64).max, device=ax.device).flatten()
     low, high = torch.minimum(ay, by).ceil(), torch.maximum(ay, by).floor()
     level = ay == by
-    lines = [torch.stack([torch.zeros_like(low), value], -1) for value in (low.where(~level, torch.inf), high)]
-    for i, _, y in pixels_in(*lines, (1, rows)):
+    first, last = (torch.stack([torch.zeros_like(low), y], -1) for y in (low.where(~level, torch.inf), high))
+    for i, _, y in pixels_in(first, last, (1, rows)):
         x = ax[i] + (y - ay[i]) * (bx[i] - ax[i]) / (by[i] - ay[i])
         for left in ((x - 1 - TOUCH).ceil(), (x + TOUCH).floor()):  # two only where x is a whole number
             left = left.clamp(-1, columns).long()
@@ -95,8 +95,8 @@ def _outermost(ax: Tensor, ay: Tensor, bx: Tensor, by: Tensor, sample: Tensor, m
             inwards = torch.where(mask.flatten()[step[fits]], left[fits] - x[fits], x[fits] - left[fits] - 1)
             steps.scatter_reduce_(0, step[fits], ranked(inwards, i[fits]), "amin")
     found = torch.zeros(len(ax), dtype=torch.bool, device=ax.device)
-    first = winner(steps)
-    found[first[first >= 0]] = True
+    outermost = winner(steps)
+    found[outermost[outermost >= 0]] = True
     return found
 
 

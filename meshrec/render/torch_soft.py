@@ -25,8 +25,8 @@ def soft_silhouette(
     """
     width, height = size
     corners = screen[..., :2][:, faces].flatten(0, 1)  # (B F, 3, 2)
-    across = torch.cross(*(torch.nn.functional.pad(corners[:, i] - corners[:, 0], (0, 1)) for i in (1, 2)), dim=-1)
-    area = across[:, 2].detach()
+    (ax, ay), (bx, by) = ((corners[:, i] - corners[:, 0]).detach().unbind(-1) for i in (1, 2))
+    area = ax * by - ay * bx  # twice it
     low, high = (corners.detach().amin(1) - reach).ceil(), (corners.detach().amax(1) + reach).floor()
     low = torch.where(area[:, None].abs() <= sliver, torch.inf, low)
     log_empty = screen.new_zeros(len(screen) * height * width)
