@@ -53,7 +53,7 @@ class Collector:
         """
         *earlier, last = stages
         for name in earlier:
-            scores = score(subjects, found, stages[name], truth, self._body, self._data.joints, silhouettes=False)
+            scores = score(subjects, found, stages[name], truth, self._body, self._data.joints, everything=False)
             self._stages.setdefault(name, []).append(scores.people)
         scores = score(subjects, found, stages[last], truth, self._body, self._data.joints)
         self._stages.setdefault(last, []).append(scores.people)

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
 PCK_MM = np.arange(0, 205, 5)  # thresholds of the curve
 FIT_ALONE = "fit alone"
-STAGE_MEASURES = ("mpjpe", "pa_mpjpe", "mpve", "pa_mpve", "pck2d", "waist")
-GROUP_MEASURES = ("mpjpe", "pa_mpjpe", "mpve", "pa_mpve", "pck2d", "mask_iou", "knee_bias")
+STAGE_MEASURES = ("mpjpe", "pa_mpjpe", "n_mpjpe", "mpve", "pa_mpve", "pck3d", "auc3d", "pck2d")
+STAGE_COLUMNS = ("mpjpe", "pa_mpjpe", "mpve", "pa_mpve", "pck2d")
+GROUP_MEASURES = ("mpjpe", "pa_mpjpe", "mpve", "pa_mpve", "pck2d", "mask_iou")
 
 
 @dataclass(frozen=True)
@@ -194,7 +195,7 @@ class Report:
         return table
 
     def _by_stage(self) -> Table:
-        names = self._measured(STAGE_MEASURES)
+        names = self._measured(STAGE_COLUMNS)
         table = _table("After each stage", "stage", *(MEASURES[name].label for name in names))
         if len(self.stages) > 1:
             for stage, values in self.stages.items():

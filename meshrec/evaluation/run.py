@@ -26,6 +26,7 @@ BETAS = 10
 PHOTO_RESOLUTION, RESOLUTION = 448, 224  # of synthetic pictures: for the detector, and for networks
 DETECTIONS = ("detector", "simulated", "labels")
 WORST = 8
+PUBLISHED = "converted_from"  # is noted in the provenance of imported checkpoints
 
 
 def evaluate(
@@ -141,7 +142,7 @@ def _predictors(
     regressor = checkpoint
     if not isinstance(regressor, NetworkRegressor):
         loaded = load_checkpoint(find_weights(checkpoint), body)
-        published = "converted_from" in loaded.provenance
+        published = PUBLISHED in loaded.provenance
         regressor = NetworkRegressor(loaded.network, body, covariance=loaded.error_covariance, mirror=mirror)
     if regressor.encoder.inputs == ("rgb",) and not fit and detections is None:
         return [FromCrops(regressor.network, body, centred=not published)], True

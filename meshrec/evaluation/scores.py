@@ -16,6 +16,7 @@ from meshrec.geometry import Camera
 from meshrec.geometry.affine import apply, inverse
 from meshrec.metrics import (
     PointErrors,
+    acceleration_errors,
     keypoint_errors,
     mesh_errors,
     pose_errors,
@@ -101,7 +102,7 @@ def score(
     truth: Truth,
     body: BodyModel,
     joints: str,
-    silhouettes: bool = True,
+    everything: bool = True,
 ) -> Scores:
     """Score B people.
 
@@ -112,26 +113,22 @@ def score(
         truth: What is known of them.
         body: Whose vertices were predicted.
         joints: The set of the joints that count.
-        silhouettes: Whether to compare silhouettes too, which takes the longest.
+        everything: Also what takes longer and is asked of results alone: silhouettes, shape, posture.
     """
     points = body.joints_from(bodies.vertices.to(body.v_template), joints).cpu()
     true, certain = truth.joints.split((3, 1), dim=-1)
-    errors = pose_errors(points, true, certain[..., 0], joints)
-    people = {name: _each(e) for name, e in errors.items()}
-    by_joint = {name: _values(errors[name]) for name in IN_MILLIMETRES}
-
-    rooted = from_pelvis(body, bodies.vertices)
-    of_mesh = mesh_errors(rooted, truth.vertices, truth.vertices_confidence[:, None])
-    people |= {name: _each(e) for name, e in of_mesh.items()}
-    groups = vertex_parts(body)
-    parts = {n: np.stack([_values(e)[:, rows].mean(1) for rows in groups.values()], 1) for n, e in of_mesh.items()}
-
-    people |= _posture(points, truth.joints, joints)
+    of_joints = pose_errors(points, true, certain[..., 0], joints)
+    of_mesh = mesh_errors(from_pelvis(body, bodies.vertices), truth.vertices, truth.vertices_confidence[:, None])
+    people = {name: _each(errors) for name, errors in (of_joints | of_mesh).items()}
     people |= _keypoints(subjects, points, truth, joints)
-    if silhouettes:
-        people |= _silhouettes(subjects, bodies.vertices, body)
-    if bodies.betas is not None:
-        people |= shape_errors(body, bodies.betas, truth)
+    if everything:
+        people |= _posture(points, truth.joints, joints) | _silhouettes(subjects, bodies.vertices, body)
+        if bodies.betas is not None:
+            people |= shape_errors(body, bodies.betas, truth)
+    by_joint = {name: _values(of_joints[name]) for name in IN_MILLIMETRES}
+    groups = vertex_parts(body).values()
+    parts = {name: np.stack([_values(e)[:, rows].mean(1) for rows in groups], axis=1) for name, e in of_mesh.items()}
+
     for name, values in people.items():
         missed = MEASURES[name].missed
         values[~found & ~np.isnan(values)] = np.nan if missed is None else missed
@@ -160,8 +157,6 @@ def acceleration_of(
         sequences: (N,) names of motions; empty ones are single pictures.
         times: (N,) seconds. Frames count as neighbours where no more than 1.5 times the usual step lies between them.
     """
-    from meshrec.metrics import acceleration_errors
-
     result = np.full(len(predicted), np.nan)
     names = np.asarray(sequences)
     for name in np.unique(names[names != ""]):

@@ -45,33 +45,32 @@ def truth_of(samples: Sequence[Sample], data: EvaluationSet, body: BodyModel, bo
         bodies: By hash, those that betas belong to.
     """
     joints = np.stack([labelled_joints(sample, data.joints) for sample in samples])
+    keypoints = np.stack([convert_joints(s.keypoints_2d, s.joints, data.joints)[0] for s in samples])
     count, size = len(samples), len(body.v_template)
     vertices, known = torch.zeros(count, size, 3), torch.zeros(count)
     measures = {name: torch.full((count,), torch.nan) for name in body_measures(body, torch.zeros(1, 1))}
-    whole = [s.pose_confidence.min() > 0 and s.betas_confidence > 0 for s in samples]
-    from_mesh = np.zeros_like(joints)
+    if data.joints_of == "mesh":
+        joints = np.zeros_like(joints)
     for hash_, own in bodies.items():
         rows = [i for i, s in enumerate(samples) if s.body == hash_ and s.betas_confidence > 0]
         if not rows:
             continue
-        betas = torch.from_numpy(np.stack([samples[i].betas for i in rows]))[:, : own.num_betas].to(own.v_template)
+        pose, betas = (torch.from_numpy(np.stack([getattr(samples[i], n) for i in rows])) for n in ("pose", "betas"))
+        pose, betas = pose.to(own.v_template), betas[:, : own.num_betas].to(own.v_template)
         for name, values in body_measures(own, betas).items():
             measures[name][rows] = values.cpu()
-        posed = [i for i in rows if whole[i]]
+        whole = [i for i, row in enumerate(rows) if samples[row].pose_confidence.min() > 0]
+        posed = [rows[i] for i in whole]
         if not posed:
             continue
-        pose = torch.from_numpy(np.stack([samples[i].pose for i in posed])).to(own.v_template)
-        out = own(betas[[rows.index(i) for i in posed]], pose[:, 1:], pose[:, :1])
+        mesh = own(betas[whole], pose[whole, 1:], pose[whole, :1]).vertices
         if len(own.v_template) == size:
-            vertices[posed] = from_pelvis(own, out.vertices).cpu()
+            vertices[posed] = from_pelvis(own, mesh).cpu()
             known[posed] = 1
-        points = own.joints_from(out.vertices, data.joints).cpu().numpy()
-        from_mesh[posed] = np.concatenate([points, np.ones_like(points[..., :1])], axis=2)
-    if data.joints_of == "mesh":
-        joints = from_mesh
-    enough = (joints[..., 3] > 0).sum(1) >= data.least_joints
-    joints[..., 3] *= enough[:, None]
-    keypoints = np.stack([convert_joints(s.keypoints_2d, s.joints, data.joints)[0] for s in samples])
+        if data.joints_of == "mesh":
+            joints[posed, :, :3] = own.joints_from(mesh, data.joints).cpu().numpy()
+            joints[posed, :, 3] = 1
+    joints[..., 3] *= ((joints[..., 3] > 0).sum(1) >= data.least_joints)[:, None]
     return Truth(torch.from_numpy(joints), torch.from_numpy(keypoints).float(), vertices, known, measures)
 
 
