@@ -208,7 +208,7 @@ class Report:
         table = _table("Errors of shape / of the mean shape", "group", *labels)
         for group in (None, *self.groups) if names else ():
             rows = self.groups[group] if group else None
-            pairs = [f"{_text(self.mean(n, group))} / {_text(_mean(self.baseline[n], rows))}" for n in names]
+            pairs = [f"{self.mean(n, group):.0f} / {_mean(self.baseline[n], rows):.0f}" for n in names]
             table.add_row(group or "all", *pairs)
         return table
 
@@ -233,7 +233,7 @@ class Report:
 
 def _table(title: str, first: str, *others: str) -> Table:
     table = Table(title=title, title_justify="left")
-    table.add_column(first)
+    table.add_column(first, no_wrap=True)
     for name in others:
         table.add_column(name, justify="left" if name == "unit" else "right")
     return table
