@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from reprlib import repr  # of a few aliases, YAML can make a value of gigabytes
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -53,6 +54,8 @@ def _read(path: Path) -> dict:
         raise InputError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}.") from None
     except yaml.YAMLError as error:
         raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}.") from None
+    except RecursionError:
+        raise InputError(f"{path} is nested too deeply.") from None
     if not isinstance(values, dict):
         raise InputError(f"{path} must hold keys and values, as the files of configs/ do.")
     return values
@@ -82,11 +85,13 @@ def _merged(old: Mapping, new: Mapping) -> dict:
 
 def _checked(kind: type, values: Mapping, label: str, above: Keys = ()) -> Any:
     # Plain dataclasses inherit from what holds them that unknown keys are refused.
-    holder: Any = create_model("Holder", __config__=ConfigDict(extra="forbid"), held=(kind, ...))
+    holder: Any = create_model("Holder", __config__=ConfigDict(extra="forbid", allow_inf_nan=False), held=(kind, ...))
     try:
         return holder(held=values).held
     except ValidationError as error:
-        raise InputError(f"{label}: {_sentence(kind, error.errors()[0], above)}") from None
+        # A misspelt key may be the one that is missing.
+        first = min(error.errors(), key=lambda found: found["type"] == "missing")
+        raise InputError(f"{label}: {_sentence(kind, first, above)}") from None
 
 
 def _sentence(kind: type, error: Mapping, above: Keys) -> str:
@@ -101,7 +106,7 @@ def _sentence(kind: type, error: Mapping, above: Keys) -> str:
         return f"the key '{key}' is missing."
     if error["type"] == "value_error":
         return f"'{key}': {error['ctx']['error']}."
-    return f"'{key}' {error['msg'].removeprefix('Input ')}, not {error['input']!r}."
+    return f"'{key}' {error['msg'].removeprefix('Input ')}, not {repr(error['input'])}."
 
 
 def _keys_at(kind: Any, where: Keys) -> list[str]:

@@ -1,0 +1,139 @@
+"""How good a network is on people it has not seen: errors in millimetres, the covariance of its errors, a picture."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from meshrec.body import joint_set
+from meshrec.body.joints import LIMB_JOINTS
+from meshrec.data.sample import Batch
+from meshrec.geometry import Camera
+from meshrec.metrics import RunningMeans, mesh_errors, point_errors
+from meshrec.models.encoders import NetworkInput, normalize_rgb
+from meshrec.models.estimate import Estimate
+from meshrec.models.mesh_to_params import MeshRecoveryOutput
+from meshrec.models.mirrored import final_estimate
+from meshrec.regressor import error_covariance
+from meshrec.training.objective import Objective, posed
+from meshrec.training.sources import Piece
+
+SHOWN = 160  # pixels: height of each person in a picture of predictions
+
+
+def with_pictures(batch: Batch, inputs: NetworkInput) -> NetworkInput:
+    """The input with the batch's pictures, where it has any, as networks want them."""
+    return replace(inputs, rgb=normalize_rgb(batch.image / 255)) if batch.image.numel() else inputs
+
+
+def moved(piece: Piece, device: torch.device) -> Piece:
+    """A piece on another device."""
+    batch, inputs = piece
+    values = {name: None if value is None else value.to(device) for name, value in vars(inputs).items()}
+    return batch.to(device), NetworkInput(**values)
+
+
+@torch.no_grad()
+def measure(
+    network: nn.Module, people: Mapping[str, Sequence[Piece]], objective: Objective
+) -> tuple[dict[str, float], Tensor]:
+    """Errors of a network, and their covariance.
+
+    Args:
+        network: Left in the mode in which it is found.
+        people: Held-out ones by where they come from, synthetic ones, so that all is known of them.
+        objective: Its body and landmarks are used; they are where the network is.
+
+    Returns:
+        Means in millimetres by name, such as ``renders/pa_mpjpe``, over the twelve joints of arms and legs; and the
+        covariance (72 + S, 72 + S) on the last of ``people``, see :func:`meshrec.regressor.error_covariance`.
+    """
+    device, training = objective.body.v_template.device, network.training
+    network.eval()
+    metrics: dict[str, float] = {}
+    covariance = torch.empty(0)
+    for name, pieces in people.items():
+        means, estimates, truth = RunningMeans(), [], []
+        for piece in pieces:
+            batch, inputs = moved(piece, device)
+            output = network(with_pictures(batch, inputs))
+            means.update(_errors(output, batch, objective))
+            estimates.append(final_estimate(output))
+            truth.append((batch.pose, batch.betas[:, : estimates[-1].betas.shape[1]]))
+        metrics |= {f"{name}/{key}": value.mean for key, value in means.compute().items()}
+        together = Estimate(*(torch.cat(parts).cpu() for parts in zip(*(vars(e).values() for e in estimates))))
+        covariance = error_covariance(together, *(torch.cat(parts).cpu() for parts in zip(*truth)))
+    network.train(training)
+    return metrics, covariance
+
+
+def picture(network: nn.Module, piece: Piece, objective: Objective, count: int = 6) -> np.ndarray:
+    """What a network makes of people: the estimate over the picture and from the side, then the truth likewise.
+
+    Args:
+        network: In evaluation mode.
+        piece: On any device.
+        objective: Its body is drawn.
+        count: People.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+    """
+    from meshrec.render.overlay import contact_sheet, overlay, turned
+
+    body, landmarks = objective.body, objective.landmarks
+    batch, inputs = moved(piece, body.v_template.device)
+    with torch.no_grad():
+        output = network(with_pictures(batch, inputs))
+        estimate = final_estimate(output)
+        ours = output.mesh.vertices if isinstance(output, MeshRecoveryOutput) else posed(estimate, body)
+        ours = ours + estimate.translation(batch.focal[:, 0])[:, None]
+        true = Estimate(batch.pose, batch.betas, estimate.camera)
+        place = (batch.joints_3d[..., :3] - landmarks(batch.pose, batch.betas)).mean(1, keepdim=True)
+        true = posed(true, body) + place
+    side = batch.image.shape[-1] if batch.image.numel() else SHOWN
+    tiles = []
+    for i in range(min(count, len(batch))):
+        photo = np.full((side, side, 3), 235, np.uint8)
+        if batch.image.numel():
+            photo = batch.image[i].movedim(0, -1).cpu().numpy()
+        elif inputs.silhouette is not None:
+            shade = 235 - 60 * torch.nn.functional.interpolate(inputs.silhouette[i, None], (side, side))[0, 0]
+            photo = shade.to(torch.uint8)[..., None].expand(-1, -1, 3).cpu().numpy()
+        camera = Camera(float(batch.focal[i, 0]) * side / 2, size=(side, side))
+        for vertices in (ours, true):
+            drawn = overlay(photo, vertices[i, None], body.faces, camera, opacity=0.8)
+            tiles.append(_with_dots(drawn, inputs.keypoints[i]))
+            tiles.append(turned(vertices[i, None], body.faces, size=(side, side)))
+    return contact_sheet(tiles, columns=8, height=SHOWN)
+
+
+def _errors(output: list[Estimate] | MeshRecoveryOutput, batch: Batch, objective: Objective) -> dict:
+    estimate, which = final_estimate(output), [joint_set(batch.joint_set).index(name) for name in LIMB_JOINTS]
+    confidence = batch.joints_3d[:, which, 3]
+    target = batch.joints_3d[:, which, :3]
+    found = {}
+    points = {"": objective.landmarks(estimate.rotations, estimate.betas)}
+    if isinstance(output, MeshRecoveryOutput):
+        points["mesh_"] = objective.body.joints_from(output.mesh.vertices, batch.joint_set)
+    for name, predicted in points.items():
+        rooted = point_errors(predicted, batch.joints_3d[..., :3], batch.joints_3d[..., 3], batch.joint_set)
+        found[f"{name}mpjpe"] = replace(rooted, values=rooted.values[:, which], counts=rooted.counts[:, which])
+        found[f"{name}pa_mpjpe"] = point_errors(predicted[:, which], target, confidence, align="similarity")
+    body = objective.body
+    known = batch.betas_confidence_for(body.hash)[:, None]
+    shapes = [body.rest(betas)[0] for betas in (estimate.betas, batch.betas)]
+    return found | {"pve_t": mesh_errors(*shapes, known)["mpve"]}
+
+
+def _with_dots(image: np.ndarray, keypoints: Tensor) -> np.ndarray:
+    import cv2
+
+    side = len(image)
+    for x, y, confidence in keypoints.cpu().tolist():
+        if confidence > 0 and max(abs(x), abs(y)) < 1:
+            place = round((x + 1) * side / 2 - 0.5), round((y + 1) * side / 2 - 0.5)
+            cv2.circle(image, place, 2, (200, 40, 40), -1, cv2.LINE_AA)
+    return image

@@ -1,0 +1,170 @@
+"""Setting a training up and running it, from its start or from where it was interrupted."""
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import lightning.pytorch as pl
+import torch
+import yaml
+from lightning.pytorch.callbacks import TQDMProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.strategies import DDPStrategy
+from torch import nn
+
+from meshrec.atomic import write_file
+from meshrec.body import BodyModel, load_body
+from meshrec.data.sample import NUM_BETAS
+from meshrec.errors import InputError
+from meshrec.models.build import build_network, describe_network
+from meshrec.models.checkpoints import load_checkpoint
+from meshrec.render.backends import backends
+from meshrec.training.config import TrainingConfig
+from meshrec.training.config_file import plain
+from meshrec.training.keeper import STATE, WEIGHTS, Keeper
+from meshrec.training.mixture import Loader, Mixture
+from meshrec.training.module import Training, network_betas
+from meshrec.training.objective import Objective
+from meshrec.training.sources import Piece, training_sources, validation_sources
+
+CONFIG = "config.yaml"
+# What may change when a training goes on: it stays the same training.
+FREE = ("out", "workers", "log_every", "checkpoint_every", "validation")
+
+KNOWN_WARNINGS = (".*dataloader is not resumable.*", ".*LeafSpec.*", ".*srun.*")
+
+
+def run(config: TrainingConfig) -> Path:
+    """See :func:`meshrec.training.train`."""
+    _check(config)
+    out = Path(config.out)
+    state = out / STATE if (out / STATE).is_file() else None
+    if state is not None:
+        _check_same(plain(config), out / CONFIG)
+    trainer = _trainer(config)
+    device, body = trainer.strategy.root_device, training_body(config)
+    sources, proportions = training_sources(config, body)
+    mixture = Mixture(sources, proportions, config.batch_size, trainer.global_rank, trainer.world_size)
+    first = 0 if state is None else config.accumulation * _steps_done(state)
+    workers = _spare_cores(config) if config.workers is None else config.workers
+    loader = Loader(mixture, first, config.accumulation * config.steps, workers, device.type == "cuda")
+    people = held_out(config, body)
+
+    network = start_network(config, body)
+    renderer = None if config.renderer == "auto" else config.renderer
+    # Sources run beside the training, on the CPU: they have a body of their own.
+    trained = load_body(body.data).to(device)
+    objective = Objective(trained, config.weights, renderer=renderer, num_betas=network_betas(network))
+    training = Training(config, network, objective)
+    trainer.callbacks.append(Keeper(loader, people))
+    if trainer.is_global_zero:
+        write_file(out / CONFIG, yaml.safe_dump(plain(config), sort_keys=False).encode())
+    with warnings.catch_warnings():
+        for known in KNOWN_WARNINGS:
+            warnings.filterwarnings("ignore", known)
+        trainer.fit(training, loader, ckpt_path=state, weights_only=True)
+    return out / WEIGHTS
+
+
+def training_body(config: TrainingConfig) -> BodyModel:
+    """The body that a training is about. Of hundreds of shape components the first ten are used."""
+    body = load_body(config.body)
+    return body if body.num_betas <= NUM_BETAS else load_body(body.data.with_betas(NUM_BETAS))
+
+
+def start_network(config: TrainingConfig, body: BodyModel) -> nn.Module:
+    """The network with the weights with which a training starts: random ones follow from its seed.
+
+    Raises:
+        InputError: The checkpoint it is to start from is missing or holds another network.
+    """
+    torch.manual_seed(config.seed)
+    network = build_network(config.network.architecture, config.network.settings, body)
+    if config.network.init is not None:
+        start = load_checkpoint(config.network.init, body).network
+        if describe_network(start) != describe_network(network):
+            raise InputError(
+                f"{config.network.init} holds another network than 'network' describes; give it the same settings."
+            )
+        network.load_state_dict(start.state_dict())
+    return network
+
+
+def held_out(config: TrainingConfig, body: BodyModel) -> dict[str, list[Piece]]:
+    """The people on whom a training is measured, in batches."""
+    size, found = config.batch_size, {}
+    for name, (source, count) in validation_sources(config, body).items():
+        found[name] = [source(range(start, min(start + size, count))) for start in range(0, count, size)]
+    return found
+
+
+def _trainer(config: TrainingConfig) -> pl.Trainer:
+    visible = sys.stderr.isatty()
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    strategy: str | DDPStrategy = "auto"
+    if config.devices * config.nodes > 1:
+        # A mesh network may be trained by losses of the mesh or of the parameters alone.
+        strategy = DDPStrategy(find_unused_parameters=config.network.architecture != "iterative")
+    return pl.Trainer(
+        accelerator={"cuda": "gpu"}.get(config.accelerator, config.accelerator),
+        devices=config.devices,
+        num_nodes=config.nodes,
+        strategy=strategy,
+        precision="bf16-mixed" if config.precision == "bf16" else "32-true",
+        max_steps=config.steps,
+        accumulate_grad_batches=config.accumulation,
+        gradient_clip_val=config.optimizer.clip,
+        logger=TensorBoardLogger(config.out, name="", version="", default_hp_metric=False),
+        log_every_n_steps=1,
+        callbacks=[TQDMProgressBar(config.log_every)] if visible else [],
+        enable_progress_bar=visible,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
+
+
+def _check(config: TrainingConfig) -> None:
+    """What no single key can tell.
+
+    Raises:
+        InputError: Keys contradict each other, or need what is not there.
+    """
+    needed = getattr(config.architecture, "iterations", 1)
+    if len(config.weights.iterations) < needed:
+        raise InputError(f"'weights.iterations' weighs {len(config.weights.iterations)} of {needed} iterations.")
+    if config.accelerator == "cuda" and not torch.cuda.is_available():
+        raise InputError("'accelerator' is cuda, but torch sees no GPU here; use cpu or auto.")
+    if config.renderer != "auto" and not backends()[config.renderer]:
+        raise InputError(f"'renderer' is {config.renderer}, which is not installed here; auto takes what there is.")
+
+
+def _check_same(config: Mapping, path: Path) -> None:
+    """Whether the training in a folder is the one that is to go on.
+
+    Raises:
+        InputError: A key differs on which the outcome depends.
+    """
+    try:
+        before = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError):
+        raise InputError(f"{path} cannot be read, so that the training in its folder cannot go on.") from None
+    for key in config:
+        if key not in FREE and config[key] != before.get(key):
+            raise InputError(
+                f"{path.parent} holds a training with another '{key}'; go on with the same, or choose another 'out'."
+            )
+
+
+def _steps_done(state: Path) -> int:
+    """The step at which a training was saved."""
+    return int(torch.load(state, map_location="cpu", weights_only=True, mmap=True)["global_step"])
+
+
+def _spare_cores(config: TrainingConfig) -> int:
+    """Processes that make data: half of this process's cores, at least one."""
+    return max(1, (os.cpu_count() or 1) // config.devices // 2)

@@ -1,0 +1,68 @@
+"""The shipped configurations: each loads, trains for a few steps, and its network can learn a handful of people."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from meshrec.training import load_config, train
+from meshrec.training.measure import with_pictures
+from meshrec.training.module import Training, network_betas
+from meshrec.training.objective import Objective
+from meshrec.training.run import start_network, training_body
+from meshrec.training.sources import Needs, training_sources
+
+FOLDER = Path(__file__).parents[1] / "configs"
+NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml") if path.stem != "tiny")
+SMALL = {"graph": ["network.settings.channels=32", "network.settings.blocks=1"]}
+PEOPLE = 4
+
+
+def _tiny(name: str, *changes: str):
+    small = SMALL["graph"] if name.startswith(("graph", "mesh")) else []
+    return load_config([FOLDER / f"{name}.yaml", FOLDER / "tiny.yaml"], [*small, *changes])
+
+
+def test_there_is_a_configuration_for_each_network():
+    assert set(NAMES) == {
+        "iterative_keypoints", "iterative_proxy", "iterative_rgb", "iterative_rgb_proxy",
+        "graph_proxy", "graph_rgb", "mesh_to_params",
+    }  # fmt: skip
+    for name in NAMES:
+        assert load_config(FOLDER / f"{name}.yaml").out == Path("runs") / name
+
+
+def test_networks_get_what_they_see_and_no_more():
+    needs = {name: Needs.of(load_config(FOLDER / f"{name}.yaml")) for name in NAMES}
+    assert needs["iterative_keypoints"].keypoints_only
+    assert not needs["iterative_rgb"].silhouettes and needs["iterative_rgb"].pictures
+    assert needs["graph_proxy"].silhouettes and not needs["graph_proxy"].pictures
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_handful_of_people_is_learned_by_heart(name):
+    config = _tiny(name, "optimizer.rate=1e-3", "optimizer.warmup=0", "network.frozen=[]", "network.settings.width=128")
+    if "dropout" in config.network.settings:
+        config.network.settings["dropout"] = 0.0
+    body = training_body(config)
+    network = start_network(config, body)
+    training = Training(config, network, Objective(body, config.weights, num_betas=network_betas(network)))
+    optimizer = training.configure_optimizers()["optimizer"]
+    (source,), _ = training_sources(config, body)
+    batch, inputs = source(range(PEOPLE))
+    inputs = with_pictures(batch, inputs)
+    training.train()
+    totals = []
+    for _ in range(60):
+        total = config.weights.total(training.objective(network(inputs), batch, inputs.focal))
+        optimizer.zero_grad()
+        total.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        totals.append(total.item())
+    assert min(totals[-10:]) < 0.4 * totals[0], f"{totals[0]:.2f} -> {totals[-1]:.2f}"
+
+
+def test_a_tiny_training_runs_from_the_file_to_the_checkpoint(tmp_path):
+    path = train(_tiny("iterative_proxy", "steps=2", "validation.every=1", "validation.people=4", f"out={tmp_path}"))
+    assert path == tmp_path / "last.safetensors" and path.is_file()

@@ -1,0 +1,237 @@
+"""Training: its data is the same whoever makes it, its losses are what they say, and a killed one goes on exactly."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import torch
+from kept_gradients import keep_gradients
+from safetensors.torch import load_file
+
+from meshrec.body import joint_set, load_body
+from meshrec.data.sample import Batch
+from meshrec.errors import InputError
+from meshrec.geometry import Camera
+from meshrec.losses import betas_loss, joint_loss, reprojection_loss, rotation_loss
+from meshrec.models.checkpoints import load_checkpoint
+from meshrec.models.estimate import Estimate
+from meshrec.render import silhouette
+from meshrec.training import load_config, train
+from meshrec.training.mixture import Loader, Mixture
+from meshrec.training.module import Training, rate_at
+from meshrec.training.objective import Objective, Weights, joint_groups
+from meshrec.training.sources import joined, training_sources
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+TINY = [CONFIGS / "iterative_keypoints.yaml", CONFIGS / "tiny.yaml"]
+
+
+def _config(out, *changes):
+    return load_config(TINY, [f"out={out}", "network.settings.dropout=0.2", *changes])
+
+
+@pytest.fixture(scope="module")
+def body():
+    return load_body("neutral")
+
+
+@pytest.fixture(scope="module")
+def piece(body, tmp_path_factory):
+    config = _config(tmp_path_factory.mktemp("unused"))
+    (source,), _ = training_sources(config, body)
+    return source(range(6))
+
+
+def _guess(batch: Batch, seed: int) -> Estimate:
+    generator = torch.Generator().manual_seed(seed)
+    turn = 0.1 * torch.randn(*batch.pose.shape, generator=generator)
+    camera = torch.tensor([0.8, 0.1, -0.1]) + 0.01 * torch.randn(len(batch), 3, generator=generator)
+    return Estimate(batch.pose + turn, batch.betas + torch.randn(batch.betas.shape, generator=generator), camera)
+
+
+def test_losses_are_sums_over_iterations_as_they_count(body, piece):
+    batch, inputs = piece
+    weights = Weights(iterations=(0.1, 0.4, 1.0))
+    objective = Objective(body, weights)
+    guesses = [_guess(batch, seed) for seed in range(2)]
+    found = objective(guesses, batch, inputs.focal)
+    expected = dict.fromkeys(found, 0.0)
+    for share, guess in zip((0.4, 1.0), guesses):
+        points = objective.landmarks(guess.rotations, guess.betas)
+        true, sure = batch.joints_3d[..., :3], batch.joints_3d[..., 3]
+        for name, which in joint_groups("union55").items():
+            expected[name] += share * joint_loss(points, true, sure, "union55", which=which).item()
+        seen = guess.project(points, inputs.focal)
+        flat = reprojection_loss(seen, batch.keypoints_2d[..., :2], batch.keypoints_2d[..., 2])
+        expected["keypoints_2d"] += share * flat.item()
+        expected["rotations"] += share * rotation_loss(guess.rotations, batch.pose, batch.pose_confidence).item()
+        expected["betas"] += share * betas_loss(guess.betas, batch.betas, batch.betas_confidence).item()
+    assert {name: value.item() for name, value in found.items()} == pytest.approx(expected, rel=1e-4)
+    total = sum(getattr(weights, name) * value for name, value in expected.items())
+    assert weights.total(found).item() == pytest.approx(total, rel=1e-4)
+
+
+def test_the_truth_costs_nothing(body, piece):
+    batch, inputs = piece
+    weights = Weights(vertices=1, silhouette=1)
+    place = batch.joints_3d[..., :3] - Objective(body).landmarks(batch.pose, batch.betas)
+    x, y, z = place.mean(1).unbind(1)
+    truth = Estimate(batch.pose, batch.betas, torch.stack([inputs.focal / z, x, y], 1))
+    size = 64
+    posed = body(batch.betas, batch.pose[:, 1:], batch.pose[:, 0]).vertices + truth.translation(inputs.focal)[:, None]
+    camera = Camera((inputs.focal * size / 2)[:, None].expand(-1, 2), size=(size, size))
+    mask = (255 * silhouette(posed, body.faces, camera)).round().to(torch.uint8)
+    drawn = replace(batch, mask=mask, mask_confidence=torch.ones(len(batch)))
+    losses = Objective(body, weights)([truth], drawn, inputs.focal)
+    assert losses.pop("silhouette").item() < 0.15  # soft edges never agree quite
+    assert max(losses.values()).item() < 1e-4
+    wrong = replace(truth, camera=truth.camera + torch.tensor([0.0, 0.3, 0.0]))
+    assert Objective(body, weights)([wrong], drawn, inputs.focal)["silhouette"].item() > 0.3
+
+
+def test_what_has_no_label_costs_nothing_and_pulls_at_nothing(body, piece):
+    batch, inputs = piece
+    nothing = torch.zeros(len(batch))
+    unlabelled = replace(
+        batch,
+        joints_3d=batch.joints_3d * 0,
+        keypoints_2d=batch.keypoints_2d * 0,
+        pose_confidence=nothing[:, None].expand(-1, 24),
+        betas_confidence=nothing,
+    )
+    guess = _guess(batch, 0)
+    guess = replace(guess, rotations=guess.rotations.requires_grad_(), betas=guess.betas.requires_grad_())
+    total = Weights().total(Objective(body)([guess], unlabelled, inputs.focal))
+    total.backward()
+    assert total == 0 and not guess.rotations.grad.any() and not guess.betas.grad.any()
+
+
+def test_groups_of_joints_share_all_of_them():
+    groups, names = joint_groups("union55"), joint_set("union55")
+    assert sorted(groups["joints"] + groups["landmarks"]) == list(range(len(names)))
+    assert {names[i] for i in groups["joints"]} == set(joint_set("smpl24"))
+    assert len(groups["limbs"]) == 12 and "landmarks" not in joint_groups("smpl24")
+
+
+def _people(places: range):
+    """A source whose people are numbered by their first beta."""
+    batch, inputs = _people.piece
+    rows = [0] * len(places)
+    change = batch._map(lambda t: t[rows] if len(t) else t)
+    numbered = replace(
+        change, names=("",) * len(places), sequences=("",) * len(places), bodies=("",) * len(places),
+        betas=torch.tensor([float(p) for p in places])[:, None].expand(-1, 10),
+    )  # fmt: skip
+    return numbered, replace(inputs, keypoints=inputs.keypoints[rows], focal=inputs.focal[rows])
+
+
+def test_two_ranks_see_what_one_sees_with_twice_the_batch(piece):
+    _people.piece = piece
+    whole = Mixture([_people, _people], [3, 1], batch_size=12)
+    halves = [Mixture([_people, _people], [3, 1], batch_size=6, rank=rank, ranks=2) for rank in (0, 1)]
+    for number in (0, 1, 7, 500):
+        together = joined([half[number] for half in halves])[0].betas[:, 0]
+        assert sorted(whole[number][0].betas[:, 0].tolist()) == sorted(together.tolist())
+    seen = torch.cat([whole[number][0].betas[:, 0] for number in range(50)])
+    # Each source goes through its own row without gaps or repeats.
+    assert sorted(seen.tolist()) == sorted([*range(450), *range(150)])
+
+
+def test_batches_are_the_same_whoever_makes_them(body, tmp_path):
+    mixture = Mixture(*training_sources(_config(tmp_path), body), batch_size=4)
+    alone = list(Loader(mixture, 3, 6, workers=0, pin_memory=False))
+    helped = list(Loader(mixture, 3, 6, workers=2, pin_memory=False))
+    assert len(alone) == len(helped) == 3
+    for (batch, inputs), (other, seen), number in zip(alone, helped, range(3, 6)):
+        assert torch.equal(batch.joints_3d, other.joints_3d) and torch.equal(inputs.keypoints, seen.keypoints)
+        assert torch.equal(batch.joints_3d, mixture[number][0].joints_3d)
+    assert not torch.equal(alone[0][1].keypoints, alone[1][1].keypoints)
+
+
+def test_the_learning_rate_rises_and_falls(tmp_path):
+    config = _config(tmp_path, "optimizer.warmup=10", "optimizer.final=0.1")
+    rates = [rate_at(step, 100, config.optimizer) for step in range(101)]
+    assert rates[0] == pytest.approx(1 / 11) and max(rates) == rates[10] == 1
+    assert rates[55] == pytest.approx(0.55) and rates[100] == pytest.approx(0.1)
+
+
+def test_a_killed_training_goes_on_as_if_nothing_had_happened(tmp_path):
+    changes = ["steps=60", "checkpoint_every=4", "validation.every=30", "validation.people=8", "weights.realism=0.1"]
+    train(_config(tmp_path / "whole", *changes))
+    command = [sys.executable, "-m", "meshrec.cli", "train", *(f"--config={path}" for path in TINY)]
+    out = tmp_path / "killed"
+    options = [*changes, "network.settings.dropout=0.2", "--out", str(out)]
+    running = subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        # Between its first checkpoint and its end, which is many checkpoints away.
+        while not (out / "last.safetensors").is_file() and running.poll() is None:
+            time.sleep(0.01)
+        os.kill(running.pid, signal.SIGKILL)
+    finally:
+        running.kill()
+        running.wait()
+    assert load_checkpoint(out / "last.safetensors", load_body("neutral")).provenance["step"] < 60
+    train(_config(out, *changes))
+    whole, resumed = (load_file(folder / "last.safetensors") for folder in (tmp_path / "whole", out))
+    assert whole.keys() == resumed.keys()
+    for name in whole:
+        assert torch.equal(whole[name], resumed[name]), name
+
+
+def test_another_training_in_the_same_folder_is_refused(tmp_path):
+    train(_config(tmp_path, "steps=1", "validation.people=8"))
+    with pytest.raises(InputError, match="another 'seed'"):
+        train(_config(tmp_path, "steps=1", "validation.people=8", "seed=1"))
+    assert train(_config(tmp_path, "steps=1", "log_every=3")) == tmp_path / "last.safetensors"
+
+
+def test_a_checkpoint_says_how_it_came_about(tmp_path):
+    train(_config(tmp_path, "steps=2", "validation.people=20", "validation.every=1"))
+    checkpoint = load_checkpoint(tmp_path / "last.safetensors", load_body("neutral"))
+    provenance = checkpoint.provenance
+    assert provenance["step"] == 2 and provenance["config"]["batch_size"] == 8
+    assert provenance["metrics_mm"]["synthetic/pa_mpjpe"] > 0 and 0 <= provenance["waiting_for_data"] <= 1
+    covariance = checkpoint.error_covariance
+    assert covariance.shape == (82, 82) and torch.linalg.eigvalsh(covariance.double()).min() > 0
+    assert list(tmp_path.glob("events.out.tfevents.*"))
+
+
+def test_contradictions_are_told_before_anything_starts(tmp_path):
+    for change, message in {
+        "weights.iterations=[1.0]": "weighs 1 of 4 iterations",
+        "renderer=pytorch3d": "not installed",
+        "synthetic=null": "nothing to train on",
+        "network.frozen=[backbone]": "no part 'backbone'",
+        "network.init=nowhere.safetensors": "nowhere.safetensors",
+    }.items():
+        if change == "renderer=pytorch3d" and find_spec("pytorch3d"):
+            continue
+        with pytest.raises(InputError, match=message):
+            train(_config(tmp_path, change))
+    assert not list(tmp_path.iterdir())
+
+
+def test_two_ranks_have_the_gradient_of_one_with_twice_the_batch(tmp_path, monkeypatch):
+    # Of people who do not hang on how they are shared out; with nothing that is normalised over a batch.
+    changes = ["steps=1", "validation.people=4", "network.freeze_batch_norm=true", "network.settings.dropout=0"]
+    files = [CONFIGS / "iterative_rgb.yaml", CONFIGS / "tiny.yaml"]
+    kept = Path(__file__).parent / "kept_gradients.py"
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(kept)]
+    several = [f"out={tmp_path / 'two'}", "devices=2", "batch_size=2", *changes]
+    subprocess.run([*command, str(tmp_path), *map(str, files), *several], check=True, capture_output=True, timeout=200)
+
+    monkeypatch.setattr(
+        Training, "on_before_optimizer_step", lambda module, _: keep_gradients(module, tmp_path / "one")
+    )
+    train(load_config(files, [f"out={tmp_path / 'one'}", "batch_size=4", *changes]))
+    one, *two = (torch.load(tmp_path / name, weights_only=True) for name in ("one/0.pt", "0.pt", "1.pt"))
+    assert max(gradient.abs().max() for gradient in one.values()) > 0.1
+    for name, gradient in one.items():
+        for other in two:
+            assert torch.allclose(other[name], gradient, atol=1e-5), name
