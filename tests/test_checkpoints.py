@@ -126,9 +126,17 @@ def test_other_files_are_refused(written, body, tmp_path):
     save_file({"a": torch.zeros(1)}, tmp_path / "other.safetensors")
     with pytest.raises(InputError, match="no network of this version"):
         load_checkpoint(tmp_path / "other.safetensors")
-    for header in ({"format": 1}, {"format": 1, "architecture": "iterative", "body": "", "settings": {"width": "ten"}}):
+    known = {"format": 1, "architecture": "iterative", "body": ""}
+    for header, sentence in (
+        ({"format": 1}, "does not describe a network"),
+        ({**known, "settings": 3}, "does not describe a network"),
+        ({**known, "settings": {"width": "ten"}}, "a network's width is a whole number from 1 to 16384, not 'ten'"),
+        ({**known, "settings": {"width": 10**9}}, "a network's width is a whole number"),
+        ({**known, "settings": {"encoder": {"resnet": 19}}}, "there is no ResNet-19"),
+        ({**known, "architecture": "vit", "settings": {}}, "there is no architecture 'vit'"),
+    ):
         save_file({"a": torch.zeros(1)}, tmp_path / "other.safetensors", {HEADER: json.dumps(header)})
-        with pytest.raises(InputError, match="does not describe a network"):
+        with pytest.raises(InputError, match=rf"other\.safetensors: .*{sentence}"):
             load_checkpoint(tmp_path / "other.safetensors")
 
 

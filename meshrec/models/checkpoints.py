@@ -108,8 +108,10 @@ def load_checkpoint(path: str | Path, body: BodyModel | None = None) -> Checkpoi
         if "vertices" in header:
             mesh = GraphMesh(*(tensors.pop(f"mesh.{key}") for key in MESH_TENSORS), header["vertices"])
         network = build_network(name, header["settings"], body, mesh)
-    except (KeyError, TypeError, IndexError, RuntimeError) as error:
-        raise InputError(f"{path}: its header does not describe a network ({error!r})") from None
+    except InputError as error:
+        raise InputError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
+    except (KeyError, TypeError, IndexError, RuntimeError, ValueError) as error:
+        raise InputError(f"{path}: its header does not describe a network ({error!r:.200})") from None
     expected = {key: tuple(value.shape) for key, value in network.state_dict().items()}
     if COVARIANCE in tensors:
         expected[COVARIANCE] = (3 * 24 + describe_network(network)[1]["num_betas"],) * 2

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from meshrec.body.joints import joint_set
+from meshrec.body.joints import JOINT_SETS, joint_set
 from meshrec.errors import InputError
-from meshrec.models.resnet import ResNet
+from meshrec.models.resnet import STAGES, ResNet
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 INPUTS = ("rgb", "heatmaps", "silhouette", "keypoints")
+LARGEST = 16384  # of any size in a network: two such layers fill a gigabyte
 
 
 @dataclass
@@ -65,12 +66,36 @@ class EncoderConfig:
         object.__setattr__(self, "inputs", tuple(self.inputs))
         if not self.inputs or not set(self.inputs) <= set(INPUTS):
             raise InputError(f"a network's inputs are one or more of {', '.join(INPUTS)}, not {self.inputs}")
+        if self.resnet not in STAGES:
+            raise InputError(f"there is no ResNet-{self.resnet} here; choose of {', '.join(map(str, STAGES))}")
+        if self.joints not in JOINT_SETS:
+            raise InputError(f"there is no joint set '{self.joints}'; choose of {', '.join(JOINT_SETS)}")
+        check_sizes(self, resolution=16, width=1, blocks=0)
+        check_dropout(self.dropout)
 
     @property
     def channels(self) -> int:
         """How many channels the ResNet sees; none where there are only keypoints."""
         sizes = {"rgb": 3, "heatmaps": len(joint_set(self.joints)), "silhouette": 1, "keypoints": 0}
         return sum(sizes[name] for name in set(self.inputs))
+
+
+def check_sizes(config: object, **least: int) -> None:
+    """Refuse a network's sizes that are no whole numbers from the least to what a machine can hold.
+
+    Raises:
+        InputError: The message names the setting.
+    """
+    for name, low in least.items():
+        value = getattr(config, name)
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= LARGEST:
+            raise InputError(f"a network's {name} is a whole number from {low} to {LARGEST}, not {value!r:.40}")
+
+
+def check_dropout(share: float) -> None:
+    """Refuse a share that is none, or everything."""
+    if not isinstance(share, int | float) or not 0 <= share < 1:
+        raise InputError(f"a network's dropout is a share from 0 to below 1, not {share!r:.40}")
 
 
 class Encoder(nn.Module):

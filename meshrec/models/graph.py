@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from meshrec.body import BodyData
-from meshrec.models.encoders import Encoder, EncoderConfig, NetworkInput
+from meshrec.errors import InputError
+from meshrec.models.encoders import Encoder, EncoderConfig, NetworkInput, check_sizes
 
 if TYPE_CHECKING:  # its import takes a tenth of a second, which those who reconstruct photos need not wait
     import scipy.sparse as sp
@@ -37,6 +38,11 @@ class GraphConfig:
     blocks: int = 5
     width: int = 1024
     num_betas: int = 10
+
+    def __post_init__(self) -> None:
+        check_sizes(self, channels=16, blocks=0, width=1, num_betas=1)
+        if self.channels % 16:
+            raise InputError(f"a graph network's channels are a multiple of 16, not {self.channels}")
 
 
 @dataclass

@@ -15,7 +15,15 @@ from torch import Tensor, nn
 from meshrec.body import BodyModel, joint_set
 from meshrec.errors import InputError
 from meshrec.geometry import matrix_to_rotation_6d, rotation_6d_to_matrix
-from meshrec.models.encoders import Encoder, EncoderConfig, NetworkInput, ResidualBlock, known_keypoints
+from meshrec.models.encoders import (
+    Encoder,
+    EncoderConfig,
+    NetworkInput,
+    ResidualBlock,
+    check_dropout,
+    check_sizes,
+    known_keypoints,
+)
 from meshrec.models.estimate import Estimate
 from meshrec.models.posed_landmarks import PosedLandmarks
 
@@ -49,6 +57,8 @@ class IterativeConfig:
     def __post_init__(self) -> None:
         if self.feedback not in ("parameters", "residuals"):
             raise InputError(f"feedback is of parameters or of residuals, not '{self.feedback}'")
+        check_sizes(self, iterations=1, width=1, blocks=0, num_betas=1)
+        check_dropout(self.dropout)
 
 
 class IterativeRegressor(nn.Module):
