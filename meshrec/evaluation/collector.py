@@ -18,7 +18,7 @@ from meshrec.evaluation.subjects import Subject
 from meshrec.evaluation.truth import Truth
 from meshrec.metrics import vertex_parts
 
-RANKED_BY = (("pa_mpjpe", 1), ("pck2d", -1))  # the first that is known tells the worst: its highest, or its lowest
+RANKED_BY = {"pa_mpjpe": 1, "pck2d": -1}  # the first that is known tells the worst: its highest (1), or lowest
 
 
 class Collector:
@@ -58,8 +58,8 @@ class Collector:
         scores = score(subjects, found, stages[last], truth, self._body, self._data.joints)
         self._stages.setdefault(last, []).append(scores.people)
         self._parts.append(scores)
-        mean = torch.zeros(len(subjects), 1)
-        self._baseline.append(shape_errors(self._body, mean, truth))
+        mean_shape = shape_errors(self._body, torch.zeros(len(subjects), 1), truth)
+        self._baseline.append({name: np.where(found, values, np.nan) for name, values in mean_shape.items()})
         self._found.append(found)
         self._truth.append(truth.joints.numpy())
         self._subjects += [(s.sample.name, s.sample.sequence, s.sample.time) for s in subjects]
@@ -70,16 +70,13 @@ class Collector:
     def _keep_worst(
         self, subjects: Sequence[Subject], found: np.ndarray, bodies: Bodies, truth: Truth, scores: Scores
     ) -> None:
-        ranked = next(((n, s) for n, s in RANKED_BY if not np.isnan(scores.people.get(n, np.nan)).all()), None)
-        if ranked is None:
-            return
-        name, sign = ranked
-        for i in np.flatnonzero(found & ~np.isnan(scores.people[name])):
+        name = next((n for n in RANKED_BY if not np.isnan(scores.people.get(n, np.nan)).all()), "")
+        for i in np.flatnonzero(found & ~np.isnan(scores.people[name])) if name else ():
             true = truth.vertices[i] if truth.vertices_confidence[i] > 0 else None
             value = float(scores.people[name][i])
             subject = replace(subjects[i], image=None)  # it is read again if it is drawn
             self._worst.append(Case(subject, bodies.vertices[i], true, truth.joints[i], self._data.joints, name, value))
-        self._worst.sort(key=lambda case: -sign * case.value)
+        self._worst.sort(key=lambda case: (list(RANKED_BY).index(case.measure), -RANKED_BY[case.measure] * case.value))
         del self._worst[self._count :]
 
     def report(self, settings: dict) -> Report:

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 
 from meshrec.atomic import write_file
 from meshrec.body import BodyModel
 from meshrec.detect.people import Detection
-from meshrec.evaluation.scores import MEASURES, MISSED_MM, SHAPE
+from meshrec.evaluation.scores import MEASURES, MISSED_MM
 from meshrec.evaluation.subjects import save_detections
-from meshrec.metrics import joint_parts
 from meshrec.render.overlay import encode_png
 
 if TYPE_CHECKING:
@@ -28,8 +26,6 @@ if TYPE_CHECKING:
 PCK_MM = np.arange(0, 205, 5)  # thresholds of the curve
 FIT_ALONE = "fit alone"
 STAGE_MEASURES = ("mpjpe", "pa_mpjpe", "n_mpjpe", "mpve", "pa_mpve", "pck3d", "auc3d", "pck2d")
-STAGE_COLUMNS = ("mpjpe", "pa_mpjpe", "mpve", "pa_mpve", "pck2d")
-GROUP_MEASURES = ("mpjpe", "pa_mpjpe", "mpve", "pa_mpve", "pck2d", "mask_iou")
 
 
 @dataclass(frozen=True)
@@ -71,7 +67,7 @@ class Report:
 
     def mean(self, measure: str, group: str | None = None) -> float:
         """Mean of a measure over the people with a label, or over those of a group; NaN where there is none."""
-        return _mean(self.people.get(measure), self.groups[group] if group else None)
+        return mean_of(self.people.get(measure), self.groups[group] if group else None)
 
     def pck(self, group: str | None = None) -> np.ndarray:
         """Share of joints nearer to the truth than each of :data:`PCK_MM`, measured from the root; NaN without 3D."""
@@ -93,22 +89,22 @@ class Report:
             "units": {name: MEASURES[name].unit for name in measured},
             "measures": {
                 name: {
-                    "mean": _mean(values),
+                    "mean": mean_of(values),
                     "median": float(np.nanmedian(values)),
                     "people": int((~np.isnan(values)).sum()),
                 }
                 for name, values in measured.items()
             },
             "groups": {
-                group: {"people": len(rows)} | _known({name: _mean(v, rows) for name, v in measured.items()})
+                group: {"people": len(rows)} | _known({name: mean_of(v, rows) for name, v in measured.items()})
                 for group, rows in self.groups.items()
             },
             "stages": {
-                stage: _known({name: _mean(v) for name, v in values.items()}) for stage, values in self.stages.items()
+                stage: _known({name: mean_of(v) for name, v in values.items()}) for stage, values in self.stages.items()
             },
-            "mean_shape": _known({name: _mean(values) for name, values in self.baseline.items()}),
+            "mean_shape": _known({name: mean_of(values) for name, values in self.baseline.items()}),
             "mean_shape_groups": {
-                group: _known({name: _mean(values, rows) for name, values in self.baseline.items()})
+                group: _known({name: mean_of(values, rows) for name, values in self.baseline.items()})
                 for group, rows in self.groups.items()
             },
             "joints": {name: _columns(self.joint_names, v) for name, v in self.joints.items()},
@@ -158,17 +154,11 @@ class Report:
 
     def print(self, console: Console | None = None) -> None:
         """Tables of the means."""
+        from meshrec.evaluation.tables import tables_of
+
         console = console or Console()
-        for table in (
-            self._overview(),
-            self._by_group(),
-            self._by_stage(),
-            self._shape(),
-            self._joints(),
-            self._parts(),
-        ):
-            if table.row_count:
-                console.print(table)
+        for table in tables_of(self):
+            console.print(table)
 
     @property
     def title(self) -> str:
@@ -176,71 +166,9 @@ class Report:
         fit = " + fit" if self.settings["fit"] and self.settings["checkpoint"] != FIT_ALONE else ""
         return f"{Path(self.settings['checkpoint']).name}{fit} on {self.settings['dataset']}"
 
-    def _overview(self) -> Table:
-        missed = int((~self.found).sum())
-        note = f", {missed} not found (each counts {MISSED_MM:.0f} mm, 0 %)" if missed else ""
-        table = _table(f"{self.title}: {len(self)} people{note}", "measure", "mean", "median", "unit", "people")
-        for name in self._measured(MEASURES):
-            values, measure = self.people[name], MEASURES[name]
-            count = int((~np.isnan(values)).sum())
-            median = float(np.nanmedian(values))
-            table.add_row(measure.label, _text(self.mean(name)), _text(median), measure.unit, str(count))
-        return table
 
-    def _by_group(self) -> Table:
-        names = self._measured(GROUP_MEASURES)
-        table = _table("By group", "group", "people", *(MEASURES[name].label for name in names))
-        for group, rows in self.groups.items():
-            table.add_row(group, str(len(rows)), *(_text(self.mean(name, group)) for name in names))
-        return table
-
-    def _by_stage(self) -> Table:
-        names = self._measured(STAGE_COLUMNS)
-        table = _table("After each stage", "stage", *(MEASURES[name].label for name in names))
-        if len(self.stages) > 1:
-            for stage, values in self.stages.items():
-                table.add_row(stage, *(_text(_mean(values.get(name))) for name in names))
-        return table
-
-    def _shape(self) -> Table:
-        names = self._measured(SHAPE)
-        labels = (f"{MEASURES[name].label}, {MEASURES[name].unit}" for name in names)
-        table = _table("Errors of shape / of the mean shape", "group", *labels)
-        for group in (None, *self.groups) if names else ():
-            rows = self.groups[group] if group else None
-            pairs = [f"{self.mean(n, group):.0f} / {_mean(self.baseline[n], rows):.0f}" for n in names]
-            table.add_row(group or "all", *pairs)
-        return table
-
-    def _joints(self) -> Table:
-        table = _table("By joint, mm", "joint", *(MEASURES[name].label for name in self.joints))
-        if self._measured(self.joints):
-            for part, columns in joint_parts(tuple(self.joint_names)).items():
-                table.add_row(part, *(_text(_mean(values[:, columns])) for values in self.joints.values()))
-        return table
-
-    def _parts(self) -> Table:
-        table = _table("Vertices by part, mm", "part", *(MEASURES[name].label for name in self.parts))
-        if self._measured(self.parts):
-            for i, part in enumerate(self.part_names):
-                table.add_row(part, *(_text(_mean(values[:, i])) for values in self.parts.values()))
-        return table
-
-    def _measured(self, names: Iterable[str]) -> list[str]:
-        """Those of the measures that at least one person has a value of."""
-        return [name for name in names if not np.isnan(self.people.get(name, np.nan)).all()]
-
-
-def _table(title: str, first: str, *others: str) -> Table:
-    table = Table(title=title, title_justify="left")
-    table.add_column(first, no_wrap=True)
-    for name in others:
-        table.add_column(name, justify="left" if name == "unit" else "right")
-    return table
-
-
-def _mean(values: np.ndarray | None, rows: Sequence[int] | None = None) -> float:
-    """Of the values that are no NaN; NaN where there are none."""
+def mean_of(values: np.ndarray | None, rows: Sequence[int] | None = None) -> float:
+    """Mean of the values, or of those of some rows, that are no NaN; NaN where there are none."""
     if values is None:
         return math.nan
     values = values if rows is None else values[rows]
@@ -253,10 +181,4 @@ def _known(values: dict[str, float]) -> dict[str, float]:
 
 
 def _columns(names: Sequence[str], values: np.ndarray) -> dict[str, float]:
-    return _known({name: _mean(values[:, i]) for i, name in enumerate(names)})
-
-
-def _text(value: float) -> str:
-    if math.isnan(value):
-        return "-"
-    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}" if abs(value) < 1 else f"{value:.2f}"
+    return _known({name: mean_of(values[:, i]) for i, name in enumerate(names)})

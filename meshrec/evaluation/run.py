@@ -10,6 +10,7 @@ import torch
 from meshrec.body import BodyModel, load_body
 from meshrec.body.joints import joint_index, joint_set
 from meshrec.data.synthetic_benchmark import SyntheticBenchmark
+from meshrec.device import usable_device
 from meshrec.errors import InputError
 from meshrec.evaluation.collector import Collector
 from meshrec.evaluation.datasets import SYNTHETIC, EvaluationSet, open_evaluation_set
@@ -73,7 +74,7 @@ def evaluate(
     for one in (own, *others.values()):
         if h36m_regressor is not None:
             use_h36m_rows(one, h36m_regressor)
-    own = own.to(device)
+    own = own.to(usable_device(device))
     predictors, in_crops = _predictors(checkpoint, own, fit, detections, mirror)
     said = None if in_crops else detections or ("simulated" if dataset == SYNTHETIC else "detector")
     if isinstance(dataset, str):

@@ -20,12 +20,12 @@ from meshrec.metrics import (
     keypoint_errors,
     mesh_errors,
     pose_errors,
+    shape,
     silhouette_overlap,
     torso_size,
     vertex_parts,
 )
 from meshrec.metrics.posture import angle_between, knee_bends, lean, trunk_direction
-from meshrec.metrics.shape import body_measures
 from meshrec.render import silhouette
 
 MISSED_MM = 250.0  # what a person who was not found counts
@@ -73,7 +73,7 @@ MEASURES = {
     "hips": Measure("hips", "mm"),
     "volume": Measure("volume", "l"),
 }
-SHAPE = ("height", "chest", "waist", "hips", "volume")
+SHAPE = shape.MEASURES
 IN_MILLIMETRES = ("mpjpe", "n_mpjpe", "pa_mpjpe")
 
 
@@ -141,7 +141,7 @@ def score(
 
 def shape_errors(body: BodyModel, betas: Tensor, truth: Truth) -> dict[str, np.ndarray]:
     """By measure of :data:`SHAPE`, (B,) absolute errors of shapes (B, S); of the mean shape, give betas of zero."""
-    measures = body_measures(body, betas.to(body.v_template))
+    measures = shape.body_measures(body, betas.to(body.v_template))
     return {name: (measures[name].cpu() - truth.measures[name]).abs().numpy() for name in SHAPE}
 
 

@@ -12,7 +12,7 @@ from meshrec.body.joints import convert_joints, joint_index, joint_set
 from meshrec.data.sample import Sample, pixels_of, with_middles
 from meshrec.evaluation.datasets import EvaluationSet
 from meshrec.geometry.affine import compose, warp
-from meshrec.metrics.shape import body_measures
+from meshrec.metrics.shape import MEASURES, body_measures
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def truth_of(samples: Sequence[Sample], data: EvaluationSet, body: BodyModel, bo
     keypoints = np.stack([convert_joints(s.keypoints_2d, s.joints, data.joints)[0] for s in samples])
     count, size = len(samples), len(body.v_template)
     vertices, known = torch.zeros(count, size, 3), torch.zeros(count)
-    measures = {name: torch.full((count,), torch.nan) for name in body_measures(body, torch.zeros(1, 1))}
+    measures = {name: torch.full((count,), torch.nan) for name in MEASURES}
     if data.joints_of == "mesh":
         joints = np.zeros_like(joints)
     for hash_, own in bodies.items():

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # Each girth's height is the mean height of these joints.
 GIRTHS = {"chest": ("spine2", "spine3"), "waist": ("spine1", "spine2"), "hips": ("left_hip", "right_hip")}
+MEASURES = ("height", *GIRTHS, "volume")
 ARMS = ("shoulder", "elbow", "wrist", "hand")
 DIRECTIONS = 90
 MILLIMETRES, LITRES = 1e3, 1e3
@@ -31,7 +32,7 @@ def body_measures(body: "BodyModel", betas: Tensor) -> dict[str, Tensor]:
         betas: (B, S).
 
     Returns:
-        By name, (B,) each: ``height``, ``chest``, ``waist``, ``hips`` in millimetres, ``volume`` in litres.
+        By name of :data:`MEASURES`, (B,) each: millimetres, ``volume`` in litres.
     """
     vertices, joints = body.rest(betas)
     height = vertices[..., 1].amax(1) - vertices[..., 1].amin(1)

@@ -1,0 +1,95 @@
+"""The tables of a report."""
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+from rich.table import Table
+
+from meshrec.evaluation.report import Report, mean_of
+from meshrec.evaluation.scores import MEASURES, MISSED_MM, SHAPE
+from meshrec.metrics import joint_parts
+
+STAGE_COLUMNS = ("mpjpe", "pa_mpjpe", "mpve", "pa_mpve", "pck2d")
+GROUP_COLUMNS = ("mpjpe", "pa_mpjpe", "mpve", "pa_mpve", "pck2d", "mask_iou")
+
+
+def tables_of(report: Report) -> list[Table]:
+    """All that have rows: measures, groups, stages, shape, joints and parts."""
+    makers = (_overview, _by_group, _by_stage, _shape, _joints, _parts)
+    return [table for table in (make(report) for make in makers) if table.row_count]
+
+
+def _overview(report: Report) -> Table:
+    missed = int((~report.found).sum())
+    note = f", {missed} not found (each counts {MISSED_MM:.0f} mm, 0 %)" if missed else ""
+    table = _table(f"{report.title}: {len(report)} people{note}", "measure", "mean", "median", "unit", "people")
+    for name in _measured(report, MEASURES):
+        values, measure = report.people[name], MEASURES[name]
+        count = int((~np.isnan(values)).sum())
+        median = float(np.nanmedian(values))
+        table.add_row(measure.label, _text(report.mean(name)), _text(median), measure.unit, str(count))
+    return table
+
+
+def _by_group(report: Report) -> Table:
+    names = _measured(report, GROUP_COLUMNS)
+    table = _table("By group", "group", "people", *(MEASURES[name].label for name in names))
+    for group, rows in report.groups.items():
+        table.add_row(group, str(len(rows)), *(_text(report.mean(name, group)) for name in names))
+    return table
+
+
+def _by_stage(report: Report) -> Table:
+    names = _measured(report, STAGE_COLUMNS)
+    table = _table("After each stage", "stage", *(MEASURES[name].label for name in names))
+    if len(report.stages) > 1:
+        for stage, values in report.stages.items():
+            table.add_row(stage, *(_text(mean_of(values.get(name))) for name in names))
+    return table
+
+
+def _shape(report: Report) -> Table:
+    names = _measured(report, SHAPE)
+    labels = (f"{MEASURES[name].label}, {MEASURES[name].unit}" for name in names)
+    table = _table("Errors of shape / of the mean shape", "group", *labels)
+    for group in (None, *report.groups) if names else ():
+        rows = report.groups[group] if group else None
+        pairs = [f"{report.mean(n, group):.0f} / {mean_of(report.baseline[n], rows):.0f}" for n in names]
+        table.add_row(group or "all", *pairs)
+    return table
+
+
+def _joints(report: Report) -> Table:
+    table = _table("By joint, mm", "joint", *(MEASURES[name].label for name in report.joints))
+    if _measured(report, report.joints):
+        for part, columns in joint_parts(tuple(report.joint_names)).items():
+            table.add_row(part, *(_text(mean_of(values[:, columns])) for values in report.joints.values()))
+    return table
+
+
+def _parts(report: Report) -> Table:
+    table = _table("Vertices by part, mm", "part", *(MEASURES[name].label for name in report.parts))
+    if _measured(report, report.parts):
+        for i, part in enumerate(report.part_names):
+            table.add_row(part, *(_text(mean_of(values[:, i])) for values in report.parts.values()))
+    return table
+
+
+def _measured(report: Report, names: Iterable[str]) -> list[str]:
+    """Those of the measures that at least one person has a value of."""
+    return [name for name in names if not np.isnan(report.people.get(name, np.nan)).all()]
+
+
+def _table(title: str, first: str, *others: str) -> Table:
+    table = Table(title=title, title_justify="left")
+    table.add_column(first, no_wrap=True)
+    for name in others:
+        table.add_column(name, justify="left" if name == "unit" else "right")
+    return table
+
+
+def _text(value: float) -> str:
+    if math.isnan(value):
+        return "-"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}" if abs(value) < 1 else f"{value:.2f}"
