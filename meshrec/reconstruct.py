@@ -12,6 +12,7 @@ from meshrec.body import BodyData, BodyModel, joint_set, load_body
 from meshrec.detect import Detection, Detector, Photo, read_photo
 from meshrec.detect.inputs import boxes_in_photo, people_in_photo
 from meshrec.detect.people import keypoint_box
+from meshrec.device import usable_device
 from meshrec.errors import InputError
 from meshrec.fit import Fitter, Initial
 from meshrec.geometry import Camera
@@ -53,7 +54,7 @@ class Reconstructor:
         refine: bool = True,
     ) -> None:
         self.body_name = str(body) if isinstance(body, str | Path) else "neutral" if body is None else ""
-        self.body = _ten_betas(load_body("neutral" if body is None else body)).to(_device(device))
+        self.body = _ten_betas(load_body("neutral" if body is None else body)).to(usable_device(device))
         self.body_name = self.body_name or self.body.data.name
         self._regressor, name = _as_regressor(regressor, self.body)
         if self._regressor is None and not refine:
@@ -186,12 +187,3 @@ def _as_regressor(regressor: Regressor | str | Path | None, body: BodyModel) -> 
 def _ten_betas(body: BodyModel) -> BodyModel:
     """Bodies with hundreds of shape components are used with the first ten."""
     return body if body.num_betas <= BETAS else load_body(body.data.with_betas(BETAS))
-
-
-def _device(name: str | torch.device) -> torch.device:
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise InputError(f"device '{name}' cannot be used here ({str(error).splitlines()[0]}).") from error
-    return device

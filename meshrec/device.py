@@ -1,0 +1,19 @@
+"""Where to compute, as the user names it."""
+
+import torch
+
+from meshrec.errors import InputError
+
+
+def usable_device(name: str | torch.device) -> torch.device:
+    """The device of that name.
+
+    Raises:
+        InputError: There is no such device, or it cannot be used here.
+    """
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise InputError(f"device '{name}' cannot be used here ({str(error).splitlines()[0]}).") from error
+    return device
