@@ -18,6 +18,7 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import bad_files as make
@@ -27,6 +28,7 @@ import torch
 
 import meshrec
 from meshrec import InputError
+from meshrec.batch import Settings
 from meshrec.benchmarks.random_body import random_arrays
 from meshrec.body import BodyModel
 from meshrec.body.files import body_from_arrays
@@ -670,6 +672,165 @@ def motion() -> Iterable[Case]:
     yield acclaim("amc-before-first-frame", "a.amc", "1\nroot", "root", "line 2: 'root' stands before the first frame")
 
 
+# --- training and evaluation
+
+
+def aliases(depth: int = 9) -> str:
+    """A value of gigabytes in a few hundred bytes of YAML: each list holds the one before nine times."""
+    names = "abcdefghijkl"[: depth + 1]
+    first = f"&{names[0]} [{','.join('x' * 9)}]"
+    lists = [f"&{name} [{','.join([f'*{before}'] * 9)}]" for before, name in pairwise(names)]
+    return f"steps: [{', '.join([first, *lists])}]"
+
+
+def configs() -> Iterable[Case]:
+    def case(name: str, content: Content, sentence: str, words: str = "") -> Case:
+        command = f"train --config tiny.yaml --config c.yaml --out out {words}"
+        return Case(
+            f"config-{name}", command, sentence, {"tiny.yaml": (CONFIGS / "tiny.yaml").read_bytes(), "c.yaml": content}
+        )
+
+    yield Case("config-missing", "train --config c.yaml", r"cannot read c\.yaml: No such file")
+    yield Case("config-folder", "train --config c.yaml", r"cannot read c\.yaml: Is a directory", {"c.yaml/": b""})
+    for name, content in {"empty": "", "list": "- 1", "text": "steps", "number": "3"}.items():
+        yield case(name, content, r"c\.yaml must hold keys and values")
+    for name, content in {
+        "tabs": "optimizer:\n\trate: 1",
+        "unclosed": "steps: [1",
+        "hostile": "steps: !!python/object/apply:os.mkdir [harm]",
+        "hostile-name": "steps: !!python/name:os.system",
+        "alias-unknown": "steps: *a",
+    }.items():
+        yield case(name, content, r"c\.yaml is not YAML: ")
+    yield case("binary", bytes(range(256)), r"cannot read c\.yaml: 'utf-8' codec")
+    yield case("nested-3000-deep", "".join(f"{' ' * i}a:\n" for i in range(3000)), "is nested too deeply")
+    yield case("aliases-of-gigabytes", aliases(), "'steps' should be a valid integer")
+    for name, content, sentence in (
+        ("unknown-key", "step: 3", "there is no key 'step'; did you mean 'steps'"),
+        ("unknown-key-below", "optimizer: {rat: 3}", r"there is no key 'optimizer\.rat'; did you mean 'rate'"),
+        (
+            "unknown-setting",
+            "network: {settings: {wdith: 3}}",
+            r"no key 'network\.settings\.wdith'; did you mean 'width'",
+        ),
+        ("number-as-key", "3: 4", "Keys should be strings, not 3"),
+        ("steps-word", "steps: many", "'steps' should be a valid integer, .* not 'many'"),
+        ("steps-half", "steps: 1.5", "'steps' should be a valid integer, .* not 1.5"),
+        ("steps-negative", "steps: -1", "'steps' should be greater than 0, not -1"),
+        ("steps-null", "steps: null", "'steps' should be a valid integer, not None"),
+        ("batch-0", "batch_size: 0", "'batch_size' should be greater than 0, not 0"),
+        ("rate-negative", "optimizer: {rate: -1}", r"'optimizer\.rate' should be greater than 0, not -1"),
+        (
+            "rate-NaN",
+            "optimizer: {rate: .nan}",
+            r"'optimizer\.rate' should be (greater than 0|a finite number), not nan",
+        ),
+        ("rate-infinite", "optimizer: {rate: .inf}", r"'optimizer\.rate' should be a finite number, not inf"),
+        ("ema-2", "ema: 2", "'ema' should be less than 1, not 2"),
+        ("precision-16", "precision: 16", "'precision' should be 32 or 'bf16', not 16"),
+        ("accelerator", "accelerator: abacus", "'accelerator' should be 'auto', 'cpu' or 'cuda', not 'abacus'"),
+        ("source-a-number", "synthetic: 3", "'synthetic' should be .* not 3"),
+        ("proportion-0", "synthetic: {proportion: 0}", r"'synthetic\.proportion' should be greater than 0"),
+        ("weight-word", "weights: {joints: heavy}", r"'weights\.joints' should be a valid number, .* not 'heavy'"),
+        ("format", "datasets: {a: {format: zip, path: x}}", r"'datasets\.a\.format' should be 'spin', 'coco'"),
+        ("dataset-without-path", "out: o\ndatasets: {a: {format: coco}}", r"the key 'datasets\.a\.path' is missing"),
+        ("architecture", "network: {architecture: vit}", r"'network\.architecture' should be 'iterative', 'graph' or"),
+        (
+            "feedback",
+            "network: {settings: {feedback: none}}",
+            r"settings\.feedback' should be 'parameters' or 'residuals'",
+        ),
+        ("input", "network: {settings: {encoder: {inputs: [smell]}}}", "inputs are one or more of rgb, heatmaps"),
+        ("resnet", "network: {settings: {encoder: {resnet: 19}}}", "there is no ResNet-19 here; choose of 18, 34, 50"),
+        ("joints", "network: {settings: {encoder: {joints: fingers}}}", "there is no joint set 'fingers'; choose of"),
+        (
+            "resolution-0",
+            "network: {settings: {encoder: {resolution: 0}}}",
+            "a network's resolution is a whole number from 16",
+        ),
+        ("width-negative", "network: {settings: {width: -3}}", "a network's width is a whole number from 1 to"),
+        ("width-endless", "network: {settings: {width: 1000000000}}", "a network's width is a whole number from 1 to"),
+        ("iterations-0", "network: {settings: {iterations: 0}}", "a network's iterations is a whole number from 1 to"),
+        (
+            "dropout-1",
+            "network: {settings: {dropout: 1.0}}",
+            "a network's dropout is a share from 0 to below 1, not 1.0",
+        ),
+    ):
+        yield case(name, content, sentence)
+    yield case("without-out", "batch_size: 3", "the key 'out' is missing", "steps=3")
+    source = "out: o\nsynthetic: {}\n"
+    for name, words, sentence in (
+        ("override-without-value", "steps", "'steps' changes nothing: write it as key=value"),
+        ("override-without-key", "=3", "'=3' changes nothing"),
+        ("override-half-a-key", "optimizer.=3", "'optimizer.=3' changes nothing"),
+        ("override-no-yaml", "'steps=[1'", r"the value in 'steps=\[1' is not YAML"),
+        ("override-unknown", "step=3", "there is no key 'step'; did you mean 'steps'"),
+        ("override-wrong", "steps=fast", "'steps' should be a valid integer"),
+        ("nothing-to-train-on", "synthetic=null", "there is nothing to train on"),
+        ("body-unknown", "body=nobody", "there is no body 'nobody'"),
+        ("init-missing", "network.init=no.safetensors", r"no\.safetensors: there is no such checkpoint"),
+        ("backgrounds-missing", "synthetic.backgrounds=nowhere", "nowhere holds no pictures"),
+        ("dataset-missing", "'datasets={a: {format: lspe, path: no.tar}}'", r"no\.tar: not an uncompressed tar"),
+    ):
+        yield case(name, source, sentence, words)
+
+
+CONFIGS = Path(__file__).resolve().parents[1] / "configs"
+
+
+def evaluation() -> Iterable[Case]:
+    def case(name: str, words: str, sentence: str, files: Mapping[str, Content] | None = None) -> Case:
+        return Case(f"evaluate-{name}", f"evaluate --checkpoint none {words}", sentence, files or {})
+
+    yield case("nothing", "--dataset synthetic", "there is only the fit to evaluate: add --fit")
+    for name, dataset, sentence, files in (
+        ("unknown", "zip:x", "there is no data set 'zip:x'; give synthetic, or one of spin:PATH", {}),
+        ("without-path", "spin", "there is no data set 'spin'", {}),
+        ("spin-missing", "spin:a.npz", r"a\.npz: not a readable .npz of plain arrays \(No such file", {}),
+        ("spin-bomb", "spin:a.npz", "it unpacks to 4 GiB", {"a.npz": make.zip_bomb}),
+        ("spin-empty", "spin:a.npz", "imgname is missing", {"a.npz": make.npz({"a": 1})}),
+        ("coco-empty", "coco:a.json", "", {"a.json": "[]"}),
+        ("lspe-missing", "lspe:a.tar", r"a\.tar: not an uncompressed tar", {}),
+        ("lspe-text", "lspe:a.tar", r"a\.tar: not an uncompressed tar", {"a.tar": "text" * 500}),
+        (
+            "3dpw-hostile",
+            "3dpw:a.pkl",
+            "refused, because it asks to run 'os.system'",
+            {"a.pkl": make.asking_for("os.system")},
+        ),
+        ("multiview-empty", "multiview:a", "gt.npz: not a readable .npz", {"a/": b""}),
+        ("shards-empty", "shards:a", r"the folder holds no shards \(.tar\)", {"a/": b""}),
+        ("3dpw-test-without-bodies", "3dpw-test:a", "name the bodies they were made with, --male and --female", {}),
+    ):
+        yield case(f"dataset-{name}", f"--fit --pictures . --dataset {dataset}", sentence, files)
+    for name, words, sentence in (
+        ("joints-unknown", "--joints fingers", "unknown joint set 'fingers'; known sets: smpl24"),
+        ("limit-0", "--limit 0", "the number of people to evaluate must be at least 1, not 0"),
+        (
+            "detections-unknown",
+            "--detections maybe",
+            "there are no detections 'maybe'; give detector, simulated, labels",
+        ),
+        ("threads-0", "--threads 0", "--threads must be at least 1"),
+        ("body-unknown", "--body nobody", "there is no body 'nobody'"),
+        ("device-unknown", "--device abacus", "device 'abacus' cannot be used here"),
+        ("regressor-text", "--h36m-regressor a.npy", r"a\.npy: not a readable .npy array of regressor rows"),
+    ):
+        yield case(name, f"--fit --dataset synthetic {words}", sentence, {"a.npy": "text"})
+    for command in (
+        "evaluate --dataset synthetic --checkpoint",
+        "reconstruct a.jpg --keypoints p.json --out out --regressor",
+    ):
+        files = {**GOOD_PHOTO, "p.json": coco(keypoints=[0.0] * 51), "c.safetensors": "text"}
+        name = command.split()[0]
+        yield Case(f"{name}-regressor-unknown", f"{command} nothing", "there is no regressor 'nothing': give", files)
+        text = f"{command} c.safetensors"
+        yield Case(f"{name}-regressor-text", text, r"c\.safetensors is not a readable .safetensors file", files)
+        other = {**files, "c.safetensors": make.safetensors_header({})}
+        yield Case(f"{name}-regressor-no-network", text, "holds weights but no network of this version", other)
+
+
 # --- where results go
 
 
@@ -723,6 +884,11 @@ def usage() -> Iterable[Case]:
         ("benchmark", "the following arguments are required: what"),
         ("benchmark soup", "invalid choice: 'soup'"),
         ("benchmark body --threads x", "invalid int value: 'x'"),
+        ("train", "the following arguments are required: --config"),
+        ("train --config c.yaml --steps 3", "unrecognized arguments: --steps"),
+        ("evaluate --checkpoint none", "the following arguments are required: --dataset"),
+        ("evaluate --checkpoint none --dataset synthetic --limit few", "invalid int value: 'few'"),
+        ("doctor now", "unrecognized arguments: now"),
     ):
         yield Case(f"usage-{command or 'nothing'}", command, sentence, code=2)
     yield Case("models-threads-0", "models --threads 0", "--threads must be at least 1, not 0")
@@ -733,12 +899,28 @@ def usage() -> Iterable[Case]:
 
 TABLE = [
     case
-    for part in (photos, boxes, keypoints, options, bodies, checkpoints, parameters, motion, folders, usage)
+    for part in (
+        photos,
+        boxes,
+        keypoints,
+        options,
+        bodies,
+        checkpoints,
+        parameters,
+        motion,
+        configs,
+        evaluation,
+        folders,
+        usage,
+    )
     for case in part()
 ]
 
 
 # --- running it
+
+
+CHOSEN = ("body", "device", "pose_model", "regressor", "refine")  # settings on which the reconstructor depends
 
 
 class Nobody:
@@ -768,7 +950,8 @@ def fast(reconstructor, smpl, monkeypatch) -> None:
     make_reconstructor, load_body = meshrec.batch._reconstructor, meshrec.body.load_body
 
     def made_once(settings):
-        chosen = settings.body != "neutral" or settings.device != "cpu" or settings.pose_model is not None
+        usual = Settings(boxes=settings.boxes, keypoints=settings.keypoints)
+        chosen = any(getattr(settings, name) != getattr(usual, name) for name in CHOSEN)
         return make_reconstructor(settings) if chosen else reconstructor
 
     monkeypatch.setattr(meshrec.batch, "_reconstructor", made_once)
@@ -810,6 +993,8 @@ def everything(folder: Path) -> dict[str, bytes | None]:
 
 @pytest.mark.parametrize("case", TABLE, ids=lambda case: case.name.replace(" ", "_")[:70])
 def test_broken_input_gets_its_sentence(case, fast, tmp_path, monkeypatch, capfd):
+    if case.command.startswith("train --config"):
+        pytest.importorskip("lightning", reason="needs lightning, which pip installs with meshrec[train]")
     monkeypatch.chdir(tmp_path)
     put(case.files, tmp_path)
     before = everything(tmp_path)

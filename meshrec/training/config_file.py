@@ -106,7 +106,7 @@ def _sentence(kind: type, error: Mapping, above: Keys) -> str:
         return f"the key '{key}' is missing."
     if error["type"] == "value_error":
         return f"'{key}': {error['ctx']['error']}."
-    return f"'{key}' {error['msg'].removeprefix('Input ')}, not {repr(error['input'])}."
+    return f"'{key}' {error['msg'].removeprefix('Input ')}, not {repr(error['input']):.80}."
 
 
 def _keys_at(kind: Any, where: Keys) -> list[str]:
