@@ -284,7 +284,9 @@ def _add_evaluate(commands) -> None:
     parser.add_argument("--no-mirror", action="store_true", help="do not average with the mirror image's estimate")
     parser.add_argument("--device", default="cpu", help="where the network runs: cpu or cuda (default: cpu)")
     parser.add_argument("--threads", type=int, default=None, help="threads to use (default: torch's)")
-    parser.add_argument("--out", type=Path, help="folder for report.json, rows.csv, pck.png, worst.png")
+    parser.add_argument(
+        "--out", type=Path, help="folder for report.json, rows.csv, worst.png and, with matplotlib, pck.png"
+    )
     parser.set_defaults(run=_run_evaluate)
 
 

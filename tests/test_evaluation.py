@@ -485,6 +485,16 @@ def test_only_the_benchmark_is_simulated(body, checkpoint):
         evaluate(checkpoint, data, body, detections="simulated")
 
 
+def test_nobody_and_nothing_to_compare_with(body):
+    regressor = NetworkRegressor(_network(body, KEYPOINTS), body)
+    sample = posed_sample(body)
+    with pytest.raises(InputError, match="mine holds nobody"):
+        evaluate(regressor, EvaluationSet("mine", [sample], []), body, detections="labels")
+    blank = replace(sample, keypoints_2d=0 * sample.keypoints_2d, joints_3d=0 * sample.joints_3d, body="another")
+    with pytest.raises(InputError, match="mine has no label to compare with"):
+        evaluate(regressor, EvaluationSet("mine", [blank], [0]), body, detections="labels")
+
+
 def test_command_line(checkpoint, tmp_path, capsys):
     arguments = ["evaluate", "--checkpoint", str(checkpoint), "--dataset", "synthetic", "--limit", "2"]
     assert main([*arguments, "--no-mirror", "--out", str(tmp_path / "out")]) == 0

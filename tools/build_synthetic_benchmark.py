@@ -1,12 +1,10 @@
 """Write the frozen synthetic benchmark as files: shards of pictures with labels, and what the detector says of them.
 
 ``meshrec evaluate --dataset synthetic`` makes the same people anew and needs no files; the shards are for other
-programs, and the detections spare every evaluation a fifth of a second a person:
+programs, and the detections (``--detections out/synthetic/detections.npz``) spare every evaluation a fifth of a second
+a person. Running it again goes on where it stopped.
 
-    python tools/build_synthetic_benchmark.py out/synthetic
-    meshrec evaluate --checkpoint keypoints --dataset synthetic --detections out/synthetic/detections.npz
-
-Running it again goes on where it stopped.
+Example: python tools/build_synthetic_benchmark.py out/synthetic
 """
 
 import argparse

@@ -85,6 +85,8 @@ def evaluate(
         data = dataset
     data = replace(data, joints=_known_set(joints)) if joints else data
     data = data.thinned(limit) if limit is not None else data
+    if not len(data):
+        raise InputError(f"{data.name} holds nobody to evaluate.")
     source = _source(said, data)
     known = {one.hash: one for one in (own, *others.values())}
 
@@ -107,7 +109,12 @@ def evaluate(
         "body": own.data.name,
         "source": data.source,
     }
-    return collector.report(settings)
+    report = collector.report(settings)
+    if all(np.isnan(values).all() for values in report.people.values()):
+        raise InputError(
+            f"{data.name} has no label to compare with: no joint of {data.joints}, no mask, no known shape."
+        )
+    return report
 
 
 def use_h36m_rows(body: BodyModel, path: str | Path) -> None:
