@@ -815,7 +815,7 @@ def evaluation() -> Iterable[Case]:
         ("threads-0", "--threads 0", "--threads must be at least 1"),
         ("body-unknown", "--body nobody", "there is no body 'nobody'"),
         ("device-unknown", "--device abacus", "device 'abacus' cannot be used here"),
-        ("regressor-text", "--h36m-regressor a.npy", r"a\.npy: not a readable .npy array of regressor rows"),
+        ("h36m-regressor-text", "--h36m-regressor a.npy", r"a\.npy: not a readable .npy array of regressor rows"),
     ):
         yield case(name, f"--fit --dataset synthetic {words}", sentence, {"a.npy": "text"})
     for command in (
