@@ -397,6 +397,11 @@ def test_files_say_what_the_report_says(report, tmp_path):
         assert min(Image.open(written[name]).size) > 300
 
 
+def test_an_open_set_is_the_same(body, checkpoint, report):
+    again = evaluate(checkpoint, synthetic_set(body).thinned(8), body)
+    assert again.settings == report.settings and np.array_equal(again.people["mpjpe"], report.people["mpjpe"])
+
+
 def test_the_curve_is_the_share_of_joints_within_a_distance(report):
     errors = report.joints["mpjpe"]
     expected = [(errors < threshold).mean() for threshold in PCK_MM]

@@ -14,7 +14,7 @@ from meshrec.device import usable_device
 from meshrec.errors import InputError
 from meshrec.evaluation.collector import Collector
 from meshrec.evaluation.datasets import SYNTHETIC, EvaluationSet, open_evaluation_set
-from meshrec.evaluation.prediction import Bodies, Fitted, FromCrops, FromDetections, Stages
+from meshrec.evaluation.prediction import Bodies, Fitted, FromCrops, FromDetections, Predictor, Stages
 from meshrec.evaluation.report import FIT_ALONE, Report
 from meshrec.evaluation.subjects import Detected, DetectionSource, Kept, Labelled, Subject, load_subjects
 from meshrec.evaluation.truth import truth_of
@@ -76,13 +76,12 @@ def evaluate(
             use_h36m_rows(one, h36m_regressor)
     own = own.to(usable_device(device))
     predictors, in_crops = _predictors(checkpoint, own, fit, detections, mirror)
-    said = None if in_crops else detections or ("simulated" if dataset == SYNTHETIC else "detector")
-    if isinstance(dataset, str):
-        plain = said in (None, "simulated", "labels")
-        resolution = RESOLUTION if plain else PHOTO_RESOLUTION
-        data = open_evaluation_set(dataset, own, pictures, others, resolution)
-    else:
+    said = None if in_crops else detections or ("simulated" if _is_synthetic(dataset) else "detector")
+    if isinstance(dataset, EvaluationSet):
         data = dataset
+    else:
+        resolution = RESOLUTION if said in (None, "simulated", "labels") else PHOTO_RESOLUTION
+        data = open_evaluation_set(dataset, own, pictures, others, resolution)
     data = replace(data, joints=_known_set(joints)) if joints else data
     data = data.thinned(limit) if limit is not None else data
     if not len(data):
@@ -94,8 +93,7 @@ def evaluate(
     starts = range(0, len(data), CHUNK)
     for start in _followed(starts) if progress else starts:
         rows = [data.rows[i] for i in range(start, min(start + CHUNK, len(data)))]
-        first = predictors[0]
-        subjects = load_subjects(data, rows, source, first.camera_of, any(p.looks for p in predictors))
+        subjects = load_subjects(data, rows, source, predictors[0].camera_of, any(p.looks for p in predictors))
         found = np.array([in_crops or s.detection is not None for s in subjects])
         stages = _predict(predictors, subjects, found, own)
         collector.add(subjects, found, stages, truth_of([s.sample for s in subjects], data, own, known))
@@ -140,7 +138,7 @@ def _predictors(
     fit: bool,
     detections: str | Path | None,
     mirror: bool,
-) -> tuple[list, bool]:
+) -> tuple[list[Predictor], bool]:
     """What makes bodies, one after the other, and whether it sees crops alone, without detections."""
     if checkpoint is None:
         if not fit:
@@ -158,7 +156,9 @@ def _predictors(
     return ([network, Fitted(Fitter(body), regressor)] if fit else [network]), False
 
 
-def _predict(predictors: list, subjects: Sequence[Subject], found: np.ndarray, body: BodyModel) -> Stages:
+def _predict(
+    predictors: Sequence[Predictor], subjects: Sequence[Subject], found: np.ndarray, body: BodyModel
+) -> Stages:
     """Bodies of all subjects at every stage; of those not found, a body at rest."""
     rows = np.flatnonzero(found)
     stages: Stages = {}
@@ -185,7 +185,7 @@ def _source(said: str | Path | None, data: EvaluationSet) -> DetectionSource | N
     if said is None:
         return None
     if said == "simulated":
-        if not isinstance(data.samples, SyntheticBenchmark):
+        if not _is_synthetic(data):
             raise InputError(f"detections can be simulated for '{SYNTHETIC}' alone; choose detector or labels.")
         return None
     if said == "labels":
@@ -197,6 +197,12 @@ def _source(said: str | Path | None, data: EvaluationSet) -> DetectionSource | N
     if not Path(said).is_file():
         raise InputError(f"there are no detections '{said}'; give {', '.join(DETECTIONS)}, or a file of them.")
     return Kept(said)
+
+
+def _is_synthetic(dataset: str | EvaluationSet) -> bool:
+    if isinstance(dataset, EvaluationSet):
+        return isinstance(dataset.samples, SyntheticBenchmark)
+    return dataset == SYNTHETIC
 
 
 def _load(body: str | Path) -> BodyModel:

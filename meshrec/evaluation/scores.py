@@ -168,8 +168,8 @@ def acceleration_of(
             continue
         for run in np.split(rows, np.flatnonzero(steps > 1.5 * np.median(steps)) + 1):
             if len(run) >= 3:
-                of_run = (torch.from_numpy(a[run]) for a in (predicted, true[..., :3], true[..., 3]))
-                result[run[1:-1]] = _each(acceleration_errors(*of_run, joints=joints))
+                known = true[run]
+                result[run[1:-1]] = _each(acceleration_errors(predicted[run], known[..., :3], known[..., 3], joints))
     return result
 
 
