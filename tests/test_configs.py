@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from meshrec.training import load_config, train
-from meshrec.training.measure import with_pictures
-from meshrec.training.module import Training, network_betas
+from meshrec.training.module import Training
 from meshrec.training.objective import Objective
 from meshrec.training.run import start_network, training_body
 from meshrec.training.sources import Needs, training_sources
@@ -46,15 +45,13 @@ def test_a_handful_of_people_is_learned_by_heart(name):
         config.network.settings["dropout"] = 0.0
     body = training_body(config)
     network = start_network(config, body)
-    training = Training(config, network, Objective(body, config.weights, num_betas=network_betas(network)))
+    (share,) = training_sources(config, body)
+    training = Training(config, network, Objective(body, config.weights), [share])
     optimizer = training.configure_optimizers()["optimizer"]
-    (source,), _ = training_sources(config, body)
-    batch, inputs = source(range(PEOPLE))
-    inputs = with_pictures(batch, inputs)
-    training.train()
+    batch, inputs = share.source(range(PEOPLE))
     totals = []
     for _ in range(60):
-        total = config.weights.total(training.objective(network(inputs), batch, inputs.focal))
+        total = training.total_loss(batch, inputs, number=0)
         optimizer.zero_grad()
         total.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)

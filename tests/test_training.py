@@ -26,7 +26,7 @@ from meshrec.training import load_config, train
 from meshrec.training.mixture import Loader, Mixture
 from meshrec.training.module import Training, rate_at
 from meshrec.training.objective import Objective, Weights, joint_groups
-from meshrec.training.sources import joined, training_sources
+from meshrec.training.sources import Piece, training_sources
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 TINY = [CONFIGS / "iterative_keypoints.yaml", CONFIGS / "tiny.yaml"]
@@ -44,8 +44,8 @@ def body():
 @pytest.fixture(scope="module")
 def piece(body, tmp_path_factory):
     config = _config(tmp_path_factory.mktemp("unused"))
-    (source,), _ = training_sources(config, body)
-    return source(range(6))
+    (share,) = training_sources(config, body)
+    return share.source(range(6))
 
 
 def _guess(batch: Batch, seed: int) -> Estimate:
@@ -131,26 +131,39 @@ def _people(places: range):
     return numbered, replace(inputs, keypoints=inputs.keypoints[rows], focal=inputs.focal[rows])
 
 
+def _numbers(*batches: list[Piece]) -> list[float]:
+    """The numbers of the people of some batches, in order."""
+    return sorted(number for batch in batches for piece in batch for number in piece[0].betas[:, 0].tolist())
+
+
 def test_two_ranks_see_what_one_sees_with_twice_the_batch(piece):
     _people.piece = piece
     whole = Mixture([_people, _people], [3, 1], batch_size=12)
     halves = [Mixture([_people, _people], [3, 1], batch_size=6, rank=rank, ranks=2) for rank in (0, 1)]
     for number in (0, 1, 7, 500):
-        together = joined([half[number] for half in halves])[0].betas[:, 0]
-        assert sorted(whole[number][0].betas[:, 0].tolist()) == sorted(together.tolist())
-    seen = torch.cat([whole[number][0].betas[:, 0] for number in range(50)])
+        assert _numbers(whole[number]) == _numbers(*(half[number] for half in halves))
     # Each source goes through its own row without gaps or repeats.
-    assert sorted(seen.tolist()) == sorted([*range(450), *range(150)])
+    assert _numbers(*(whole[number] for number in range(50))) == sorted([*range(450), *range(150)])
+
+
+def test_sources_can_be_asked_in_different_processes(piece):
+    _people.piece = piece
+    whole = Mixture([_people, _people], [3, 1], batch_size=12)
+    here, there = (replace(whole, made=frozenset({number})) for number in (0, 1))
+    for number in (0, 5):
+        assert _numbers(whole[number]) == _numbers(here[number], there[number])
+    assert len(here[0][0][0]) == 9 and replace(whole, made=frozenset())[0] == []
 
 
 def test_batches_are_the_same_whoever_makes_them(body, tmp_path):
-    mixture = Mixture(*training_sources(_config(tmp_path), body), batch_size=4)
-    alone = list(Loader(mixture, 3, 6, workers=0, pin_memory=False))
-    helped = list(Loader(mixture, 3, 6, workers=2, pin_memory=False))
+    (share,) = training_sources(_config(tmp_path), body)
+    mixture = Mixture([share.source], [1], batch_size=4)
+    alone = [piece for (piece,) in Loader(mixture, 3, 6, workers=0, pin_memory=False)]
+    helped = [piece for (piece,) in Loader(mixture, 3, 6, workers=2, pin_memory=False)]
     assert len(alone) == len(helped) == 3
     for (batch, inputs), (other, seen), number in zip(alone, helped, range(3, 6)):
         assert torch.equal(batch.joints_3d, other.joints_3d) and torch.equal(inputs.keypoints, seen.keypoints)
-        assert torch.equal(batch.joints_3d, mixture[number][0].joints_3d)
+        assert torch.equal(batch.joints_3d, mixture[number][0][0].joints_3d)
     assert not torch.equal(alone[0][1].keypoints, alone[1][1].keypoints)
 
 

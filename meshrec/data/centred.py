@@ -1,6 +1,7 @@
 """Training batches as cameras see them that look at the crops' centres; see :mod:`meshrec.geometry.crops`."""
 
 from dataclasses import replace
+from typing import overload
 
 import torch
 from torch import Tensor
@@ -8,6 +9,14 @@ from torch import Tensor
 from meshrec.data.sample import Batch
 from meshrec.data.synthetic_proxy import Proxies
 from meshrec.geometry.crops import centre_maps, centre_points, centred_focal, look_at
+
+
+@overload
+def centred(batch: Batch, seen: Proxies) -> tuple[Batch, Proxies]: ...
+
+
+@overload
+def centred(batch: Batch, seen: None = None) -> tuple[Batch, None]: ...
 
 
 def centred(batch: Batch, seen: Proxies | None = None) -> tuple[Batch, Proxies | None]:

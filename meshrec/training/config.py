@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from meshrec.data.augmentation import Augmentation
+from meshrec.data.detected_keypoints import Variation
 from meshrec.data.formats import Format
 from meshrec.data.synthetic_cameras import ViewMix
 from meshrec.data.synthetic_people import ShapeMix
@@ -68,11 +69,13 @@ class RendersConfig:
         files: Of the same body.
         proportion: As in :class:`SyntheticConfig`.
         held_out: The last so many people of the last file are for validation.
+        variation: How far people are moved at every draw, for networks that see keypoints alone.
     """
 
     files: tuple[Path, ...]
     proportion: PositiveFloat = 0.5
     held_out: NonNegativeInt = 0
+    variation: Variation = field(default_factory=Variation)
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ def _keys_at(kind: Any, where: Keys) -> list[str]:
     """Names of the fields of the dataclass that stands at a place within another."""
     for key in where:
         # A key is a field of a dataclass, or one of the user's own names in a mapping, whose values are all alike.
-        kind = get_type_hints(kind)[key] if is_dataclass(kind) else get_args(kind)[-1]
+        kind = get_type_hints(kind)[str(key)] if is_dataclass(kind) else get_args(kind)[-1]
         if get_origin(kind) is UnionType:  # what may be left out: X | None
             kind = get_args(kind)[0]
     return [f.name for f in fields(kind)] if is_dataclass(kind) else []

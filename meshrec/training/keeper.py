@@ -8,13 +8,13 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
 import meshrec
 from meshrec.models.checkpoints import save_checkpoint
 from meshrec.training.config_file import plain
 from meshrec.training.measure import measure, picture
-from meshrec.training.mixture import Loader
 from meshrec.training.module import Training
 from meshrec.training.sources import Piece
 
@@ -25,8 +25,9 @@ class Keeper(pl.Callback):
     """Logs, measures and saves. Losses and errors go to TensorBoard, and a line to the terminal at each measurement.
 
     Args:
-        loader: Whose waiting time is logged.
+        training: What is kept.
         people: Held-out ones to measure on, by where they come from.
+        logger: Where losses, errors and pictures go.
 
     Attributes:
         metrics: The latest measurement.
@@ -35,8 +36,8 @@ class Keeper(pl.Callback):
         rate: Samples a second of this process, since the latest start.
     """
 
-    def __init__(self, loader: Loader, people: dict[str, list[Piece]]) -> None:
-        self.loader, self.people = loader, people
+    def __init__(self, training: Training, people: dict[str, list[Piece]], logger: TensorBoardLogger) -> None:
+        self.training, self.people, self.logger = training, people, logger
         self.metrics: dict[str, float] = {}
         self.seconds = self.waiting = self.rate = 0.0
         self._covariance: Tensor | None = None
@@ -49,54 +50,65 @@ class Keeper(pl.Callback):
     def load_state_dict(self, state_dict: dict[str, float]) -> None:
         self.seconds = self._before = state_dict["seconds"]
 
-    def on_train_start(self, trainer: pl.Trainer, module: Training) -> None:
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._step = trainer.global_step
 
-    def on_train_batch_start(self, trainer: pl.Trainer, module: Training, batch: Any, number: int) -> None:
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, number: int) -> None:
         self._begun = perf_counter()
 
-    def on_train_batch_end(self, trainer: pl.Trainer, module: Training, outputs: Any, batch: Any, number: int) -> None:
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, number: int
+    ) -> None:
         self._busy += perf_counter() - self._begun
         self._batches += 1
-        step, config = trainer.global_step, module.config
+        step, config = trainer.global_step, self.training.config
         if step == self._step:  # gradients are being accumulated
             return
         self._step = step
-        whole = self._busy + self.loader.waited
-        self.seconds, self.waiting = self._before + whole, self.loader.waited / whole
-        self.rate = self._batches * config.batch_size / whole
+        self._clock()
         last = step == config.steps
         if step % config.log_every == 0 or last:
-            losses = {f"loss/{name}": value.item() for name, value in module.losses.items()}
-            speed = {"speed/samples_per_second": self.rate, "speed/waiting_for_data": self.waiting}
-            rate = {"speed/learning_rate": trainer.optimizers[0].param_groups[0]["lr"]}
-            module.log("loss", outputs["loss"], prog_bar=True, logger=False)
-            trainer.logger.log_metrics(losses | speed | rate | {"loss/total": float(outputs["loss"])}, step)
+            self._log(trainer, outputs["loss"])
         if step % config.validation.every == 0 or last:
-            self._measure(trainer, module)
+            self._measure(trainer)
         if step % config.checkpoint_every == 0 or last:
             trainer.save_checkpoint(Path(config.out) / STATE)
             if trainer.is_global_zero:
-                self._save(module)
+                self._save()
 
-    def _measure(self, trainer: pl.Trainer, module: Training) -> None:
-        network = module.averaged.module
+    def _clock(self) -> None:
+        waited = 0.0 if self.training.loader is None else self.training.loader.waited
+        whole = self._busy + waited
+        self.seconds, self.waiting = self._before + whole, waited / whole
+        self.rate = self._batches * self.training.config.batch_size / whole
+
+    def _log(self, trainer: pl.Trainer, total: Tensor) -> None:
+        self.training.log("loss", total, prog_bar=True, logger=False)
+        losses = {f"loss/{name}": value.item() for name, value in self.training.losses.items()}
+        speed = {"samples_per_second": self.rate, "waiting_for_data": self.waiting}
+        speed["learning_rate"] = trainer.optimizers[0].param_groups[0]["lr"]
+        values = losses | {"loss/total": total.item()} | {f"speed/{name}": value for name, value in speed.items()}
+        self.logger.log_metrics(values, self._step)
+
+    def _measure(self, trainer: pl.Trainer) -> None:
+        network, objective = self.training.averaged.module, self.training.objective
         # Every process measures the same people, and the mean of what they find is what each finds.
-        self.metrics, self._covariance = measure(network, self.people, module.objective)
+        self.metrics, self._covariance = measure(network, self.people, objective)
         if not trainer.is_global_zero:
             return
-        trainer.logger.log_metrics(self.metrics, self._step)
+        self.logger.log_metrics(self.metrics, self._step)
         for name, pieces in self.people.items():
-            shown = torch.from_numpy(picture(network, pieces[0], module.objective))
-            trainer.logger.experiment.add_image(name, shown, self._step, dataformats="HWC")
+            shown = picture(network, pieces[0], objective)
+            self.logger.experiment.add_image(name, shown, self._step, dataformats="HWC")
         errors = ", ".join(f"{name} {value:.1f}" for name, value in self.metrics.items())
         trainer.print(
             f"step {self._step}: {errors} mm; {self.rate:.0f} samples a second, "
             f"{100 * self.waiting:.1f} % of the time waiting for data"
         )
 
-    def _save(self, module: Training) -> None:
-        config = module.config
+    def _save(self) -> None:
+        training = self.training
+        config = training.config
         provenance = {
             "config": plain(config),
             "step": self._step,
@@ -104,8 +116,8 @@ class Keeper(pl.Callback):
             "samples_per_second": round(self.rate),
             "waiting_for_data": round(self.waiting, 4),
             "metrics_mm": {name: round(value, 2) for name, value in self.metrics.items()},
-            "machine": f"{platform.machine()} with {os.cpu_count()} cores, {module.device.type}",
+            "machine": f"{platform.machine()} with {os.cpu_count()} cores, {training.device.type}",
             "versions": {"meshrec": meshrec.__version__, "torch": str(torch.__version__)},
         }
-        body, network = module.objective.body, module.averaged.module
-        save_checkpoint(Path(config.out) / WEIGHTS, network, body.hash, provenance, self._covariance)
+        network, body = training.averaged.module, training.objective.body.hash
+        save_checkpoint(Path(config.out) / WEIGHTS, network, body, provenance, self._covariance)

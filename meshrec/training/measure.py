@@ -11,7 +11,7 @@ from meshrec.body import joint_set
 from meshrec.body.joints import LIMB_JOINTS
 from meshrec.data.sample import Batch
 from meshrec.geometry import Camera
-from meshrec.metrics import RunningMeans, mesh_errors, point_errors
+from meshrec.metrics import RunningMeans, point_errors
 from meshrec.models.encoders import NetworkInput, normalize_rgb
 from meshrec.models.estimate import Estimate
 from meshrec.models.mesh_to_params import MeshRecoveryOutput
@@ -105,7 +105,7 @@ def picture(network: nn.Module, piece: Piece, objective: Objective, count: int =
         camera = Camera(float(batch.focal[i, 0]) * side / 2, size=(side, side))
         for vertices in (ours, true):
             drawn = overlay(photo, vertices[i, None], body.faces, camera, opacity=0.8)
-            tiles.append(_with_dots(drawn, inputs.keypoints[i]))
+            tiles.append(drawn if inputs.keypoints is None else _with_dots(drawn, inputs.keypoints[i]))
             tiles.append(turned(vertices[i, None], body.faces, size=(side, side)))
     return contact_sheet(tiles, columns=8, height=SHOWN)
 
@@ -124,8 +124,8 @@ def _errors(output: list[Estimate] | MeshRecoveryOutput, batch: Batch, objective
         found[f"{name}pa_mpjpe"] = point_errors(predicted[:, which], target, confidence, align="similarity")
     body = objective.body
     known = batch.betas_confidence_for(body.hash)[:, None]
-    shapes = [body.rest(betas)[0] for betas in (estimate.betas, batch.betas)]
-    return found | {"pve_t": mesh_errors(*shapes, known)["mpve"]}
+    ours, true = (body.rest(betas)[0] for betas in (estimate.betas, batch.betas))
+    return found | {"pve_t": point_errors(ours, true, known)}
 
 
 def _with_dots(image: np.ndarray, keypoints: Tensor) -> np.ndarray:

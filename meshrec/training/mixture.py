@@ -27,6 +27,7 @@ class Mixture(Dataset):
         proportions: One for each; only their ratios count.
         batch_size: Of one rank.
         rank, ranks: Which process this is, of how many.
+        made: Numbers of the sources that are asked; the others' share of the batches is made elsewhere. None is all.
     """
 
     sources: Sequence[Source]
@@ -34,15 +35,19 @@ class Mixture(Dataset):
     batch_size: int
     rank: int = 0
     ranks: int = 1
-    pattern: np.ndarray = field(init=False)
+    made: frozenset[int] | None = None
+    pattern: np.ndarray = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "pattern", spread(self.proportions))
 
-    def __getitem__(self, number: int) -> Piece:
+    def __getitem__(self, number: int) -> list[Piece]:
+        """The batch of this number as a single piece; without any where none of it is made here."""
         first = (number * self.ranks + self.rank) * self.batch_size
-        rows = zip(self.sources, self._before(first), self._before(first + self.batch_size))
-        return joined([source(range(start, stop)) for source, start, stop in rows if stop > start])
+        rows = enumerate(zip(self._before(first), self._before(first + self.batch_size)))
+        asked = range(len(self.sources)) if self.made is None else self.made
+        pieces = [self.sources[i](range(*places)) for i, places in rows if i in asked and len(range(*places))]
+        return [joined(pieces)] if pieces else []
 
     def _before(self, place: int) -> list[int]:
         """How many samples of each source stand before a place of the row."""
@@ -80,7 +85,7 @@ class Loader:
     def __len__(self) -> int:
         return self.count
 
-    def __iter__(self) -> Iterator[Piece]:
+    def __iter__(self) -> Iterator[list[Piece]]:
         pieces = iter(self._loader)
         started = None
         while True:

@@ -1,6 +1,9 @@
 """One training as Lightning runs it: a step, the optimizer, the mean of the weights, the critic."""
 
 import math
+import os
+from collections.abc import Sequence
+from typing import Any
 
 import lightning.pytorch as pl
 import torch
@@ -9,17 +12,20 @@ from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.swa_utils import AveragedModel
 
+from meshrec.data.sample import Batch
 from meshrec.errors import InputError
 from meshrec.losses import critic_loss, fooling_loss
 from meshrec.models.critic import Critic
+from meshrec.models.encoders import NetworkInput
 from meshrec.models.estimate import Estimate
 from meshrec.models.graph import MeshEstimate
 from meshrec.models.mesh_to_params import MeshRecoveryOutput
 from meshrec.models.mirrored import final_estimate
 from meshrec.training.config import OptimizerConfig, TrainingConfig
 from meshrec.training.measure import moved, with_pictures
+from meshrec.training.mixture import Loader, Mixture
 from meshrec.training.objective import Objective
-from meshrec.training.sources import Piece
+from meshrec.training.sources import Piece, Share, joined
 
 SEEDS = 1_000_003  # a prime, so that seeds of neighbouring batches, ranks and trainings do not meet
 
@@ -30,20 +36,25 @@ class Training(pl.LightningModule):
     Args:
         config: How it is trained.
         network: Starts with its present weights.
-        objective: What is minimised.
+        objective: What is minimised; on the device where the training will be.
+        sources: Where samples come from.
 
     Attributes:
         averaged: The network with the exponential mean of its weights, which is what is measured and kept.
         losses: Of the latest batch, by name.
+        loader: Of the batches, once training has begun.
     """
 
-    def __init__(self, config: TrainingConfig, network: nn.Module, objective: Objective) -> None:
+    def __init__(
+        self, config: TrainingConfig, network: nn.Module, objective: Objective, sources: Sequence[Share]
+    ) -> None:
         super().__init__()
-        self.config, self.objective, self.network = config, objective, network
+        self.config, self.objective, self.network, self.sources = config, objective, network, sources
         self.still = _still(network, config)
         self.averaged = AveragedModel(network, multi_avg_fn=_mean_with(config.ema)).requires_grad_(False)
-        self.critic = Critic(network_betas(network)) if config.weights.realism > 0 else None
+        self.critic = Critic(config.architecture.num_betas) if config.weights.realism > 0 else None
         self.losses: dict[str, Tensor] = {}
+        self.loader: Loader | None = None
         self.train()  # Lightning leaves modes as they are
 
     def train(self, mode: bool = True) -> "Training":
@@ -53,58 +64,64 @@ class Training(pl.LightningModule):
             part.eval()
         return self
 
-    def transfer_batch_to_device(self, batch: Piece, device: torch.device, dataloader_idx: int) -> Piece:
-        return moved(batch, device)
+    def train_dataloader(self) -> "Loader":
+        """Batches from where the training stands: they are functions of their number."""
+        config, several = self.config, self.config.accumulation
+        ours = frozenset(i for i, share in enumerate(self.sources) if not share.on_device)
+        self.loader = Loader(
+            self._mixture(ours),
+            several * self.trainer.global_step,
+            several * config.steps,
+            _spare_cores(config) if config.workers is None else config.workers,
+            self.device.type == "cuda",
+        )
+        return self.loader
 
-    def training_step(self, piece: Piece, number: int) -> Tensor:
-        batch, inputs = piece
+    def on_train_start(self) -> None:
+        self._made_here = self._mixture(frozenset(i for i, share in enumerate(self.sources) if share.on_device))
+
+    def transfer_batch_to_device(self, batch: list[Piece], device: torch.device, dataloader_idx: int) -> list[Piece]:
+        return [moved(piece, device) for piece in batch]
+
+    def training_step(self, pieces: list[Piece], number: int) -> Tensor:
+        batch, inputs = joined([*pieces, *self._made_here[number]])
+        return self.total_loss(batch, inputs, number)
+
+    def total_loss(self, batch: Batch, inputs: NetworkInput, number: int) -> Tensor:
+        """What the batch of this number costs, weighted and added up; :attr:`losses` has the parts."""
         # Dropout is a function of the batch's number too, so that a resumed training is the same training.
         torch.manual_seed((self.config.seed * SEEDS + number) * SEEDS + self.global_rank)
         output = self.network(with_pictures(batch, inputs))
         with torch.autocast(self.device.type, enabled=False):
             output = _single_precision(output)
-            losses = self.objective(output, batch, inputs.focal)
-            total = self.config.weights.total(losses)
+            self.losses = self.objective(output, batch, batch.focal[:, 0])
+            total = self.config.weights.total(self.losses)
             if self.critic is not None:
-                estimate = final_estimate(output)
-                losses["realism"] = fooling_loss(self._judged(estimate))
-                total = total + self.config.weights.realism * losses["realism"]
-                losses["critic"] = self._critic_loss(estimate, batch.pose, batch.betas, batch.pose_confidence)
-                total = total + losses["critic"]
-        self.losses = losses
+                self.losses["realism"], judging = _contest(self.critic, final_estimate(output), batch)
+                total = total + self.config.weights.realism * self.losses["realism"] + judging
         return total
 
-    def optimizer_step(self, epoch: int, batch_idx: int, optimizer, optimizer_closure=None) -> None:
+    def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
         super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
         self.averaged.update_parameters(self.network)
 
-    def configure_optimizers(self) -> dict:
+    def configure_optimizers(self) -> Any:
         settings = self.config.optimizer
         learning = [p for p in self.network.parameters() if p.requires_grad]
-        groups = [
+        groups: list[dict[str, Any]] = [
             {"params": [p for p in learning if p.dim() > 1]},
             {"params": [p for p in learning if p.dim() <= 1], "weight_decay": 0.0},
         ]
         if self.critic is not None:
             groups.append({"params": list(self.critic.parameters()), "lr": settings.critic_rate})
-        # Under mixed precision Lightning clips no gradients of a fused optimizer.
-        optimizer = torch.optim.AdamW(
-            groups, lr=settings.rate, weight_decay=settings.weight_decay, fused=self.config.precision == 32
-        )
+        optimizer = torch.optim.AdamW(groups, lr=settings.rate, weight_decay=settings.weight_decay, fused=True)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_at(step, self.config.steps, settings))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def _judged(self, estimate: Estimate) -> Tensor:
-        """The critic's scores (B, 25), whose gradient reaches the network and not the critic."""
-        fixed = {name: value.detach() for name, value in self.critic.named_parameters()}
-        return functional_call(self.critic, fixed, (estimate.rotations[:, 1:], estimate.betas))
-
-    def _critic_loss(self, estimate: Estimate, pose: Tensor, betas: Tensor, confidence: Tensor) -> Tensor:
-        real = (confidence > 0).all(1)
-        fake = self.critic(estimate.rotations[:, 1:].detach(), estimate.betas.detach())
-        if not bool(real.any()):
-            return 0 * fake.sum()
-        return critic_loss(self.critic(pose[real, 1:], betas[real, : estimate.betas.shape[1]]), fake)
+    def _mixture(self, made: frozenset[int]) -> Mixture:
+        sources, proportions = zip(*((share.source, share.proportion) for share in self.sources))
+        ranks = self.trainer.world_size
+        return Mixture(sources, proportions, self.config.batch_size, self.global_rank, ranks, made)
 
 
 def rate_at(step: int, steps: int, settings: OptimizerConfig) -> float:
@@ -115,9 +132,24 @@ def rate_at(step: int, steps: int, settings: OptimizerConfig) -> float:
     return settings.final + (1 - settings.final) * (1 + math.cos(math.pi * progress)) / 2
 
 
-def network_betas(network: nn.Module) -> int:
-    """Shape components that a network puts out."""
-    return getattr(network, "regressor", network).config.num_betas
+def _contest(critic: Critic, estimate: Estimate, batch: Batch) -> tuple[Tensor, Tensor]:
+    """The network's loss, whose gradient does not reach the critic, and the critic's, which does not reach the network.
+
+    Bodies of the batch whose whole pose is known are what is real.
+    """
+    pose, betas = estimate.rotations[:, 1:], estimate.betas
+    fixed = {name: value.detach() for name, value in critic.named_parameters()}
+    realism = fooling_loss(functional_call(critic, fixed, (pose, betas)))
+    known = (batch.pose_confidence > 0).all(1) & (batch.betas_confidence > 0)
+    fake = critic(pose.detach(), betas.detach())
+    if not bool(known.any()):
+        return realism, 0 * fake.sum()
+    return realism, critic_loss(critic(batch.pose[known, 1:], batch.betas[known, : betas.shape[1]]), fake)
+
+
+def _spare_cores(config: TrainingConfig) -> int:
+    """Processes that make data: half of this process's cores, at least one."""
+    return max(1, (os.cpu_count() or 1) // config.devices // 2)
 
 
 def _still(network: nn.Module, config: TrainingConfig) -> list[nn.Module]:

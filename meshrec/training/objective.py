@@ -94,9 +94,8 @@ class Objective:
         num_betas: int = 10,
     ) -> None:
         self.body, self.weights, self.renderer = body, weights, renderer
-        device = body.v_template.device
-        self.landmarks = PosedLandmarks(body, joints, num_betas).to(device)
-        self.edges = torch.from_numpy(edges(body.data.faces)).long().to(device)
+        self.landmarks = PosedLandmarks(body, joints, num_betas).to(body.v_template.device)
+        self.edges = torch.from_numpy(edges(body.data.faces)).long().to(body.v_template.device)
 
     def __call__(self, output: list[Estimate] | MeshRecoveryOutput, batch: Batch, focal: Tensor) -> dict[str, Tensor]:
         """Losses by name; :meth:`Weights.total` adds them up.

@@ -25,8 +25,7 @@ from meshrec.render.backends import backends
 from meshrec.training.config import TrainingConfig
 from meshrec.training.config_file import plain
 from meshrec.training.keeper import STATE, WEIGHTS, Keeper
-from meshrec.training.mixture import Loader, Mixture
-from meshrec.training.module import Training, network_betas
+from meshrec.training.module import Training
 from meshrec.training.objective import Objective
 from meshrec.training.sources import Piece, training_sources, validation_sources
 
@@ -34,7 +33,7 @@ CONFIG = "config.yaml"
 # What may change when a training goes on: it stays the same training.
 FREE = ("out", "workers", "log_every", "checkpoint_every", "validation")
 
-KNOWN_WARNINGS = (".*dataloader is not resumable.*", ".*LeafSpec.*", ".*srun.*")
+KNOWN_WARNINGS = (".*dataloader is not resumable.*", ".*LeafSpec.*", ".*in eval mode at the start.*", ".*srun.*")
 
 
 def run(config: TrainingConfig) -> Path:
@@ -44,28 +43,22 @@ def run(config: TrainingConfig) -> Path:
     state = out / STATE if (out / STATE).is_file() else None
     if state is not None:
         _check_same(plain(config), out / CONFIG)
-    trainer = _trainer(config)
-    device, body = trainer.strategy.root_device, training_body(config)
-    sources, proportions = training_sources(config, body)
-    mixture = Mixture(sources, proportions, config.batch_size, trainer.global_rank, trainer.world_size)
-    first = 0 if state is None else config.accumulation * _steps_done(state)
-    workers = _spare_cores(config) if config.workers is None else config.workers
-    loader = Loader(mixture, first, config.accumulation * config.steps, workers, device.type == "cuda")
-    people = held_out(config, body)
-
+    body = training_body(config)
     network = start_network(config, body)
+    people = held_out(config, body)
+    body = body.to(_device(config))
     renderer = None if config.renderer == "auto" else config.renderer
-    # Sources run beside the training, on the CPU: they have a body of their own.
-    trained = load_body(body.data).to(device)
-    objective = Objective(trained, config.weights, renderer=renderer, num_betas=network_betas(network))
-    training = Training(config, network, objective)
-    trainer.callbacks.append(Keeper(loader, people))
+    objective = Objective(body, config.weights, renderer=renderer, num_betas=config.architecture.num_betas)
+    training = Training(config, network, objective, training_sources(config, body))
+
+    logger = TensorBoardLogger(out, name="", version="", default_hp_metric=False)
+    trainer = _trainer(config, logger, Keeper(training, people, logger))
     if trainer.is_global_zero:
         write_file(out / CONFIG, yaml.safe_dump(plain(config), sort_keys=False).encode())
     with warnings.catch_warnings():
         for known in KNOWN_WARNINGS:
             warnings.filterwarnings("ignore", known)
-        trainer.fit(training, loader, ckpt_path=state, weights_only=True)
+        trainer.fit(training, ckpt_path=state, weights_only=True)
     return out / WEIGHTS
 
 
@@ -101,16 +94,23 @@ def held_out(config: TrainingConfig, body: BodyModel) -> dict[str, list[Piece]]:
     return found
 
 
-def _trainer(config: TrainingConfig) -> pl.Trainer:
+def _device(config: TrainingConfig) -> torch.device:
+    """This process's device."""
+    if config.accelerator == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+
+
+def _trainer(config: TrainingConfig, logger: TensorBoardLogger, keeper: Keeper) -> pl.Trainer:
     visible = sys.stderr.isatty()
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     strategy: str | DDPStrategy = "auto"
     if config.devices * config.nodes > 1:
         # A mesh network may be trained by losses of the mesh or of the parameters alone.
         strategy = DDPStrategy(find_unused_parameters=config.network.architecture != "iterative")
     return pl.Trainer(
-        accelerator={"cuda": "gpu"}.get(config.accelerator, config.accelerator),
+        accelerator="gpu" if _device(config).type == "cuda" else "cpu",
         devices=config.devices,
         num_nodes=config.nodes,
         strategy=strategy,
@@ -118,9 +118,9 @@ def _trainer(config: TrainingConfig) -> pl.Trainer:
         max_steps=config.steps,
         accumulate_grad_batches=config.accumulation,
         gradient_clip_val=config.optimizer.clip,
-        logger=TensorBoardLogger(config.out, name="", version="", default_hp_metric=False),
+        logger=logger,
         log_every_n_steps=1,
-        callbacks=[TQDMProgressBar(config.log_every)] if visible else [],
+        callbacks=[keeper, *([TQDMProgressBar(config.log_every)] if visible else [])],
         enable_progress_bar=visible,
         enable_checkpointing=False,
         enable_model_summary=False,
@@ -158,13 +158,3 @@ def _check_same(config: Mapping, path: Path) -> None:
             raise InputError(
                 f"{path.parent} holds a training with another '{key}'; go on with the same, or choose another 'out'."
             )
-
-
-def _steps_done(state: Path) -> int:
-    """The step at which a training was saved."""
-    return int(torch.load(state, map_location="cpu", weights_only=True, mmap=True)["global_step"])
-
-
-def _spare_cores(config: TrainingConfig) -> int:
-    """Processes that make data: half of this process's cores, at least one."""
-    return max(1, (os.cpu_count() or 1) // config.devices // 2)

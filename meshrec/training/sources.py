@@ -3,7 +3,7 @@
 What a network does not see and no loss needs is not made: pictures, masks.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Literal
 
@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from meshrec.body import BodyModel
+from meshrec.body import BodyModel, load_body
 from meshrec.body.joints import convert_joints
+from meshrec.data.augmentation import Augmentation
 from meshrec.data.centred import centred
-from meshrec.data.detected_keypoints import DetectedKeypoints
+from meshrec.data.detected_keypoints import DetectedKeypoints, Variation
 from meshrec.data.detected_renders import DetectedRenders, detected_batch, load_renders
 from meshrec.data.formats import read_samples
 from meshrec.data.mixing import MixedBatches, order
@@ -27,14 +28,14 @@ from meshrec.data.synthetic_people import SyntheticPeople
 from meshrec.data.synthetic_proxy import DetectorNoise, Proxies
 from meshrec.errors import InputError
 from meshrec.models.encoders import NetworkInput
-from meshrec.training.config import RendersConfig, SyntheticConfig, TrainingConfig
+from meshrec.training.config import DatasetConfig, RendersConfig, SyntheticConfig, TrainingConfig
 
 VALIDATION_SEED = 30_000  # of the synthetic people on whom every training is measured
 TINY = 2  # pixels a side of crops that nobody looks at
 
 Piece = tuple[Batch, NetworkInput]
 Source = Callable[[range], Piece]
-"""People of these places in the source's row, centred, on the CPU; their pictures as ``Batch.image`` in bytes."""
+"""People of these places in the source's row, centred; their pictures as ``Batch.image`` in bytes."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class Needs:
             batch, seen: Centred.
             joints: Set of the detected keypoints.
         """
-        nothing = torch.empty(0, dtype=torch.uint8)
+        nothing = batch.image.new_empty(0)
         keypoints = _converted(seen.keypoints, joints, self.joints)
         silhouette = seen.silhouette if self.silhouettes else None
         batch = replace(
@@ -87,26 +88,44 @@ class Needs:
         return batch, NetworkInput(silhouette=silhouette, keypoints=keypoints, focal=batch.focal[:, 0])
 
 
-def training_sources(config: TrainingConfig, body: BodyModel) -> tuple[list[Source], list[float]]:
-    """All sources of a training, and their proportions.
+@dataclass(frozen=True)
+class Share:
+    """A source, its proportion, and whether it makes people on the training's device, in the training's own process."""
+
+    source: Source
+    proportion: float
+    on_device: bool = False
+
+
+def training_sources(config: TrainingConfig, body: BodyModel) -> list[Share]:
+    """All sources of a training.
+
+    Args:
+        config: What it is trained on.
+        body: On a GPU, where synthetic people who have to be drawn are then made.
 
     Raises:
         InputError: There is none, or a file is missing or wrong.
     """
-    needs, found = Needs.of(config), []
+    needs, found, here = Needs.of(config), [], body
+    if body.v_template.device.type != "cpu":
+        here = load_body(body.data)
     if (synthetic := config.synthetic) is not None:
-        found.append((synthetic_source(synthetic, needs, body, config.seed), synthetic.proportion))
+        drawn = here is not body and not needs.keypoints_only
+        source = synthetic_source(synthetic, needs, body if drawn else here, config.seed)
+        found.append(Share(source, synthetic.proportion, drawn))
     if (renders := config.renders) is not None:
         if needs.pictures:
             raise InputError("detected renders keep no pictures: a network that sees rgb cannot train on 'renders'.")
         train, _ = read_renders(renders)
-        found.append((renders_source(train, needs, body, config.seed), renders.proportion))
+        source = renders_source(train, needs, here, config.seed, renders.variation)
+        found.append(Share(source, renders.proportion))
     if config.datasets:
-        total = sum(dataset.proportion for dataset in config.datasets.values())
-        found.append((datasets_source(config, needs), total))
+        source = datasets_source(config.datasets, needs, config.augmentation, config.seed)
+        found.append(Share(source, sum(dataset.proportion for dataset in config.datasets.values())))
     if not found:
         raise InputError("there is nothing to train on: set one of 'synthetic', 'renders' and 'datasets'.")
-    return [source for source, _ in found], [proportion for _, proportion in found]
+    return found
 
 
 def validation_sources(config: TrainingConfig, body: BodyModel) -> dict[str, tuple[Source, int]]:
@@ -119,7 +138,7 @@ def validation_sources(config: TrainingConfig, body: BodyModel) -> dict[str, tup
     found = {"synthetic": (synthetic, config.validation.people)}
     if config.renders is not None and config.renders.held_out:
         _, held_out = read_renders(config.renders)
-        found["renders"] = (renders_source([held_out], needs, body, VALIDATION_SEED, held_out=True), len(held_out))
+        found["renders"] = (renders_source([held_out], needs, body, VALIDATION_SEED, None), len(held_out))
     return found
 
 
@@ -152,37 +171,40 @@ def synthetic_source(
 
 
 def renders_source(
-    renders: Sequence[DetectedRenders], needs: Needs, body: BodyModel, seed: int, held_out: bool = False
+    renders: Sequence[DetectedRenders], needs: Needs, body: BodyModel, seed: int, variation: Variation | None
 ) -> Source:
-    """Detected people: varied at every draw where keypoints are all that is needed, else as they are.
+    """Detected people in random orders.
 
     Args:
         renders: Nobody among them was missed by the detector.
         needs: What is made of them.
         body: The one they were made with.
         seed: Of their order and variation.
-        held_out: Leave them as they are, in their order.
+        variation: How far they are moved at every draw; people whose masks are needed are mirrored at most. None leaves
+            everybody as they are, and in their own order.
 
     Raises:
         InputError: They were made with another body.
     """
     if not needs.keypoints_only:
-        return _RenderedMaps(tuple(renders), needs, body, None if held_out else seed)
-    people = DetectedKeypoints(renders, body, seed)
-    if not held_out:
+        return _RenderedMaps(tuple(renders), needs, body, None if variation is None else seed)
+    people = DetectedKeypoints(renders, body, seed, variation)
+    if variation is not None:
         return _Numbered(people.batch, needs, people.detected_joints)
     return lambda places: needs.piece(*people.rows(places), people.detected_joints)
 
 
-def datasets_source(config: TrainingConfig, needs: Needs) -> Source:
+def datasets_source(
+    configs: Mapping[str, DatasetConfig], needs: Needs, augmentation: Augmentation | None, seed: int
+) -> Source:
     """Datasets on disk, mixed and augmented. What is labelled in 2D is also what a detector is taken to have seen."""
     datasets, proportions = [], []
-    for dataset in config.datasets.values():
+    for dataset in configs.values():
         samples = read_samples(dataset.format, dataset.path, dataset.pictures, dataset.bodies)
         datasets.append(_WithoutPictures(samples) if needs.keypoints_only else samples)
         proportions.append(dataset.proportion)
     resolution = TINY if needs.keypoints_only else needs.resolution
-    mixed = MixedBatches(datasets, proportions, 1, resolution, JOINTS, config.augmentation, seed=config.seed)
+    mixed = MixedBatches(datasets, proportions, 1, resolution, JOINTS, augmentation, seed=seed)
 
     def piece(places: range) -> Piece:
         batch = mixed.piece(places)
