@@ -1,0 +1,54 @@
+"""The pages say what the code does: links, files, commands, keys."""
+
+import re
+from pathlib import Path
+
+import pytest
+from conftest import REQUIREMENTS
+
+from meshrec.cli import _parser
+from meshrec.data.formats import FORMATS
+from meshrec.export import params
+from meshrec.models.checkpoints import MESH_TENSORS
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_are_named_are_there(page):
+    for name in re.findall(r"`((?:\w+/)*\w+\.py)`", page.read_text()):
+        places = (ROOT, ROOT / "meshrec", ROOT / "meshrec" / "data")
+        assert any((place / name).exists() for place in places), name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_and_their_options_exist(page):
+    commands = next(a for a in _parser()._actions if a.choices).choices
+    for name, rest in re.findall(r"\bmeshrec ([a-z]+(?:-[a-z]+)*)((?: [^`|\n]*)?)", page.read_text()):
+        if name in commands:
+            known = {option for action in commands[name]._actions for option in action.option_strings}
+            assert set(re.findall(r"(?<=\s)--[a-z0-9-]+", rest)) <= known, (name, rest)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_in_the_pages_compiles(page):
+    for program in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL):
+        compile(program, page.name, "exec")
+
+
+def test_formats_are_described():
+    text = (ROOT / "docs" / "formats.md").read_text()
+    keys = {*params._SHAPES, *FORMATS, *(f"mesh.{name}" for name in MESH_TENSORS), params.SCHEMA}
+    assert {key for key in keys if f"`{key}`" not in text.replace('"', "")} == set()
+
+
+def test_requirements_of_tests_are_described():
+    rows = re.findall(r"^\| `([\w-]+)` \|", (ROOT / "docs" / "tests.md").read_text(), re.MULTILINE)
+    assert rows == list(REQUIREMENTS)
