@@ -5,7 +5,7 @@ their detected keypoints move as their landmarks do. Nothing is drawn or detecte
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -18,11 +18,11 @@ from meshrec.data.detected_renders import SURE, DetectedRenders
 from meshrec.data.pose_bank import mirror_pose
 from meshrec.data.sample import Batch
 from meshrec.data.streams import BatchStream
-from meshrec.data.synthetic_keypoints import JOINTS, keypoint_labels
+from meshrec.data.synthetic_keypoints import CROP, JOINTS, keypoint_labels
 from meshrec.data.synthetic_poses import perturbed
 from meshrec.data.synthetic_proxy import Proxies
 from meshrec.errors import InputError
-from meshrec.geometry import axis_angle_to_matrix
+from meshrec.geometry import Camera, axis_angle_to_matrix
 from meshrec.models.posed_landmarks import PosedLandmarks
 
 
@@ -112,7 +112,7 @@ class DetectedKeypoints:
         scale, shift = (how.scale * streams.normal(1)).exp(), how.shift * streams.normal(2)
         place, confidence = people.keypoints.split((2, 1), dim=-1)
         keypoints = torch.cat([(place - shift[:, None]) / scale[..., None], confidence], dim=-1)
-        people = _People(people.pose, people.betas, people.points, keypoints, people.focal)
+        people = replace(people, keypoints=keypoints)
         return self._labelled(people, (people.focal[:, None] / scale).expand(-1, 2), -shift / scale)
 
     def _found(self, part: DetectedRenders) -> _People:
@@ -141,7 +141,8 @@ class DetectedKeypoints:
         points = points + (people.points - points)[:, self._root, None]
         place, confidence = people.keypoints.split((2, 1), dim=-1)
         place = place + self._projected(points, people.focal) - self._projected(people.points, people.focal)
-        return _People(pose, betas, points, torch.cat([place, confidence], dim=-1), people.focal)
+        keypoints = torch.cat([place, confidence], dim=-1)
+        return replace(people, pose=pose, betas=betas, points=points, keypoints=keypoints)
 
     def _projected(self, points: Tensor, focal: Tensor) -> Tensor:
         """Where the landmarks that the detector looks for are in centred crops."""
@@ -153,19 +154,20 @@ class DetectedKeypoints:
         mirror, which = torch.tensor([-1.0, 1.0, 1.0]), which[:, None, None]
         points = people.points[:, flip_permutation(JOINTS)] * mirror
         keypoints = people.keypoints[:, flip_permutation(self.detected_joints)] * mirror
-        return _People(
-            torch.where(which[..., None], mirror_pose(people.pose), people.pose),
-            people.betas,
-            torch.where(which, points, people.points),
-            torch.where(which, keypoints, people.keypoints),
-            people.focal,
+        return replace(
+            people,
+            pose=torch.where(which[..., None], mirror_pose(people.pose), people.pose),
+            points=torch.where(which, points, people.points),
+            keypoints=torch.where(which, keypoints, people.keypoints),
         )
 
     def _labelled(self, people: _People, focal: Tensor, principal: Tensor) -> tuple[Batch, Proxies]:
         """Centred labels and detections of people whose crop has this camera, (B, 2) and (B, 2)."""
         nothing = torch.empty(0)
         names = ("detected render",) * len(focal)
-        batch = keypoint_labels(people.points, people.pose, people.betas, focal, principal, self.body_hash, names)
+        # A crop of two pixels: half its side is one.
+        camera = Camera(focal * CROP / 2, (principal + 1) * CROP / 2 - 0.5, (CROP, CROP))
+        batch = keypoint_labels(people.points, people.pose, people.betas, camera, self.body_hash, names)
         return centred(batch, Proxies(people.keypoints, nothing, nothing, people.keypoints[..., 2] < SURE))
 
 
@@ -176,4 +178,4 @@ def _rolled(people: _People, angle: Tensor) -> _People:
     roll = axis_angle_to_matrix(axis_angle)
     pose = torch.cat([roll[:, None] @ people.pose[:, :1], people.pose[:, 1:]], dim=1)
     # The confidence stays where the third axis would be.
-    return _People(pose, people.betas, people.points @ roll.mT, people.keypoints @ roll.mT, people.focal)
+    return replace(people, pose=pose, points=people.points @ roll.mT, keypoints=people.keypoints @ roll.mT)

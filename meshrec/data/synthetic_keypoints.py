@@ -99,14 +99,13 @@ class SyntheticKeypoints:
         keypoints = torch.cat([to_normalized(keypoints[..., :2], CROP), confidence], dim=-1)
 
         names = (f"synthetic keypoints {source.seed} batch {number} process {process}",) * count
-        focal, principal = views.camera.focal * 2 / CROP, to_normalized(views.camera.center, CROP)
-        batch = keypoint_labels(points, pose, betas, focal, principal, source.body.hash, names)
+        batch = keypoint_labels(points, pose, betas, views.camera, source.body.hash, names)
         nothing = torch.empty(0)
         return centred(batch, Proxies(keypoints, nothing, nothing, hidden))
 
 
 def keypoint_labels(
-    points: Tensor, pose: Tensor, betas: Tensor, focal: Tensor, principal: Tensor, body: str, names: tuple[str, ...]
+    points: Tensor, pose: Tensor, betas: Tensor, camera: Camera, body: str, names: tuple[str, ...]
 ) -> Batch:
     """A batch without pictures and masks.
 
@@ -114,12 +113,10 @@ def keypoint_labels(
         points: (B, 55, 3) those of ``union55``, camera space, metres.
         pose: (B, 24, 3, 3) local rotations, the first in camera space.
         betas: (B, S).
-        focal, principal: (B, 2) of the crops, whose edges are -1 and 1.
+        camera: Of the crops.
         body: Hash of the body that the betas belong to.
         names: Of the people.
     """
-    # A crop of two pixels: half its side is one.
-    camera = Camera(focal * CROP / 2, (principal + 1) * CROP / 2 - 0.5, (CROP, CROP))
     return replace(labels(points, pose, betas, camera, body, JOINTS, names), mask=torch.empty(0))
 
 
