@@ -262,5 +262,10 @@ def test_maps_and_pictures_of_garbage_are_finite(geometry, camera, backend):
 @for_all(garbage(), views, examples=100)
 def test_both_backends_see_the_same_garbage(geometry, camera):
     vertices, faces = geometry
-    ours, theirs = (silhouette(vertices.double(), faces, camera, backend=name) for name in ("numba", "torch"))
+    vertices = vertices.double()
+    # Of a face seen exactly edge-on, rounding decides whether it is seen at all, and differently in each.
+    a, b = camera.project(vertices)[faces].diff(dim=1)[..., :2].unbind(1)  # two edges of each face on the screen
+    area = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
+    faces = faces[~(area.abs() <= 1e-9 * a.norm(dim=1) * b.norm(dim=1))]
+    ours, theirs = (silhouette(vertices, faces, camera, backend=name) for name in ("numba", "torch"))
     assert torch.allclose(ours, theirs, atol=1e-6)
