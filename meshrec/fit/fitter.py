@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -37,6 +36,7 @@ from meshrec.geometry import Camera
 from meshrec.models.pose_prior import PosePrior, load_pose_prior
 
 STARTS = 6
+STARTS_BESIDE = 2  # where there is a regressor's estimate to start from
 KEPT = 2  # of each person's starts after the first round
 # The error in standard deviations from which a landmark loses its pull, and the steps taken with it. A wide start lets
 # elbows and knees come from far; a closer end than this leaves unusual poses behind, not only wrong detections.
@@ -47,7 +47,6 @@ REACHES = ((0.15, 2), (0.08, 2), (0.05, 2))
 # detected renders (tools/detect_renders.py) any weight from 0.35 to 1 is as good within 4 %; the weakest leaves room
 # for poses that the prior does not know.
 PRIOR_WEIGHT = 0.35
-FREEDOM = math.inf  # of a regressor's errors: now and then one is much larger than most
 BANK_STEP = 24  # every so many frames of the pose bank are searched: consecutive ones hardly differ
 
 
@@ -112,7 +111,8 @@ class Fitter:
         box = torch.tensor(np.stack([d.box for d in detections]), dtype=torch.float64)
         certainty = precision(joints, keypoints, box, camera.size)
         seen = Reprojection(self.landmarks(joints), camera, keypoints[..., :2], certainty)
-        starts = self._library(joints).search(seen.landmarks, camera, seen.pixels, certainty, STARTS)
+        count = STARTS if initial is None else STARTS_BESIDE
+        starts = self._library(joints).search(seen.landmarks, camera, seen.pixels, certainty, count)
         if initial is not None:
             starts = _joined(initial.state, starts)
         state, final = self._refine(starts, seen, initial)
@@ -186,7 +186,7 @@ class Fitter:
             STRAIGHT_KNEES,
             RESTING_HANDS,
         ]
-        return known if initial is None else [*known, Closeness(initial.state, initial.whiten, FREEDOM)]
+        return known if initial is None else [*known, Closeness(initial.state, initial.whiten)]
 
 
 def _joined(first: BodyState, others: BodyState) -> BodyState:

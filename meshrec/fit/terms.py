@@ -3,7 +3,6 @@
 Each term is a small object that is called with a state. Sums of squares count half, as in a normal distribution.
 """
 
-import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -194,18 +193,16 @@ RESTING_HANDS = RestTerm(("left_hand", "right_hand"), deviation=0.2, freedom=10)
 
 @dataclass(frozen=True)
 class Closeness:
-    """A t distribution around a given state, such as a regressor's estimate: far from it, its pull fades.
+    """A normal distribution around a given state, such as a regressor's estimate.
 
     Attributes:
         reference: (B,) or one for all.
         whiten: (B or 1, N, P) rows that turn the offset from it (joint turns, translation, betas: see
-            :class:`BodyState`) into N numbers of unit scale: a square root of the information matrix.
-        freedom: Degrees of freedom; infinitely many make it a normal distribution.
+            :class:`BodyState`) into N standard normal numbers: a square root of the information matrix.
     """
 
     reference: BodyState
     whiten: Tensor
-    freedom: float = math.inf
 
     def __call__(self, state: BodyState) -> Quadratic:
         turns = matrix_to_axis_angle(self.reference.rotations.transpose(-1, -2) @ state.rotations)
@@ -222,10 +219,4 @@ class Closeness:
         whiten = self.whiten.expand(batch, -1, -1)
         blocks = whiten[..., TURNS].unflatten(-1, (-1, 3)).transpose(1, 2) @ right_jacobian_inverse(turns)
         slopes = torch.cat([blocks.transpose(1, 2).flatten(2), whiten[..., TURNS.stop :]], dim=-1)
-        if math.isinf(self.freedom):
-            return squares(values, slopes, slice(None), state.unknowns)
-        squared, most = values.square().sum(-1), self.freedom + values.shape[1]
-        root = (most / (self.freedom + squared)).sqrt()[:, None]
-        quadratic = squares(values * root, slopes * root[..., None], slice(None), state.unknowns)
-        energy = most / 2 * torch.log1p(squared / self.freedom)
-        return Quadratic(energy, quadratic.gradient, quadratic.hessian)
+        return squares(values, slopes, slice(None), state.unknowns)
