@@ -9,12 +9,12 @@ from meshrec.training import load_config, train
 from meshrec.training.module import Training
 from meshrec.training.objective import Objective
 from meshrec.training.run import start_network, training_body
-from meshrec.training.sources import Needs, training_sources
+from meshrec.training.sources import needs_of, training_sources
 
 FOLDER = Path(__file__).parents[1] / "configs"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml") if path.stem != "tiny")
 SMALL = {"graph": ["network.settings.channels=32", "network.settings.blocks=1"]}
-PEOPLE = 4
+PEOPLE, STEPS = 3, 40
 
 
 def _tiny(name: str, *changes: str):
@@ -32,7 +32,7 @@ def test_there_is_a_configuration_for_each_network():
 
 
 def test_networks_get_what_they_see_and_no_more():
-    needs = {name: Needs.of(load_config(FOLDER / f"{name}.yaml")) for name in NAMES}
+    needs = {name: needs_of(load_config(FOLDER / f"{name}.yaml")) for name in NAMES}
     assert needs["iterative_keypoints"].keypoints_only
     assert not needs["iterative_rgb"].silhouettes and needs["iterative_rgb"].pictures
     assert needs["graph_proxy"].silhouettes and not needs["graph_proxy"].pictures
@@ -50,7 +50,7 @@ def test_a_handful_of_people_is_learned_by_heart(name):
     optimizer = training.configure_optimizers()["optimizer"]
     batch, inputs = share.source(range(PEOPLE))
     totals = []
-    for _ in range(60):
+    for _ in range(STEPS):
         total = training.total_loss(batch, inputs, number=0)
         optimizer.zero_grad()
         total.backward()

@@ -26,7 +26,8 @@ from meshrec.training import load_config, train
 from meshrec.training.mixture import Loader, Mixture
 from meshrec.training.module import Training, rate_at
 from meshrec.training.objective import Objective, Weights, joint_groups
-from meshrec.training.sources import Piece, training_sources
+from meshrec.training.pieces import Piece
+from meshrec.training.sources import training_sources
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 TINY = [CONFIGS / "iterative_keypoints.yaml", CONFIGS / "tiny.yaml"]
@@ -175,7 +176,7 @@ def test_the_learning_rate_rises_and_falls(tmp_path):
 
 
 def test_a_killed_training_goes_on_as_if_nothing_had_happened(tmp_path):
-    changes = ["steps=60", "checkpoint_every=4", "validation.every=30", "validation.people=8", "weights.realism=0.1"]
+    changes = ["steps=40", "accumulation=2", "checkpoint_every=4", "validation.every=20", "weights.realism=0.1"]
     train(_config(tmp_path / "whole", *changes))
     command = [sys.executable, "-m", "meshrec.cli", "train", *(f"--config={path}" for path in TINY)]
     out = tmp_path / "killed"
@@ -189,12 +190,22 @@ def test_a_killed_training_goes_on_as_if_nothing_had_happened(tmp_path):
     finally:
         running.kill()
         running.wait()
-    assert load_checkpoint(out / "last.safetensors", load_body("neutral")).provenance["step"] < 60
+    assert load_checkpoint(out / "last.safetensors", load_body("neutral")).provenance["step"] < 40
     train(_config(out, *changes))
     whole, resumed = (load_file(folder / "last.safetensors") for folder in (tmp_path / "whole", out))
     assert whole.keys() == resumed.keys()
     for name in whole:
         assert torch.equal(whole[name], resumed[name]), name
+
+
+def test_people_made_on_the_device_of_the_training_change_nothing(tmp_path, monkeypatch):
+    changes = ["steps=3", "validation.people=8", "precision=bf16"]
+    train(_config(tmp_path / "beside", *changes))
+    here = lambda *given: [replace(share, on_device=True) for share in training_sources(*given)]  # noqa: E731
+    monkeypatch.setattr("meshrec.training.run.training_sources", here)
+    train(_config(tmp_path / "here", *changes))
+    beside, here = (load_file(tmp_path / name / "last.safetensors") for name in ("beside", "here"))
+    assert all(torch.equal(beside[name], here[name]) for name in beside)
 
 
 def test_another_training_in_the_same_folder_is_refused(tmp_path):

@@ -16,7 +16,7 @@ from meshrec.models.checkpoints import save_checkpoint
 from meshrec.training.config_file import plain
 from meshrec.training.measure import measure, picture
 from meshrec.training.module import Training
-from meshrec.training.sources import Piece
+from meshrec.training.pieces import Piece
 
 WEIGHTS, STATE = "last.safetensors", "last.ckpt"
 

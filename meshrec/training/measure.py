@@ -18,7 +18,7 @@ from meshrec.models.mesh_to_params import MeshRecoveryOutput
 from meshrec.models.mirrored import final_estimate
 from meshrec.regressor import error_covariance
 from meshrec.training.objective import Objective, posed
-from meshrec.training.sources import Piece
+from meshrec.training.pieces import Piece
 
 SHOWN = 160  # pixels: height of each person in a picture of predictions
 

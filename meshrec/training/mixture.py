@@ -13,7 +13,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from meshrec.data.mixing import PATTERN, spread
-from meshrec.training.sources import Piece, Source, joined
+from meshrec.training.pieces import Piece, joined
+from meshrec.training.sources import Source
 
 PREFETCHED = 4  # batches that each worker makes ahead
 

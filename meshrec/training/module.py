@@ -25,7 +25,8 @@ from meshrec.training.config import OptimizerConfig, TrainingConfig
 from meshrec.training.measure import moved, with_pictures
 from meshrec.training.mixture import Loader, Mixture
 from meshrec.training.objective import Objective
-from meshrec.training.sources import Piece, Share, joined
+from meshrec.training.pieces import Piece, joined
+from meshrec.training.sources import Share
 
 SEEDS = 1_000_003  # a prime, so that seeds of neighbouring batches, ranks and trainings do not meet
 

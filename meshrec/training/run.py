@@ -27,7 +27,8 @@ from meshrec.training.config_file import plain
 from meshrec.training.keeper import STATE, WEIGHTS, Keeper
 from meshrec.training.module import Training
 from meshrec.training.objective import Objective
-from meshrec.training.sources import Piece, training_sources, validation_sources
+from meshrec.training.pieces import Piece
+from meshrec.training.sources import training_sources, validation_sources
 
 CONFIG = "config.yaml"
 # What may change when a training goes on: it stays the same training.

@@ -9,17 +9,15 @@ from typing import Literal
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from meshrec.body import BodyModel, load_body
-from meshrec.body.joints import convert_joints
 from meshrec.data.augmentation import Augmentation
 from meshrec.data.centred import centred
 from meshrec.data.detected_keypoints import DetectedKeypoints, Variation
 from meshrec.data.detected_renders import DetectedRenders, detected_batch, load_renders
 from meshrec.data.formats import read_samples
 from meshrec.data.mixing import MixedBatches, order
-from meshrec.data.sample import Batch, Sample, Samples, concatenate
+from meshrec.data.sample import Batch, Sample, Samples
 from meshrec.data.synthetic_backgrounds import FolderBackgrounds, noise_backgrounds
 from meshrec.data.synthetic_clothes import TextureLayout
 from meshrec.data.synthetic_keypoints import JOINTS, SyntheticKeypoints
@@ -27,65 +25,14 @@ from meshrec.data.synthetic_labels import Pictures, synthetic_batch
 from meshrec.data.synthetic_people import SyntheticPeople
 from meshrec.data.synthetic_proxy import DetectorNoise, Proxies
 from meshrec.errors import InputError
-from meshrec.models.encoders import NetworkInput
 from meshrec.training.config import DatasetConfig, RendersConfig, SyntheticConfig, TrainingConfig
+from meshrec.training.pieces import Needs, Piece, joined, mirrored
 
 VALIDATION_SEED = 30_000  # of the synthetic people on whom every training is measured
 TINY = 2  # pixels a side of crops that nobody looks at
 
-Piece = tuple[Batch, NetworkInput]
 Source = Callable[[range], Piece]
-"""People of these places in the source's row, centred; their pictures as ``Batch.image`` in bytes."""
-
-
-@dataclass(frozen=True)
-class Needs:
-    """What is made of every sample besides labels and keypoints.
-
-    Attributes:
-        joints: The set of the keypoints that the network sees.
-        resolution: Side of pictures and masks in pixels.
-        pictures, silhouettes: Whether the network sees them.
-        masks: Whether a loss compares with them.
-    """
-
-    joints: str
-    resolution: int
-    pictures: bool
-    silhouettes: bool
-    masks: bool
-
-    @classmethod
-    def of(cls, config: TrainingConfig) -> "Needs":
-        """Those of a training."""
-        encoder = config.architecture.encoder
-        return cls(
-            encoder.joints,
-            encoder.resolution,
-            "rgb" in encoder.inputs,
-            "silhouette" in encoder.inputs,
-            config.weights.silhouette > 0,
-        )
-
-    @property
-    def keypoints_only(self) -> bool:
-        """Whether nothing has to be drawn or read from pictures."""
-        return not (self.pictures or self.silhouettes or self.masks)
-
-    def piece(self, batch: Batch, seen: Proxies, joints: str) -> Piece:
-        """A centred batch and what a detector says, as the network sees it.
-
-        Args:
-            batch, seen: Centred.
-            joints: Set of the detected keypoints.
-        """
-        nothing = batch.image.new_empty(0)
-        keypoints = _converted(seen.keypoints, joints, self.joints)
-        silhouette = seen.silhouette if self.silhouettes else None
-        batch = replace(
-            batch, image=batch.image if self.pictures else nothing, mask=batch.mask if self.masks else nothing
-        )
-        return batch, NetworkInput(silhouette=silhouette, keypoints=keypoints, focal=batch.focal[:, 0])
+"""The people of these places in the source's row."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +54,7 @@ def training_sources(config: TrainingConfig, body: BodyModel) -> list[Share]:
     Raises:
         InputError: There is none, or a file is missing or wrong.
     """
-    needs, found, here = Needs.of(config), [], body
+    needs, found, here = needs_of(config), [], body
     if body.v_template.device.type != "cpu":
         here = load_body(body.data)
     if (synthetic := config.synthetic) is not None:
@@ -128,12 +75,19 @@ def training_sources(config: TrainingConfig, body: BodyModel) -> list[Share]:
     return found
 
 
+def needs_of(config: TrainingConfig) -> Needs:
+    """What a training needs of every sample."""
+    encoder = config.architecture.encoder
+    rgb, silhouette = ("rgb" in encoder.inputs, "silhouette" in encoder.inputs)
+    return Needs(encoder.joints, encoder.resolution, rgb, silhouette, masks=config.weights.silhouette > 0)
+
+
 def validation_sources(config: TrainingConfig, body: BodyModel) -> dict[str, tuple[Source, int]]:
     """Held-out people by where they come from, and how many there are.
 
     The synthetic ones are of takes and authored poses that no training sees; they do not hang on the training's seed.
     """
-    needs = Needs.of(config)
+    needs = needs_of(config)
     synthetic = synthetic_source(config.synthetic or SyntheticConfig(), needs, body, VALIDATION_SEED, "held_out")
     found = {"synthetic": (synthetic, config.validation.people)}
     if config.renders is not None and config.renders.held_out:
@@ -245,7 +199,10 @@ class _Drawn:
 
 @dataclass(frozen=True)
 class _RenderedMaps:
-    """Detected renders with their masks, in a new random order in every epoch, or without a seed in their own."""
+    """Detected renders with their masks.
+
+    With a seed they come in a new random order in every epoch, and half of them mirrored; else in their own order.
+    """
 
     parts: tuple[DetectedRenders, ...]
     needs: Needs
@@ -254,20 +211,26 @@ class _RenderedMaps:
 
     def __call__(self, places: range) -> Piece:
         ends = np.cumsum([len(part) for part in self.parts])
-        rows = np.array([self._row(place, int(ends[-1])) for place in places])
-        owners = np.searchsorted(ends, rows, side="right")
-        pieces = []
-        for number in np.unique(owners):
-            part, own = self.parts[number], rows[owners == number] - (ends[number] - len(self.parts[number]))
-            batch, seen = detected_batch(part, own, self.body, JOINTS, self.needs.resolution)
-            pieces.append(self.needs.piece(*centred(batch, seen), str(part.joint_set)))
-        return joined(pieces)
+        drawn = [self._drawn(place, int(ends[-1])) for place in places]
+        groups: dict[tuple[int, bool], list[int]] = {}
+        for row, mirror in drawn:
+            number = int(np.searchsorted(ends, row, side="right"))
+            groups.setdefault((number, mirror), []).append(row - int(ends[number]))  # from the end of its file
+        pieces = [(self._piece(self.parts[number], rows), mirror) for (number, mirror), rows in groups.items()]
+        return joined([mirrored(piece, self.needs.joints) if mirror else piece for piece, mirror in pieces])
 
-    def _row(self, place: int, size: int) -> int:
+    def _piece(self, part: DetectedRenders, rows: list[int]) -> Piece:
+        batch, seen = detected_batch(part, rows, self.body, JOINTS, self.needs.resolution)
+        return self.needs.piece(*centred(batch, seen), str(part.joint_set))
+
+    def _drawn(self, place: int, size: int) -> tuple[int, bool]:
+        """Which of all people stands at a place, and whether they are mirrored."""
         if self.seed is None:
-            return place
+            return place, False
         epoch, offset = divmod(place, size)
-        return int(order(self.seed, 0, epoch, size)[offset])
+        return int(order(self.seed, 0, epoch, size)[offset]), bool(
+            np.random.default_rng((self.seed, place)).integers(2)
+        )
 
 
 @dataclass(frozen=True)
@@ -281,21 +244,6 @@ class _WithoutPictures:
 
     def __getitem__(self, index: int) -> Sample:
         return replace(self.samples[index], image=np.zeros((TINY, TINY, 3), np.uint8), mask=None)
-
-
-def joined(pieces: Sequence[Piece]) -> Piece:
-    """Pieces as one, in their order."""
-    batches, inputs = zip(*pieces)
-    values = {f.name: [getattr(part, f.name) for part in inputs] for f in fields(NetworkInput)}
-    together = {name: None if parts[0] is None else torch.cat(parts) for name, parts in values.items()}
-    return concatenate(batches), NetworkInput(**together)
-
-
-def _converted(keypoints: Tensor, source: str, target: str) -> Tensor:
-    """Keypoints (B, K, 3) of one joint set in another; those that it lacks get the confidence 0."""
-    if source == target:
-        return keypoints
-    return torch.from_numpy(convert_joints(keypoints.numpy(), source, target)[0].astype(np.float32))
 
 
 def _found(part: DetectedRenders, rows: slice = slice(None)) -> DetectedRenders:
