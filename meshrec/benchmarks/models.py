@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -18,7 +20,7 @@ from meshrec.models.encoders import NetworkInput
 from meshrec.models.mesh_to_params import MeshToParameters
 
 PROXY = ("heatmaps", "silhouette")
-NETWORKS = {
+NETWORKS: dict[str, tuple[str, dict]] = {
     "HMR, SPIN (ResNet-50)": ("iterative", {}),
     "HMR (ResNet-18)": ("iterative", {"encoder": {"resnet": 18}}),
     "proxy maps, as STRAPS (ResNet-18)": ("iterative", {"encoder": {"inputs": PROXY, "resnet": 18}}),
@@ -58,17 +60,17 @@ def summarize_models(seconds: float = 0.5) -> list[ModelFigures]:
     body = load_body("neutral")
     figures = []
     for name, (architecture, settings) in NETWORKS.items():
-        network = build_network(architecture, settings, body).eval()
+        network: Any = build_network(architecture, settings, body).eval()
         inputs = example_input(network)
-        figures.append(_figures(name, _describe(inputs), network, lambda n=network, i=inputs: n(i), seconds))
+        figures.append(_figures(name, _describe(inputs), network, partial(network, inputs), seconds))
         if architecture == "graph":
             mesh = network.regressor.mesh
-    parts = {
+    parts: dict[str, tuple[nn.Module, tuple[Tensor, ...], str]] = {
         "mesh to parameters": (MeshToParameters(mesh), (torch.zeros(1, len(mesh.template), 3),), "nodes"),
         "critic": (Critic(), (torch.zeros(1, JOINTS, 3, 3), torch.zeros(1, 10)), "rotations, betas"),
     }
-    for name, (part, inputs, label) in parts.items():
-        figures.append(_figures(name, label, part.eval(), lambda p=part, i=inputs: p(*i), seconds))
+    for name, (part, given, label) in parts.items():
+        figures.append(_figures(name, label, part.eval(), partial(part, *given), seconds))
     table = Table(title=f"Networks at batch 1, {torch.get_num_threads()} threads, float32")
     table.add_column("network", no_wrap=True)
     table.add_column("input")
@@ -84,8 +86,8 @@ def run() -> dict:
     """Measure what heads cost beside their backbone, and what a step of training takes; print and return it."""
     console = Console()
     body = load_body("neutral")
-    iterative = build_network("iterative", {}, body).eval()
-    graph = build_network("graph", {}, body).eval().regressor
+    iterative: Any = build_network("iterative", {}, body).eval()
+    graph: Any = build_network("graph", {}, body).eval().regressor
     inputs = example_input(iterative)
     feature = torch.randn(1, graph.encoder.features)
     work = {
@@ -115,7 +117,7 @@ def run() -> dict:
 
 def example_input(network: nn.Module, batch: int = 1) -> NetworkInput:
     """Random input of what a network sees and no more."""
-    regressor = getattr(network, "regressor", network)
+    regressor: Any = getattr(network, "regressor", network)
     config = regressor.config.encoder
     generator = torch.Generator().manual_seed(0)
     side = config.resolution
@@ -141,7 +143,7 @@ def prepare_training_step(architecture: str, settings: dict, batch: int) -> Call
         inputs = example_input(network, batch)
         for _ in range(2):
             optimizer.zero_grad()
-            sum(tensor.square().mean() for tensor in _tensors(network(inputs))).backward()
+            torch.stack([tensor.square().mean() for tensor in _tensors(network(inputs))]).sum().backward()
             optimizer.step()
 
     return train

@@ -7,6 +7,8 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -41,13 +43,13 @@ def run(device: str = "cpu", seconds: float = 2.0, pytorch3d: bool = True) -> li
     camera = Camera.from_fov((SIZE, SIZE))
     with_theirs = pytorch3d and backends()["pytorch3d"]
     natives = ("numba", "torch") if device == "cpu" else ("torch",)
-    rows = []
+    rows: list[dict[str, Any]] = []
 
-    def add(task: str, batch: int, draw: Callable[[Tensor, str], Tensor], theirs: Callable[[Tensor], Tensor]) -> None:
+    def add(task: str, batch: int, draw: Callable[..., Tensor], theirs: Callable[[Tensor], Tensor]) -> None:
         vertices = body.expand(batch, -1, -1).clone()
         for backend in natives:
             rows.append({"task": task, "backend": backend, "batch": batch})
-            rows[-1] |= _time(lambda v, backend=backend: draw(v, backend), vertices, seconds)
+            rows[-1] |= _time(partial(draw, backend=backend), vertices, seconds)
         if with_theirs and batch == 1:
             slow = _time(theirs, vertices, seconds, once=device == "cpu")
             slow = {f"pytorch3d_{key}": value for key, value in slow.items()}

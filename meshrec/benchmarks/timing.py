@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 
@@ -20,7 +20,7 @@ class Timing:
         return statistics.median(mine / theirs for mine, theirs in zip(self.rounds, other.rounds))
 
 
-def time_in_turn(candidates: dict[str, Callable[[], object]], seconds: float = 1.0) -> dict[str, Timing]:
+def time_in_turn(candidates: Mapping[str, Callable[[], object]], seconds: float = 1.0) -> dict[str, Timing]:
     """Time functions in turn, A B A B ..., so that they meet the same weather.
 
     Args:

@@ -9,6 +9,7 @@ strings ``name``, ``gender``, ``licence``.
 import hashlib
 import io
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -122,7 +123,7 @@ def write_body(body: BodyData, path: str | Path) -> None:
         raise InputError(f"{path}: bodies are written as .npz or .safetensors, not '{path.suffix}'")
 
 
-def body_from_arrays(arrays: dict[str, object], source: str) -> BodyData:
+def body_from_arrays(arrays: Mapping[str, object], source: str) -> BodyData:
     """Check SMPL-named arrays and make a body of them.
 
     Args:
@@ -180,7 +181,7 @@ def body_from_arrays(arrays: dict[str, object], source: str) -> BodyData:
     return replace(body, **_optional_fields(arrays, vertex_count, len(body.faces), source))
 
 
-def _optional_fields(arrays: dict[str, object], vertex_count: int, face_count: int, source: str) -> dict[str, Any]:
+def _optional_fields(arrays: Mapping[str, object], vertex_count: int, face_count: int, source: str) -> dict[str, Any]:
     """Checked values of the keys that a body may have besides SMPL's."""
     texts = ("name", "gender", "licence")
     values: dict[str, Any] = {key: _text(arrays[key], key, source) for key in texts if key in arrays}

@@ -39,7 +39,7 @@ def decimate(
     """
     mesh = _Mesh(vertices, triangles, uv_triangles, line, importance)
     version = [0] * len(vertices)
-    heap = []
+    heap: list[tuple[float, int, int, int, int]] = []
 
     def push(u: int, v: int) -> None:
         if mesh.may_move(u, v):

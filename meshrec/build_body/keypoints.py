@@ -80,7 +80,7 @@ def landmark_regressor(
         return _mean_row(mean, np.argsort(np.linalg.norm(mean - point, axis=1))[:_SURFACE_POINTS])
 
     def inner(*points: np.ndarray) -> np.ndarray:
-        return fit_row(mean, directions, sum(points) / len(points))
+        return fit_row(mean, directions, np.mean(points, axis=0))
 
     left = {
         "eye": _mean_row(mean, np.append(lids, surface.eye)),

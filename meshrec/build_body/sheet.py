@@ -74,7 +74,7 @@ def _cell(
     # Half a turn about x takes body space (y up, z to the viewer) to camera space (y down, z away).
     in_camera = (vertices - middle) * torch.tensor([1.0, -1.0, -1.0]) + torch.tensor([0.0, 0.0, _DISTANCE])
     camera = Camera(focal=height / shown * _DISTANCE, size=_CELL)
-    picture = shaded(in_camera, body.faces, camera, colors=_SKIN, supersample=2)
-    picture = np.ascontiguousarray((picture.numpy() * 255).round().astype(np.uint8))
+    drawn = shaded(in_camera, body.faces, camera, colors=_SKIN, supersample=2)
+    picture = np.ascontiguousarray((drawn.numpy() * 255).round().astype(np.uint8))
     cv2.putText(picture, label, (8, height - 10), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (40, 40, 40), 1, cv2.LINE_AA)
     return picture

@@ -192,6 +192,7 @@ def _coco_people(rows: Any, names: dict[str, str] | None, path: Path) -> dict[st
     if not isinstance(rows, list) or not all(isinstance(row, dict) and "image_id" in row for row in rows):
         raise InputError(f"{path}: COCO's annotations or results are a list of objects with an image_id each.")
     for number, row in enumerate(rows):
+        name: str | None
         if names is None:  # COCO names its photos by their id in twelve digits
             name = f"{row['image_id']:012d}" if isinstance(row["image_id"], int) else str(row["image_id"])
         elif (name := names.get(str(row["image_id"]))) is None:

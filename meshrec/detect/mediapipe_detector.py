@@ -159,7 +159,8 @@ class MediaPipeDetector:
                 keypoints, world, members = consensus(poses)
                 if len(members) == AGREEING:
                     break
-        masks = [(poses[i].mask, matrices[i - rough]) for i in members if i >= rough] if matrices else []
+        views_of = [(poses[i].mask, matrices[i - rough]) for i in members if i >= rough] if matrices else []
+        masks = [(mask, matrix) for mask, matrix in views_of if mask is not None]
         if not masks:
             return None
         mask = _merge_masks(masks, View(2.0).matrix(box))
@@ -300,7 +301,7 @@ def _clear_people(people: list[Detection], size: tuple[int, int]) -> list[Detect
     grid = max(round(size[1] * scale), 1), max(round(size[0] * scale), 1)
     kept: list[tuple[Detection, np.ndarray]] = []
     for person in sorted(people, key=lambda p: -p.score):
-        if person.score < LEAST_SCORE or not _is_crisp(person.mask):
+        if person.score < LEAST_SCORE or person.mask is None or not _is_crisp(person.mask):
             continue
         area = person.mask.crop(photo_edges(size), grid) > 0.5
         if not any(

@@ -144,7 +144,7 @@ def _to_rgb(image: Image.Image, path: Path) -> tuple[np.ndarray, tuple[str, ...]
         return np.repeat(gray[..., None], 3, axis=2), note
     if image.has_transparency_data:
         image = image.convert("RGBA")
-        if image.getchannel("A").getextrema()[0] < 255:
+        if np.asarray(image.getchannel("A")).min() < 255:
             white = Image.new("RGBA", image.size, "white")
             return np.array(Image.alpha_composite(white, image).convert("RGB")), (
                 "transparent parts are shown on white",

@@ -53,10 +53,10 @@ def show(image: np.ndarray, matrix: np.ndarray, only: np.ndarray | None = None) 
 def without_people(view: np.ndarray, matrix: np.ndarray, people: list[Detection]) -> np.ndarray:
     """A view (H, W, 3) of a photo under an affine map, with people painted over in grey so that others stand out."""
     view = view.copy()
-    for mask in (person.mask for person in people):
+    for mask in (person.mask for person in people if person.mask is not None):
         step = (mask.box[2:] - mask.box[:2]) / mask.values.shape[::-1]
         to_view = np.hstack([matrix[:, :2] * step, apply(matrix, mask.box[:2] + step / 2)[:, None]])
-        view[warp(mask.values, to_view, view.shape[1::-1]) > 127] = 128
+        view[warp(mask.values, to_view, (view.shape[1], view.shape[0])) > 127] = 128
     return view
 
 

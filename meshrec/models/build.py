@@ -38,9 +38,10 @@ def build_network(
             raise InputError("this network compares a body's landmarks with keypoints: say which body it is for")
         return IterativeRegressor(config, body)
     if architecture in ("graph", "fully_connected"):
-        if mesh is None and body is None:
-            raise InputError("a mesh network needs the body whose mesh it makes")
-        mesh = mesh or GraphMesh.of_body(body.data)
+        if mesh is None:
+            if body is None:
+                raise InputError("a mesh network needs the body whose mesh it makes")
+            mesh = GraphMesh.of_body(body.data)
         kind = GraphRegressor if architecture == "graph" else FullyConnectedMesh
         return MeshRecovery(kind(mesh, read_config(GraphConfig, settings)))
     raise InputError(f"there is no architecture '{architecture}'; choose of {', '.join(ARCHITECTURES)}")

@@ -106,7 +106,9 @@ def load_checkpoint(path: str | Path, body: BodyModel | None = None) -> Checkpoi
             )
         mesh = None
         if "vertices" in header:
-            mesh = GraphMesh(*(tensors.pop(f"mesh.{key}") for key in MESH_TENSORS), header["vertices"])
+            mesh = GraphMesh(
+                **{key: tensors.pop(f"mesh.{key}") for key in MESH_TENSORS}, vertex_count=header["vertices"]
+            )
         network = build_network(name, header["settings"], body, mesh)
     except InputError as error:
         raise InputError(str(error) if str(path) in str(error) else f"{path}: {error}") from None

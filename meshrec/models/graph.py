@@ -111,6 +111,8 @@ class GraphRegressor(nn.Module):
         config: the architecture.
     """
 
+    template: Tensor
+
     def __init__(self, mesh: GraphMesh, config: GraphConfig | None = None) -> None:
         super().__init__()
         self.config = config = config or GraphConfig()
@@ -127,11 +129,10 @@ class GraphRegressor(nn.Module):
         self.shape = nn.Sequential(
             GraphBlock(width, 64, neighbours), GraphBlock(64, 32, neighbours), _norm(32), nn.ReLU(), nn.Conv1d(32, 3, 1)
         )
-        self.camera = nn.Sequential(
-            _norm(width), nn.ReLU(), nn.Conv1d(width, 1, 1), nn.ReLU(), nn.Flatten(), nn.Linear(nodes, 3)
-        )
+        single = nn.Conv1d(width, 1, 1)
+        self.camera = nn.Sequential(_norm(width), nn.ReLU(), single, nn.ReLU(), nn.Flatten(), nn.Linear(nodes, 3))
         # One channel between two ReLUs: with weights of both signs it is often born dead, and the camera never learns.
-        nn.init.uniform_(self.camera[2].weight, 0, width**-0.5)
+        nn.init.uniform_(single.weight, 0, width**-0.5)
 
     def forward(self, inputs: NetworkInput) -> MeshEstimate:
         return self.from_features(self.encoder(inputs))
@@ -207,6 +208,9 @@ class SparseMatrix(nn.Module):
     Raises:
         RuntimeError: Indices lie outside the shape or are not sorted.
     """
+
+    index: Tensor
+    values: Tensor
 
     def __init__(self, index: Tensor, values: Tensor, shape: tuple[int, int]) -> None:
         super().__init__()

@@ -70,6 +70,8 @@ class IterativeRegressor(nn.Module):
         mean: the state to start from, a batch of one. Default: arms out and upright, mean shape, filling the crop.
     """
 
+    mean: Tensor
+
     def __init__(
         self, config: IterativeConfig | None = None, body: BodyModel | None = None, mean: Estimate | None = None
     ) -> None:
@@ -78,7 +80,7 @@ class IterativeRegressor(nn.Module):
         self.encoder = Encoder(config.encoder)
         size = POSE + config.num_betas + 3
         seen = self.encoder.features + size
-        self.landmarks = None
+        self.landmarks: PosedLandmarks | None = None
         if config.feedback == "residuals":
             if body is None:
                 raise ValueError("residual feedback needs the body whose landmarks it compares")
@@ -103,7 +105,7 @@ class IterativeRegressor(nn.Module):
         # The feature is the same in all iterations, and so its part of the first layer, the largest, is done once.
         of_feature, of_state = self.embed.weight.tensor_split([feature.shape[1]], dim=1)
         shared = nn.functional.linear(feature, of_feature, self.embed.bias)
-        estimates = []
+        estimates: list[Estimate] = []
         for _ in range(self.config.iterations):
             seen = state
             if self.landmarks is not None:
@@ -120,6 +122,7 @@ class IterativeRegressor(nn.Module):
 
     def _residuals(self, estimate: Estimate, inputs: NetworkInput) -> Tensor:
         """(B, 3 K + 1): enlarged offsets in the crop weighted by confidence, confidences, how strong perspective is."""
+        assert self.landmarks is not None
         keypoints = known_keypoints(inputs)
         points = self.landmarks(estimate.rotations, estimate.betas)
         offsets = OFFSETS * (estimate.project(points, inputs.focal) - keypoints[..., :2]) * keypoints[..., 2:]

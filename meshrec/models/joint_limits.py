@@ -47,7 +47,8 @@ def joint_limits() -> tuple[Tensor, Tensor]:
         else:  # mirrored, turns about y and z change their sign and so their lowest is the other's highest
             limits[joint] = torch.tensor(LIMITS_DEGREES[mirror_name(name)], dtype=torch.float32)
             limits[joint, 1:] = -limits[joint, 1:].flip(-1)
-    return tuple(limits.deg2rad().unbind(-1))
+    lowest, highest = limits.deg2rad().unbind(-1)
+    return lowest, highest
 
 
 def joint_limit_residuals(body_pose: Tensor) -> Residuals:

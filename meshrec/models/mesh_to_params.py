@@ -25,6 +25,8 @@ class MeshToParameters(nn.Module):
         num_betas: shape components.
     """
 
+    template: Tensor
+
     def __init__(self, mesh: GraphMesh, width: int = 1024, num_betas: int = 10) -> None:
         super().__init__()
         self.register_buffer("template", mesh.template[None], persistent=False)

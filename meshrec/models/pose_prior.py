@@ -37,6 +37,13 @@ class PosePrior(nn.Module):
         freedom: degrees of freedom of the t distributions, a whole number: the smaller, the fatter the tails.
     """
 
+    center: Tensor
+    log_weights: Tensor
+    means: Tensor
+    scales: Tensor
+    _whiten: Tensor
+    _heights: Tensor
+
     def __init__(self, center: Tensor, log_weights: Tensor, means: Tensor, scales: Tensor, freedom: int) -> None:
         super().__init__()
         self.freedom = freedom
@@ -96,10 +103,13 @@ class PosePrior(nn.Module):
 
     def sample(self, count: int, generator: torch.Generator) -> Tensor:
         """Random poses: (count, 23, 3, 3) rotations."""
-        like = {"generator": generator, "dtype": self.means.dtype, "device": self.means.device}
+
+        def random(size: int) -> Tensor:
+            return torch.randn(count, size, generator=generator, dtype=self.means.dtype, device=self.means.device)
+
         component = torch.multinomial(self.log_weights.exp(), count, replacement=True, generator=generator)
-        normal = torch.randn(count, self.means.shape[-1], **like)
-        chi_squared = torch.randn(count, self.freedom, **like).square().sum(-1)
+        normal = random(self.means.shape[-1])
+        chi_squared = random(self.freedom).square().sum(-1)
         deviation = normal * (self.freedom / chi_squared).sqrt()[:, None]
         for k, scale in enumerate(self.scales):
             deviation[component == k] @= scale.mT

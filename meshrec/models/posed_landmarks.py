@@ -23,6 +23,11 @@ class PosedLandmarks(nn.Module):
         num_betas: of the shapes that will be given.
     """
 
+    _moments: Tensor
+    _members: Tensor
+    _rest_joints: Tensor
+    _joint: Tensor
+
     def __init__(self, body: BodyModel, joints: str, num_betas: int = 10) -> None:
         super().__init__()
         data = body.data.with_betas(num_betas)

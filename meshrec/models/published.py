@@ -58,6 +58,7 @@ def import_checkpoint(
             f"{len(body.v_template)}: give SMPL's own neutral file"
         )
     content = read_weights(source)
+    network: MeshRecovery | IterativeRegressor
     if "graph_cnn" in content:
         if graph is None:
             raise InputError(f"{source} is GraphCMR's: its graph is needed too, GraphCMR's mesh_downsampling.npz")
@@ -248,8 +249,8 @@ def _state_dict(content: object) -> dict:
     if not isinstance(content, dict):
         return {}
     for key in ("model", "state_dict"):
-        if isinstance(content.get(key), dict):
-            content = content[key]
+        if isinstance(inner := content.get(key), dict):
+            content = inner
     return {str(key).removeprefix("module."): value for key, value in content.items()}
 
 
