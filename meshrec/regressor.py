@@ -31,12 +31,13 @@ WEIGHTS = Path(__file__).parent / "models" / "weights"
 NAMES = {"keypoints": "iterative_keypoints", "proxy": "iterative_proxy", "graph": "graph_proxy"}
 DEFAULT, NONE = "keypoints", "none"
 # Side of the crop over that of the keypoints' box. On synthetic people the body's own box is 1.13 times as large as the
-# keypoints', and their crops are 1.24 times as large as that in the middle.
-MARGIN = 1.4
+# keypoints', and their crops are 1.08 to 1.4 times as large as that.
+MARGIN = 1.3
 LEAST_SCALE = 0.1  # crops of more than twenty metres show nobody: the estimate stays in front of the camera
 # What is taken for the errors of a network whose own are not known: radians and betas, standard deviations.
 USUAL_ERRORS = (0.3, 1.0)
 LEAST_ERRORS = (0.02, 0.1)  # no estimate is more certain than that
+OTHER_REST = 0.1  # radians by which the limbs of two bodies at rest point elsewhere
 
 
 class NetworkRegressor:
@@ -223,7 +224,10 @@ def _whiten(covariance: Tensor | None, num_betas: int, knows_shape: bool) -> Ten
         deviations = [USUAL_ERRORS[0]] * turns + [USUAL_ERRORS[1]] * num_betas
         covariance = torch.tensor(deviations, dtype=torch.float64).square().diag()
     known = turns + num_betas if knows_shape else turns
-    factor = torch.linalg.cholesky(covariance[:known, :known].double())
+    covariance = covariance[:known, :known].double()
+    if not knows_shape:
+        covariance = covariance + OTHER_REST**2 * torch.eye(turns, dtype=torch.float64)
+    factor = torch.linalg.cholesky(covariance)
     rows = torch.linalg.inv(factor)
     free = rows.new_zeros(known, TRANSLATION.stop - TRANSLATION.start)
     rows = torch.cat([rows[:, :turns], free, rows[:, turns:]], dim=1)
