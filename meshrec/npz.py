@@ -13,23 +13,24 @@ MOST_BYTES = 2 << 30  # unpacked; far above any body or label file, and what a s
 LAST_CODE_POINT = 0x10FFFF
 
 
-def read_npz(path: str | Path, data: bytes | None = None) -> dict[str, np.ndarray]:
+def read_npz(path: str | Path, data: bytes | None = None, most_bytes: int = MOST_BYTES) -> dict[str, np.ndarray]:
     """All arrays of an ``.npz`` file.
 
     Args:
         path: The file; for messages only where ``data`` is given.
         data: The file's content.
+        most_bytes: That it may unpack to; a small file can claim any size.
 
     Raises:
         InputError: It is missing, damaged, no such file, holds Python objects, which are never loaded, or unpacks to
-            more than 2 GiB.
+            more than that.
     """
     try:
         with open(path, "rb") if data is None else io.BytesIO(data) as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # numpy's advice to save files of Python 2 again
             with zipfile.ZipFile(file) as archive:
                 size = sum(member.file_size for member in archive.infolist())
-            if size > MOST_BYTES:
+            if size > most_bytes:
                 raise ValueError(f"it unpacks to {size / 2**30:.0f} GiB")
             file.seek(0)
             with np.load(file, allow_pickle=False) as archive:

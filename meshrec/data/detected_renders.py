@@ -24,8 +24,10 @@ from meshrec.detect import Detection, Detector
 from meshrec.detect.people import box_iou
 from meshrec.errors import InputError
 from meshrec.geometry import Camera
+from meshrec.npz import read_npz
 
 MASK_SIDE = 112  # pixels: masks are kept at this size
+MOST_BYTES = 32 << 30  # of a file: two million people
 SURE = 0.5  # confidence from which a landmark counts as seen
 LEAST_OVERLAP = 0.3  # with the person's box, below which somebody or something else was detected
 
@@ -87,8 +89,8 @@ def detect_renders(
         part = indices[start : start + chunk]
         people = source.draw(part)
         streams = source.streams(part, "picture")
-        images = photograph(people, source.body, pictures.layout, streams, pictures.backgrounds, pictures.supersample)
-        images = images.movedim(1, -1).cpu().numpy()
+        drawn = photograph(people, source.body, pictures.layout, streams, pictures.backgrounds, pictures.supersample)
+        images = drawn.movedim(1, -1).cpu().numpy()
         yield _together(source, people, [_detect(people, i, image, detector) for i, image in enumerate(images)])
 
 
@@ -116,9 +118,9 @@ def load_renders(path: str | Path) -> DetectedRenders:
         InputError: It is missing, not such a file, or its arrays differ in length.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            renders = DetectedRenders(**{f.name: arrays[f.name] for f in fields(DetectedRenders)})
-    except (OSError, ValueError, KeyError, EOFError) as error:
+        arrays = read_npz(path, most_bytes=MOST_BYTES)
+        renders = DetectedRenders(**{f.name: arrays[f.name] for f in fields(DetectedRenders)})
+    except (InputError, KeyError) as error:
         raise InputError(f"{path} holds no detected renders ({error}); tools/detect_renders.py writes them") from error
     for f in fields(DetectedRenders):
         array = getattr(renders, f.name)
@@ -163,7 +165,9 @@ def detected_batch(
     return labels(points, rotations, betas, camera, body.hash, joints, names), seen
 
 
-def _detect(people: People, i: int, image: np.ndarray, detector: Detector) -> tuple[float, np.ndarray, ...]:
+def _detect(
+    people: People, i: int, image: np.ndarray, detector: Detector
+) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
     """Score, keypoints (K, 3), world (K, 3) and mask (M, M) of one person."""
     size = len(image)
     x0, y0, x1, y1 = np.clip(np.ceil(people.photo[i].cpu().numpy()).astype(int), 0, size)
@@ -209,8 +213,8 @@ def _together(source: SyntheticPeople, people: People, detections: list[tuple]) 
         rotations=people.rotations.cpu().numpy(),
         betas=people.betas.cpu().numpy(),
         translation=people.translation.cpu().numpy(),
-        focal=people.camera.focal.cpu().numpy(),
-        center=people.camera.center.cpu().numpy(),
+        focal=torch.as_tensor(people.camera.focal).cpu().numpy(),
+        center=torch.as_tensor(people.camera.center).cpu().numpy(),
         photo=people.photo.cpu().numpy(),
         box=people.box.cpu().numpy(),
         score=score.astype(np.float32),

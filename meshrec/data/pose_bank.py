@@ -12,6 +12,7 @@ from meshrec.body.joints import JOINT_SETS
 from meshrec.body.kinematics import mirror_pose as mirror_pose
 from meshrec.errors import InputError
 from meshrec.geometry import axis_angle_to_matrix
+from meshrec.npz import read_npz
 
 POSE_BANK = Path(__file__).with_name("pose_bank.npz")
 
@@ -50,10 +51,10 @@ def load_pose_bank(split: Literal["train", "held_out", "all"] = "train", path: s
     if split not in ("train", "held_out", "all"):
         raise ValueError(f"unknown split {split!r}; there are train, held_out and all")
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            stored, take = arrays["axis_angle"], arrays["take"].astype(np.int64)
-            takes, held_out = arrays["takes"], arrays["held_out"]
-    except (OSError, ValueError, KeyError, EOFError) as error:
+        arrays = read_npz(path)
+        stored, take = arrays["axis_angle"], arrays["take"].astype(np.int64)
+        takes, held_out = arrays["takes"], arrays["held_out"]
+    except (InputError, KeyError) as error:
         raise InputError(f"{path} is not a pose bank ({error}); tools/build_pose_bank.py writes one") from error
     wanted = np.ones(len(takes), bool) if split == "all" else held_out == (split == "held_out")
     chosen = wanted[take]
