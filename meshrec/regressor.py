@@ -84,7 +84,7 @@ class NetworkRegressor:
         estimate = self.estimate(inputs)
         return Initial(self.in_photo(estimate, inputs.focal, turn), self._whiten.expand(len(turn), -1, -1))
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def estimate(self, inputs: NetworkInput) -> Estimate:
         """What the network says of people in their crops' cameras, float32 on the CPU."""
         moved = NetworkInput(**{k: None if v is None else v.to(self.device) for k, v in vars(inputs).items()})
@@ -92,7 +92,7 @@ class NetworkRegressor:
             estimate = mirror_averaged(self.network, moved, self.encoder.joints)
         else:
             estimate = final_estimate(self.network(moved))
-        return Estimate(*(value.cpu().clone() for value in vars(estimate).values()))
+        return Estimate(*(value.cpu() for value in vars(estimate).values()))
 
     def in_photo(self, estimate: Estimate, focal: Tensor, turn: Tensor) -> BodyState:
         """Bodies of centred crops in the photo's camera.
@@ -174,13 +174,14 @@ def person_inputs(
         camera: The photo's.
 
     Raises:
-        InputError: The network sees masks, and somebody has none.
+        InputError: The network sees masks, and somebody has none; or the detections have different joint sets.
     """
-    size = image.shape[1], image.shape[0]
+    joints, size = detections[0].joint_set, (image.shape[1], image.shape[0])
+    if any(person.joint_set != joints for person in detections):
+        raise InputError("all people of a photo need keypoints of the same joint set.")
     keypoints = np.stack([_known(person, size) for person in detections])
     squares = [_square(points, person.box) for points, person in zip(keypoints, detections)]
     center, side = (np.array(values) for values in zip(*squares))
-    joints = detections[0].joint_set
     keypoints = torch.from_numpy(convert_joints(keypoints, joints, encoder.joints)[0])
     # To the crops' own coordinates, whose edges are -1 and 1.
     middle, scale = torch.from_numpy(center).float(), torch.from_numpy(2 / side).float()[:, None]

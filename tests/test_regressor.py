@@ -207,6 +207,12 @@ def test_meshes_are_regressors_too(body, detections):
     assert len(regressor(np.zeros((720, 640, 3), np.uint8), detections, CAMERA).state) == 3
 
 
+def test_people_of_different_joint_sets_are_refused(detections):
+    other = replace(detections[1], keypoints=np.ones((17, 3), np.float32), joint_set="coco17")
+    with pytest.raises(InputError, match="same joint set"):
+        person_inputs(ENCODER, np.zeros((720, 640, 3), np.uint8), [detections[0], other], CAMERA)
+
+
 def test_a_network_that_sees_masks_says_so(body, detections):
     answers = Estimate(torch.eye(3).expand(1, 24, 3, 3), torch.zeros(1, 10), torch.ones(1, 3))
     regressor = NetworkRegressor(Knowing(answers), body)
