@@ -51,7 +51,7 @@ def renders(body, tmp_path_factory) -> Path:
 
 
 def _is_centred_and_consistent(body, piece: Piece, tolerance: float = 1e-4) -> None:
-    """Keypoints are where a camera through the crop's middle sees the joints, and these are where the pose puts them."""
+    """Keypoints are where a camera through the crop's middle sees the joints; these are where the pose puts them."""
     batch, inputs = piece
     assert not batch.principal.any() and torch.equal(batch.focal[:, 0], inputs.focal)
     points = batch.joints_3d[..., :3]

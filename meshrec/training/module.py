@@ -106,6 +106,10 @@ class Training(pl.LightningModule):
         super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
         self.averaged.update_parameters(self.network)
 
+    def configure_gradient_clipping(self, optimizer: Any, *given: Any, **named: Any) -> None:
+        # By itself Lightning refuses to clip what a fused optimizer steps on; and the critic is not to be clipped.
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.optimizer.clip)
+
     def configure_optimizers(self) -> Any:
         settings = self.config.optimizer
         learning = [p for p in self.network.parameters() if p.requires_grad]

@@ -118,7 +118,6 @@ def _trainer(config: TrainingConfig, logger: TensorBoardLogger, keeper: Keeper) 
         precision="bf16-mixed" if config.precision == "bf16" else "32-true",
         max_steps=config.steps,
         accumulate_grad_batches=config.accumulation,
-        gradient_clip_val=config.optimizer.clip,
         logger=logger,
         log_every_n_steps=1,
         callbacks=[keeper, *([TQDMProgressBar(config.log_every)] if visible else [])],
