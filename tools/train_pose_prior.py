@@ -1,4 +1,6 @@
-"""Train the pose prior that ships with meshrec on the pose bank, and say how it explains takes it has not seen.
+"""Train the pose prior that ships with meshrec, and say how it explains poses that it has not seen.
+
+It learns from the pose bank, from everyday poses, which the bank's dancers and fighters lack, and from authored ones.
 
 Example:
     python tools/train_pose_prior.py meshrec/models/weights/pose_prior.safetensors
@@ -11,7 +13,11 @@ import torch
 from safetensors.torch import save_file
 
 from meshrec.body.joints import mirror_name
+from meshrec.data.authored_poses import authored_poses
+from meshrec.data.everyday_poses import everyday_poses
 from meshrec.data.pose_bank import POSE_BANK, load_pose_bank, mirror_pose
+from meshrec.data.streams import Streams
+from meshrec.data.synthetic_poses import perturbed
 from meshrec.geometry import matrix_to_axis_angle, nearest_rotation
 from meshrec.models.pose_prior import PRIOR_JOINTS, load_pose_prior
 from meshrec.models.t_mixture import fit_t_mixture
@@ -19,6 +25,7 @@ from meshrec.models.t_mixture import fit_t_mixture
 # How well a recording knows a joint, radians; for collars and toes, which the bank hardly moves, what they may do.
 NOISE = {"collar": 0.15, "foot": 0.15}
 NOISE_ELSEWHERE = 0.05
+PERTURBED = 20  # times that each authored pose is taken, a little different each time
 
 
 def main() -> None:
@@ -26,12 +33,12 @@ def main() -> None:
     parser.add_argument("weights", type=Path, help="the .safetensors to write")
     parser.add_argument("--bank", type=Path, default=POSE_BANK, help="poses to learn from (default: the shipped bank)")
     parser.add_argument(
-        "--components", type=int, default=8, help="before mirroring doubles them (default: %(default)s)"
+        "--components", type=int, default=12, help="before mirroring doubles them (default: %(default)s)"
     )
     parser.add_argument(
         "--freedom", type=int, default=10, help="degrees of freedom of the tails (default: %(default)s)"
     )
-    parser.add_argument("--every", type=int, default=2, help="take every n-th frame (default: %(default)s)")
+    parser.add_argument("--every", type=int, default=4, help="take every n-th frame (default: %(default)s)")
     arguments = parser.parse_args()
 
     generator = torch.Generator().manual_seed(0)
@@ -39,12 +46,16 @@ def main() -> None:
         3
     )
 
-    def with_mirrored(split: str) -> torch.Tensor:
-        rotations = load_pose_bank(split, arguments.bank).rotations(slice(None, None, arguments.every))
+    def motion(split: str) -> torch.Tensor:
+        return load_pose_bank(split, arguments.bank).rotations(slice(None, None, arguments.every))
+
+    def with_mirrored(rotations: torch.Tensor) -> torch.Tensor:
         return torch.cat([rotations, mirror_pose(rotations)])
 
-    train = with_mirrored("train")
-    mean = nearest_rotation(train.double().mean(0))
+    authored = authored_poses("train").repeat(PERTURBED, 1, 1, 1)
+    authored = perturbed(authored, Streams(0, range(len(authored)), "pose prior"))
+    train = with_mirrored(torch.cat([motion("train"), everyday_poses("train"), authored]))
+    mean = nearest_rotation(with_mirrored(motion("train")).double().mean(0))
     center = nearest_rotation(mean + mirror_pose(mean))[1 : len(PRIOR_JOINTS) + 1]
 
     def noisy_coordinates(rotations: torch.Tensor) -> torch.Tensor:
@@ -66,9 +77,14 @@ def main() -> None:
 
     prior = load_pose_prior(arguments.weights)
     print(f"{len(mixture.means)} components, {arguments.weights.stat().st_size / 1e6:.2f} MB")
-    for split, rotations in (("train", train), ("held out", with_mirrored("held_out"))):
+    for name, rotations in {
+        "train": train,
+        "held-out takes": motion("held_out"),
+        "held-out everyday poses": everyday_poses("held_out"),
+        "held-out authored poses": authored_poses("held_out"),
+    }.items():
         poses = prior.body_pose(noisy_coordinates(rotations).float())
-        print(f"log-density of noisy poses, {split}: {prior.log_density(poses).mean():.2f}")
+        print(f"log-density of noisy poses, {name}: {prior.log_density(poses).mean():.2f}")
 
 
 def mirror_coordinates() -> torch.Tensor:

@@ -25,6 +25,9 @@ class Quadratic:
     gradient: Tensor
     hessian: Tensor
 
+    def __getitem__(self, index: Tensor | slice) -> "Quadratic":
+        return Quadratic(self.energy[index], self.gradient[index], self.hessian[index])
+
     def __add__(self, other: "Quadratic") -> "Quadratic":
         return Quadratic(self.energy + other.energy, self.gradient + other.gradient, self.hessian + other.hessian)
 

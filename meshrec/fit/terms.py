@@ -185,8 +185,8 @@ class RestTerm:
         return Quadratic(energy, gradient, hessian)
 
 
-# The motion capture that the pose prior knows shows dancers and fighters, whose knees are bent by 40 degrees in the
-# median; people in photos mostly stand. Of hands the prior knows nothing.
+# From the front, a leg that is bent a little looks like a straight one, and mostly it is straight. Of hands the prior
+# knows nothing.
 STRAIGHT_KNEES = RestTerm(("left_knee", "right_knee"), deviation=0.3, freedom=1)
 RESTING_HANDS = RestTerm(("left_hand", "right_hand"), deviation=0.2, freedom=10)
 

@@ -1,4 +1,4 @@
-"""How likely a body pose is: a mixture of multivariate t distributions learned from motion capture.
+"""How likely a body pose is: a mixture of multivariate t distributions learned from motion capture and written poses.
 
 A mixture of Gaussians (Bogo et al. 2016, "Keep it SMPL") crushes poses that the motion capture lacks. The t
 distribution's tails fall like a power of the distance instead (Peel & McLachlan 2000, "Robust mixture modelling using
