@@ -116,6 +116,7 @@ class Reconstructor:
         if self._fitter:
             bodies = [vars(fit) for fit in self._fitter(found, camera, initial)]
         else:
+            assert initial is not None
             state = initial.state
             rows = zip(state.rotations, state.translation, state.betas, found)
             bodies = [{"pose": r, "translation": t, "betas": b, "score": f.score} for r, t, b, f in rows]

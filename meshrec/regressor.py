@@ -7,6 +7,7 @@ fit together with how far such estimates were off on people the network had not 
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -61,7 +62,8 @@ class NetworkRegressor:
     ) -> None:
         self.device = trained.v_template.device
         self.network = network.eval().to(self.device)
-        self.encoder: EncoderConfig = getattr(network, "regressor", network).config.encoder
+        iterative_or_mesh: Any = getattr(network, "regressor", network)
+        self.encoder: EncoderConfig = iterative_or_mesh.config.encoder
         self.mirror = mirror
         body = trained if body is None else body
         self._num_betas = body.num_betas
@@ -81,8 +83,9 @@ class NetworkRegressor:
             InputError: The network sees masks, and somebody has none.
         """
         inputs, turn = person_inputs(self.encoder, image, detections, camera)
-        estimate = self.estimate(inputs)
-        return Initial(self.in_photo(estimate, inputs.focal, turn), self._whiten.expand(len(turn), -1, -1))
+        assert inputs.focal is not None
+        state = self.in_photo(self.estimate(inputs), inputs.focal, turn)
+        return Initial(state, self._whiten.expand(len(turn), -1, -1))
 
     @torch.no_grad()
     def estimate(self, inputs: NetworkInput) -> Estimate:

@@ -77,7 +77,7 @@ class Detector:
 
 def picture(value: int) -> SimpleNamespace:
     pixels = np.full((*SIZE[::-1], 3), value, np.uint8)
-    return SimpleNamespace(image=SimpleNamespace(read=lambda: pixels))
+    return SimpleNamespace(read_image=lambda: pixels)
 
 
 class People(SimpleNamespace):

@@ -57,6 +57,7 @@ class Method:
             parts = (torch.tensor(a, dtype=torch.float64)[None] for a in (fit.pose, fit.translation, fit.betas))
             state = BodyState(*parts)
         else:
+            assert initial is not None
             state = initial.state
         seconds, overlap = perf_counter() - started, None
         if detection.mask is not None:
@@ -131,7 +132,7 @@ def benchmark_multiview(
     truth = read_multiview(folder)
     order = [joint_index(name, truth.joints) for name in LIMB_JOINTS]
     hips = [LIMB_JOINTS.index(name) for name in ("left_hip", "right_hip")]
-    columns = {name: defaultdict(list) for name in methods}
+    columns: dict[str, defaultdict[str, list]] = {name: defaultdict(list) for name in methods}
     cameras, missed = [], 0
     for row in track(range(0, len(truth), step), "multiview"):
         true, valid = torch.from_numpy(truth.joints_3d[row, order]).float().split((3, 1), dim=-1)
@@ -139,7 +140,7 @@ def benchmark_multiview(
         if valid.sum() < LEAST_JOINTS or not valid[hips].all():
             continue
         cameras.append(int(truth.cameras[row]))
-        image, matrix = truth[row].image.read(), truth.calibration[row]
+        image, matrix = truth[row].read_image(), truth.calibration[row]
         detection = _match(detector(image), truth.boxes[row])
         missed += detection is None
         camera = Camera((matrix[0, 0], matrix[1, 1]), (matrix[0, 2], matrix[1, 2]), (image.shape[1], image.shape[0]))
@@ -163,9 +164,9 @@ def benchmark_multiview(
     figures = {}
     for name, column in columns.items():
         figures[name] = {"rows": len(cameras), "missed": missed, "pa_mpjpe_mm": float(np.mean(column["error"]))}
-        for camera in sorted(set(cameras)):
-            of_camera = [error for error, c in zip(column["error"], cameras) if c == camera]
-            figures[name][f"pa_mpjpe_mm_camera_{camera}"] = float(np.mean(of_camera))
+        for number in sorted(set(cameras)):
+            of_camera = [error for error, camera in zip(column["error"], cameras) if camera == number]
+            figures[name][f"pa_mpjpe_mm_camera_{number}"] = float(np.mean(of_camera))
         figures[name] |= {
             "pa_mpjpe_mm_median": float(np.median(column["error"])),
             "pa_mpjpe_mm_detector_joints": float(np.mean(column["as_detected"])),
@@ -190,14 +191,14 @@ def benchmark_lspe(archive: Path, detector: Detector, methods: Mapping[str, Meth
     """
     people = read_lspe(archive)
     limbs = len(LIMB_JOINTS)  # the first of lsp14
-    columns = {name: defaultdict(list) for name in methods}
+    columns: dict[str, defaultdict[str, list]] = {name: defaultdict(list) for name in methods}
     theirs = []
     for row in track(range(0, len(people), step), "lspe"):
         labels = torch.from_numpy(people.keypoints_2d[row]).float()
         torso = torso_size(labels[:, :2], "lsp14", labels[:, 2])
         if torso == 0:
             continue
-        image = people[row].image.read()
+        image = people[row].read_image()
         size = image.shape[1], image.shape[0]
         person = np.array([size[0] / 6, size[1] / 6, size[0] * 5 / 6, size[1] * 5 / 6], np.float32)
         (detection,) = detector(image, person[None])
@@ -270,6 +271,6 @@ def _auc(scores: Sequence[float], good: Sequence[bool]) -> float:
     """Chance that a good result's score is above a bad one's (Mann & Whitney 1947)."""
     from scipy.stats import rankdata
 
-    ranks, good = rankdata(scores), np.array(good)
-    positives = good.sum()
-    return float((ranks[good].sum() - positives * (positives + 1) / 2) / max(positives * (~good).sum(), 1))
+    ranks, is_good = rankdata(scores), np.array(good)
+    positives = is_good.sum()
+    return float((ranks[is_good].sum() - positives * (positives + 1) / 2) / max(positives * (~is_good).sum(), 1))
