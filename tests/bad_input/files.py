@@ -1,4 +1,4 @@
-"""Files that are broken in one way each, for the table of tests/test_bad_input.py."""
+"""Files that are broken in one way each, for the table of broken input."""
 
 import io
 import json
