@@ -17,6 +17,7 @@ from meshrec.body.library import body_folders
 from meshrec.body.poses import named_pose
 from meshrec.errors import InputError
 from meshrec.geometry import Camera
+from meshrec.models.checkpoints import read_header
 
 REQUIRED = (
     "torch", "numpy", "scipy", "numba", "opencv-python", "pillow", "trimesh", "pygltflib", "safetensors",
@@ -143,6 +144,8 @@ def _detector() -> Line:
         networks = find_networks()
     except InputError as error:
         return Line("detector", "MediaPipe", str(error))
+    except Exception as error:  # MediaPipe's own imports can fail in any way
+        return Line("detector", "MediaPipe", f"{type(error).__name__}: {error}", ok=False)
     size = sum(path.stat().st_size for path in networks) / 1e6
     return Line("detector", "MediaPipe", f"works offline: {len(networks)} networks in its wheel, {size:.0f} MB")
 
@@ -165,7 +168,12 @@ def _bodies() -> Iterator[Line]:
 def _networks() -> Iterator[Line]:
     section = "weights"
     for path in sorted(WEIGHTS.glob("*.safetensors")):
-        yield Line(section, path.stem, f"{path.stat().st_size / 1e6:.1f} MB")
+        try:
+            header = read_header(path)
+            network = f", {header['architecture']} network for the body {header['body']}"
+        except (InputError, KeyError):  # other weights, such as the pose prior's
+            network = ""
+        yield Line(section, path.stem, f"{path.stat().st_size / 1e6:.1f} MB{network}")
         section = ""
 
 

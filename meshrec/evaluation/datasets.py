@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 
@@ -131,11 +131,11 @@ def open_evaluation_set(
     if protocol and protocol.joints_of == "mesh" and not {"male", "female"} <= set(bodies or {}):
         raise InputError(f"{form} compares with true meshes: name the bodies they were made with, --male and --female.")
     hashes = {name: body.hash for name, body in (bodies or {}).items()}
-    samples = read_samples(protocol.form if protocol else form, path, pictures, hashes)
+    samples = read_samples(protocol.form if protocol else cast(Format, form), path, pictures, hashes)
     if protocol is None:
-        rows, least = range(len(samples)), LEAST_JOINTS.get(form, 3)
+        least, everyone = LEAST_JOINTS.get(form, 3), range(len(samples))
         label = " ".join(dict.fromkeys((form, Path(path).name)))
-        return EvaluationSet(label, samples, rows, least_joints=least, groups=_groups(samples))
+        return EvaluationSet(label, samples, everyone, least_joints=least, groups=_groups(samples))
     rows = _matching(samples, protocol.pictures, path)
     return EvaluationSet(
         form, samples, rows, protocol.joints, protocol.joints_of, groups=_groups(samples), source=protocol.source

@@ -110,7 +110,7 @@ def _true(case: Case, faces: Tensor, crop: np.ndarray) -> np.ndarray:
         low, high = points[known].min(0), points[known].max(0)
         pixels = (points - (low + high) / 2) * 0.85 * SIDE / max(float((high - low).max()), 1e-3) + SIDE / 2
         paper = np.empty((SIDE, SIDE, 3), np.uint8)
-        paper[:] = as_bytes(np.float32(PAPER))
+        paper[:] = as_bytes(np.array(PAPER, np.float32))
         return _skeleton(paper, pixels, known, joint_set(case.joint_names))
     sample = case.subject.sample
     pixels = (sample.keypoints_2d[:, :2] + 1) * SIDE / 2 - 0.5
@@ -138,6 +138,6 @@ def _captioned(picture: np.ndarray, text: str) -> np.ndarray:
     import cv2
 
     line = np.empty((CAPTION, picture.shape[1], 3), np.uint8)
-    line[:] = as_bytes(np.float32(PAPER))
+    line[:] = as_bytes(np.array(PAPER, np.float32))
     cv2.putText(line, text, (2, CAPTION - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.45, INK, 1, cv2.LINE_AA)
     return np.concatenate([line, picture])

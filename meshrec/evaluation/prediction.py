@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -44,8 +44,11 @@ class Predictor(Protocol):
         looks: Whether it looks at pictures.
     """
 
-    stages: Sequence[str]
-    looks: bool
+    @property
+    def stages(self) -> Sequence[str]: ...
+
+    @property
+    def looks(self) -> bool: ...
 
     def camera_of(self, sample: Sample, size: tuple[int, int]) -> Camera:
         """The camera it assumes for a sample's picture of (width, height)."""
@@ -78,12 +81,13 @@ class FromDetections:
     def __call__(self, subjects: Sequence[Subject]) -> Stages:
         """Bodies of people who were all detected."""
         encoder = self.regressor.encoder
-        each = [person_inputs(encoder, s.image, [s.detection], s.camera) for s in subjects]
+        each = [person_inputs(encoder, s.picture, [s.detected], s.camera) for s in subjects]
         inputs, turn = joined([one for one, _ in each]), torch.cat([turn for _, turn in each])
         output = run_network(self.regressor.network, inputs, self.regressor.device)
-        stages = bodies_of(output, self._body, inputs.focal, turn)
+        focal = torch.cat([one.focal for one, _ in each if one.focal is not None])
+        stages = bodies_of(output, self._body, focal, turn)
         if self.regressor.mirror:
-            stages["mirrored"] = _posed(self.regressor.estimate(inputs), self._body, inputs.focal, turn)
+            stages["mirrored"] = _posed(self.regressor.estimate(inputs), self._body, focal, turn)
         return stages
 
 
@@ -101,7 +105,8 @@ class FromCrops:
 
     def __init__(self, network: nn.Module, body: BodyModel, centred: bool) -> None:
         self.network = network.eval().to(body.v_template.device)
-        self.encoder: EncoderConfig = getattr(network, "regressor", network).config.encoder
+        regressor: Any = getattr(network, "regressor", network)
+        self.encoder: EncoderConfig = regressor.config.encoder
         self.stages = stages_of(network)
         self._body, self._centred = body, centred
 
@@ -111,14 +116,14 @@ class FromCrops:
     def __call__(self, subjects: Sequence[Subject]) -> Stages:
         """Bodies of people, detected or not."""
         crops = [
-            cut(replace(s.sample, image=s.image, mask=None), self.encoder.resolution).read_image() for s in subjects
+            cut(replace(s.sample, image=s.picture, mask=None), self.encoder.resolution).read_image() for s in subjects
         ]
         rgb = torch.from_numpy(np.stack(crops)).movedim(-1, 1).float() / 255
         focal, principal = (torch.stack(parts) for parts in zip(*(s.crop_camera for s in subjects)))
         seen = normalize_rgb(centre_maps(rgb, focal, principal))
-        inputs = NetworkInput(rgb=seen, focal=centred_focal(focal, principal))
-        output = run_network(self.network, inputs, self._body.v_template.device)
-        return bodies_of(output, self._body, inputs.focal, look_at(focal, principal))
+        centred = centred_focal(focal, principal)
+        output = run_network(self.network, NetworkInput(rgb=seen, focal=centred), self._body.v_template.device)
+        return bodies_of(output, self._body, centred, look_at(focal, principal))
 
 
 class Fitted:
@@ -142,8 +147,8 @@ class Fitted:
         """Bodies of people who were all detected."""
         results = []
         for s in subjects:
-            initial = None if self._regressor is None else self._regressor(s.image, [s.detection], s.camera)
-            results += self._fitter([s.detection], s.camera, initial)
+            initial = None if self._regressor is None else self._regressor(s.picture, [s.detected], s.camera)
+            results += self._fitter([s.detected], s.camera, initial)
         names = ("pose", "betas", "translation")
         pose, betas, translation = (torch.from_numpy(np.stack([getattr(r, n) for r in results])) for n in names)
         vertices = self._fitter.body(betas, pose[:, 1:], pose[:, 0], translation).vertices

@@ -145,8 +145,9 @@ def _predictors(
             raise InputError("without a checkpoint there is only the fit to evaluate: add --fit.")
         return [Fitted(Fitter(body))], False
     published = False
-    regressor = checkpoint
-    if not isinstance(regressor, NetworkRegressor):
+    if isinstance(checkpoint, NetworkRegressor):
+        regressor = checkpoint
+    else:
         loaded = load_checkpoint(find_weights(checkpoint), body)
         published = PUBLISHED in loaded.provenance
         regressor = NetworkRegressor(loaded.network, body, covariance=loaded.error_covariance, mirror=mirror)

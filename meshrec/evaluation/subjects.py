@@ -43,6 +43,20 @@ class Subject:
     camera: Camera
 
     @property
+    def picture(self) -> np.ndarray:
+        """The image of a person at whose picture somebody looks."""
+        if self.image is None:
+            raise ValueError(f"{self.sample.name}: the picture was not read")
+        return self.image
+
+    @property
+    def detected(self) -> Detection:
+        """The detection of a person who was found."""
+        if self.detection is None:
+            raise ValueError(f"{self.sample.name}: nobody was detected")
+        return self.detection
+
+    @property
     def crop_camera(self) -> tuple[Tensor, Tensor]:
         """Focal lengths (2,) over half the crop's side, and the principal point (2,) in the crop's coordinates."""
         matrix = self.camera.matrix
