@@ -53,7 +53,7 @@ def show(image: np.ndarray, matrix: np.ndarray, only: np.ndarray | None = None) 
 def without_people(view: np.ndarray, matrix: np.ndarray, people: list[Detection]) -> np.ndarray:
     """A view (H, W, 3) of a photo under an affine map, with people painted over in grey so that others stand out."""
     view = view.copy()
-    for mask in (person.mask for person in people):
+    for mask in (person.mask for person in people if person.mask is not None):
         step = (mask.box[2:] - mask.box[:2]) / mask.values.shape[::-1]
         to_view = np.hstack([matrix[:, :2] * step, apply(matrix, mask.box[:2] + step / 2)[:, None]])
         x0, y0, x1, y1 = mask.box
@@ -63,7 +63,7 @@ def without_people(view: np.ndarray, matrix: np.ndarray, people: list[Detection]
         if (high > low).all():
             to_view[:, 2] -= low
             part = view[low[1] : high[1], low[0] : high[0]]
-            part[warp(mask.values, to_view, part.shape[1::-1]) > 127] = 128
+            part[warp(mask.values, to_view, (part.shape[1], part.shape[0])) > 127] = 128
     return view
 
 
