@@ -85,7 +85,8 @@ class Training(pl.LightningModule):
         return [moved(piece, device) for piece in batch]
 
     def training_step(self, pieces: list[Piece], number: int) -> Tensor:
-        batch, inputs = joined([*pieces, *self._made_here[number]])
+        with torch.autocast(self.device.type, enabled=False):
+            batch, inputs = joined([*pieces, *self._made_here[number]])
         return self.total_loss(batch, inputs, number)
 
     def total_loss(self, batch: Batch, inputs: NetworkInput, number: int) -> Tensor:
