@@ -50,3 +50,12 @@ def test_any_size_of_picture():
     network = ResNet(18).eval()
     with torch.no_grad():
         assert network(torch.randn(2, 3, 64, 96)).shape == (2, 512)
+
+
+def test_half_the_width_is_a_quarter_of_the_weights():
+    def size(network: ResNet) -> int:
+        return sum(p.numel() for p in network.parameters())
+
+    half = ResNet(18, channels=2, width=32)
+    assert half.features == 256 and half(torch.zeros(2, 2, 64, 64)).shape == (2, 256)
+    assert 0.24 < size(half) / size(ResNet(18, channels=2)) < 0.26

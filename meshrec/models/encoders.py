@@ -48,6 +48,7 @@ class EncoderConfig:
         inputs: what the network sees: any of ``rgb``, ``heatmaps``, ``silhouette``, which a ResNet sees as channels in
             this order, and ``keypoints``, which residual blocks see as a vector.
         resnet: depth 18, 34 or 50.
+        resnet_width: channels of its first stage; published weights have 64, and half of that costs a quarter.
         joints: the joint set of the keypoints and heatmaps.
         resolution: side of heatmaps in pixels, the crop's own.
         width, blocks: of the keypoints' residual blocks.
@@ -56,6 +57,7 @@ class EncoderConfig:
 
     inputs: tuple[str, ...] = ("rgb",)
     resnet: int = 50
+    resnet_width: int = 64
     joints: str = "coco17"
     resolution: int = 224
     width: int = 1024
@@ -70,7 +72,7 @@ class EncoderConfig:
             raise InputError(f"there is no ResNet-{self.resnet} here; choose of {', '.join(map(str, STAGES))}")
         if self.joints not in JOINT_SETS:
             raise InputError(f"there is no joint set '{self.joints}'; choose of {', '.join(JOINT_SETS)}")
-        check_sizes(self, resolution=16, width=1, blocks=0)
+        check_sizes(self, resnet_width=1, resolution=16, width=1, blocks=0)
         check_dropout(self.dropout)
 
     @property
@@ -110,7 +112,7 @@ class Encoder(nn.Module):
         self.config = config
         self.features = 0
         if config.channels:
-            self.backbone = ResNet(config.resnet, config.channels)
+            self.backbone = ResNet(config.resnet, config.channels, config.resnet_width)
             self.features += self.backbone.features
         if "keypoints" in config.inputs:
             size = 3 * len(joint_set(config.joints))

@@ -13,25 +13,26 @@ class ResNet(nn.Module):
     Args:
         depth: 18, 34 or 50.
         channels: of the input; three for RGB.
+        width: channels of the first stage, doubled by each of the next three; published weights have 64.
 
     Attributes:
-        features: length of the feature vector: 512, 512 or 2048.
+        features: length of the feature vector: 512, 512 or 2048 for a width of 64.
     """
 
-    def __init__(self, depth: int = 50, channels: int = 3) -> None:
+    def __init__(self, depth: int = 50, channels: int = 3, width: int = 64) -> None:
         super().__init__()
         if depth not in STAGES:
             raise ValueError(f"there is no ResNet-{depth} here; choose of {', '.join(map(str, STAGES))}")
         block, counts = STAGES[depth]
-        self.features = 512 * block.expansion
-        self.conv1 = nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
+        self.features = 8 * width * block.expansion
+        self.conv1 = nn.Conv2d(channels, width, 7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.layer1 = _stage(block, 64, 64, counts[0], stride=1)
-        self.layer2 = _stage(block, 64 * block.expansion, 128, counts[1], stride=2)
-        self.layer3 = _stage(block, 128 * block.expansion, 256, counts[2], stride=2)
-        self.layer4 = _stage(block, 256 * block.expansion, 512, counts[3], stride=2)
+        self.layer1 = _stage(block, width, width, counts[0], stride=1)
+        self.layer2 = _stage(block, width * block.expansion, 2 * width, counts[1], stride=2)
+        self.layer3 = _stage(block, 2 * width * block.expansion, 4 * width, counts[2], stride=2)
+        self.layer4 = _stage(block, 4 * width * block.expansion, 8 * width, counts[3], stride=2)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

@@ -30,7 +30,7 @@ class NetworkConfig:
         architecture: What :func:`meshrec.models.build.build_network` makes.
         settings: Of :class:`meshrec.models.iterative.IterativeConfig` or :class:`meshrec.models.graph.GraphConfig`;
             ``encoder.resolution`` is that of all crops.
-        init: A checkpoint of the same network to start from; none starts from scratch.
+        init: A checkpoint of the same network, or of one without its ResNet, to start from; none starts from scratch.
         frozen: Parts of the network that keep their weights, such as ``regressor``.
         freeze_batch_norm: Batch normalisation keeps its statistics, as small batches need.
     """

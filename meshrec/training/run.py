@@ -19,8 +19,9 @@ from meshrec.atomic import write_file
 from meshrec.body import BodyModel, load_body
 from meshrec.data.sample import NUM_BETAS
 from meshrec.errors import InputError
-from meshrec.models.build import build_network, describe_network
+from meshrec.models.build import build_network
 from meshrec.models.checkpoints import load_checkpoint
+from meshrec.models.warm_start import warm_start
 from meshrec.render.backends import backends
 from meshrec.training.config import TrainingConfig
 from meshrec.training.config_file import plain
@@ -79,11 +80,10 @@ def start_network(config: TrainingConfig, body: BodyModel) -> nn.Module:
     network = build_network(config.network.architecture, config.network.settings, body)
     if config.network.init is not None:
         start = load_checkpoint(config.network.init, body).network
-        if describe_network(start) != describe_network(network):
-            raise InputError(
-                f"{config.network.init} holds another network than 'network' describes; give it the same settings."
-            )
-        network.load_state_dict(start.state_dict())
+        try:
+            warm_start(network, start)
+        except InputError as error:
+            raise InputError(f"{config.network.init} holds another network than 'network' describes: {error}") from None
     return network
 
 
