@@ -5,6 +5,7 @@ function of (seed, number, rank), whoever makes it, and a training goes on at an
 """
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from time import perf_counter
 
@@ -87,18 +88,25 @@ class Loader:
         return self.count
 
     def __iter__(self) -> Iterator[list[Piece]]:
-        pieces = iter(self._loader)
-        started = None
+        pieces, first = self._ahead() if self._loader.num_workers else iter(self._loader), True
         while True:
             begin = perf_counter()
-            try:
-                piece = next(pieces)
-            except StopIteration:
+            piece = next(pieces, None)
+            if piece is None:
                 return
-            if started is not None:
+            if not first:
                 self.waited += perf_counter() - begin
-            started = started or begin
+            first = False
             yield piece
+
+    def _ahead(self) -> Iterator[list[Piece]]:
+        """Batches fetched one ahead: every tensor of one is a question to the process that made it, and takes time."""
+        pieces = iter(self._loader)
+        with ThreadPoolExecutor(1) as fetching:
+            coming = fetching.submit(next, pieces, None)
+            while (piece := coming.result()) is not None:
+                coming = fetching.submit(next, pieces, None)
+                yield piece
 
 
 def _use_one_thread(worker: int) -> None:
