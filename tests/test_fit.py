@@ -263,7 +263,7 @@ def test_nothing_seen_gives_a_finite_body_of_no_score(fitter):
 
 
 def test_landmarks_outside_the_photo_do_not_count():
-    keypoints = torch.tensor([[[10.0, 10, 1], [-5, 10, 1], [10, 800, 1], [20, 20, 0.05]]])
+    keypoints = torch.tensor([[[10.0, 10, 1], [-5, 10, 1], [10, 800, 1], [20, 20, 0.01]]])
     box = torch.tensor([[0.0, 0, 100, 100]])
     keypoints = torch.cat([keypoints, keypoints[:, :1].expand(1, 13, 3)], 1)
     certain = precision("coco17", keypoints, box, (640, 720))[0]

@@ -58,7 +58,7 @@ DEVIATIONS = {"hip": 0.015, "heel": 0.013, "toe": 0.013, "head_top": 0.02, "neck
 
 FACE = ("nose", "eye", "ear", "mouth")
 FACE_POINTS = 4  # the points of a face err together and count as this many at most
-LEAST_CONFIDENCE = 0.1
+LEAST_CONFIDENCE = 0.02
 
 
 def placement(name: str, joints: str) -> Placement | None:
