@@ -49,8 +49,9 @@ class MeshToParameters(nn.Module):
         x = self.embed(torch.cat([coarse, self.template.expand(len(coarse), -1, -1)], dim=2).flatten(1))
         for residual in self.residuals:
             x = torch.relu(x + residual(x))
-        matrices, betas = self.output(x).tensor_split([9 * JOINTS], dim=1)
-        return project_to_rotations(matrices.unflatten(1, (JOINTS, 3, 3))), betas
+        matrices, betas = self.output(x).float().tensor_split([9 * JOINTS], dim=1)
+        with torch.autocast(x.device.type, enabled=False):  # half precision knows no decompositions
+            return project_to_rotations(matrices.unflatten(1, (JOINTS, 3, 3))), betas
 
 
 @dataclass
