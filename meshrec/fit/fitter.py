@@ -37,20 +37,40 @@ from meshrec.fit.terms import (
 from meshrec.geometry import Camera
 from meshrec.models.pose_prior import PosePrior, load_pose_prior
 
-STARTS = 6
-STARTS_BESIDE = 2  # where there is a regressor's estimate to start from
 KEPT = 2  # of each person's starts after the first round
-# The error in standard deviations from which a landmark loses its pull, and the steps taken with it. A wide start lets
-# elbows and knees come from far; a closer end than this leaves unusual poses behind, not only wrong detections.
-ANNEALING = ((30.0, 6), (15.0, 5), (10.0, 4))
 # How far the outlines reach for each other, as a share of the picture, and the steps taken with each match.
 REACHES = ((0.15, 2), (0.08, 2), (0.05, 2))
-# Landmarks err together and the prior is smoother than people are, so neither likelihood is to be taken at its word. On
-# detected renders 0.7 has 2 % less error in 3D than 0.35; on the training photos of LSP-extended, whose poses the prior
-# knows less well, it has half a point less of the 2D joints.
-PRIOR_WEIGHT = 0.5
 BANK_STEP = 32  # every so many frames of the pose bank are searched: consecutive ones hardly differ
 EVERYDAY = 600  # poses of people who stand, walk and sit, searched beside the bank's dancers and fighters
+
+
+@dataclass(frozen=True)
+class Balance:
+    """How much each kind of evidence counts.
+
+    Landmarks err together and the prior is smoother than people are, so neither likelihood is to be taken at its word.
+
+    Attributes:
+        starts: How many of the library each person gets.
+        landmarks: Factor of their certainty.
+        prior: Weight of the poses' density.
+        annealing: The error in standard deviations from which a landmark loses its pull, and the steps taken with it. A
+            wide start lets elbows and knees come from far; too close an end leaves unusual poses behind, not only wrong
+            detections.
+    """
+
+    starts: int
+    landmarks: float
+    prior: float
+    annealing: tuple[tuple[float, int], ...]
+
+
+# On detected renders a prior of 0.7 has 2 % less error in 3D than 0.35; on the training photos of LSP-extended, whose
+# poses the prior knows less well, it has half a point less of the 2D joints.
+ALONE = Balance(starts=6, landmarks=1.0, prior=0.5, annealing=((30.0, 6), (15.0, 5), (10.0, 4)))
+# A regressor has seen the same landmarks: what it says already rests on them. On detected renders these weights turn
+# its error of 92 mm into 91, those above into 93; more of the library's starts find nothing better.
+BESIDE_REGRESSOR = Balance(starts=2, landmarks=0.5, prior=0.2, annealing=((10.0, 5), (5.0, 5), (3.0, 5)))
 
 
 @dataclass(frozen=True)
@@ -112,10 +132,10 @@ class Fitter:
             raise InputError("all people of a photo need keypoints of the same joint set.")
         keypoints = torch.tensor(np.stack([d.keypoints for d in detections]), dtype=torch.float64)
         box = torch.tensor(np.stack([d.box for d in detections]), dtype=torch.float64)
-        certainty = precision(joints, keypoints, box, camera.size)
+        balance = _balance(initial)
+        certainty = balance.landmarks * precision(joints, keypoints, box, camera.size)
         seen = Reprojection(self.landmarks(joints), camera, keypoints[..., :2], certainty)
-        count = STARTS if initial is None else STARTS_BESIDE
-        starts = self._library(joints).search(seen.landmarks, camera, seen.pixels, certainty, count)
+        starts = self._library(joints).search(seen.landmarks, camera, seen.pixels, certainty, balance.starts)
         if initial is not None:
             starts = _joined(initial.state, starts)
         state, final = self._refine(starts, seen, initial)
@@ -162,19 +182,20 @@ class Fitter:
 
     def _refine(self, state: BodyState, seen: Reprojection, initial: Initial | None) -> tuple[BodyState, Quadratic]:
         """The best of each person's starts by landmarks, and the energy's quadratic there."""
-        people = len(seen)
-        for cutoff, steps in ANNEALING:
+        people, annealing = len(seen), _balance(initial).annealing
+        for cutoff, steps in annealing:
             count = len(state) // people
             each = replace(seen, cutoff=cutoff).repeated(count)
             state, final = minimize([each, *self._knowledge(initial and initial.repeated(count))], state, steps)
-            state, final = _keep_best(state, final, people, KEPT if cutoff != ANNEALING[-1][0] else 1)
+            state, final = _keep_best(state, final, people, KEPT if cutoff != annealing[-1][0] else 1)
         return state, final
 
     def _outlined(
         self, state: BodyState, final: Quadratic, view: MaskView, seen: Reprojection, initial: Initial | None
     ) -> tuple[BodyState, Quadratic]:
         """One body, its outline drawn to a mask's, and the energy's quadratic there."""
-        terms = [replace(seen, cutoff=ANNEALING[-1][0]), *self._knowledge(initial)]
+        cutoff, _ = _balance(initial).annealing[-1]
+        terms: list[Term] = [replace(seen, cutoff=cutoff), *self._knowledge(initial)]
         for reach, steps in REACHES:
             outline = match_outlines(self.body, self._joints, state, view, reach)
             if outline is None:
@@ -184,15 +205,14 @@ class Fitter:
 
     def _knowledge(self, initial: Initial | None) -> list[Term]:
         """What is known of bodies before landmarks and outlines are seen."""
-        known: list[Term] = [
-            PoseTerm(self.prior, PRIOR_WEIGHT),
-            LimitTerm(),
-            ShapeTerm(),
-            UprightTerm(),
-            STRAIGHT_KNEES,
-            RESTING_HANDS,
-        ]
-        return known if initial is None else [*known, Closeness(initial.state, initial.whiten)]
+        known: list[Term] = [PoseTerm(self.prior, _balance(initial).prior), LimitTerm(), ShapeTerm()]
+        if initial is None:
+            return [*known, UprightTerm(), STRAIGHT_KNEES, RESTING_HANDS]
+        return [*known, Closeness(initial.state, initial.whiten)]
+
+
+def _balance(initial: Initial | None) -> Balance:
+    return ALONE if initial is None else BESIDE_REGRESSOR
 
 
 def _joined(first: BodyState, others: BodyState) -> BodyState:
