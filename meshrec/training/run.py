@@ -4,7 +4,6 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
 
 import lightning.pytorch as pl
@@ -24,7 +23,7 @@ from meshrec.models.checkpoints import load_checkpoint
 from meshrec.models.warm_start import warm_start
 from meshrec.render.backends import backends
 from meshrec.training.config import TrainingConfig
-from meshrec.training.config_file import plain
+from meshrec.training.config_file import load_config, plain
 from meshrec.training.keeper import STATE, WEIGHTS, Keeper
 from meshrec.training.module import Training
 from meshrec.training.objective import Objective
@@ -44,7 +43,7 @@ def run(config: TrainingConfig) -> Path:
     out = Path(config.out)
     state = out / STATE if (out / STATE).is_file() else None
     if state is not None:
-        _check_same(plain(config), out / CONFIG)
+        _check_same(config, out / CONFIG)
     body = training_body(config)
     network = start_network(config, body)
     people = held_out(config, body)
@@ -137,24 +136,29 @@ def _check(config: TrainingConfig) -> None:
     needed = getattr(config.architecture, "iterations", 1)
     if len(config.weights.iterations) < needed:
         raise InputError(f"'weights.iterations' weighs {len(config.weights.iterations)} of {needed} iterations.")
+    if "TORCHELASTIC_RUN_ID" in os.environ and int(os.environ["WORLD_SIZE"]) != config.devices * config.nodes:
+        raise InputError(
+            f"torchrun started {os.environ['WORLD_SIZE']} processes; set 'devices' and 'nodes' to as many."
+        )
     if config.accelerator == "cuda" and not torch.cuda.is_available():
         raise InputError("'accelerator' is cuda, but torch sees no GPU here; use cpu or auto.")
     if config.renderer != "auto" and not backends()[config.renderer]:
         raise InputError(f"'renderer' is {config.renderer}, which is not installed here; auto takes what there is.")
 
 
-def _check_same(config: Mapping, path: Path) -> None:
+def _check_same(config: TrainingConfig, path: Path) -> None:
     """Whether the training in a folder is the one that is to go on.
+
+    Args:
+        config: Of this one.
+        path: The other's configuration.
 
     Raises:
         InputError: A key differs on which the outcome depends.
     """
-    try:
-        before = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError):
-        raise InputError(f"{path} cannot be read, so that the training in its folder cannot go on.") from None
-    for key in config:
-        if key not in FREE and config[key] != before.get(key):
+    ours, theirs = plain(config), plain(load_config(path))
+    for key in ours:
+        if key not in FREE and ours[key] != theirs[key]:
             raise InputError(
                 f"{path.parent} holds a training with another '{key}'; go on with the same, or choose another 'out'."
             )
