@@ -30,6 +30,8 @@ from meshrec.models.graph import MeshEstimate
 from meshrec.models.mesh_to_params import MeshRecoveryOutput
 from meshrec.models.posed_landmarks import PosedLandmarks
 
+SOFTNESS = 1e-5  # of soft silhouettes, SoftRas' sigma
+
 
 @dataclass(frozen=True)
 class Weights:
@@ -218,9 +220,9 @@ def drawn_loss(
     side = batch.mask.shape[-1]
     translation = Estimate(batch.pose, batch.betas, camera).translation(focal)
     drawn_by = Camera((focal * side / 2)[:, None].expand(-1, 2), size=(side, side))
-    return silhouette_loss(
-        vertices + translation[:, None], body.faces, drawn_by, batch.mask / 255, batch.mask_confidence, backend=renderer
-    )
+    placed, mask = vertices + translation[:, None], batch.mask / 255
+    soft = SOFTNESS if renderer == "pytorch3d" else None  # it does not draw outlines
+    return silhouette_loss(placed, body.faces, drawn_by, mask, batch.mask_confidence, soft=soft, backend=renderer)
 
 
 def true_vertices(batch: Batch, body: BodyModel) -> tuple[Tensor, Tensor]:
