@@ -15,6 +15,7 @@ from kept_gradients import keep_gradients
 from safetensors.torch import load_file
 
 from meshrec.body import joint_set, load_body
+from meshrec.cli import main
 from meshrec.data.sample import Batch
 from meshrec.errors import InputError
 from meshrec.geometry import Camera
@@ -208,11 +209,45 @@ def test_people_made_on_the_device_of_the_training_change_nothing(tmp_path, monk
     assert all(torch.equal(beside[name], here[name]) for name in beside)
 
 
+def test_the_command_trains_and_tells_mistakes_in_a_sentence(tmp_path, capsys):
+    command = [
+        "train",
+        *(f"--config={path}" for path in TINY),
+        "steps=1",
+        "validation.people=8",
+        "--out",
+        str(tmp_path),
+    ]
+    assert main(command) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == str(tmp_path / "last.safetensors")
+    for change, message in {
+        "optimiser.rate=1": "no key 'optimiser'; did you mean 'optimizer'?",
+        "optimizer.rat=1": "no key 'optimizer.rat'; did you mean 'rate'?",
+        "network.settings.encoder.resnt=18": "no key 'network.settings.encoder.resnt'; did you mean 'resnet'?",
+        "datasets.mine.form=coco": "no key 'datasets.mine.form'; did you mean 'format'?",
+        "optimizer.rate=-1": "'optimizer.rate' should be greater than 0, not -1.",
+        "steps=ten": "'steps' should be a valid integer",
+        "steps": "write it as key=value",
+    }.items():
+        assert main([*command, change]) == 1
+        error = capsys.readouterr().err
+        assert message in error and error.count("\n") == 1
+
+
 def test_another_training_in_the_same_folder_is_refused(tmp_path):
     train(_config(tmp_path, "steps=1", "validation.people=8"))
     with pytest.raises(InputError, match="another 'seed'"):
         train(_config(tmp_path, "steps=1", "validation.people=8", "seed=1"))
     assert train(_config(tmp_path, "steps=1", "log_every=3")) == tmp_path / "last.safetensors"
+
+
+def test_a_training_that_diverges_stops_and_keeps_what_was_good(tmp_path, monkeypatch):
+    total_loss = Training.total_loss
+    broken = lambda self, *given: total_loss(self, *given) * (float("nan") if given[-1] == 3 else 1)  # noqa: E731
+    monkeypatch.setattr(Training, "total_loss", broken)
+    with pytest.raises(InputError, match="no longer a number at step 4"):
+        train(_config(tmp_path, "steps=6", "validation.every=9", "validation.people=8", "checkpoint_every=2"))
+    assert all(value.isfinite().all() for value in load_file(tmp_path / "last.safetensors").values())
 
 
 def test_a_checkpoint_says_how_it_came_about(tmp_path):

@@ -12,6 +12,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
 import meshrec
+from meshrec.errors import InputError
 from meshrec.models.checkpoints import save_checkpoint
 from meshrec.training.config_file import plain
 from meshrec.training.measure import measure, picture
@@ -67,6 +68,11 @@ class Keeper(pl.Callback):
         self._step = step
         self._clock()
         last = step == config.steps
+        if not bool(outputs["loss"].isfinite()):
+            raise InputError(
+                f"the loss is no longer a number at step {step}: lower 'optimizer.rate' or 'optimizer.clip'; what was "
+                f"saved before is in {config.out}."
+            )
         if step % config.log_every == 0 or last:
             self._log(trainer, outputs["loss"])
         if step % config.validation.every == 0 or last:

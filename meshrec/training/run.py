@@ -31,6 +31,7 @@ from meshrec.training.pieces import Piece
 from meshrec.training.sources import training_sources, validation_sources
 
 CONFIG = "config.yaml"
+MEASURED = 128  # people at once
 # What may change when a training goes on: it stays the same training.
 FREE = ("out", "workers", "log_every", "checkpoint_every", "validation")
 
@@ -87,10 +88,11 @@ def start_network(config: TrainingConfig, body: BodyModel) -> nn.Module:
 
 
 def held_out(config: TrainingConfig, body: BodyModel) -> dict[str, list[Piece]]:
-    """The people on whom a training is measured, in batches."""
-    size, found = config.batch_size, {}
+    """The people on whom a training is measured, in batches of a size of their own: they are to be the same for all."""
+    found = {}
     for name, (source, count) in validation_sources(config, body).items():
-        found[name] = [source(range(start, min(start + size, count))) for start in range(0, count, size)]
+        starts = range(0, count, MEASURED)
+        found[name] = [source(range(start, min(start + MEASURED, count))) for start in starts]
     return found
 
 

@@ -78,8 +78,13 @@ def training_sources(config: TrainingConfig, body: BodyModel) -> list[Share]:
 def needs_of(config: TrainingConfig) -> Needs:
     """What a training needs of every sample."""
     encoder = config.architecture.encoder
-    rgb, silhouette = ("rgb" in encoder.inputs, "silhouette" in encoder.inputs)
-    return Needs(encoder.joints, encoder.resolution, rgb, silhouette, masks=config.weights.silhouette > 0)
+    return Needs(
+        joints=encoder.joints,
+        resolution=encoder.resolution,
+        pictures="rgb" in encoder.inputs,
+        silhouettes="silhouette" in encoder.inputs,
+        masks=config.weights.silhouette > 0,
+    )
 
 
 def validation_sources(config: TrainingConfig, body: BodyModel) -> dict[str, tuple[Source, int]]:
@@ -228,9 +233,8 @@ class _RenderedMaps:
         if self.seed is None:
             return place, False
         epoch, offset = divmod(place, size)
-        return int(order(self.seed, 0, epoch, size)[offset]), bool(
-            np.random.default_rng((self.seed, place)).integers(2)
-        )
+        mirror = np.random.default_rng((self.seed, place)).integers(2)
+        return int(order(self.seed, 0, epoch, size)[offset]), bool(mirror)
 
 
 @dataclass(frozen=True)
