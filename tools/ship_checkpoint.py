@@ -1,0 +1,40 @@
+"""Write a trained network as it ships: weights in half precision, and no folders in what it says of its making.
+
+Example:
+    python tools/ship_checkpoint.py runs/iterative_keypoints/last.safetensors meshrec/models/weights/iterative_keypoints.safetensors
+"""  # noqa: E501
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from meshrec.body import load_body
+from meshrec.models.checkpoints import load_checkpoint, save_checkpoint
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checkpoint", type=Path, help="what `meshrec train` wrote")
+    parser.add_argument("out", type=Path, help=".safetensors file to write")
+    parser.add_argument("--body", default="neutral", help="the body it was trained with")
+    options = parser.parse_args()
+
+    trained = load_checkpoint(options.checkpoint, load_body(options.body))
+    provenance = {key: _without_folders(value) for key, value in trained.provenance.items()}
+    covariance = trained.error_covariance
+    save_checkpoint(options.out, trained.network, trained.body_hash, provenance, covariance, torch.float16)
+    print(f"{options.out}: {options.out.stat().st_size / 1e6:.1f} MB")
+
+
+def _without_folders(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_folders(v) for key, v in value.items()}
+    if isinstance(value, list):
+        return [_without_folders(v) for v in value]
+    return Path(value).name if isinstance(value, str) and value.startswith("/") else value
+
+
+if __name__ == "__main__":
+    main()
