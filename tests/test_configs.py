@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from meshrec.errors import InputError
 from meshrec.training import load_config, train
 from meshrec.training.module import Training
 from meshrec.training.objective import Objective
@@ -29,6 +30,15 @@ def test_there_is_a_configuration_for_each_network():
     }  # fmt: skip
     for name in NAMES:
         assert load_config(FOLDER / f"{name}.yaml").out == Path("runs") / name
+
+
+def test_shipped_configurations_are_found_from_anywhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert load_config("configs/iterative_rgb.yaml") == load_config(FOLDER / "iterative_rgb.yaml")
+    (tmp_path / "tiny.yaml").write_text("steps: 7")
+    assert load_config(["iterative_rgb.yaml", "tiny.yaml"]).steps == 7
+    with pytest.raises(InputError, match=r"elsewhere/tiny\.yaml"):
+        load_config("elsewhere/tiny.yaml")
 
 
 def test_networks_get_what_they_see_and_no_more():

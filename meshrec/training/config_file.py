@@ -21,7 +21,8 @@ def load_config(path: str | Path | Sequence[str | Path], overrides: Sequence[str
     """Read a configuration.
 
     Args:
-        path: A YAML file, or several, of which later ones change what they name.
+        path: A YAML file, or several, of which later ones change what they name. ``configs/<name>.yaml`` is found among
+            the shipped ones where the working directory has no such file.
         overrides: Such as ``optimizer.rate=3e-4``; ``renders=null`` leaves a source out.
 
     Raises:
@@ -30,7 +31,7 @@ def load_config(path: str | Path | Sequence[str | Path], overrides: Sequence[str
     paths = [Path(path)] if isinstance(path, str | Path) else [Path(p) for p in path]
     values: dict = {}
     for part in paths:
-        values = _merged(values, _read(part))
+        values = _merged(values, _read(_found(part)))
     for override in overrides:
         values = _merged(values, _parsed(override))
     label = " + ".join(map(str, paths))
@@ -45,6 +46,14 @@ def load_config(path: str | Path | Sequence[str | Path], overrides: Sequence[str
 def plain(config: TrainingConfig) -> dict:
     """The configuration as JSON and YAML can hold it."""
     return TypeAdapter(TrainingConfig).dump_python(config, mode="json")
+
+
+def _found(path: Path) -> Path:
+    """The file itself, or else the shipped one of this name."""
+    package = Path(__file__).resolve().parents[1]
+    shipped = [folder / "configs" / path.name for folder in (package, package.parent)]
+    named = path.parent in (Path(), Path("configs"))
+    return next((file for file in (path, *(shipped if named else ())) if file.is_file()), path)
 
 
 def _read(path: Path) -> dict:
