@@ -231,7 +231,7 @@ def test_photos_through_a_checkpoint(body, detections, tmp_path):
         assert np.array_equal(person.pose, rotations) and person.made_by == "own"
     fitted = Reconstructor(regressor=path)(photo, keypoints=detections, camera=CAMERA)
     for person, detection in zip(fitted, detections, strict=True):
-        assert person.made_by == "own + fit" and person.reprojection_error < 0.03
+        assert person.made_by == "own + fit" and person.reprojection_error < 0.06
         for name in ("person.json", "person.npz"):
             person.save(tmp_path / name)
             assert Person.load(tmp_path / name, body).made_by == "own + fit"

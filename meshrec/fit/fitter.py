@@ -53,6 +53,7 @@ class Balance:
     Attributes:
         starts: How many of the library each person gets.
         landmarks: Factor of their certainty.
+        outlines: Weight of the outline.
         prior: Weight of the poses' density.
         annealing: The error in standard deviations from which a landmark loses its pull, and the steps taken with it. A
             wide start lets elbows and knees come from far; too close an end leaves unusual poses behind, not only wrong
@@ -61,16 +62,17 @@ class Balance:
 
     starts: int
     landmarks: float
+    outlines: float
     prior: float
     annealing: tuple[tuple[float, int], ...]
 
 
 # On detected renders a prior of 0.7 has 2 % less error in 3D than 0.35; on the training photos of LSP-extended, whose
 # poses the prior knows less well, it has half a point less of the 2D joints.
-ALONE = Balance(starts=6, landmarks=1.0, prior=0.5, annealing=((30.0, 6), (15.0, 5), (10.0, 4)))
+ALONE = Balance(starts=6, landmarks=1.0, outlines=1.0, prior=0.5, annealing=((30.0, 6), (15.0, 5), (10.0, 4)))
 # A regressor has seen the same landmarks: what it says already rests on them. On detected renders these weights turn
 # its error of 92 mm into 91, those above into 93; more of the library's starts find nothing better.
-BESIDE_REGRESSOR = Balance(starts=2, landmarks=0.5, prior=0.2, annealing=((10.0, 5), (5.0, 5), (3.0, 5)))
+BESIDE_REGRESSOR = Balance(starts=2, landmarks=0.5, outlines=0.25, prior=0.2, annealing=((10.0, 5), (5.0, 5), (3.0, 5)))
 
 
 @dataclass(frozen=True)
@@ -194,12 +196,14 @@ class Fitter:
         self, state: BodyState, final: Quadratic, view: MaskView, seen: Reprojection, initial: Initial | None
     ) -> tuple[BodyState, Quadratic]:
         """One body, its outline drawn to a mask's, and the energy's quadratic there."""
-        cutoff, _ = _balance(initial).annealing[-1]
+        balance = _balance(initial)
+        cutoff, _ = balance.annealing[-1]
         terms: list[Term] = [replace(seen, cutoff=cutoff), *self._knowledge(initial)]
         for reach, steps in REACHES:
             outline = match_outlines(self.body, self._joints, state, view, reach)
             if outline is None:
                 break
+            outline = replace(outline, weight=balance.outlines * outline.weight)
             state, final = minimize([outline, *terms], state, steps)
         return state, final
 
