@@ -11,7 +11,7 @@ import pytest
 from meshrec.body import joint_set
 from meshrec.detect import Detection, Mask
 from meshrec.detect.inputs import boxes_in_photo, for_photo, people_in_photo, read_boxes, read_keypoints
-from meshrec.detect.people import box_iou, keypoint_box, person_box, photo_edges, pose_distance
+from meshrec.detect.people import box_iou, keypoint_box, person_at, person_box, photo_edges, pose_distance
 from meshrec.errors import InputError
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -62,6 +62,15 @@ def test_box_iou_against_counting_pixels():
         grid[y0:y1, x0:x1] = True
     counted = [[(a & b).sum() / (a | b).sum() for b in area] for a in area]
     assert np.allclose(box_iou(boxes, boxes), counted)
+
+
+def test_who_is_where_somebody_is_known_to_be():
+    boxes = np.array([[0, 0, 10, 20], [4, 0, 14, 20], [50, 0, 60, 20]], np.float32)
+    people = [Detection(box, np.zeros((33, 3), np.float32), "mediapipe33", 1.0) for box in boxes]
+    assert person_at(people, np.array([5.0, 0, 15, 20])) is people[1]
+    assert person_at(people[::2], np.array([5.0, 0, 15, 20])) is people[0]  # 5 / 15 is the same person ...
+    assert person_at(people[::2], np.array([6.0, 0, 16, 20])) is None  # ... and 4 / 16 another
+    assert person_at([], boxes[0]) is None
 
 
 def test_pose_distance_is_a_share_of_the_body():

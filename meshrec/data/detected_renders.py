@@ -21,7 +21,7 @@ from meshrec.data.synthetic_people import People, SyntheticPeople
 from meshrec.data.synthetic_proxy import Proxies
 from meshrec.data.synthetic_rgb import photograph
 from meshrec.detect import Detection, Detector
-from meshrec.detect.people import box_iou
+from meshrec.detect.people import person_at
 from meshrec.errors import InputError
 from meshrec.geometry import Camera
 from meshrec.npz import read_npz
@@ -29,7 +29,6 @@ from meshrec.npz import read_npz
 MASK_SIDE = 112  # pixels: masks are kept at this size
 MOST_BYTES = 32 << 30  # of a file: two million people
 SURE = 0.5  # confidence from which a landmark counts as seen
-LEAST_OVERLAP = 0.3  # with the person's box, below which somebody or something else was detected
 
 
 @dataclass(frozen=True)
@@ -174,11 +173,9 @@ def _detect(
     corner = np.array([x0, y0, x0, y0], np.float32)
     box = people.box[i].cpu().numpy() - corner
     # Photos have no black beyond their edges; where the person is known, the detector needs a single look.
-    found = detector(np.ascontiguousarray(image[y0:y1, x0:x1]), box[None])
-    overlaps = [box_iou(box[None], d.box[None])[0, 0] for d in found]
-    if not found or max(overlaps) < LEAST_OVERLAP:
+    person = person_at(detector(np.ascontiguousarray(image[y0:y1, x0:x1]), box[None]), box)
+    if person is None:
         return 0.0, np.zeros((33, 3), np.float32), np.zeros((33, 3), np.float32), np.zeros((MASK_SIDE,) * 2, np.uint8)
-    person = found[int(np.argmax(overlaps))]
     return (
         person.score,
         _normalized(person, corner[:2], (x1 - x0, y1 - y0), size),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+
+SAME_PERSON = 0.3  # least overlap of two boxes around one person
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,15 @@ def box_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     shared = np.prod(np.clip(high - low, 0, None), axis=-1)
     areas = [np.prod(np.clip(x[:, 2:] - x[:, :2], 0, None), axis=-1) for x in (a, b)]
     return shared / np.maximum(areas[0][:, None] + areas[1][None] - shared, 1e-9)
+
+
+def person_at(people: Sequence[Detection], box: np.ndarray) -> Detection | None:
+    """Who was detected where a person is known to be, in a box (4,); None where there is only somebody else."""
+    if not people:
+        return None
+    overlaps = box_iou(np.stack([person.box for person in people]), box[None])[:, 0]
+    best = int(overlaps.argmax())
+    return people[best] if overlaps[best] >= SAME_PERSON else None
 
 
 def pose_distance(a: np.ndarray, b: np.ndarray) -> float:

@@ -14,7 +14,7 @@ from meshrec.atomic import write_file
 from meshrec.body.joints import convert_joints
 from meshrec.data.sample import FAR, Sample
 from meshrec.data.synthetic_benchmark import SyntheticBenchmark
-from meshrec.detect.people import Detection, Detector, Mask, box_iou, keypoint_box, photo_edges
+from meshrec.detect.people import Detection, Detector, Mask, keypoint_box, person_at, photo_edges
 from meshrec.errors import InputError
 from meshrec.evaluation.datasets import EvaluationSet
 from meshrec.geometry import Camera
@@ -22,7 +22,6 @@ from meshrec.geometry.affine import apply, inverse
 from meshrec.npz import read_npz
 
 LABEL_JOINTS = "union55"  # any data set's keypoints have a place in it
-LEAST_OVERLAP = 0.3  # of a detection's box with the labelled one, below which somebody else was found
 MASK_SIDE = 112  # pixels: masks are kept at this size
 
 
@@ -89,8 +88,7 @@ class Detected:
     def of(self, sample: Sample, image: np.ndarray) -> Detection | None:
         box = labelled_box(sample, (image.shape[1], image.shape[0]))
         (found,) = self._detector(image, box[None])
-        overlap = float(box_iou(found.box[None], box[None])[0, 0])
-        return found if found.score > 0 and overlap >= LEAST_OVERLAP else None
+        return person_at([found], box) if found.score > 0 else None
 
 
 class Labelled:
