@@ -165,8 +165,7 @@ def stages_of(network: nn.Module) -> tuple[str, ...]:
 @torch.inference_mode()
 def run_network(network: nn.Module, inputs: NetworkInput, device: torch.device) -> list[Estimate] | MeshRecoveryOutput:
     """Its output, on the device of the body."""
-    moved = {name: None if value is None else value.to(device) for name, value in vars(inputs).items()}
-    return network(NetworkInput(**moved))
+    return network(inputs.to(device))
 
 
 def bodies_of(output: list[Estimate] | MeshRecoveryOutput, body: BodyModel, focal: Tensor, turn: Tensor) -> Stages:

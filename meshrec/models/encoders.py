@@ -36,6 +36,10 @@ class NetworkInput:
     keypoints: Tensor | None = None
     focal: Tensor | None = None
 
+    def to(self, device: torch.device | str) -> "NetworkInput":
+        """The same on another device."""
+        return NetworkInput(**{name: None if t is None else t.to(device) for name, t in vars(self).items()})
+
 
 torch.export.register_dataclass(NetworkInput)
 

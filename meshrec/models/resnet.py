@@ -36,7 +36,8 @@ class ResNet(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-        self.to(memory_format=torch.channels_last)  # a fifth to a quarter faster, training and running
+        # A fifth to a quarter faster, training and running. torch's own types do not know this form of the call.
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, channels, H, W) to (B, features); H and W of at least 32, best multiples of it."""
