@@ -1,6 +1,7 @@
 import torch
 
-from meshrec.data.pose_bank import load_pose_bank, mirror_pose
+from meshrec.body.kinematics import mirror_pose
+from meshrec.data.pose_bank import load_pose_bank
 from meshrec.geometry import axis_angle_to_matrix
 from meshrec.models.joint_limits import joint_limit_residuals, joint_limits
 from meshrec.models.tangent import BODY_JOINTS

@@ -4,12 +4,12 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from meshrec.body.joints import JOINT_SETS, SMPL_PARENTS
+from meshrec.body.kinematics import mirror_pose
 from meshrec.data.acclaim import read_acclaim
 from meshrec.data.bvh import read_bvh
 from meshrec.data.mending import mend
 from meshrec.data.mocap import ACCLAIM_JOINTS, DAZ_JOINTS, mean_rotation, retarget, rotation_between
 from meshrec.data.motion import Motion, Skeleton, euler_to_matrix, twist_angle
-from meshrec.data.pose_bank import mirror_pose
 from meshrec.errors import InputError
 
 JOINTS = JOINT_SETS["smpl24"]

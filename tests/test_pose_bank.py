@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from meshrec.body.joints import JOINT_SETS, SMPL_PARENTS, flip_permutation
-from meshrec.data.pose_bank import POSE_BANK, PoseBank, load_pose_bank, mirror_pose, save_pose_bank
+from meshrec.body.kinematics import mirror_pose
+from meshrec.data.pose_bank import POSE_BANK, PoseBank, load_pose_bank, save_pose_bank
 from meshrec.errors import InputError
 from meshrec.geometry import random_rotations
 

@@ -6,7 +6,8 @@ import torch
 from safetensors.torch import save_file
 from scipy.stats import multivariate_t
 
-from meshrec.data.pose_bank import load_pose_bank, mirror_pose
+from meshrec.body.kinematics import mirror_pose
+from meshrec.data.pose_bank import load_pose_bank
 from meshrec.errors import InputError
 from meshrec.geometry import axis_angle_to_matrix, matrix_to_axis_angle, random_rotations
 from meshrec.models.pose_prior import POSE_PRIOR, PRIOR_JOINTS, PosePrior, load_pose_prior

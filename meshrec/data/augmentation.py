@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from meshrec.body.joints import flip_permutation
+from meshrec.body.kinematics import mirror_pose
 from meshrec.data.occluders import Occluder, drawn_occluder, paste
-from meshrec.data.pose_bank import mirror_pose
 from meshrec.data.sample import Sample, cut
 from meshrec.geometry.affine import apply, compose
 

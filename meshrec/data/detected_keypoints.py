@@ -13,9 +13,9 @@ from torch import Tensor
 
 from meshrec.body import BodyModel, joint_set
 from meshrec.body.joints import flip_permutation
+from meshrec.body.kinematics import mirror_pose
 from meshrec.data.centred import centred
 from meshrec.data.detected_renders import SURE, DetectedRenders
-from meshrec.data.pose_bank import mirror_pose
 from meshrec.data.sample import Batch
 from meshrec.data.streams import BatchStream
 from meshrec.data.synthetic_keypoints import CROP, JOINTS, keypoint_labels

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from meshrec.body.joints import joint_set
+from meshrec.body.kinematics import mirror_pose
 from meshrec.data.authored_poses import Turns, written_turn
 from meshrec.data.motion import euler_to_matrix
-from meshrec.data.pose_bank import mirror_pose
 
 Parts = Mapping[str, tuple[float, Turns]]  # by name: how often, and the turns
 

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from meshrec.body.joints import joint_set
-from meshrec.data.pose_bank import PoseBank, mirror_pose
+from meshrec.body.kinematics import mirror_pose
+from meshrec.data.pose_bank import PoseBank
 from meshrec.data.streams import Streams
 from meshrec.geometry import axis_angle_to_matrix, matrix_to_axis_angle
 from meshrec.geometry.rotations import quaternion_to_matrix
