@@ -3,8 +3,8 @@
 import errno
 import os
 import secrets
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from meshrec.errors import InputError
@@ -34,20 +34,40 @@ def write_file(path: str | os.PathLike, data: bytes) -> Path:
             was one, is then still there.
     """
     path = Path(path)
-    if os.path.isdir(path):
-        raise InputError(f"cannot write {path}: it is a folder; name a file in it, such as {path / 'person.glb'}.")
-    part = path.parent / f".{secrets.token_hex(8)}.part"
-    try:
+    with _part_of(path, path.parent) as part:
         path.parent.mkdir(parents=True, exist_ok=True)
         _create(part, data)
         os.replace(part, path)
+    return path
+
+
+def require_writable(path: str | os.PathLike) -> None:
+    """Refuse a file that could not be written, before the work whose result it is to hold; nothing is left behind.
+
+    Raises:
+        InputError: As :func:`write_file` would.
+    """
+    path = Path(path)
+    # Folders that are missing are made when there is something to put into them.
+    there = next(folder for folder in path.absolute().parents if os.path.lexists(folder))
+    with _part_of(path, there) as part:
+        _create(part, b"")
+
+
+@contextmanager
+def _part_of(path: Path, folder: Path) -> Iterator[Path]:
+    """A name in a folder for what becomes the file ``path``; what goes wrong is said of that file."""
+    if os.path.isdir(path):
+        raise InputError(f"cannot write {path}: it is a folder; name a file in it, such as {path / 'person.glb'}.")
+    part = folder / f".{secrets.token_hex(8)}.part"
+    try:
+        yield part
     except OSError as error:
         hint = _HINTS.get(error.errno or 0, "choose another place")
         raise InputError(f"cannot write {path}: {error.strerror or error}; {hint}.") from error
     finally:
         with suppress(OSError):
             part.unlink()
-    return path
 
 
 def known_suffix(path: str | os.PathLike, known: Sequence[str]) -> str:

@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import meshrec
+from meshrec.benchmarks import BENCHMARKS
 from meshrec.errors import InputError
-
-BENCHMARKS = ("body", "metrics", "models", "photos", "render", "synthetic")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -291,9 +290,12 @@ def _add_evaluate(commands) -> None:
 
 
 def _run_evaluate(options: argparse.Namespace) -> None:
+    from meshrec.atomic import require_writable
     from meshrec.evaluation import evaluate
 
     _use_threads(options.threads)
+    if options.out is not None:
+        require_writable(options.out / "report.json")
     report = evaluate(
         None if options.checkpoint == "none" else options.checkpoint,
         options.dataset,
@@ -320,29 +322,33 @@ def _add_benchmark(commands) -> None:
         commands,
         "benchmark",
         "Measure speed on this machine, against other libraries where they are installed, and accuracy on photos.",
-        "meshrec benchmark body --json body.json",
+        "meshrec benchmark --json today.json",
     )
-    parser.add_argument("what", choices=BENCHMARKS, help="what to measure")
+    task = parser.add_mutually_exclusive_group()
+    task.add_argument("what", nargs="?", choices=BENCHMARKS, help="what to measure (default: all that can run here)")
+    task.add_argument(
+        "--compare", nargs=2, type=Path, metavar=("OLD", "NEW"), help="compare two --json files, measuring nothing"
+    )
     parser.add_argument("--data", type=Path, help="for photos: folder of multiview/ and lspe/ (default: ../shared)")
     parser.add_argument("--regressor", help="for photos: keypoints, proxy, graph, a file, or none (default: the best)")
     parser.add_argument("--threads", type=int, default=None, help="threads to use (default: torch's)")
-    parser.add_argument("--json", type=Path, default=None, help="also write the figures to this file")
+    parser.add_argument("--json", type=Path, default=None, help="also write all figures and the machine to this file")
     parser.set_defaults(run=_run_benchmark)
 
 
 def _run_benchmark(options: argparse.Namespace) -> None:
-    import json
-    from importlib import import_module
+    if options.compare:
+        from meshrec.benchmarks.headlines import compare
 
-    from meshrec.atomic import write_file
+        return compare(*options.compare)
+    from meshrec.benchmarks.suite import run_suite
 
     _use_threads(options.threads)
-    given = {name: value for name in ("data", "regressor") if (value := getattr(options, name)) is not None}
-    if given and options.what != "photos":
-        raise InputError(f"--{next(iter(given))} is for the benchmark of photos")
-    figures = import_module(f"meshrec.benchmarks.{options.what}").run(**given)
-    if options.json is not None:
-        write_file(options.json, json.dumps(figures, indent=2).encode())
+    if options.what not in (None, "photos"):
+        for name in ("data", "regressor"):
+            if getattr(options, name) is not None:
+                raise InputError(f"--{name} is for the benchmark of photos")
+    run_suite(options.what, options.data, options.regressor, options.json)
 
 
 def _add_doctor(commands) -> None:

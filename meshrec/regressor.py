@@ -155,9 +155,14 @@ def find_weights(name: str | Path) -> Path:
     """
     path = _shipped(name) if _shipped(name).is_file() else Path(name)
     if not path.is_file():
-        there = [short for short in NAMES if _shipped(short).is_file()]
-        raise InputError(f"there is no regressor '{name}': give {', '.join([*there, 'a checkpoint file'])}.")
+        known = ", ".join([*shipped_regressors(), "a checkpoint file"])
+        raise InputError(f"there is no regressor '{name}': give {known}.")
     return path
+
+
+def shipped_regressors() -> list[str]:
+    """The names of those that are installed."""
+    return [name for name in NAMES if _shipped(name).is_file()]
 
 
 def _shipped(name: str | Path) -> Path:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
+from meshrec.benchmarks.headlines import Headline
 from meshrec.benchmarks.memory import can_measure_memory, peak_megabytes
 from meshrec.benchmarks.random_body import random_arrays
 from meshrec.benchmarks.timing import time_in_turn
@@ -64,6 +65,19 @@ def run() -> dict:
     if not has_smplx:
         console.print("smplx is not installed: pip install 'meshrec[smpl]' compares with it")
     return {"threads": torch.get_num_threads(), "rows": rows, "peak_mb": memory, "limits": limits}
+
+
+def headlines(figures: dict) -> list[Headline]:
+    """The largest batch of every body, and the memory it takes."""
+    found = []
+    for row in figures["rows"]:
+        if row["batch"] == BATCHES[-1]:
+            name = f"body, {row['body']}, batch {row['batch']}: {row['pass']}"
+            found.append(Headline(name, row["meshrec_ms"], "ms", *(("smplx", row["ratio"]) if "ratio" in row else ())))
+    if memory := figures["peak_mb"]:
+        peer = ("smplx", memory["smplx"] / memory["meshrec"]) if "smplx" in memory else ()
+        found.append(Headline("body: peak memory of the largest batch", memory["meshrec"], "MB", *peer))
+    return found
 
 
 def random_body(correctives: bool) -> BodyData:

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from meshrec.benchmarks.headlines import Headline
 from meshrec.benchmarks.timing import time_in_turn
 from meshrec.metrics import mpjpe, pa_mpjpe
 
@@ -38,6 +39,13 @@ def run() -> list[dict]:
         table.add_row(str(row["joints"]), str(row["batch"]), *rates, f"{row['ratio']:.0f} x")
     Console().print(table)
     return rows
+
+
+def headlines(rows: list[dict]) -> list[Headline]:
+    """PA-MPJPE of the largest batch."""
+    row = rows[-1]
+    name = f"metrics: PA-MPJPE of {row['joints']} joints, batch {row['batch']}"
+    return [Headline(name, row["pa_mpjpe"], "poses/s", "scipy", row["ratio"])]
 
 
 def _rates(predicted: Tensor, true: Tensor) -> dict[str, float]:

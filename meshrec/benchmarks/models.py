@@ -11,6 +11,7 @@ from rich.table import Table
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from meshrec.benchmarks.headlines import Headline
 from meshrec.benchmarks.memory import can_measure_memory, peak_megabytes
 from meshrec.benchmarks.timing import time_in_turn
 from meshrec.body import BodyModel, joint_set, load_body
@@ -113,6 +114,21 @@ def run() -> dict:
                 "moments and activations"
             )
     return figures
+
+
+def headlines(figures: dict[str, float]) -> list[Headline]:
+    """All of them: the heads beside their backbone, and training."""
+    found = [
+        Headline("models: iterative regressor with ResNet-50", figures["iterative_ms"], "ms"),
+        Headline("models: its share beside the backbone", 100 * figures["iterative_overhead"], "%"),
+        Headline("models: graph regressor without ResNet-50", figures["graph_without_backbone_ms"], "ms"),
+    ]
+    training = "training_mb, "
+    return found + [
+        Headline(f"models: training {key.removeprefix(training)}, batch {TRAINING_BATCH}", value, "MB")
+        for key, value in figures.items()
+        if key.startswith(training)
+    ]
 
 
 def example_input(network: nn.Module, batch: int = 1) -> NetworkInput:

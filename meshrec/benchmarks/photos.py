@@ -13,6 +13,7 @@ from rich.progress import track
 from rich.table import Table
 from torch import Tensor
 
+from meshrec.benchmarks.headlines import Headline
 from meshrec.body import LIMB_JOINTS, BodyModel, joint_index, joint_set, load_body
 from meshrec.data.lspe import read_lspe
 from meshrec.data.multiview import read_multiview
@@ -26,6 +27,7 @@ from meshrec.metrics.posture import angle_between, knee_bends, lean, trunk_direc
 from meshrec.reconstruct import Regressor
 from meshrec.regressor import NONE, load_regressor, regressor_name
 
+DATA = Path("../shared")
 MISSED_MM = 250.0  # what a person nobody found counts
 LEAST_JOINTS = 10  # of the twelve limb joints, for a row to be scored
 LEAST_OVERLAP = 0.3  # of a detection's box with the true one
@@ -83,7 +85,7 @@ class Result:
         return body.joints_from(vertices, joints)[0]
 
 
-def run(data: Path = Path("../shared"), step: int = 1, regressor: str | None = None) -> dict[str, dict]:
+def run(data: Path = DATA, step: int = 1, regressor: str | None = None) -> dict[str, dict]:
     """Measure the detector with regressor, fit and both on ``multiview`` and ``lspe``, print tables, return figures.
 
     Args:
@@ -99,14 +101,8 @@ def run(data: Path = Path("../shared"), step: int = 1, regressor: str | None = N
     """
     from meshrec.detect.mediapipe_detector import MediaPipeDetector
 
-    if not (data / "multiview").is_dir() or not (data / "lspe" / "val.tar").is_file():
-        raise InputError(f"{data} holds no multiview/ and lspe/val.tar; name the folder that does with --data.")
-    body, name = load_body("neutral"), regressor_name(regressor)
-    fitter = Fitter(body)
-    methods = {"fit": Method(None, fitter)}
-    if name != NONE:
-        network = load_regressor(name, body)
-        methods = {name: Method(network, fitter, refine=False), f"{name} + fit": Method(network, fitter)} | methods
+    require_data(data)
+    methods = methods_of(load_body("neutral"), regressor)
     detector = MediaPipeDetector()
     figures = {
         "multiview": benchmark_multiview(data / "multiview", detector, methods, step),
@@ -115,6 +111,48 @@ def run(data: Path = Path("../shared"), step: int = 1, regressor: str | None = N
     for title, columns in figures.items():
         _print(title, columns)
     return figures
+
+
+def require_data(data: Path = DATA) -> None:
+    """Refuse a folder without the data sets.
+
+    Raises:
+        InputError: It lacks one.
+    """
+    if not (data / "multiview").is_dir() or not (data / "lspe" / "val.tar").is_file():
+        raise InputError(f"{data} holds no multiview/ and lspe/val.tar; name the folder that does with --data.")
+
+
+def methods_of(body: BodyModel, regressor: str | None = None) -> dict[str, Method]:
+    """A regressor, the fit from its estimate, and the fit alone, by name; without a regressor the last one only.
+
+    Args:
+        body: To estimate.
+        regressor: By name or path; default: the one that photos get.
+
+    Raises:
+        InputError: There is no such regressor.
+    """
+    name, fitter = regressor_name(regressor), Fitter(body)
+    alone = {"fit": Method(None, fitter)}
+    if name == NONE:
+        return alone
+    network = load_regressor(name, body)
+    return {name: Method(network, fitter, refine=False), f"{name} + fit": Method(network, fitter)} | alone
+
+
+def headlines(figures: dict[str, dict]) -> list[Headline]:
+    """Of each method, its errors and time."""
+    found = []
+    for method, row in figures["multiview"].items():
+        found.append(Headline(f"photos, {method}: PA-MPJPE of multiview", row["pa_mpjpe_mm"], "mm"))
+        found.append(Headline(f"photos, {method}: a person of multiview", row["milliseconds"], "ms"))
+    for method, row in figures["lspe"].items():
+        ratio = row["pck"] / row["detector_pck"]
+        found.append(Headline(f"photos, {method}: PCK of LSP-extended", row["pck"], "", "detector", ratio))
+        if "mask_iou" in row:
+            found.append(Headline(f"photos, {method}: mask IoU of LSP-extended", row["mask_iou"], ""))
+    return found
 
 
 def benchmark_multiview(

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from meshrec.benchmarks.headlines import Headline
 from meshrec.benchmarks.timing import time_in_turn
 from meshrec.body import load_body
 from meshrec.geometry.cameras import Camera
@@ -74,6 +75,19 @@ def run(device: str = "cpu", seconds: float = 2.0, pytorch3d: bool = True) -> li
     if device == "cpu":
         rows += _overlay(body[0], faces, seconds) + _compilation()
     return rows
+
+
+def headlines(rows: list[dict]) -> list[Headline]:
+    """Pictures by the default backend, forward and backward; the overlay, which has no gradients; the first picture."""
+    return [
+        Headline(
+            f"render: {row['task']}, batch {row['batch']}",
+            *(row["both_ms"] if "both_ms" in row else row["forward_ms"], "ms"),
+            *(("PyTorch3D", row["both_ratio"]) if "both_ratio" in row else ()),
+        )
+        for row in rows
+        if row["backend"] == rows[0]["backend"]
+    ]
 
 
 def _open_body(device: str) -> tuple[Tensor, Tensor]:

@@ -7,6 +7,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from meshrec.benchmarks.headlines import Headline
 from meshrec.benchmarks.timing import time_in_turn
 from meshrec.body import load_body
 from meshrec.data.synthetic_backgrounds import noise_backgrounds
@@ -80,6 +81,12 @@ def run(device: str = "cpu", seconds: float = 2.0) -> dict:
         table.add_row(name, f"{row['wall_ms']:.2f}", f"{row['processor_ms']:.2f}", f"{row['per_second']:.0f}")
     Console().print(table)
     return {"threads": torch.get_num_threads(), "batch": BATCH, "size": SIZE, "steps": figures}
+
+
+def headlines(figures: dict) -> list[Headline]:
+    """Whole samples a second."""
+    steps = {name: row for name, row in figures["steps"].items() if not name.startswith(" ")}
+    return [Headline(f"synthetic: {name}", row["per_second"], "samples/s") for name, row in steps.items()]
 
 
 def _finished(step: Callable[[], object], device: str) -> Callable[[], object]:

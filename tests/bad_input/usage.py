@@ -52,7 +52,8 @@ def usage() -> Iterable[Case]:
         ("import-checkpoint --body b.pkl", "the following arguments are required: source, target"),
         ("models --threads many", "invalid int value: 'many'"),
         ("models now", "unrecognized arguments: now"),
-        ("benchmark", "the following arguments are required: what"),
+        ("benchmark body --compare a.json b.json", "argument --compare: not allowed with argument what"),
+        ("benchmark --compare a.json", "argument --compare: expected 2 arguments"),
         ("benchmark soup", "invalid choice: 'soup'"),
         ("benchmark body --threads x", "invalid int value: 'x'"),
         ("train", "the following arguments are required: --config"),
@@ -66,3 +67,28 @@ def usage() -> Iterable[Case]:
     yield Case("benchmark-threads-0", "benchmark body --threads 0", "--threads must be at least 1")
     yield Case("benchmark-data-of-body", "benchmark body --data .", "--data is for the benchmark of photos")
     yield Case("benchmark-no-data", "benchmark photos --data nowhere", "nowhere holds no multiview/ and lspe/val.tar")
+    yield Case("benchmark-all-no-data", "benchmark --data nowhere", "nowhere holds no multiview/ and lspe/val.tar")
+    yield Case("benchmark-all-no-regressor", "benchmark --regressor x", "there is no regressor 'x'")
+    run, good = "is no file that `meshrec benchmark --json` wrote", '{"headlines": [], "machine": {}}'
+    for name, content in {
+        "text": "fast",
+        "number": "3",
+        "other": "{}",
+        "no-machine": '{"headlines": []}',
+        "words": '{"headlines": [{"name": "a", "value": "fast", "unit": "ms"}], "machine": {}}',
+        "deep": "[" * 100_000,
+    }.items():
+        files = {"old.json": content, "new.json": good}
+        yield Case(f"compare-{name}", "benchmark --compare old.json new.json", f"old.json {run}", files)
+    yield Case("compare-missing", "benchmark --compare a.json a.json", "cannot read a.json: No such file")
+    # Refused before minutes of work, of which nothing would be left.
+    for name, place, sentence in (
+        ("folder", "there", "cannot write there: it is a folder"),
+        ("file", "a.txt/b.json", "cannot write a.txt/b.json: .*a part of the path is a file"),
+    ):
+        files = {"there/": "", "a.txt": "x"}
+        yield Case(f"benchmark-json-{name}", f"benchmark --json {place}", sentence, files)
+    evaluate = "evaluate --checkpoint none --fit --dataset synthetic --out a.txt"
+    yield Case(
+        "evaluate-out-file", evaluate, "cannot write a.txt/report.json: .*a part of the path is a file", {"a.txt": "x"}
+    )

@@ -1,0 +1,85 @@
+"""The networks that ship, as the photo job uses them: from the crop to the body in the photo's camera."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from meshrec.benchmarks.headlines import Headline
+from meshrec.benchmarks.timing import time_in_turn
+from meshrec.body import load_body
+from meshrec.data.synthetic_benchmark import SyntheticBenchmark
+from meshrec.detect import Detection
+from meshrec.errors import InputError
+from meshrec.geometry import Camera
+from meshrec.regressor import NetworkRegressor, load_regressor, person_inputs, shipped_regressors
+
+PEOPLE = (1, 8)  # in a photo: the same one, found so often
+RESOLUTION = 448  # side of the photo in pixels; a person fills it
+
+
+def run(regressors: Sequence[str] | None = None, seconds: float = 1.0) -> list[dict]:
+    """Measure, print a table and return its rows.
+
+    Args:
+        regressors: By name or path; default: all that are installed.
+        seconds: About how long to measure each step.
+
+    Returns:
+        One dictionary per row: ``regressor``, ``people`` in the photo, and milliseconds a person: ``total_ms``, of
+        which ``crop_ms``, ``network_ms`` (the person and the mirror image) and ``back_ms``.
+
+    Raises:
+        InputError: There are none.
+    """
+    names = shipped_regressors() if regressors is None else regressors
+    if not names:
+        raise InputError("no regressor is installed.")
+    body = load_body("neutral")
+    ((sample, detection),) = SyntheticBenchmark(body, RESOLUTION, ("usual",)).observed([0])
+    image = sample.read_image()
+    rows: list[dict] = []
+    for name in names:
+        regressor = load_regressor(name, body)
+        for count in PEOPLE:
+            times = _times(regressor, image, [detection] * count, seconds)
+            rows.append({"regressor": name, "people": count} | times)
+    title = f"Regressors, milliseconds a person, {torch.get_num_threads()} threads, float32"
+    table = Table("regressor", title=title)
+    for column in ("people", "all", "crop", "network", "back"):
+        table.add_column(column, justify="right")
+    for row in rows:
+        cells = (f"{row[name]:.2f}" for name in ("total_ms", "crop_ms", "network_ms", "back_ms"))
+        table.add_row(row["regressor"], str(row["people"]), *cells)
+    Console().print(table)
+    return rows
+
+
+def headlines(rows: list[dict]) -> list[Headline]:
+    """All of the way, for each network and number of people."""
+    return [
+        Headline(f"regressors: {row['regressor']}, {row['people']} in a photo, each", row["total_ms"], "ms")
+        for row in rows
+    ]
+
+
+def _times(
+    regressor: NetworkRegressor, image: np.ndarray, people: Sequence[Detection], seconds: float
+) -> dict[str, float]:
+    """Milliseconds a person."""
+    camera = Camera.from_fov((image.shape[1], image.shape[0]))
+    inputs, turn = person_inputs(regressor.encoder, image, people, camera)
+    assert inputs.focal is not None
+    timings = time_in_turn(
+        {
+            "total_ms": partial(regressor, image, people, camera),
+            "crop_ms": partial(person_inputs, regressor.encoder, image, people, camera),
+            "network_ms": partial(regressor.estimate, inputs),
+            "back_ms": partial(regressor.in_photo, regressor.estimate(inputs), inputs.focal, turn),
+        },
+        seconds,
+    )
+    return {name: timing.median / len(people) for name, timing in timings.items()}

@@ -1,0 +1,99 @@
+"""Several benchmarks in one go: their headlines in one table, everything in one file."""
+
+import json
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib import import_module, metadata
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+import meshrec
+from meshrec.atomic import require_writable, write_file
+from meshrec.benchmarks import BENCHMARKS, photos
+from meshrec.benchmarks.headlines import Headline, print_headlines
+from meshrec.errors import InputError
+from meshrec.regressor import NONE, find_weights
+
+PACKAGES = ("torch", "numpy", "scipy", "numba", "mediapipe", "smplx", "pytorch3d")
+
+
+def run_suite(
+    what: str | None = None, data: Path | None = None, regressor: str | None = None, out: Path | None = None
+) -> list[Headline]:
+    """Run a benchmark, or all that can run here, each printing its tables; then print their headlines.
+
+    Args:
+        what: One of :data:`meshrec.benchmarks.BENCHMARKS`; default: all. Of all, those that lack something are left
+            out, and it is said what they lack.
+        data, regressor: For the benchmark of photos; see :func:`meshrec.benchmarks.photos.run`.
+        out: File to write everything to as JSON, after each benchmark anew.
+
+    Raises:
+        InputError: ``what`` lacks something; or there are no such data or regressor, or the file cannot be written,
+            which is found out before anything is measured.
+    """
+    if out is not None:
+        require_writable(out)
+    if data is not None:
+        photos.require_data(data)
+    if regressor not in (None, NONE):
+        find_weights(regressor)
+    given = {name: value for name, value in {"data": data, "regressor": regressor}.items() if value is not None}
+    console = Console()
+    report: dict = {"machine": machine(), "headlines": [], "figures": {}, "left_out": {}}
+    headlines: list[Headline] = []
+    for name in BENCHMARKS if what is None else [what]:
+        benchmark = import_module(f"meshrec.benchmarks.{name}")
+        try:
+            figures = benchmark.run(**(given if name == "photos" else {}))
+        except InputError as error:
+            if what is not None:
+                raise
+            console.print(f"{name} is left out: {error}")
+            report["left_out"][name] = str(error)
+        else:
+            report["figures"][name] = figures
+            headlines += benchmark.headlines(figures)
+            report["headlines"] = [asdict(line) for line in headlines]
+        if out is not None:
+            write_file(out, json.dumps(report, indent=2).encode())
+    print_headlines(headlines)
+    return headlines
+
+
+def machine() -> dict[str, str | int]:
+    """Where this runs, and with what."""
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    described: dict[str, str | int] = {
+        "meshrec": meshrec.__version__,
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count() or 1,
+        "threads": torch.get_num_threads(),
+        "gpu": ", ".join(gpus) or "none",
+    }
+    return described | _versions(PACKAGES)
+
+
+def _processor() -> str:
+    """Its name; Linux tells it in a file only."""
+    information = Path("/proc/cpuinfo")
+    lines = information.read_text().splitlines() if information.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _versions(packages: Sequence[str]) -> dict[str, str | int]:
+    """Of those that are installed."""
+    found: dict[str, str | int] = {}
+    for package in packages:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
