@@ -33,7 +33,8 @@ Found = TypeVar("Found")
 def read_boxes(path: str | Path) -> dict[str, np.ndarray]:
     """Boxes (N, 4) float32 x0, y0, x1, y1 of every photo named in a boxes file, by photo name.
 
-    Raises InputError when the file is not as this module's description says.
+    Raises:
+        InputError: The file is not as this module's description says.
     """
     path = Path(path)
     content = _read_json(path)
@@ -48,7 +49,9 @@ def read_keypoints(path: str | Path) -> dict[str, list[Detection]]:
     """People of every photo in an OpenPose or COCO keypoint file, or a folder of OpenPose files, by photo name.
 
     Boxes are those around the keypoints where the file has none; there are no masks.
-    Raises InputError when the file is neither.
+
+    Raises:
+        InputError: The file is neither.
     """
     path = Path(path)
     if path.is_dir():
@@ -69,7 +72,7 @@ def read_keypoints(path: str | Path) -> dict[str, list[Detection]]:
 
 
 def for_photo(found: dict[str, Found], photo: str | Path) -> Found | None:
-    """What `read_boxes` or `read_keypoints` has on one photo, by the longest name that fits; None if nothing."""
+    """What :func:`read_boxes` or :func:`read_keypoints` has on one photo, by the longest name that fits, or None."""
     photo = Path(photo)
     without_suffix = photo.with_suffix("")
     fitting = [name for name in found if _ends_with(photo, name) or _ends_with(without_suffix, name)]
@@ -77,7 +80,11 @@ def for_photo(found: dict[str, Found], photo: str | Path) -> Found | None:
 
 
 def boxes_in_photo(boxes: np.ndarray, size: tuple[int, int], photo: str | Path) -> np.ndarray:
-    """Boxes (N, 4) clipped to a photo of (width, height); InputError for one that is off the photo or empty."""
+    """Boxes (N, 4) clipped to a photo of (width, height).
+
+    Raises:
+        InputError: One is off the photo or empty.
+    """
     limit = np.array([size, size]).reshape(4) - 1
     clipped = np.clip(np.asarray(boxes, np.float32).reshape(-1, 4), 0, limit).astype(np.float32)
     for box, inside in zip(boxes, clipped):
@@ -90,7 +97,11 @@ def boxes_in_photo(boxes: np.ndarray, size: tuple[int, int], photo: str | Path) 
 
 
 def people_in_photo(people: list[Detection], size: tuple[int, int], photo: str | Path) -> list[Detection]:
-    """People read from a file, boxes clipped to a photo of (width, height); InputError for one off the photo."""
+    """People read from a file, boxes clipped to a photo of (width, height).
+
+    Raises:
+        InputError: One is off the photo.
+    """
     inside = []
     for number, person in enumerate(people):
         points = person.keypoints[person.keypoints[:, 2] > 0, :2]

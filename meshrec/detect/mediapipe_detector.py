@@ -42,10 +42,13 @@ Square = tuple[int, int, int, int]  # x0, y0, x1, y1 in whole pixels
 
 
 class MediaPipeDetector:
-    """Finds everyone in a photo with MediaPipe Pose, offline (keypoints "mediapipe33").
+    """Finds everyone in a photo with MediaPipe Pose, offline. Keypoints are ``mediapipe33``.
 
-    model: a pose_landmarker .task file; None takes the networks in MediaPipe's wheel.
-    Raises InputError where MediaPipe or its networks are missing.
+    Args:
+        model: A pose_landmarker .task file; None takes the networks in MediaPipe's wheel.
+
+    Raises:
+        InputError: MediaPipe or its networks are missing.
     """
 
     def __init__(self, model: str | Path | None = None) -> None:
@@ -54,7 +57,7 @@ class MediaPipeDetector:
         self._look = PoseNetwork(bundle, max_poses=2, masks=True, confidence=0.1)
 
     def __call__(self, image: np.ndarray, boxes: np.ndarray | None = None) -> list[Detection]:
-        """People in an (H, W, 3) uint8 RGB photo, or in the given boxes (N, 4); see `people.Detector`."""
+        """People in a photo, or in the given boxes, as :class:`meshrec.detect.people.Detector` says."""
         if boxes is not None:
             return [self._in_box(image, box) for box in _checked(boxes)]
         people = self._everyone(image)
@@ -136,9 +139,13 @@ class MediaPipeDetector:
     ) -> Detection | None:
         """One person from several views of a box, taken until AGREEING poses agree; None when no view shows them.
 
-        seed: a rough pose that tells the person from others in the box; it counts as one of those that agree.
-        others: in a crowd, the people already found; only the box is then shown, without them, and the search ends
-        once too few views are left to agree.
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            box: (4,) x0, y0, x1, y1 in photo pixels.
+            seed: A rough pose that tells the person from others in the box; it counts as one of those that agree.
+            views: In the order they are taken.
+            others: In a crowd, the people already found; only the box is then shown, without them, and the search ends
+                once too few views are left to agree.
         """
         size = image.shape[1], image.shape[0]
         poses = [] if seed is None else [seed]
@@ -234,7 +241,9 @@ def _search_squares(image: np.ndarray, squares: list[Square], network: PoseNetwo
 def tiles(size: tuple[int, int], scale: float) -> list[Square]:
     """Overlapping squares that cover a photo; larger than it, they are centred on it.
 
-    size: (width, height). scale: side of the squares over the photo's longer side.
+    Args:
+        size: (width, height).
+        scale: Side of the squares over the photo's longer side.
     """
     side = round(scale * max(size))
     starts = []

@@ -36,8 +36,10 @@ NOISE = re.compile(rb"^([IW]\d{4} |INFO: |WARNING: All log messages before absl)
 class Pose:
     """One pose in the coordinates of the image that was shown to the network.
 
-    keypoints: (33, 3) x, y in pixels, visibility in [0, 1]. world: (33, 3) metres, hips at the origin.
-    mask: (H, W) float32 in [0, 1], or None.
+    Attributes:
+        keypoints: (33, 3) x, y in pixels, visibility in [0, 1].
+        world: (33, 3) metres, hips at the origin.
+        mask: (H, W) float32 in [0, 1], or None.
     """
 
     keypoints: np.ndarray
@@ -48,8 +50,11 @@ class Pose:
 class PoseNetwork:
     """MediaPipe's PoseLandmarker for single images.
 
-    model: bytes of a .task bundle. max_poses: most people found in one image. masks: whether to compute masks.
-    confidence: least confidence of the person detector; each person it finds costs a run of the larger network.
+    Args:
+        model: Bytes of a .task bundle.
+        max_poses: Most people found in one image.
+        masks: Whether to compute masks.
+        confidence: Least confidence of the person detector; each person it finds costs a run of the larger network.
     """
 
     def __init__(self, model: bytes, max_poses: int, masks: bool, confidence: float) -> None:
@@ -112,8 +117,11 @@ def import_mediapipe():
 def load_model(path: str | Path | None = None) -> bytes:
     """The pose model as bytes of a .task bundle.
 
-    path: a pose_landmarker .task file; None takes the networks that MediaPipe's wheel carries (up to 0.10.21).
-    Raises InputError when there is none.
+    Args:
+        path: A pose_landmarker .task file; None takes the networks that MediaPipe's wheel carries (up to 0.10.21).
+
+    Raises:
+        InputError: There is none.
     """
     if path is None:
         return bundle_from_wheel()
@@ -126,7 +134,11 @@ def load_model(path: str | Path | None = None) -> bytes:
 
 
 def find_networks() -> list[Path]:
-    """The two networks in MediaPipe's wheel. Raises InputError when MediaPipe or they are missing."""
+    """The two networks in MediaPipe's wheel.
+
+    Raises:
+        InputError: MediaPipe or they are missing.
+    """
     mediapipe = import_mediapipe()
     modules = Path(mediapipe.__file__).parent / "modules"
     paths = [modules / name for name, *_ in NETWORKS]

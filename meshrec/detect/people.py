@@ -15,9 +15,10 @@ SAME_PERSON = 0.3  # least overlap of two boxes around one person
 class Mask:
     """Where one person is, kept at the resolution it was found at: a small map and the part of the photo it spans.
 
-    values: (h, w) uint8, 255 = certainly the person, 0 = certainly not; 0 outside the map.
-    box: (4,) x0, y0, x1, y1, the photo coordinates of the map's outer edges. Pixel centres are integers, so a map
-        of the photo's left-most 10 x 10 pixels, one to one, has the box (-0.5, -0.5, 9.5, 9.5).
+    Attributes:
+        values: (h, w) uint8, 255 = certainly the person, 0 = certainly not; 0 outside the map.
+        box: (4,) x0, y0, x1, y1, the photo coordinates of the map's outer edges. Pixel centres are integers, so a map
+            of the photo's left-most 10 x 10 pixels, one to one, has the box (-0.5, -0.5, 9.5, 9.5).
     """
 
     values: np.ndarray
@@ -26,9 +27,12 @@ class Mask:
     def crop(self, box: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         """The mask over another region and grid.
 
-        box: (4,) x0, y0, x1, y1 outer edges of the region in photo coordinates.
-        size: (height, width) of the result.
-        Returns (height, width) float32 coverage in [0, 1]; averaged where the result is coarser than the map.
+        Args:
+            box: (4,) x0, y0, x1, y1 outer edges of the region in photo coordinates.
+            size: (height, width) of the result.
+
+        Returns:
+            (height, width) float32 coverage in [0, 1]; averaged where the result is coarser than the map.
         """
         import cv2
 
@@ -52,13 +56,14 @@ class Mask:
 class Detection:
     """One person in a photo.
 
-    box: (4,) float32 x0, y0, x1, y1 around the person, photo pixels, inside the photo.
-    keypoints: (K, 3) float32 x, y in photo pixels (may lie outside the photo) and confidence in [0, 1].
-    joint_set: the name of the keypoints' joint set in `meshrec.body.joints`, such as "mediapipe33".
-    score: confidence in [0, 1] that this is a person.
-    mask: where the person is, or None.
-    world: (K, 3) float32 the detector's own guess in metres, hips at the origin, x right, y down, z away from the
-        camera; or None.
+    Attributes:
+        box: (4,) float32 x0, y0, x1, y1 around the person, photo pixels, inside the photo.
+        keypoints: (K, 3) float32 x, y in photo pixels (may lie outside the photo) and confidence in [0, 1].
+        joint_set: The name of the keypoints' joint set in :mod:`meshrec.body.joints`, such as "mediapipe33".
+        score: Confidence in [0, 1] that this is a person.
+        mask: Where the person is, or None.
+        world: (K, 3) float32 the detector's own guess in metres, hips at the origin, x right, y down, z away from the
+            camera; or None.
     """
 
     box: np.ndarray
@@ -70,13 +75,20 @@ class Detection:
 
 
 class Detector(Protocol):
-    """Anything that finds people: `detector(image, boxes)` with image (H, W, 3) uint8 RGB.
+    """Anything that finds people."""
 
-    Without boxes it returns everyone it finds, most certain first. With boxes (N, 4), x0, y0, x1, y1 in photo
-    pixels, it returns one Detection per box in their order; where it sees no one, one of score 0.
-    """
+    def __call__(self, image: np.ndarray, boxes: np.ndarray | None = None) -> list[Detection]:
+        """Find people.
 
-    def __call__(self, image: np.ndarray, boxes: np.ndarray | None = None) -> list[Detection]: ...
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            boxes: (N, 4) x0, y0, x1, y1 in photo pixels, where people are known to be.
+
+        Returns:
+            Without boxes everyone it finds, most certain first. With boxes one for each, in their order; where it sees
+            no one, one of score 0.
+        """
+        ...
 
 
 def keypoint_box(
@@ -84,9 +96,15 @@ def keypoint_box(
 ) -> np.ndarray:
     """Box around the keypoints of a person, clipped to a photo of (width, height) if one is given.
 
-    keypoints: (K, 3) x, y, confidence. margin: widening on every side as a share of the longer side, for what lies
-    beyond the joints (skull, hands, feet, flesh). least: keypoints of lower confidence are left out, unless all are
-    lower. Returns (4,) float32 x0, y0, x1, y1.
+    Args:
+        keypoints: (K, 3) x, y, confidence.
+        size: (width, height) of the photo.
+        margin: Widening on every side as a share of the longer side, for what lies beyond the joints (skull, hands,
+            feet, flesh).
+        least: Keypoints of lower confidence are left out, unless all are lower.
+
+    Returns:
+        (4,) float32 x0, y0, x1, y1.
     """
     sure = keypoints[:, 2] >= least
     points = keypoints[sure, :2] if sure.any() else keypoints[:, :2]
@@ -99,14 +117,14 @@ def keypoint_box(
 
 
 def photo_edges(size: tuple[float, float]) -> np.ndarray:
-    """(4,) the outer edges of a whole photo of (width, height) pixels, as `Mask.crop` takes them."""
+    """(4,) the outer edges of a whole photo of (width, height) pixels, as :meth:`Mask.crop` takes them."""
     return np.array([-0.5, -0.5, size[0] - 0.5, size[1] - 0.5])
 
 
 def person_box(keypoints: np.ndarray, mask: Mask | None, size: tuple[int, int]) -> np.ndarray:
     """Tight box (4,) float32 around a person: the clearly seen keypoints and the mask, clipped to the photo.
 
-    Without a mask, or with an empty one, it is `keypoint_box`.
+    Without a mask, or with an empty one, it is that of :func:`keypoint_box`.
     """
     if mask is None or not (mask.values > 127).any():
         return keypoint_box(keypoints, size)
@@ -141,8 +159,11 @@ def person_at(people: Sequence[Detection], box: np.ndarray) -> Detection | None:
 def pose_distance(a: np.ndarray, b: np.ndarray) -> float:
     """How far apart two poses are, as a share of body size; 0 is the same, above 0.3 two people.
 
-    a, b: (K, 3) x, y, confidence of the same joint set. The confidence-weighted median distance between
-    corresponding keypoints over the larger of the two keypoint extents.
+    It is the confidence-weighted median distance between corresponding keypoints over the larger of the two keypoint
+    extents.
+
+    Args:
+        a, b: (K, 3) x, y, confidence of the same joint set.
     """
     weight = np.sqrt(np.clip(a[:, 2] * b[:, 2], 0, None)) + 1e-6
     distance = np.linalg.norm(a[:, :2] - b[:, :2], axis=1)

@@ -28,10 +28,11 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())  # what it says of da
 class Photo:
     """A photo in memory.
 
-    image: (H, W, 3) uint8 RGB, upright as EXIF says.
-    focal_px: focal length in pixels of `image`, or None where the file does not tell.
-    path: where it was read from.
-    notes: what was done to it that a user should know, such as "transparent parts are shown on white".
+    Attributes:
+        image: (H, W, 3) uint8 RGB, upright as EXIF says.
+        focal_px: Focal length in pixels of ``image``, or None where the file does not tell.
+        path: Where it was read from.
+        notes: What was done to it that a user should know, such as "transparent parts are shown on white".
     """
 
     image: np.ndarray
@@ -46,7 +47,8 @@ def read_photo(path: str | Path) -> Photo:
     Grayscale, palette, alpha, CMYK, 16-bit and single-channel float files are converted; of an animation the
     first frame is used.
 
-    Raises InputError, with one sentence, when the path is not a readable photo of a workable size.
+    Raises:
+        InputError: The path is not a readable photo of a workable size.
     """
     path = Path(path)
     try:

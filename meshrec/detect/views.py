@@ -19,14 +19,20 @@ MIRRORED = flip_permutation("mediapipe33")
 
 @dataclass(frozen=True)
 class View:
-    """One way to cut a person out: side of the square over the longer side of the box, turn, mirror image."""
+    """One way to cut a person out.
+
+    Attributes:
+        side: Of the square, over the longer side of the box.
+        degrees: By which it is turned.
+        mirrored: Whether left and right are exchanged.
+    """
 
     side: float
     degrees: float = 0.0
     mirrored: bool = False
 
     def matrix(self, box: np.ndarray) -> np.ndarray:
-        """(2, 3) affine map from photo pixels to this view's pixels. box: (4,) x0, y0, x1, y1."""
+        """(2, 3) affine map from photo pixels to this view's pixels, for a box (4,) x0, y0, x1, y1."""
         turn = np.radians(self.degrees)
         rotation = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
         flip = np.diag([-1.0, 1.0]) if self.mirrored else np.eye(2)
@@ -36,8 +42,15 @@ class View:
 
 
 def show(image: np.ndarray, matrix: np.ndarray, only: np.ndarray | None = None) -> np.ndarray:
-    """The (SIDE, SIDE, 3) view of a photo under an affine map; black where the photo ends, and outside the box
-    `only` (4,) in photo pixels if one is given.
+    """The view of a photo under an affine map, black where the photo ends.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        matrix: (2, 3) from photo pixels to the view's.
+        only: (4,) x0, y0, x1, y1 in photo pixels; the view is black outside this box too.
+
+    Returns:
+        (SIDE, SIDE, 3) uint8 RGB.
     """
     view = warp(image, matrix, (SIDE, SIDE))
     if only is not None:
@@ -103,12 +116,17 @@ def consensus(poses: list[Pose], near: float = 0.08) -> tuple[np.ndarray, np.nda
     """What several looks at one person agree on.
 
     Single looks now and then exchange left and right or lose a limb; they seldom err alike. The pose with most
-    support from the others, weighted by visibility, is taken, and the median over those within `near` (mean
-    distance as a share of the body's extent) of it. So left and right are decided for the whole body at once.
+    support from the others, weighted by visibility, is taken, and the median over those near it. So left and right are
+    decided for the whole body at once.
 
-    Returns keypoints (33, 3), whose confidence is the median visibility times the share of all looks, weighted
-    by visibility, that put the joint there; world (33, 3) of the most supported pose; and the indices of the
-    poses that agree.
+    Args:
+        poses: In photo pixels.
+        near: Mean distance, as a share of the body's extent, within which two poses agree.
+
+    Returns:
+        Keypoints (33, 3), whose confidence is the median visibility times the share of all looks, weighted by
+        visibility, that put the joint there; world (33, 3) of the most supported pose; and the indices of the poses
+        that agree.
     """
     points = np.stack([p.keypoints for p in poses])
     extent = np.median(np.linalg.norm(np.ptp(points[..., :2], axis=1), axis=-1))
