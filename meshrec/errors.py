@@ -1,4 +1,8 @@
-"""The one error a user's own input can raise."""
+"""The one error a user's own input can raise, and how a script tells it."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
 
 
 class InputError(ValueError):
@@ -6,3 +10,17 @@ class InputError(ValueError):
 
     The command line prints that sentence and exits with 1; it never shows a traceback for it.
     """
+
+
+def run_tool(work: Callable[[], None]) -> int:
+    """Do a script's work.
+
+    Returns:
+        The exit code: 0, or 1 after an :class:`InputError`, whose sentence goes to stderr behind the script's name.
+    """
+    try:
+        work()
+    except InputError as error:
+        print(f"{Path(sys.argv[0]).stem}: {error}", file=sys.stderr)
+        return 1
+    return 0

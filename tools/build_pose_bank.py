@@ -5,6 +5,7 @@ Example:
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 import torch
@@ -15,7 +16,7 @@ from meshrec.data.bvh import read_bvh
 from meshrec.data.mending import mend
 from meshrec.data.mocap import retarget
 from meshrec.data.pose_bank import PoseBank, save_pose_bank
-from meshrec.errors import InputError
+from meshrec.errors import InputError, run_tool
 from meshrec.geometry import matrix_to_axis_angle
 
 # One or two takes of every activity that has several. The salsa takes are duets, N and N + 15 the same dance.
@@ -56,4 +57,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_tool(main))

@@ -17,29 +17,24 @@ from rich.progress import track
 from meshrec.body import load_body
 from meshrec.data.shards import write_shards
 from meshrec.data.synthetic_benchmark import SyntheticBenchmark
-from meshrec.errors import InputError
+from meshrec.errors import run_tool
 from meshrec.evaluation.run import PHOTO_RESOLUTION
 from meshrec.evaluation.subjects import Detected, load_detections, save_detections
 
 SAVED_EVERY = 64  # people
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, help="folder to write shards/ and detections.npz into")
     parser.add_argument("--no-shards", action="store_true", help="only the detections")
     parser.add_argument("--count", type=int, help="only the first so many people (default: all 2,000)")
     options = parser.parse_args()
     benchmark = SyntheticBenchmark(load_body("neutral"), PHOTO_RESOLUTION)
-    try:
-        if not options.no_shards and not any((options.out / "shards").glob("*.tar")):
-            for shard in write_shards(benchmark, options.out / "shards", PHOTO_RESOLUTION, margin=1.0, per_shard=500):
-                print(shard)
-        detect(benchmark, options.out / "detections.npz", min(options.count or len(benchmark), len(benchmark)))
-    except InputError as error:
-        print(f"build_synthetic_benchmark: {error}", file=sys.stderr)
-        return 1
-    return 0
+    if not options.no_shards and not any((options.out / "shards").glob("*.tar")):
+        for shard in write_shards(benchmark, options.out / "shards", PHOTO_RESOLUTION, margin=1.0, per_shard=500):
+            print(shard)
+    detect(benchmark, options.out / "detections.npz", min(options.count or len(benchmark), len(benchmark)))
 
 
 def detect(benchmark: SyntheticBenchmark, path: Path, count: int) -> None:
@@ -60,4 +55,4 @@ def detect(benchmark: SyntheticBenchmark, path: Path, count: int) -> None:
 
 if __name__ == "__main__":
     torch.set_grad_enabled(False)
-    sys.exit(main())
+    sys.exit(run_tool(main))

@@ -14,10 +14,10 @@ from meshrec.data.augmentation import Augmentation
 from meshrec.data.formats import FORMATS, WITH_PICTURES_ELSEWHERE, read_samples
 from meshrec.data.mixing import MixedBatches
 from meshrec.data.sheet import contact_sheet
-from meshrec.errors import InputError
+from meshrec.errors import run_tool
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("format", choices=FORMATS)
     parser.add_argument("labels", type=Path, help="file or folder of the labels")
@@ -27,18 +27,13 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="which ones (default: 0)")
     parser.add_argument("--augment", action="store_true", help="change them as training does")
     options = parser.parse_args()
-    try:
-        suffix = known_suffix(options.out, (".png", ".jpg"))
-        samples = read_samples(options.format, options.labels, options.pictures)
-        augmentation = Augmentation() if options.augment else None
-        batch = MixedBatches([samples], [1], options.people, augmentation=augmentation, seed=options.seed)[0]
-        sheet = cv2.cvtColor(contact_sheet(batch, columns=min(3, len(batch))), cv2.COLOR_RGB2BGR)
-        print(write_file(options.out, cv2.imencode(suffix, sheet)[1].tobytes()))
-    except InputError as error:
-        print(f"data_sheet: {error}", file=sys.stderr)
-        return 1
-    return 0
+    suffix = known_suffix(options.out, (".png", ".jpg"))
+    samples = read_samples(options.format, options.labels, options.pictures)
+    augmentation = Augmentation() if options.augment else None
+    batch = MixedBatches([samples], [1], options.people, augmentation=augmentation, seed=options.seed)[0]
+    sheet = cv2.cvtColor(contact_sheet(batch, columns=min(3, len(batch))), cv2.COLOR_RGB2BGR)
+    print(write_file(options.out, cv2.imencode(suffix, sheet)[1].tobytes()))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_tool(main))

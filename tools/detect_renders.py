@@ -7,6 +7,7 @@ Example:
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from meshrec.data.synthetic_clothes import TextureLayout
 from meshrec.data.synthetic_labels import Pictures
 from meshrec.data.synthetic_people import SyntheticPeople
 from meshrec.detect.mediapipe_detector import MediaPipeDetector
-from meshrec.errors import InputError
+from meshrec.errors import InputError, run_tool
 
 CHUNK = 16
 SAVED_EVERY = 32  # chunks
@@ -64,4 +65,4 @@ def _earlier(path: Path, source: SyntheticPeople) -> DetectedRenders:
 
 if __name__ == "__main__":
     torch.set_grad_enabled(False)
-    main()
+    sys.exit(run_tool(main))

@@ -11,10 +11,10 @@ from meshrec.body import read_body
 from meshrec.body.library import find_body
 from meshrec.data.formats import FORMATS, WITH_PICTURES_ELSEWHERE, read_samples
 from meshrec.data.shards import write_shards
-from meshrec.errors import InputError
+from meshrec.errors import run_tool
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("format", choices=FORMATS)
     parser.add_argument("labels", type=Path, help="file or folder of the labels")
@@ -27,20 +27,13 @@ def main() -> int:
     for body in ("neutral", "male", "female"):
         parser.add_argument(f"--{body}", help=f"the SMPL file that betas of the {body} body belong to")
     options = parser.parse_args()
-    try:
-        files = {name: getattr(options, name) for name in ("neutral", "male", "female")}
-        bodies = {name: read_body(find_body(file)).hash for name, file in files.items() if file}
-        samples = read_samples(options.format, options.labels, options.pictures, bodies)
-        shards = write_shards(
-            samples, options.out, options.resolution, options.margin, options.per_shard, options.workers
-        )
-        for shard in shards:
-            print(shard)
-    except InputError as error:
-        print(f"make_shards: {error}", file=sys.stderr)
-        return 1
-    return 0
+    files = {name: getattr(options, name) for name in ("neutral", "male", "female")}
+    bodies = {name: read_body(find_body(file)).hash for name, file in files.items() if file}
+    samples = read_samples(options.format, options.labels, options.pictures, bodies)
+    shards = write_shards(samples, options.out, options.resolution, options.margin, options.per_shard, options.workers)
+    for shard in shards:
+        print(shard)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_tool(main))

@@ -8,10 +8,12 @@ Example:
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 from meshrec.body import load_body
 from meshrec.data.detected_renders import load_renders
+from meshrec.errors import run_tool
 from meshrec.fit.placements import measure_placements
 
 
@@ -26,4 +28,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_tool(main))

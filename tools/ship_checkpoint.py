@@ -5,12 +5,14 @@ Example:
 """  # noqa: E501
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from meshrec.body import load_body
+from meshrec.errors import run_tool
 from meshrec.models.checkpoints import load_checkpoint, save_checkpoint
 
 
@@ -37,4 +39,4 @@ def _without_folders(value: Any) -> Any:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_tool(main))
