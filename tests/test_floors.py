@@ -27,7 +27,7 @@ NEIGHBOURS = {
     ("results", "person"), ("reconstruct", "person"), ("reconstruct", "regressor"),
     ("batch", "reconstruct"), ("batch", "regressor"), ("batch", "results"), ("batch", "photo_list"),
     ("progress", "batch"), ("training", "regressor"), ("evaluation", "regressor"),
-    ("benchmarks", "reconstruct"), ("benchmarks", "regressor"),
+    ("benchmarks", "reconstruct"), ("benchmarks", "regressor"), ("benchmarks", "evaluation"),
 }  # fmt: skip
 
 
