@@ -71,8 +71,8 @@ class Balance:
 # poses the prior knows less well, it has half a point less of the 2D joints.
 ALONE = Balance(starts=6, landmarks=1.0, outlines=1.0, prior=0.5, annealing=((30.0, 6), (15.0, 5), (10.0, 4)))
 # A regressor has seen the same landmarks: what it says already rests on them. On detected renders the weights above
-# would add a millimetre to its error of 92; these add none, and bodies cover people in photos nearly as well. More of the
-# library's starts find nothing better, and the regressor knows by itself how straight people stand.
+# would add a millimetre to its error of 92; these add none, and bodies cover people in photos nearly as well. More of
+# the library's starts find nothing better, and the regressor knows by itself how straight people stand.
 BESIDE_REGRESSOR = Balance(starts=2, landmarks=0.7, outlines=0.5, prior=0.2, annealing=((10.0, 5), (5.0, 5), (3.0, 5)))
 
 
