@@ -3,11 +3,10 @@ import pytest
 import scipy.sparse as sp
 import torch
 import trimesh
+from sphere import sphere_body
 from torch import nn
 
-from meshrec.benchmarks.random_body import random_arrays
-from meshrec.body import BodyData, load_body
-from meshrec.body.files import body_from_arrays
+from meshrec.body import load_body
 from meshrec.models.encoders import EncoderConfig, NetworkInput
 from meshrec.models.graph import (
     FullyConnectedMesh,
@@ -35,12 +34,6 @@ def ball() -> GraphMesh:
     up = sp.csr_matrix((np.full(len(rows), 0.5), (rows, nearest.ravel())), (len(fine.vertices), len(coarse.vertices)))
     down = sp.csr_matrix(np.eye(len(coarse.vertices), len(fine.vertices)))
     return GraphMesh.from_matrices(fine.vertices, links, down, up)
-
-
-def sphere_body() -> BodyData:
-    mesh = trimesh.creation.icosphere(5, radius=0.5)
-    arrays = random_arrays(vertices=len(mesh.vertices))
-    return body_from_arrays({**arrays, "v_template": mesh.vertices, "f": mesh.faces}, "sphere")
 
 
 @pytest.mark.parametrize("source", ["open body", "sphere"])

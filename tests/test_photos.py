@@ -1,12 +1,11 @@
 """Reading photos: every kind of file people have gives the same upright RGB, every broken one a clear sentence."""
 
 import math
-import struct
-import zlib
 
 import cv2
 import numpy as np
 import pytest
+from bad_input.files import png
 from PIL import ExifTags, Image
 
 from meshrec.detect.photos import read_photo
@@ -123,18 +122,6 @@ def test_first_frame_of_an_animation(tmp_path, scene):
     assert photo.notes == ("the first of 2 frames is used",)
 
 
-def _png_header(width, height) -> bytes:
-    """A PNG that claims a size and holds next to nothing."""
-
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(99))) + chunk(b"IEND", b"")
-    )
-
-
 def test_broken_files_give_one_sentence(tmp_path, scene):
     good = tmp_path / "good.jpg"
     Image.fromarray(scene).resize((640, 480)).save(good)
@@ -142,9 +129,9 @@ def test_broken_files_give_one_sentence(tmp_path, scene):
         "empty.jpg": (b"", "empty"),
         "text.jpg": (b"dear reader, this is no photo", "not a photo"),
         "cut.jpg": (good.read_bytes()[:2000], "cut short"),
-        "bomb.png": (_png_header(20000, 20000), "megapixels"),
-        "large.png": (_png_header(12000, 11000), "megapixels"),
-        "dot.png": (_png_header(1, 1), "too small"),
+        "bomb.png": (png(20000, 20000), "megapixels"),
+        "large.png": (png(12000, 11000), "megapixels"),
+        "dot.png": (png(1, 1), "too small"),
         "phone.heic": (b"\0\0\0\x18ftypheic" + bytes(64), "HEIC"),
         "page.eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 50 50\n", "not a photo"),
     }

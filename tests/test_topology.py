@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 import torch
 import trimesh
+from sphere import sphere_body
 
-from meshrec.benchmarks.random_body import random_arrays
 from meshrec.body import load_body
-from meshrec.body.files import BodyData, body_from_arrays
 from meshrec.body.hierarchy import mesh_hierarchy
 from meshrec.body.topology import (
     adjacency,
@@ -55,13 +54,6 @@ def test_normal_gradients(sphere):
     small = trimesh.creation.icosphere(1)
     vertices = torch.tensor(small.vertices, requires_grad=True)
     assert torch.autograd.gradcheck(lambda v: vertex_normals(v, torch.tensor(small.faces)), vertices)
-
-
-def sphere_body() -> BodyData:
-    """A closed mesh that has nothing of the open body."""
-    mesh = trimesh.creation.icosphere(5, radius=0.5)
-    arrays = random_arrays(vertices=len(mesh.vertices))
-    return body_from_arrays({**arrays, "v_template": mesh.vertices, "f": mesh.faces}, "sphere")
 
 
 @pytest.mark.parametrize("source", ["open body", "sphere"])

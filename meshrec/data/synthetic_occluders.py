@@ -1,4 +1,4 @@
-"""What hides people from the camera: things in front of them, and the photo's edge."""
+"""What hides synthetic people from the camera: things in front of them, and the photo's edge."""
 
 import math
 from dataclasses import dataclass, fields
