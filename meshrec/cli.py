@@ -236,13 +236,10 @@ def _add_train(commands) -> None:
 
 def _run_train(options: argparse.Namespace) -> None:
     from dataclasses import replace
+    from importlib.util import find_spec
 
-    try:
-        import lightning.pytorch
-        import pydantic
-        import tensorboard  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise InputError(f"training needs {error.name}: pip install 'meshrec[train]'") from None
+    if missing := [name for name in ("lightning", "pydantic", "tensorboard") if find_spec(name) is None]:
+        raise InputError(f"training needs {missing[0]}: pip install 'meshrec[train]'")
     from meshrec.training import load_config, train
 
     config = load_config(options.config, options.changes)
