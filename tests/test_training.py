@@ -210,15 +210,8 @@ def test_people_made_on_the_device_of_the_training_change_nothing(tmp_path, monk
 
 
 def test_the_command_trains_and_tells_mistakes_in_a_sentence(tmp_path, capsys):
-    command = [
-        "train",
-        *(f"--config={path}" for path in TINY),
-        "steps=1",
-        "validation.people=8",
-        "--out",
-        str(tmp_path),
-    ]
-    assert main(command) == 0
+    command = ["train", *(f"--config={path}" for path in TINY)]
+    assert main([*command, "steps=1", "validation.people=8", "--out", str(tmp_path)]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == str(tmp_path / "last.safetensors")
     for change, message in {
         "optimiser.rate=1": "no key 'optimiser'; did you mean 'optimizer'?",
