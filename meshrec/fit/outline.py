@@ -49,6 +49,8 @@ class MaskView:
     @classmethod
     def around(cls, person: Detection, others: list[Detection], camera: Camera) -> MaskView:
         """The view of a detection that has a mask; ``others`` may stand in front of them."""
+        if person.mask is None:
+            raise ValueError("a detection without a mask has no outline to match")
         center = (person.box[:2] + person.box[2:]) / 2
         side = float(MARGIN * max(person.box[2:] - person.box[:2]))
         region = np.concatenate([center - side / 2, center + side / 2])

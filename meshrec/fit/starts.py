@@ -13,6 +13,7 @@ from meshrec.fit.landmarks import Landmarks
 from meshrec.fit.state import BodyState
 from meshrec.fit.terms import NEAREST
 from meshrec.geometry import Camera, axis_angle_to_matrix
+from meshrec.geometry.crops import look_along
 
 # From a body's space (y up, z forward) to that of a camera it faces (y down, z away from the camera).
 FACING = torch.diag(torch.tensor([1.0, -1.0, -1.0], dtype=torch.float64))
@@ -74,7 +75,7 @@ class PoseLibrary:
         weight = (precision / precision.amax(1, keepdim=True).clamp(min=1e-9)).square() + 1e-9
         rays = torch.cat([(pixels - center) / focal, torch.ones_like(pixels[..., :1])], dim=-1)
         middle = (weight[..., None] * rays).sum(1) / weight.sum(1)[:, None]
-        look = _look_at(middle)
+        look = look_along(middle)
         seen = rays @ look.transpose(1, 2)  # look @ ray: the person's middle comes to the optical axis
         seen = seen[..., :2] / seen[..., 2:]
         chosen = [self._search_one(s.float(), w.float(), count, apart) for s, w in zip(seen, weight)]
@@ -114,13 +115,6 @@ class PoseLibrary:
                 kept.append(i)
         kept = (kept * count)[:count]
         return pose[kept], turn[kept]
-
-
-def _look_at(direction: Tensor) -> Tensor:
-    """Rotations (B, 3, 3) that bring directions (B, 3) to the z axis, keeping the x axis level."""
-    z = torch.nn.functional.normalize(direction, dim=-1)
-    x = torch.nn.functional.normalize(torch.stack([z[:, 2], torch.zeros_like(z[:, 0]), -z[:, 0]], -1), dim=-1)
-    return torch.stack([x, torch.linalg.cross(z, x), z], dim=1)
 
 
 def _translation(offsets: Tensor, rays: Tensor, weight: Tensor) -> Tensor:
