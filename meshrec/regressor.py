@@ -90,7 +90,7 @@ class NetworkRegressor:
     @torch.no_grad()
     def estimate(self, inputs: NetworkInput) -> Estimate:
         """What the network says of people in their crops' cameras, float32 on the CPU."""
-        moved = NetworkInput(**{k: None if v is None else v.to(self.device) for k, v in vars(inputs).items()})
+        moved = inputs.to(self.device)
         if self.mirror:
             estimate = mirror_averaged(self.network, moved, self.encoder.joints)
         else:

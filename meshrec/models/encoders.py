@@ -52,7 +52,7 @@ class EncoderConfig:
         inputs: what the network sees: any of ``rgb``, ``heatmaps``, ``silhouette``, which a ResNet sees as channels in
             this order, and ``keypoints``, which residual blocks see as a vector.
         resnet: depth 18, 34 or 50.
-        resnet_width: channels of its first stage; published weights have 64, and half of that costs a quarter.
+        resnet_width: channels of its first stage; published weights have 64; half has a quarter of the weights.
         joints: the joint set of the keypoints and heatmaps.
         resolution: side of heatmaps in pixels, the crop's own.
         width, blocks: of the keypoints' residual blocks.

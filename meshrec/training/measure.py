@@ -31,8 +31,7 @@ def with_pictures(batch: Batch, inputs: NetworkInput) -> NetworkInput:
 def moved(piece: Piece, device: torch.device) -> Piece:
     """A piece on another device."""
     batch, inputs = piece
-    values = {name: None if value is None else value.to(device) for name, value in vars(inputs).items()}
-    return batch.to(device), NetworkInput(**values)
+    return batch.to(device), inputs.to(device)
 
 
 @torch.no_grad()
