@@ -10,7 +10,7 @@ from meshrec.benchmarks import BENCHMARKS, body, fit, metrics, models, photos, r
 from meshrec.benchmarks.headlines import Headline
 from meshrec.body import joint_set, load_body
 from meshrec.cli import main
-from meshrec.data.synthetic_benchmark import SyntheticBenchmark
+from meshrec.data.synthetic.benchmark import SyntheticBenchmark
 from meshrec.errors import InputError
 from meshrec.fit import Fitter
 from meshrec.models.build import build_network

@@ -8,7 +8,7 @@ import torch
 
 from meshrec.body import joint_set, load_body
 from meshrec.body.topology import edges
-from meshrec.data.synthetic_people import heaviness
+from meshrec.data.synthetic.people import heaviness
 from meshrec.geometry import axis_angle_to_matrix
 from meshrec.metrics.posture import angle_between, knee_bends, lean, trunk_direction
 from meshrec.metrics.shape import GIRTHS, body_measures, girth

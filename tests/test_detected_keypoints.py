@@ -8,10 +8,10 @@ import torch
 
 from meshrec.body import flip_permutation, joint_index, joint_set, load_body
 from meshrec.data.centred import centred
-from meshrec.data.detected_keypoints import DetectedKeypoints, Variation
-from meshrec.data.detected_renders import DetectedRenders, detected_batch
-from meshrec.data.synthetic_people import SyntheticPeople
-from meshrec.data.synthetic_proxy import observe
+from meshrec.data.synthetic.detected_keypoints import DetectedKeypoints, Variation
+from meshrec.data.synthetic.detected_renders import DetectedRenders, detected_batch
+from meshrec.data.synthetic.people import SyntheticPeople
+from meshrec.data.synthetic.proxy import observe
 from meshrec.errors import InputError
 
 STILL = Variation(mirrored=0, perturbed=0, turn=0, shape=0, roll=0, scale=0, shift=0)

@@ -5,13 +5,19 @@ import pytest
 import torch
 
 from meshrec.body import load_body
-from meshrec.data.detected_renders import detect_renders, detected_batch, join_renders, load_renders, save_renders
-from meshrec.data.synthetic_cameras import ViewMix
-from meshrec.data.synthetic_clothes import TextureLayout
-from meshrec.data.synthetic_labels import Pictures, synthetic_batch
-from meshrec.data.synthetic_people import SyntheticPeople
-from meshrec.data.synthetic_poses import PoseMix
-from meshrec.data.synthetic_proxy import EXACT
+from meshrec.data.synthetic.cameras import ViewMix
+from meshrec.data.synthetic.clothes import TextureLayout
+from meshrec.data.synthetic.detected_renders import (
+    detect_renders,
+    detected_batch,
+    join_renders,
+    load_renders,
+    save_renders,
+)
+from meshrec.data.synthetic.labels import Pictures, synthetic_batch
+from meshrec.data.synthetic.people import SyntheticPeople
+from meshrec.data.synthetic.poses import PoseMix
+from meshrec.data.synthetic.proxy import EXACT
 from meshrec.detect import Detection, Mask
 from meshrec.errors import InputError
 

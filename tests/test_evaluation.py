@@ -16,7 +16,7 @@ from meshrec.body import BodyModel, joint_index, joint_set, load_body
 from meshrec.cli import main
 from meshrec.data.sample import Sample, cut
 from meshrec.data.shards import write_shards
-from meshrec.data.synthetic_benchmark import SyntheticBenchmark
+from meshrec.data.synthetic.benchmark import SyntheticBenchmark
 from meshrec.detect.people import Detection
 from meshrec.errors import InputError
 from meshrec.evaluation import EvaluationSet, evaluate, open_evaluation_set, synthetic_set

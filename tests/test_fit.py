@@ -9,11 +9,11 @@ import torch
 
 from meshrec.body import joint_set, load_body
 from meshrec.data.pose_bank import load_pose_bank
+from meshrec.detect.noise import offsets, precision
 from meshrec.detect.people import Detection, Mask, keypoint_box
 from meshrec.errors import InputError
 from meshrec.fit import BodyState, Fitter, Initial
 from meshrec.fit.landmarks import Landmarks
-from meshrec.fit.noise import offsets, precision
 from meshrec.fit.outline import OutlineTerm
 from meshrec.fit.solver import minimize, total
 from meshrec.fit.terms import STRAIGHT_KNEES, Closeness, LimitTerm, PoseTerm, Reprojection, ShapeTerm, UprightTerm

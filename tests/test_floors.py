@@ -23,7 +23,6 @@ FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 NEIGHBOURS = {
     ("atomic", "errors"), ("npz", "errors"), ("device", "errors"),
     ("data", "detect"), ("fit", "detect"), ("fit", "data"),
-    ("data", "fit"),  # the detector's measured noise, which fits weigh by and synthetic people imitate
     ("results", "person"), ("reconstruct", "person"), ("reconstruct", "regressor"),
     ("batch", "reconstruct"), ("batch", "regressor"), ("batch", "results"), ("batch", "photo_list"),
     ("progress", "batch"), ("training", "regressor"), ("evaluation", "regressor"),

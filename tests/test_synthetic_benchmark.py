@@ -6,8 +6,8 @@ import torch
 
 from meshrec.body import BodyModel, joint_index, joint_set, load_body
 from meshrec.data.sample import collate, cut
-from meshrec.data.synthetic_benchmark import GROUPS, HARD, SyntheticBenchmark
-from meshrec.data.synthetic_people import heaviness
+from meshrec.data.synthetic.benchmark import GROUPS, HARD, SyntheticBenchmark
+from meshrec.data.synthetic.people import heaviness
 from meshrec.geometry.affine import apply
 
 # Where the first left shoulder of each group lies.

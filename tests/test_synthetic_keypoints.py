@@ -6,11 +6,11 @@ import torch
 from meshrec.body import BodyModel, joint_index, joint_set, load_body
 from meshrec.data.centred import centred
 from meshrec.data.streams import BatchStream
-from meshrec.data.synthetic_cameras import ViewMix
-from meshrec.data.synthetic_keypoints import SyntheticKeypoints, behind_limbs
-from meshrec.data.synthetic_labels import synthetic_batch
-from meshrec.data.synthetic_people import SyntheticPeople
-from meshrec.data.synthetic_proxy import EXACT
+from meshrec.data.synthetic.cameras import ViewMix
+from meshrec.data.synthetic.keypoints import SyntheticKeypoints, behind_limbs
+from meshrec.data.synthetic.labels import synthetic_batch
+from meshrec.data.synthetic.people import SyntheticPeople
+from meshrec.data.synthetic.proxy import EXACT
 
 OPEN = ViewMix(truncated=0, occluded=0)
 

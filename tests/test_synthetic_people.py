@@ -8,13 +8,13 @@ import torch
 
 from meshrec.body import BodyModel, joint_index, load_body
 from meshrec.data.streams import Streams
-from meshrec.data.synthetic_cameras import ViewMix, draw_orientations, draw_views
-from meshrec.data.synthetic_labels import synthetic_batch
-from meshrec.data.synthetic_occluders import inside_photo, occluders
-from meshrec.data.synthetic_people import ShapeMix, SyntheticPeople, draw_shapes, heaviness
-from meshrec.data.synthetic_poses import PoseMix
-from meshrec.data.synthetic_proxy import EXACT, DetectorNoise, behind_surface, detected, observe, wavering
-from meshrec.fit.noise import placement
+from meshrec.data.synthetic.cameras import ViewMix, draw_orientations, draw_views
+from meshrec.data.synthetic.labels import synthetic_batch
+from meshrec.data.synthetic.occluders import inside_photo, occluders
+from meshrec.data.synthetic.people import ShapeMix, SyntheticPeople, draw_shapes, heaviness
+from meshrec.data.synthetic.poses import PoseMix
+from meshrec.data.synthetic.proxy import EXACT, DetectorNoise, behind_surface, detected, observe, wavering
+from meshrec.detect.noise import placement
 from meshrec.render import rasterize
 
 OPEN = ViewMix(truncated=0, occluded=0)

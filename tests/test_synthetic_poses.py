@@ -8,11 +8,11 @@ import torch
 
 from meshrec.body import joint_index
 from meshrec.body.kinematics import mirror_pose
-from meshrec.data.authored_poses import AUTHORED, HELD_OUT, authored_poses
-from meshrec.data.everyday_poses import everyday_poses
 from meshrec.data.pose_bank import PoseBank
 from meshrec.data.streams import Streams
-from meshrec.data.synthetic_poses import KINDS, PoseMix, draw_poses, perturbed
+from meshrec.data.synthetic.authored_poses import AUTHORED, HELD_OUT, authored_poses
+from meshrec.data.synthetic.everyday_poses import everyday_poses
+from meshrec.data.synthetic.poses import KINDS, PoseMix, draw_poses, perturbed
 from meshrec.geometry import matrix_to_axis_angle, rotation_angle
 from meshrec.models.joint_limits import joint_limit_residuals, joint_limits
 

@@ -6,13 +6,13 @@ import torch
 
 from meshrec.body import BodyModel, load_body
 from meshrec.data.streams import Streams
-from meshrec.data.synthetic_backgrounds import FolderBackgrounds, noise_backgrounds
-from meshrec.data.synthetic_cameras import ViewMix
-from meshrec.data.synthetic_clothes import TextureLayout, draw_textures
-from meshrec.data.synthetic_labels import Pictures, synthetic_batch
-from meshrec.data.synthetic_occluders import inside_photo
-from meshrec.data.synthetic_people import SyntheticPeople
-from meshrec.data.synthetic_rgb import blurred, lit, photograph
+from meshrec.data.synthetic.backgrounds import FolderBackgrounds, noise_backgrounds
+from meshrec.data.synthetic.cameras import ViewMix
+from meshrec.data.synthetic.clothes import TextureLayout, draw_textures
+from meshrec.data.synthetic.labels import Pictures, synthetic_batch
+from meshrec.data.synthetic.occluders import inside_photo
+from meshrec.data.synthetic.people import SyntheticPeople
+from meshrec.data.synthetic.rgb import blurred, lit, photograph
 from meshrec.errors import InputError
 
 

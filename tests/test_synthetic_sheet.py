@@ -5,11 +5,11 @@ import pytest
 
 from meshrec import load_body
 from meshrec.body import joint_set
-from meshrec.data.synthetic_benchmark import GROUPS, SyntheticBenchmark
-from meshrec.data.synthetic_clothes import TextureLayout
-from meshrec.data.synthetic_labels import Pictures, synthetic_batch
-from meshrec.data.synthetic_people import SyntheticPeople
-from meshrec.data.synthetic_sheet import COLUMNS, LEFT, SHOWN, benchmark_sheet, people_sheet
+from meshrec.data.synthetic.benchmark import GROUPS, SyntheticBenchmark
+from meshrec.data.synthetic.clothes import TextureLayout
+from meshrec.data.synthetic.labels import Pictures, synthetic_batch
+from meshrec.data.synthetic.people import SyntheticPeople
+from meshrec.data.synthetic.sheet import COLUMNS, LEFT, SHOWN, benchmark_sheet, people_sheet
 
 SIDE = 128
 

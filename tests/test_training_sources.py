@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from meshrec.body import joint_index, joint_set, load_body
-from meshrec.data.detected_renders import DetectedRenders, save_renders
-from meshrec.data.synthetic_people import SyntheticPeople
-from meshrec.data.synthetic_proxy import observe
+from meshrec.data.synthetic.detected_renders import DetectedRenders, save_renders
+from meshrec.data.synthetic.people import SyntheticPeople
+from meshrec.data.synthetic.proxy import observe
 from meshrec.errors import InputError
 from meshrec.models.posed_landmarks import PosedLandmarks
 from meshrec.training import load_config

@@ -16,7 +16,7 @@ from rich.progress import track
 
 from meshrec.body import load_body
 from meshrec.data.shards import write_shards
-from meshrec.data.synthetic_benchmark import SyntheticBenchmark
+from meshrec.data.synthetic.benchmark import SyntheticBenchmark
 from meshrec.errors import run_tool
 from meshrec.evaluation.run import PHOTO_RESOLUTION
 from meshrec.evaluation.subjects import Detected, load_detections, save_detections

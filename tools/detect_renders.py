@@ -15,11 +15,17 @@ import torch
 from rich.progress import track
 
 from meshrec.body import load_body
-from meshrec.data.detected_renders import DetectedRenders, detect_renders, join_renders, load_renders, save_renders
-from meshrec.data.synthetic_backgrounds import FolderBackgrounds, noise_backgrounds
-from meshrec.data.synthetic_clothes import TextureLayout
-from meshrec.data.synthetic_labels import Pictures
-from meshrec.data.synthetic_people import SyntheticPeople
+from meshrec.data.synthetic.backgrounds import FolderBackgrounds, noise_backgrounds
+from meshrec.data.synthetic.clothes import TextureLayout
+from meshrec.data.synthetic.detected_renders import (
+    DetectedRenders,
+    detect_renders,
+    join_renders,
+    load_renders,
+    save_renders,
+)
+from meshrec.data.synthetic.labels import Pictures
+from meshrec.data.synthetic.people import SyntheticPeople
 from meshrec.detect.mediapipe_detector import MediaPipeDetector
 from meshrec.errors import InputError, run_tool
 

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from meshrec.atomic import known_suffix, write_file
 from meshrec.body import load_body
-from meshrec.data.synthetic_backgrounds import FolderBackgrounds, noise_backgrounds
-from meshrec.data.synthetic_benchmark import SyntheticBenchmark
-from meshrec.data.synthetic_clothes import TextureLayout
-from meshrec.data.synthetic_labels import Pictures
-from meshrec.data.synthetic_people import SyntheticPeople
-from meshrec.data.synthetic_sheet import benchmark_sheet, people_sheet
+from meshrec.data.synthetic.backgrounds import FolderBackgrounds, noise_backgrounds
+from meshrec.data.synthetic.benchmark import SyntheticBenchmark
+from meshrec.data.synthetic.clothes import TextureLayout
+from meshrec.data.synthetic.labels import Pictures
+from meshrec.data.synthetic.people import SyntheticPeople
+from meshrec.data.synthetic.sheet import benchmark_sheet, people_sheet
 from meshrec.errors import run_tool
 from meshrec.render.overlay import encode_png
 

@@ -14,11 +14,11 @@ from safetensors.torch import save_file
 
 from meshrec.body.joints import mirror_name
 from meshrec.body.kinematics import mirror_pose
-from meshrec.data.authored_poses import authored_poses
-from meshrec.data.everyday_poses import everyday_poses
 from meshrec.data.pose_bank import POSE_BANK, load_pose_bank
 from meshrec.data.streams import Streams
-from meshrec.data.synthetic_poses import perturbed
+from meshrec.data.synthetic.authored_poses import authored_poses
+from meshrec.data.synthetic.everyday_poses import everyday_poses
+from meshrec.data.synthetic.poses import perturbed
 from meshrec.geometry import matrix_to_axis_angle, nearest_rotation
 from meshrec.models.pose_prior import PRIOR_JOINTS, load_pose_prior
 from meshrec.models.t_mixture import fit_t_mixture

@@ -11,7 +11,7 @@ from meshrec.benchmarks.headlines import Headline
 from meshrec.benchmarks.photos import Method, methods_of
 from meshrec.body import load_body
 from meshrec.body.joints import convert_joints
-from meshrec.data.synthetic_benchmark import SyntheticBenchmark
+from meshrec.data.synthetic.benchmark import SyntheticBenchmark
 from meshrec.evaluation.subjects import known_camera
 from meshrec.metrics import pa_mpjpe
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from meshrec.benchmarks.headlines import Headline
 from meshrec.benchmarks.timing import time_in_turn
 from meshrec.body import load_body
-from meshrec.data.synthetic_benchmark import SyntheticBenchmark
+from meshrec.data.synthetic.benchmark import SyntheticBenchmark
 from meshrec.detect import Detection
 from meshrec.errors import InputError
 from meshrec.geometry import Camera

@@ -10,12 +10,12 @@ from rich.table import Table
 from meshrec.benchmarks.headlines import Headline
 from meshrec.benchmarks.timing import time_in_turn
 from meshrec.body import load_body
-from meshrec.data.synthetic_backgrounds import noise_backgrounds
-from meshrec.data.synthetic_clothes import TextureLayout, draw_textures
-from meshrec.data.synthetic_labels import Pictures, labels, synthetic_batch
-from meshrec.data.synthetic_people import SyntheticPeople
-from meshrec.data.synthetic_proxy import observe
-from meshrec.data.synthetic_rgb import photograph
+from meshrec.data.synthetic.backgrounds import noise_backgrounds
+from meshrec.data.synthetic.clothes import TextureLayout, draw_textures
+from meshrec.data.synthetic.labels import Pictures, labels, synthetic_batch
+from meshrec.data.synthetic.people import SyntheticPeople
+from meshrec.data.synthetic.proxy import observe
+from meshrec.data.synthetic.rgb import photograph
 from meshrec.models.encoders import keypoint_heatmaps
 
 BATCH, SIZE = 32, 224

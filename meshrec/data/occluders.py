@@ -1,7 +1,7 @@
 """Things to paste over people (Sárándi et al. 2018, "How robust is 3D human pose estimation to occlusion?").
 
 Either objects cut out of a Pascal VOC folder, as in the paper, or drawn shapes with noise on them, which need no files.
-They are pasted into pictures of datasets; what hides synthetic people is in :mod:`meshrec.data.synthetic_occluders`.
+They are pasted into pictures of datasets; what hides synthetic people is in :mod:`meshrec.data.synthetic.occluders`.
 """
 
 import xml.etree.ElementTree as ElementTree

@@ -13,7 +13,7 @@ from meshrec.data.formats import FORMATS, Format, read_samples
 from meshrec.data.multiview import MultiviewSamples
 from meshrec.data.sample import Samples
 from meshrec.data.spin_npz import SpinSamples
-from meshrec.data.synthetic_benchmark import HARD, SyntheticBenchmark
+from meshrec.data.synthetic.benchmark import HARD, SyntheticBenchmark
 from meshrec.errors import InputError
 
 SYNTHETIC = "synthetic"

@@ -9,7 +9,7 @@ import torch
 
 from meshrec.body import BodyModel, load_body
 from meshrec.body.joints import joint_index, joint_set
-from meshrec.data.synthetic_benchmark import SyntheticBenchmark
+from meshrec.data.synthetic.benchmark import SyntheticBenchmark
 from meshrec.device import usable_device
 from meshrec.errors import InputError
 from meshrec.evaluation.collector import Collector

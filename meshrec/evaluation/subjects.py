@@ -13,7 +13,7 @@ from torch import Tensor
 from meshrec.atomic import write_file
 from meshrec.body.joints import convert_joints
 from meshrec.data.sample import FAR, Sample
-from meshrec.data.synthetic_benchmark import SyntheticBenchmark
+from meshrec.data.synthetic.benchmark import SyntheticBenchmark
 from meshrec.detect.people import Detection, Detector, Mask, keypoint_box, person_at, photo_edges
 from meshrec.errors import InputError
 from meshrec.evaluation.datasets import EvaluationSet

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from meshrec.body import BodyModel, load_body
-from meshrec.data.authored_poses import authored_poses
-from meshrec.data.everyday_poses import everyday_poses
 from meshrec.data.pose_bank import load_pose_bank, mirror_pose
+from meshrec.data.synthetic.authored_poses import authored_poses
+from meshrec.data.synthetic.everyday_poses import everyday_poses
+from meshrec.detect.noise import offsets, precision
 from meshrec.detect.people import Detection
 from meshrec.errors import InputError
 from meshrec.fit.landmarks import Landmarks
-from meshrec.fit.noise import offsets, precision
 from meshrec.fit.outline import MaskView, drawn_faces, match_outlines
 from meshrec.fit.result import FitResult, confidence_in, joint_deviations, reprojection_error
 from meshrec.fit.solver import Quadratic, Term, minimize

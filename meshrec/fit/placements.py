@@ -6,9 +6,9 @@ from torch import Tensor
 
 from meshrec.body import BodyModel, flip_permutation, joint_index, joint_set
 from meshrec.body.joints import LIMB_JOINTS, mirror_name
-from meshrec.data.detected_renders import DetectedRenders
+from meshrec.data.synthetic.detected_renders import DetectedRenders
+from meshrec.detect.noise import MEDIAPIPE, Placement
 from meshrec.fit.landmarks import Landmarks
-from meshrec.fit.noise import MEDIAPIPE, Placement
 from meshrec.fit.state import BodyState
 
 SURE = 0.9  # confidence from which a landmark counts: hidden ones are guessed by the detector
@@ -20,8 +20,8 @@ MAD_TO_DEVIATION = 1.4826
 def measure_placements(renders: DetectedRenders, body: BodyModel) -> dict[str, Placement]:
     """Offsets and scatter of a detector's landmarks, left and right together.
 
-    Each landmark is offset in the frames of the joints that :data:`meshrec.fit.noise.MEDIAPIPE` names, by robust least
-    squares on the distances in the picture. People with left and right exchanged are left out.
+    Each landmark is offset in the frames of the joints that :data:`meshrec.detect.noise.MEDIAPIPE` names, by robust
+    least squares on the distances in the picture. People with left and right exchanged are left out.
 
     Args:
         renders: Pictures of the body, detected.

@@ -10,7 +10,7 @@ from torch import Tensor
 from meshrec.body.joints import convert_joints, flip_permutation
 from meshrec.body.kinematics import mirror_pose
 from meshrec.data.sample import Batch, concatenate
-from meshrec.data.synthetic_proxy import Proxies
+from meshrec.data.synthetic.proxy import Proxies
 from meshrec.models.encoders import NetworkInput
 from meshrec.models.mirrored import mirror_input
 

@@ -13,17 +13,17 @@ import torch
 from meshrec.body import BodyModel, load_body
 from meshrec.data.augmentation import Augmentation
 from meshrec.data.centred import centred
-from meshrec.data.detected_keypoints import DetectedKeypoints, Variation
-from meshrec.data.detected_renders import DetectedRenders, detected_batch, load_renders
 from meshrec.data.formats import read_samples
 from meshrec.data.mixing import MixedBatches, order
 from meshrec.data.sample import Batch, Sample, Samples
-from meshrec.data.synthetic_backgrounds import FolderBackgrounds, noise_backgrounds
-from meshrec.data.synthetic_clothes import TextureLayout
-from meshrec.data.synthetic_keypoints import JOINTS, SyntheticKeypoints
-from meshrec.data.synthetic_labels import Pictures, synthetic_batch
-from meshrec.data.synthetic_people import SyntheticPeople
-from meshrec.data.synthetic_proxy import DetectorNoise, Proxies
+from meshrec.data.synthetic.backgrounds import FolderBackgrounds, noise_backgrounds
+from meshrec.data.synthetic.clothes import TextureLayout
+from meshrec.data.synthetic.detected_keypoints import DetectedKeypoints, Variation
+from meshrec.data.synthetic.detected_renders import DetectedRenders, detected_batch, load_renders
+from meshrec.data.synthetic.keypoints import JOINTS, SyntheticKeypoints
+from meshrec.data.synthetic.labels import Pictures, synthetic_batch
+from meshrec.data.synthetic.people import SyntheticPeople
+from meshrec.data.synthetic.proxy import DetectorNoise, Proxies
 from meshrec.errors import InputError
 from meshrec.training.config import DatasetConfig, RendersConfig, SyntheticConfig, TrainingConfig
 from meshrec.training.pieces import Needs, Piece, joined, mirrored

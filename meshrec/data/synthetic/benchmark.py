@@ -16,13 +16,13 @@ from torch import Tensor
 
 from meshrec.body import BodyModel, joint_set
 from meshrec.data.sample import NUM_BETAS, Batch, Sample
-from meshrec.data.synthetic_cameras import ViewMix
-from meshrec.data.synthetic_clothes import TextureLayout
-from meshrec.data.synthetic_labels import Pictures, labels
-from meshrec.data.synthetic_people import ShapeMix, SyntheticPeople
-from meshrec.data.synthetic_poses import PoseMix
-from meshrec.data.synthetic_proxy import DetectorNoise, Proxies, observe
-from meshrec.data.synthetic_rgb import photograph
+from meshrec.data.synthetic.cameras import ViewMix
+from meshrec.data.synthetic.clothes import TextureLayout
+from meshrec.data.synthetic.labels import Pictures, labels
+from meshrec.data.synthetic.people import ShapeMix, SyntheticPeople
+from meshrec.data.synthetic.poses import PoseMix
+from meshrec.data.synthetic.proxy import DetectorNoise, Proxies, observe
+from meshrec.data.synthetic.rgb import photograph
 from meshrec.detect.people import Detection, Mask, person_box, photo_edges
 
 SEED = 20_000
@@ -110,7 +110,7 @@ class SyntheticBenchmark:
         return name, index
 
     def observed(self, indices: Sequence[int]) -> list[tuple[Sample, Detection]]:
-        """People, and what a detector might say of them (:func:`meshrec.data.synthetic_proxy.observe`).
+        """People, and what a detector might say of them (:func:`meshrec.data.synthetic.proxy.observe`).
 
         Much faster for many neighbours at once than one by one.
         """

@@ -16,10 +16,10 @@ from torch.nn.functional import interpolate
 from meshrec.atomic import write_file
 from meshrec.body import BodyModel
 from meshrec.data.sample import Batch
-from meshrec.data.synthetic_labels import Pictures, labels
-from meshrec.data.synthetic_people import People, SyntheticPeople
-from meshrec.data.synthetic_proxy import Proxies
-from meshrec.data.synthetic_rgb import photograph
+from meshrec.data.synthetic.labels import Pictures, labels
+from meshrec.data.synthetic.people import People, SyntheticPeople
+from meshrec.data.synthetic.proxy import Proxies
+from meshrec.data.synthetic.rgb import photograph
 from meshrec.detect import Detection, Detector
 from meshrec.detect.people import person_at
 from meshrec.errors import InputError
@@ -37,7 +37,7 @@ class DetectedRenders:
 
     Attributes:
         index: (N,) numbers of the people in the data set of ``seed``.
-        kind: (N,) of the pose, an index into :data:`meshrec.data.synthetic_poses.KINDS`.
+        kind: (N,) of the pose, an index into :data:`meshrec.data.synthetic.poses.KINDS`.
         rotations: (N, 24, 3, 3) local rotations, and betas: (N, S), translation: (N, 3) in metres.
         focal, center: (N, 2) of the crop's camera, pixels.
         photo, box: (N, 4) the photo's outer edges, and the true box of what it shows of the person.
@@ -131,7 +131,7 @@ def load_renders(path: str | Path) -> DetectedRenders:
 def detected_batch(
     renders: DetectedRenders, rows: Sequence[int], body: BodyModel, joints: str = "union55", resolution: int = 224
 ) -> tuple[Batch, Proxies]:
-    """Truth and detections of some of the people, as :func:`meshrec.data.synthetic_labels.synthetic_batch` gives them.
+    """Truth and detections of some of the people, as :func:`meshrec.data.synthetic.labels.synthetic_batch` gives them.
 
     Their true masks are not kept: ``mask_confidence`` is 0, and both silhouettes are the detector's. Landmarks of low
     confidence count as hidden.

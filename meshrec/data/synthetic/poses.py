@@ -59,8 +59,8 @@ def draw_poses(
     Args:
         streams: One for each pose.
         bank: Motion capture.
-        authored: (N, 24, 3, 3) of :func:`meshrec.data.authored_poses.authored_poses`.
-        everyday: (M, 24, 3, 3) of :func:`meshrec.data.everyday_poses.everyday_poses`.
+        authored: (N, 24, 3, 3) of :func:`meshrec.data.synthetic.authored_poses.authored_poses`.
+        everyday: (M, 24, 3, 3) of :func:`meshrec.data.synthetic.everyday_poses.everyday_poses`.
         mix: How often which.
 
     Returns:

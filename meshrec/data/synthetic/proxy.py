@@ -1,8 +1,8 @@
 """What a detector would say of synthetic people: noisy keypoints and an imperfect mask.
 
-The noise was measured on MediaPipe: per landmark the deviations of :mod:`meshrec.fit.noise`, in which some pictures and
-some landmarks are worse than others (log-normal), with Student-t tails; more where a landmark is hidden; now and then a
-limb is somewhere else, or left and right are exchanged.
+The noise was measured on MediaPipe: per landmark the deviations of :mod:`meshrec.detect.noise`, in which some pictures
+and some landmarks are worse than others (log-normal), with Student-t tails; more where a landmark is hidden; now and
+then a limb is somewhere else, or left and right are exchanged.
 """
 
 import math
@@ -16,9 +16,9 @@ from torch.nn.functional import avg_pool2d, interpolate
 from meshrec.body import BodyModel, joint_set
 from meshrec.body.joints import flip_permutation
 from meshrec.data.streams import Streams
-from meshrec.data.synthetic_occluders import inside_photo
-from meshrec.data.synthetic_people import People, project, to_normalized
-from meshrec.fit.noise import FACE, offsets, placement
+from meshrec.data.synthetic.occluders import inside_photo
+from meshrec.data.synthetic.people import People, project, to_normalized
+from meshrec.detect.noise import FACE, offsets, placement
 from meshrec.render.backends import pick, rasterizer
 from meshrec.render.screen import to_screen
 

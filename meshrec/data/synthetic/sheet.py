@@ -8,9 +8,9 @@ from torch import Tensor
 
 from meshrec.body import joint_set
 from meshrec.data.sample import cut
-from meshrec.data.synthetic_benchmark import GROUPS, SyntheticBenchmark
-from meshrec.data.synthetic_labels import Pictures, synthetic_batch
-from meshrec.data.synthetic_people import SyntheticPeople
+from meshrec.data.synthetic.benchmark import GROUPS, SyntheticBenchmark
+from meshrec.data.synthetic.labels import Pictures, synthetic_batch
+from meshrec.data.synthetic.people import SyntheticPeople
 
 COLUMNS = 8
 LEFT, RIGHT, MIDDLE = (255, 80, 80), (80, 160, 255), (250, 220, 90)  # RGB

@@ -1,8 +1,8 @@
 """How people mostly stand, walk and sit: upright, knees straight or bent by a chair, arms down or busy.
 
 Motion capture of dancers and fighters lacks these: their knees are bent by 40 degrees in the median. Each pose is put
-together from legs, arms and a trunk, written as in :mod:`meshrec.data.authored_poses` with ranges instead of angles:
-``"x-95..-80"`` is any turn about x between them.
+together from legs, arms and a trunk, written as in :mod:`meshrec.data.synthetic.authored_poses` with ranges instead of
+angles: ``"x-95..-80"`` is any turn about x between them.
 """
 
 from collections.abc import Mapping
@@ -14,8 +14,8 @@ from torch import Tensor
 
 from meshrec.body.joints import joint_set
 from meshrec.body.kinematics import mirror_pose
-from meshrec.data.authored_poses import Turns, written_turn
 from meshrec.data.motion import euler_to_matrix
+from meshrec.data.synthetic.authored_poses import Turns, written_turn
 
 Parts = Mapping[str, tuple[float, Turns]]  # by name: how often, and the turns
 

@@ -9,13 +9,13 @@ from torch import Tensor
 
 from meshrec.body import BodyModel
 from meshrec.body.topology import enclosed_volume
-from meshrec.data.authored_poses import authored_poses
-from meshrec.data.everyday_poses import everyday_poses
 from meshrec.data.pose_bank import load_pose_bank
 from meshrec.data.streams import Streams
-from meshrec.data.synthetic_cameras import ViewMix, draw_orientations, draw_views
-from meshrec.data.synthetic_occluders import occluders
-from meshrec.data.synthetic_poses import PoseMix, draw_poses
+from meshrec.data.synthetic.authored_poses import authored_poses
+from meshrec.data.synthetic.cameras import ViewMix, draw_orientations, draw_views
+from meshrec.data.synthetic.everyday_poses import everyday_poses
+from meshrec.data.synthetic.occluders import occluders
+from meshrec.data.synthetic.poses import PoseMix, draw_poses
 from meshrec.geometry import Camera
 
 
@@ -48,7 +48,7 @@ class People:
         photo: (B, 4) x0, y0, x1, y1, the photo's outer edges in pixels of the crop; nothing is known beyond them.
         box: (B, 4) around what the photo shows of the person, pixels of the crop.
         covered: (B, H, W) bool, the crop's pixels where something stands in front of everything else.
-        kind: (B,) of the pose, an index into :data:`meshrec.data.synthetic_poses.KINDS`.
+        kind: (B,) of the pose, an index into :data:`meshrec.data.synthetic.poses.KINDS`.
         truncated: (B,) bool, whether the photo's edge cuts them.
         heavy: (B,) bool, whether their shape was moved towards heaviness.
     """

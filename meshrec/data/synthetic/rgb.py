@@ -7,10 +7,10 @@ from torch.nn.functional import conv2d, normalize
 from meshrec.body import BodyModel
 from meshrec.body.topology import vertex_normals
 from meshrec.data.streams import Streams
-from meshrec.data.synthetic_backgrounds import Backgrounds, noise_backgrounds
-from meshrec.data.synthetic_clothes import TextureLayout, draw_textures
-from meshrec.data.synthetic_occluders import inside_photo
-from meshrec.data.synthetic_people import People
+from meshrec.data.synthetic.backgrounds import Backgrounds, noise_backgrounds
+from meshrec.data.synthetic.clothes import TextureLayout, draw_textures
+from meshrec.data.synthetic.occluders import inside_photo
+from meshrec.data.synthetic.people import People
 from meshrec.render import Fragments, rasterize
 from meshrec.render.screen import supersampled
 

@@ -1,6 +1,6 @@
 """Synthetic people as keypoints alone: nobody is drawn, so that one core makes thousands of them a second.
 
-They are those of :mod:`meshrec.data.synthetic_people` and :mod:`meshrec.data.synthetic_proxy` with two differences:
+They are those of :mod:`meshrec.data.synthetic.people` and :mod:`meshrec.data.synthetic.proxy` with two differences:
 boxes are of their landmarks, not of their skin, and what hides a landmark is a body made of capsules.
 """
 
@@ -14,12 +14,12 @@ from meshrec.body.kinematics import KinematicTree, joint_motions
 from meshrec.data.centred import centred
 from meshrec.data.sample import Batch
 from meshrec.data.streams import BatchStream
-from meshrec.data.synthetic_cameras import draw_orientations, draw_views
-from meshrec.data.synthetic_labels import labels
-from meshrec.data.synthetic_occluders import draw_occluders
-from meshrec.data.synthetic_people import SyntheticPeople, draw_shapes, to_normalized
-from meshrec.data.synthetic_poses import draw_poses
-from meshrec.data.synthetic_proxy import (
+from meshrec.data.synthetic.cameras import draw_orientations, draw_views
+from meshrec.data.synthetic.labels import labels
+from meshrec.data.synthetic.occluders import draw_occluders
+from meshrec.data.synthetic.people import SyntheticPeople, draw_shapes, to_normalized
+from meshrec.data.synthetic.poses import draw_poses
+from meshrec.data.synthetic.proxy import (
     HIDDEN_DEPTH,
     DetectorNoise,
     Proxies,

@@ -15,12 +15,12 @@ from meshrec.body import BodyModel, joint_set
 from meshrec.body.joints import flip_permutation
 from meshrec.body.kinematics import mirror_pose
 from meshrec.data.centred import centred
-from meshrec.data.detected_renders import SURE, DetectedRenders
 from meshrec.data.sample import Batch
 from meshrec.data.streams import BatchStream
-from meshrec.data.synthetic_keypoints import CROP, JOINTS, keypoint_labels
-from meshrec.data.synthetic_poses import perturbed
-from meshrec.data.synthetic_proxy import Proxies
+from meshrec.data.synthetic.detected_renders import SURE, DetectedRenders
+from meshrec.data.synthetic.keypoints import CROP, JOINTS, keypoint_labels
+from meshrec.data.synthetic.poses import perturbed
+from meshrec.data.synthetic.proxy import Proxies
 from meshrec.errors import InputError
 from meshrec.geometry import Camera, axis_angle_to_matrix
 from meshrec.models.posed_landmarks import PosedLandmarks
