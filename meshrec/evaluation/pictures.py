@@ -94,10 +94,10 @@ def _row(case: Case, body: BodyModel) -> list[np.ndarray]:
     place = case.subject.sample.name.rpartition(", ")[2]
     unit = MEASURES[case.measure].unit
     return [
-        _captioned(crop, place),
-        _captioned(drawn, "predicted"),
-        _captioned(side, f"{MEASURES[case.measure].label} {case.value:.3g} {unit}".strip()),
-        _captioned(_true(case, faces, crop), "true"),
+        captioned(crop, place),
+        captioned(drawn, "predicted"),
+        captioned(side, f"{MEASURES[case.measure].label} {case.value:.3g} {unit}".strip()),
+        captioned(_true(case, faces, crop), "true"),
     ]
 
 
@@ -111,13 +111,14 @@ def _true(case: Case, faces: Tensor, crop: np.ndarray) -> np.ndarray:
         pixels = (points - (low + high) / 2) * 0.85 * SIDE / max(float((high - low).max()), 1e-3) + SIDE / 2
         paper = np.empty((SIDE, SIDE, 3), np.uint8)
         paper[:] = as_bytes(np.array(PAPER, np.float32))
-        return _skeleton(paper, pixels, known, joint_set(case.joint_names))
+        return draw_skeleton(paper, pixels, known, joint_set(case.joint_names))
     sample = case.subject.sample
     pixels = (sample.keypoints_2d[:, :2] + 1) * SIDE / 2 - 0.5
-    return _skeleton(crop.copy(), pixels, sample.keypoints_2d[:, 2] > 0, sample.joints)
+    return draw_skeleton(crop.copy(), pixels, sample.keypoints_2d[:, 2] > 0, sample.joints)
 
 
-def _skeleton(picture: np.ndarray, pixels: np.ndarray, known: np.ndarray, names: Sequence[str]) -> np.ndarray:
+def draw_skeleton(picture: np.ndarray, pixels: np.ndarray, known: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """Bones and joints drawn into a picture: places (K, 2) in pixels, which are known (K,), and the joints' names."""
     import cv2
 
     colour = tuple(int(255 * c) for c in person_colors(TRUE + 1)[TRUE])
@@ -133,7 +134,7 @@ def _skeleton(picture: np.ndarray, pixels: np.ndarray, known: np.ndarray, names:
     return picture
 
 
-def _captioned(picture: np.ndarray, text: str) -> np.ndarray:
+def captioned(picture: np.ndarray, text: str) -> np.ndarray:
     """A picture under a line of text."""
     import cv2
 

@@ -1,0 +1,103 @@
+"""The filmed man as each method sees him, over the photo and from the side, beside what is true."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from meshrec.benchmarks.photos import Method
+from meshrec.body import LIMB_JOINTS, joint_index
+from meshrec.data.multiview import read_multiview
+from meshrec.detect.people import Detector, person_at
+from meshrec.errors import InputError
+from meshrec.evaluation.pictures import captioned, draw_skeleton
+from meshrec.geometry import Camera
+from meshrec.metrics import pa_mpjpe
+from meshrec.metrics.posture import angle_between, knee_bends, trunk_direction
+from meshrec.render.overlay import PAPER, as_bytes, contact_sheet, overlay, turned
+
+WIDTH, HEIGHT = 260, 360  # pixels of each picture
+MARGIN = 0.08  # around the person, share of the box
+
+
+def multiview_sheet(folder: Path, detector: Detector, methods: Mapping[str, Method], rows: Sequence[int]) -> np.ndarray:
+    """Photos in rows: as taken, each method's mesh over it and from its right side, and the true joints from there.
+
+    Above each side view stand the error of the limb joints after Procrustes alignment, of the trunk's direction, and of
+    the knees' bend.
+
+    Args:
+        folder: As for :func:`meshrec.data.multiview.read_multiview`.
+        detector: Finds the man.
+        methods: What makes bodies, by name.
+        rows: Of the folder's pictures.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+
+    Raises:
+        InputError: The folder has no such row, or nobody is found in it.
+    """
+    truth = read_multiview(folder)
+    order = [joint_index(name, truth.joints) for name in LIMB_JOINTS]
+    pictures = []
+    for row in rows:
+        if not 0 <= row < len(truth):
+            raise InputError(f"{folder} has rows 0 to {len(truth) - 1}, not {row}")
+        image, matrix, box = truth[row].read_image(), truth.calibration[row], truth.boxes[row]
+        camera = Camera((matrix[0, 0], matrix[1, 1]), (matrix[0, 2], matrix[1, 2]), (image.shape[1], image.shape[0]))
+        detection = person_at(detector(image), box)
+        if detection is None:
+            raise InputError(f"{truth.pictures[row]}: nobody is found; choose another row")
+        true, valid = torch.from_numpy(truth.joints_3d[row, order]).float().split((3, 1), dim=-1)
+        valid = valid[:, 0] > 0
+        pictures.append(captioned(_around(image, box), f"camera {truth.cameras[row]}, {truth.time[row]:.2f} s"))
+        for name, method in methods.items():
+            body = method.fitter.body
+            result = method(image, detection, camera)
+            vertices, joints = _posed(method, result.state)
+            drawn = overlay(image, vertices[None], body.faces, camera)
+            side = turned(vertices[None], body.faces, "side", (WIDTH, HEIGHT))
+            pictures += [captioned(_around(drawn, box), name), captioned(side, _errors(joints, true, valid))]
+        pictures.append(captioned(_true_from_the_side(true.numpy(), valid.numpy()), "true joints"))
+    return contact_sheet(pictures, columns=2 + 2 * len(methods), height=pictures[0].shape[0])
+
+
+def _posed(method: Method, state) -> tuple[Tensor, Tensor]:
+    """Vertices (V, 3) and limb joints (12, 3), camera space, float32."""
+    body = method.fitter.body
+    rotations, translation, betas = (part.float() for part in vars(state).values())
+    with torch.no_grad():
+        vertices = body(betas, rotations[:, 1:], rotations[:, 0], translation).vertices
+    return vertices[0], body.joints_from(vertices, "lsp14")[0, : len(LIMB_JOINTS)]
+
+
+def _errors(joints: Tensor, true: Tensor, valid: Tensor) -> str:
+    words = [f"{float(pa_mpjpe(joints, true, valid)):.0f} mm"]
+    if valid.all():
+        trunk = angle_between(*(trunk_direction(points, "lsp14") for points in (joints, true)))
+        knees = (knee_bends(joints, "lsp14") - knee_bends(true, "lsp14")).abs().mean()
+        words += [f"trunk {float(trunk):.0f}", f"knees {float(knees):.0f} deg"]
+    return ", ".join(words)
+
+
+def _around(image: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """The photo's part around the person, of a side view's size."""
+    import cv2
+
+    scale = min(WIDTH / (box[2] - box[0]), HEIGHT / (box[3] - box[1])) / (1 + 2 * MARGIN)
+    shift = np.array([WIDTH, HEIGHT]) / 2 - scale * (box[:2] + box[2:]) / 2
+    matrix, paper = np.column_stack([scale * np.eye(2), shift]), [255 * part for part in PAPER]
+    return cv2.warpAffine(image, matrix, (WIDTH, HEIGHT), flags=cv2.INTER_AREA, borderValue=paper)
+
+
+def _true_from_the_side(joints: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    points = joints[:, [2, 1]]  # seen from the right: further away is to the right
+    low, high = points[valid].min(0), points[valid].max(0)
+    scale = 0.85 * min(HEIGHT / (high - low)[1], WIDTH / (high - low)[0])
+    paper = np.empty((HEIGHT, WIDTH, 3), np.uint8)
+    paper[:] = as_bytes(np.array(PAPER, np.float32))
+    pixels = (points - (low + high) / 2) * scale + np.array([WIDTH / 2, HEIGHT / 2])
+    return draw_skeleton(paper, pixels, valid, LIMB_JOINTS)

@@ -1,0 +1,34 @@
+"""Draw the filmed man of the calibrated frames as regressor and fit see him, beside the truth.
+
+Example: python tools/photo_sheet.py --data ../shared --rows 10 44 78 112 --out out/filmed.jpg
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import cv2
+
+from meshrec.atomic import known_suffix, write_file
+from meshrec.benchmarks.photo_sheet import multiview_sheet
+from meshrec.benchmarks.photos import DATA, methods_of
+from meshrec.body import load_body
+from meshrec.detect.mediapipe_detector import MediaPipeDetector
+from meshrec.errors import run_tool
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=DATA, help="folder that holds multiview/")
+    parser.add_argument("--rows", type=int, nargs="+", default=[10, 44, 78, 112], help="of its pictures")
+    parser.add_argument("--regressor", help="as for meshrec reconstruct")
+    parser.add_argument("--out", type=Path, default=Path("out/filmed.jpg"))
+    options = parser.parse_args()
+    suffix = known_suffix(options.out, (".png", ".jpg"))
+    methods = methods_of(load_body("neutral"), options.regressor)
+    sheet = multiview_sheet(options.data / "multiview", MediaPipeDetector(), methods, options.rows)
+    print(write_file(options.out, cv2.imencode(suffix, sheet[..., ::-1])[1].tobytes()))
+
+
+if __name__ == "__main__":
+    sys.exit(run_tool(main))
