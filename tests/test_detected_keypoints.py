@@ -14,7 +14,7 @@ from meshrec.data.synthetic.people import SyntheticPeople
 from meshrec.data.synthetic.proxy import observe
 from meshrec.errors import InputError
 
-STILL = Variation(mirrored=0, perturbed=0, turn=0, shape=0, roll=0, scale=0, shift=0)
+STILL = Variation(mirrored=0, perturbed=0, turn=0, shape=0, roll=0, scale=0, shift=0, fewer=0)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,9 @@ def test_rows_are_the_people_whom_the_detector_found(renders, body):
 
 
 def test_varied_people_are_bodies_and_keep_their_detections_errors(renders, body):
-    source = DetectedKeypoints([renders], body, variation=replace(Variation(), mirrored=0, roll=0, scale=0, shift=0))
+    source = DetectedKeypoints(
+        [renders], body, variation=replace(Variation(), mirrored=0, roll=0, scale=0, shift=0, fewer=0)
+    )
     batch, seen = source.batch(40, 0)
     originals, confidences = errors(*source.rows(range(len(source))))
     varied, confidence = errors(batch, seen)
@@ -88,6 +90,19 @@ def test_mirrored_people_are_seen_in_a_mirror(renders, body):
     mirrored, confidence = mirrored[:, flip] * torch.tensor([-1.0, 1.0]), confidence[:, flip]
     distance = (mirrored[:, None] - originals).abs().amax((2, 3)) + (confidence[:, None] - confidences).abs().amax(2)
     assert distance.amin(1).max() < 1e-3
+
+
+def test_of_some_people_only_other_detectors_landmarks_are_kept(renders, body):
+    common = torch.tensor(
+        [name in joint_set("coco17") or name in joint_set("openpose25") for name in joint_set("mediapipe33")]
+    )
+    everything = DetectedKeypoints([renders], body, variation=STILL).batch(200, 0)[1].keypoints[..., 2]
+    kept = DetectedKeypoints([renders], body, variation=replace(STILL, fewer=0.5)).batch(200, 0)[1].keypoints[..., 2]
+    lost = (everything > 0) & (kept == 0)
+    assert lost[:, ~common].any(1).float().mean() == pytest.approx(0.5, abs=0.12)
+    assert (
+        torch.equal(kept[~lost], everything[~lost]) and not lost[:, joint_set("mediapipe33").index("left_knee")].any()
+    )
 
 
 def test_rolled_and_recropped_pictures_keep_labels_and_detections_together(renders, body):

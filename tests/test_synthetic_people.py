@@ -6,14 +6,22 @@ import numpy as np
 import pytest
 import torch
 
-from meshrec.body import BodyModel, joint_index, load_body
+from meshrec.body import BodyModel, joint_index, joint_set, load_body
 from meshrec.data.streams import Streams
 from meshrec.data.synthetic.cameras import ViewMix, draw_orientations, draw_views
 from meshrec.data.synthetic.labels import synthetic_batch
 from meshrec.data.synthetic.occluders import inside_photo, occluders
 from meshrec.data.synthetic.people import ShapeMix, SyntheticPeople, draw_shapes, heaviness
 from meshrec.data.synthetic.poses import PoseMix
-from meshrec.data.synthetic.proxy import EXACT, DetectorNoise, behind_surface, detected, observe, wavering
+from meshrec.data.synthetic.proxy import (
+    EXACT,
+    DetectorNoise,
+    behind_surface,
+    detected,
+    known_landmarks,
+    observe,
+    wavering,
+)
 from meshrec.detect.noise import placement
 from meshrec.render import rasterize
 
@@ -153,7 +161,7 @@ def test_landmarks_behind_the_body_are_hidden(body):
 
 @pytest.mark.parametrize("hidden", [False, True])
 def test_the_noise_has_the_measured_size(hidden):
-    count, noise = 3000, DetectorNoise(scale=1, displaced=0, swapped=0, missing=0)
+    count, noise = 3000, DetectorNoise(scale=1, displaced=0, swapped=0, missing=0, doubt=0)
     pixels = torch.zeros(count, 33, 2)
     flags = torch.full((count, 33), hidden)
     found = detected(pixels, flags, torch.full((count,), 200.0), "mediapipe33", Streams(0, range(count), "d"), noise)
@@ -171,7 +179,7 @@ def test_the_noise_has_the_measured_size(hidden):
 
 def test_limbs_move_together_and_sides_are_exchanged():
     count = 3000
-    noise = DetectorNoise(scale=0, displaced=0.1, swapped=0.2, missing=0)
+    noise = DetectorNoise(scale=0, displaced=0.1, swapped=0.2, missing=0, doubt=0)
     pixels = torch.arange(33.0)[None, :, None].expand(count, 33, 2)
     found = detected(
         pixels, torch.zeros(count, 33).bool(), torch.full((count,), 100.0), "mediapipe33",
@@ -188,6 +196,38 @@ def test_limbs_move_together_and_sides_are_exchanged():
     shift = moved[~swapped & ~legs][:, knee]
     gone = shift.abs().amax(1) > 1e-3
     assert gone[(shift.abs().amax(1) < 90)].float().mean() == pytest.approx(0.1, abs=0.03)
+
+
+def test_doubtful_landmarks_are_elsewhere_and_whole_limbs_with_them():
+    count, noise = 4000, DetectorNoise(scale=0, displaced=0, swapped=0, missing=0, doubt=0.1)
+    pixels, names = torch.zeros(count, 33, 2), joint_set("mediapipe33")
+    hidden = torch.zeros(count, 33, dtype=torch.bool)
+    hidden[:, names.index("right_wrist")] = True
+    found = detected(pixels, hidden, torch.ones(count), "mediapipe33", Streams(0, range(count), "d"), noise)
+    error, confidence = found[..., :2], found[..., 2]
+
+    def of(name: str) -> tuple[torch.Tensor, torch.Tensor]:
+        return error[:, names.index(name)], confidence[:, names.index(name)]
+
+    (wrist, sure), (index, _), (knee, _) = of("left_wrist"), of("left_index"), of("left_knee")
+    far = wrist.norm(dim=1)
+    assert far[sure < 0.4].median() > 0.07 and far[sure > 0.9].median() < 0.005
+    assert of("nose")[1].median() > sure.median() > of("right_wrist")[1].median()
+
+    def alike(one: torch.Tensor, other: torch.Tensor) -> float:
+        return float(torch.corrcoef(torch.stack([one[:, 0], other[:, 0]]))[0, 1])
+
+    assert alike(wrist, index) > 0.6 > alike(wrist, knee) > 0.1
+
+
+def test_other_detectors_see_fewer_landmarks():
+    names = joint_set("mediapipe33")
+    known = known_landmarks(Streams(0, range(4000), "k"), "mediapipe33", 0.3)
+    fewer = known[~known.all(1)]
+    assert len(fewer) / 4000 == pytest.approx(0.3, abs=0.03)
+    kinds = {frozenset(n for n, k in zip(names, row) if k) for row in fewer.unique(dim=0).tolist()}
+    assert kinds == {frozenset(names) & frozenset(joint_set(other)) for other in ("coco17", "openpose25")}
+    assert known_landmarks(Streams(0, range(3), "k"), "mediapipe33", 0).all()
 
 
 def test_the_outline_wavers_by_as_much_as_asked():

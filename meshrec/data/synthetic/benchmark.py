@@ -36,7 +36,16 @@ _CUT = ViewMix(any_elevation=0, truncated=1, occluded=0)
 _POPULATION = ShapeMix(wide=0, heavy=0)
 # Said here in full, so that the benchmark does not follow what training finds useful.
 _NOISE = DetectorNoise(
-    scale=1.2, spread=0.5, hidden=2.5, displaced=0.015, displacement=0.12, swapped=0.015, missing=0.01, mask=0.5
+    scale=1.2,
+    spread=0.5,
+    hidden=2.5,
+    displaced=0.015,
+    displacement=0.12,
+    swapped=0.015,
+    missing=0.01,
+    doubt=0,
+    fewer=0,
+    mask=0.5,
 )
 
 Edges = tuple[int, int, int, int]  # first column and row, and those after the last

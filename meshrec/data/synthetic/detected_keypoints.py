@@ -20,7 +20,7 @@ from meshrec.data.streams import BatchStream
 from meshrec.data.synthetic.detected_renders import SURE, DetectedRenders
 from meshrec.data.synthetic.keypoints import CROP, JOINTS, keypoint_labels
 from meshrec.data.synthetic.poses import perturbed
-from meshrec.data.synthetic.proxy import Proxies
+from meshrec.data.synthetic.proxy import Proxies, known_landmarks
 from meshrec.errors import InputError
 from meshrec.geometry import Camera, axis_angle_to_matrix
 from meshrec.models.posed_landmarks import PosedLandmarks
@@ -38,6 +38,7 @@ class Variation:
         roll: Standard deviation of the picture's turn, degrees.
         scale: Standard deviation of the logarithm of the crop's side.
         shift: Standard deviation of the crop's centre, share of half its side.
+        fewer: Share of people of whom only those landmarks are kept that other detectors have too.
     """
 
     mirrored: float = 0.5
@@ -47,6 +48,7 @@ class Variation:
     roll: float = 5.0
     scale: float = 0.08
     shift: float = 0.05
+    fewer: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,7 @@ class DetectedKeypoints:
         people = self._mirrored(_rolled(people, (how.roll * streams.normal()).deg2rad()), streams.happens(how.mirrored))
         scale, shift = (how.scale * streams.normal(1)).exp(), how.shift * streams.normal(2)
         place, confidence = people.keypoints.split((2, 1), dim=-1)
+        confidence = confidence * known_landmarks(streams, self.detected_joints, how.fewer)[..., None]
         keypoints = torch.cat([(place - shift[:, None]) / scale[..., None], confidence], dim=-1)
         people = replace(people, keypoints=keypoints)
         return self._labelled(people, (people.focal[:, None] / scale).expand(-1, 2), -shift / scale)

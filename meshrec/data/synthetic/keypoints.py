@@ -26,6 +26,7 @@ from meshrec.data.synthetic.proxy import (
     beyond,
     detected,
     detector_offsets,
+    known_landmarks,
 )
 from meshrec.geometry import Camera
 from meshrec.models.posed_landmarks import PosedLandmarks
@@ -84,8 +85,10 @@ class SyntheticKeypoints:
         betas, _ = draw_shapes(stream("shape"), source.heaviness, source.shapes)
         points = self._landmarks(pose, betas)
         seen = points[:, self._seen]
-        if self.noise.scale:
-            seen = seen + detector_offsets(self.detected_joints, global_rotations(pose, source.body.tree))
+        known = known_landmarks(stream("landmarks"), self.detected_joints, self.noise.fewer)
+        if self.noise.scale:  # other detectors' landmarks are taken to lie where the body's do
+            offsets = detector_offsets(self.detected_joints, global_rotations(pose, source.body.tree))
+            seen = seen + offsets * known.all(1)[:, None, None]
 
         views = draw_views(torch.cat([points, seen], dim=1), view, CROP, source.views)
         points, seen = points + views.translation[:, None], seen + views.translation[:, None]
@@ -95,7 +98,8 @@ class SyntheticKeypoints:
         hidden |= beyond(views.photo, pixels)
         side = (views.box[:, 2:] - views.box[:, :2]).amax(1)
         keypoints = detected(pixels, hidden, side, self.detected_joints, stream("detector"), self.noise)
-        confidence = keypoints[..., 2:] * ~beyond(views.photo, keypoints[..., :2])[..., None]
+        known &= ~beyond(views.photo, keypoints[..., :2])
+        confidence = keypoints[..., 2:] * known[..., None]
         keypoints = torch.cat([to_normalized(keypoints[..., :2], CROP), confidence], dim=-1)
 
         names = (f"synthetic keypoints {source.seed} batch {number} process {process}",) * count
