@@ -26,7 +26,7 @@ def _tiny(name: str, *changes: str):
 def test_there_is_a_configuration_for_each_network():
     assert set(NAMES) == {
         "iterative_keypoints", "iterative_proxy", "iterative_rgb", "iterative_rgb_proxy",
-        "graph_proxy", "graph_rgb", "mesh_to_params",
+        "graph_keypoints", "mesh_to_params",
     }  # fmt: skip
     for name in NAMES:
         assert load_config(FOLDER / f"{name}.yaml").out == Path("runs") / name
@@ -45,7 +45,7 @@ def test_networks_get_what_they_see_and_no_more():
     needs = {name: needs_of(load_config(FOLDER / f"{name}.yaml")) for name in NAMES}
     assert needs["iterative_keypoints"].keypoints_only
     assert not needs["iterative_rgb"].silhouettes and needs["iterative_rgb"].pictures
-    assert needs["graph_proxy"].silhouettes and not needs["graph_proxy"].pictures
+    assert needs["iterative_proxy"].silhouettes and not needs["iterative_proxy"].pictures
 
 
 @pytest.mark.parametrize("name", NAMES)

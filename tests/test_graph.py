@@ -7,6 +7,7 @@ from sphere import sphere_body
 from torch import nn
 
 from meshrec.body import load_body
+from meshrec.errors import InputError
 from meshrec.models.encoders import EncoderConfig, NetworkInput
 from meshrec.models.graph import (
     FullyConnectedMesh,
@@ -52,6 +53,14 @@ def test_the_graph_of_any_body(source):
     with torch.no_grad():
         network = GraphRegressor(mesh, SMALL).eval()
         assert network(NetworkInput(torch.randn(1, 3, 64, 64))).vertices.shape == (1, mesh.vertex_count, 3)
+
+
+def test_a_graph_may_have_fewer_nodes_but_no_more_than_the_mesh():
+    body = sphere_body()
+    mesh = GraphMesh.of_body(body, 100)
+    assert 90 < len(mesh.template) < 110 and mesh.up.shape[1] == 3 * mesh.vertex_count
+    with pytest.raises(InputError, match="no coarser than the body's"):
+        GraphMesh.of_body(body, len(body.v_template))
 
 
 def test_sparse_products_equal_dense_ones():

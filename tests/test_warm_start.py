@@ -1,13 +1,17 @@
 """Starting a network from one that sees less."""
 
+from dataclasses import asdict
+
 import pytest
 import torch
 
 from meshrec.body import load_body
 from meshrec.errors import InputError
+from meshrec.models.build import build_network
 from meshrec.models.encoders import EncoderConfig, NetworkInput
 from meshrec.models.iterative import IterativeConfig, IterativeRegressor
-from meshrec.models.warm_start import warm_start
+from meshrec.models.mesh_to_params import MeshRecovery
+from meshrec.models.warm_start import take_encoder, warm_start
 
 
 @pytest.fixture(scope="module")
@@ -50,3 +54,16 @@ def test_other_networks_are_refused(body):
         warm_start(regressor(body, "keypoints"), regressor(body, "keypoints", width=32))
     with pytest.raises(InputError, match=r"without 'encoder.lifter"):
         warm_start(regressor(body, "keypoints", "silhouette"), regressor(body, "silhouette"))
+
+
+def test_another_kind_of_network_takes_the_encoder_alone(body):
+    source = regressor(body, "keypoints", "silhouette")
+    settings = {"encoder": asdict(source.config.encoder), "width": 32}
+    network = build_network("fully_connected", settings, body).regressor.eval()
+    fresh = [weight.clone() for weight in network.layers.parameters()]
+    assert not torch.equal(network.encoder(seen()), source.encoder(seen()))
+    take_encoder(MeshRecovery(network), source)
+    assert torch.equal(network.encoder(seen()), source.encoder(seen()))
+    assert all(map(torch.equal, network.layers.parameters(), fresh))
+    with pytest.raises(InputError, match="encoder is another one"):
+        take_encoder(network, regressor(body, "keypoints"))

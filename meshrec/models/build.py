@@ -8,7 +8,7 @@ from torch import nn
 
 from meshrec.body import BodyModel
 from meshrec.errors import InputError
-from meshrec.models.encoders import EncoderConfig
+from meshrec.models.encoders import Encoder, EncoderConfig
 from meshrec.models.graph import FullyConnectedMesh, GraphConfig, GraphMesh, GraphRegressor
 from meshrec.models.iterative import IterativeConfig, IterativeRegressor
 from meshrec.models.mesh_to_params import MeshRecovery
@@ -38,12 +38,13 @@ def build_network(
             raise InputError("this network compares a body's landmarks with keypoints: say which body it is for")
         return IterativeRegressor(config, body)
     if architecture in ("graph", "fully_connected"):
+        graph = read_config(GraphConfig, settings)
         if mesh is None:
             if body is None:
                 raise InputError("a mesh network needs the body whose mesh it makes")
-            mesh = GraphMesh.of_body(body.data)
+            mesh = GraphMesh.of_body(body.data, graph.nodes)
         kind = GraphRegressor if architecture == "graph" else FullyConnectedMesh
-        return MeshRecovery(kind(mesh, read_config(GraphConfig, settings)))
+        return MeshRecovery(kind(mesh, graph))
     raise InputError(f"there is no architecture '{architecture}'; choose of {', '.join(ARCHITECTURES)}")
 
 
@@ -55,6 +56,11 @@ def describe_network(network: nn.Module) -> tuple[str, dict]:
         graph = isinstance(network.regressor, GraphRegressor)
         return "graph" if graph else "fully_connected", asdict(network.regressor.config)
     raise ValueError(f"{type(network).__name__} is none of {', '.join(ARCHITECTURES)}")
+
+
+def encoder_of(network: nn.Module) -> Encoder:
+    """The encoder of a network that :func:`build_network` made."""
+    return (network.regressor if isinstance(network, MeshRecovery) else network).get_submodule("encoder")
 
 
 def read_config(kind: type[Config], settings: Mapping) -> Config:

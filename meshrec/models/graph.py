@@ -27,6 +27,7 @@ class GraphConfig:
 
     Attributes:
         encoder: what it sees, and through which encoder.
+        nodes: of the graph, about; the published 1,700, or fewer for speed.
         channels: of the graph blocks; a multiple of 16.
         blocks: graph blocks between the first one and the heads.
         width: of fully connected layers: those of the baseline, and those that turn a mesh into parameters.
@@ -34,13 +35,14 @@ class GraphConfig:
     """
 
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    nodes: int = 1700
     channels: int = 256
     blocks: int = 5
     width: int = 1024
     num_betas: int = 10
 
     def __post_init__(self) -> None:
-        check_sizes(self, channels=16, blocks=0, width=1, num_betas=1)
+        check_sizes(self, nodes=16, channels=16, blocks=0, width=1, num_betas=1)
         if self.channels % 16:
             raise InputError(f"a graph network's channels are a multiple of 16, not {self.channels}")
 
@@ -81,12 +83,18 @@ class GraphMesh:
     vertex_count: int
 
     @classmethod
-    def of_body(cls, body: BodyData) -> GraphMesh:
-        """The body's own mesh, coarsened to about 1,700 nodes."""
+    def of_body(cls, body: BodyData, nodes: int = 1700) -> GraphMesh:
+        """The body's own mesh, coarsened to about so many nodes.
+
+        Raises:
+            InputError: It has no more vertices than that.
+        """
         from meshrec.body.hierarchy import mesh_hierarchy
         from meshrec.body.topology import adjacency
 
-        _, level, *_ = mesh_hierarchy(body)
+        if nodes >= len(body.v_template):
+            raise InputError(f"a graph of {nodes} nodes is no coarser than the body's {len(body.v_template)} vertices")
+        _, level = mesh_hierarchy(body, (nodes,))
         return cls.from_matrices(body.v_template, adjacency(level.faces, len(level.vertices)), level.down, level.up)
 
     @classmethod
@@ -222,10 +230,11 @@ class SparseMatrix(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, N) to (B, C, M): batch and channels together are the columns of one product."""
         # The buffers are plain tensors, which distributed training can broadcast; the matrix itself costs nothing.
-        matrix = torch.sparse_coo_tensor(
-            self.index, self.values.to(x.dtype), self.shape, is_coalesced=True, check_invariants=False
-        )
-        return torch.sparse.mm(matrix, x.flatten(0, 1).T.contiguous()).T.reshape(*x.shape[:2], -1)
+        matrix = torch.sparse_coo_tensor(self.index, self.values, self.shape, is_coalesced=True, check_invariants=False)
+        columns = x.flatten(0, 1).T.contiguous().to(self.values.dtype)  # in half precision it is slower on processors
+        with torch.autocast(x.device.type, enabled=False):
+            product = torch.sparse.mm(matrix, columns)
+        return product.to(x.dtype).T.reshape(*x.shape[:2], -1)
 
 
 def neighbour_mean(mesh: GraphMesh) -> SparseMatrix:

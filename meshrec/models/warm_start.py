@@ -1,9 +1,10 @@
-"""Start a network from another one that sees less."""
+"""Start a network from another one that sees less, or that makes something else of what it sees."""
 
 import torch
 from torch import nn
 
 from meshrec.errors import InputError
+from meshrec.models.build import encoder_of
 
 GROWN = "embed.weight"  # the one layer of an iterative regressor whose inputs grow with the encoder's feature
 
@@ -34,3 +35,19 @@ def warm_start(network: nn.Module, source: nn.Module) -> None:
             raise InputError(f"a network cannot start from one whose '{name}' has the shape {tuple(value.shape)}.")
     if strange := [name for name in weights if name not in given and not name.startswith("encoder.backbone.")]:
         raise InputError(f"a network cannot start from one without '{strange[0]}'.")
+
+
+def take_encoder(network: nn.Module, source: nn.Module) -> None:
+    """Copy the encoder's weights alone; all that follows it may be different.
+
+    Args:
+        network: Whose encoder's weights are set.
+        source: Where they come from.
+
+    Raises:
+        InputError: The encoders differ.
+    """
+    try:
+        encoder_of(network).load_state_dict(encoder_of(source).state_dict())
+    except RuntimeError:
+        raise InputError("its encoder is another one.") from None

@@ -31,6 +31,7 @@ class NetworkConfig:
         settings: Of :class:`meshrec.models.iterative.IterativeConfig` or :class:`meshrec.models.graph.GraphConfig`;
             ``encoder.resolution`` is that of all crops.
         init: A checkpoint of the same network, or of one without its ResNet, to start from; none starts from scratch.
+        encoder: A checkpoint of any network with the same encoder, which alone is taken from it.
         frozen: Parts of the network that keep their weights, such as ``regressor``.
         freeze_batch_norm: Batch normalisation keeps its statistics, as small batches need.
     """
@@ -38,6 +39,7 @@ class NetworkConfig:
     architecture: Literal["iterative", "graph", "fully_connected"] = "iterative"
     settings: Mapping[str, Any] = field(default_factory=dict)
     init: Path | None = None
+    encoder: Path | None = None
     frozen: tuple[str, ...] = ()
     freeze_batch_norm: bool = False
 

@@ -20,7 +20,7 @@ from meshrec.data.sample import NUM_BETAS
 from meshrec.errors import InputError
 from meshrec.models.build import build_network
 from meshrec.models.checkpoints import load_checkpoint
-from meshrec.models.warm_start import warm_start
+from meshrec.models.warm_start import take_encoder, warm_start
 from meshrec.render.backends import backends
 from meshrec.training.config import TrainingConfig
 from meshrec.training.config_file import load_config, plain
@@ -78,12 +78,14 @@ def start_network(config: TrainingConfig, body: BodyModel) -> nn.Module:
     """
     torch.manual_seed(config.seed)
     network = build_network(config.network.architecture, config.network.settings, body)
-    if config.network.init is not None:
-        start = load_checkpoint(config.network.init, body).network
+    for path, take in ((config.network.init, warm_start), (config.network.encoder, take_encoder)):
+        if path is None:
+            continue
+        start = load_checkpoint(path, body).network
         try:
-            warm_start(network, start)
+            take(network, start)
         except InputError as error:
-            raise InputError(f"{config.network.init} holds another network than 'network' describes: {error}") from None
+            raise InputError(f"{path} holds another network than 'network' describes: {error}") from None
     return network
 
 

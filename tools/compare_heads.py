@@ -1,0 +1,121 @@
+"""Compare the ways from a picture's feature to a body, as Kolotouros et al. 2019 do in their first table.
+
+All networks have the encoder, data, number of samples and optimizer of one configuration; they differ in what follows
+the encoder. Each is trained in a folder of its own, or taken from there if it is done, and measured on the frozen
+synthetic benchmark. A table is printed, and written as comparison.md.
+
+Example:
+    python tools/compare_heads.py runs/comparison
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from meshrec.atomic import write_file
+from meshrec.benchmarks.timing import time_in_turn
+from meshrec.body import joint_set, load_body
+from meshrec.data.synthetic.benchmark import HARD
+from meshrec.errors import run_tool
+from meshrec.evaluation import evaluate
+from meshrec.models.checkpoints import load_checkpoint
+from meshrec.models.encoders import NetworkInput
+from meshrec.training import TrainingConfig, load_config, train
+
+HEADINGS = (
+    *("", "PA-MPJPE, usual", "hard", "PA-MPVE, usual", "hard", "MPVE, usual", "hard"),
+    *("weights, M", "samples/s", "waiting", "ms", "published"),
+)
+
+
+@dataclass(frozen=True)
+class Head:
+    """What follows the encoder.
+
+    Attributes:
+        name: Of its training's folder.
+        architecture: See :data:`meshrec.models.build.ARCHITECTURES`.
+        iterations: Of an iterative network.
+        results: What it puts out: the evaluation's stage, what the table calls it, and the published error.
+    """
+
+    name: str
+    architecture: str
+    iterations: int
+    results: Sequence[tuple[str, str, float | None]]
+
+
+HEADS = (
+    Head("direct", "iterative", 1, [("feedback 1", "parameters, one shot", 77.6)]),
+    Head("iterative", "iterative", 3, [("feedback 3", "parameters, three corrections with feedback", None)]),
+    Head("fully_connected", "fully_connected", 0, [("mesh", "mesh by fully connected layers", 105.8)]),
+    Head(
+        *("graph", "graph", 0),
+        [("mesh", "mesh by graph convolutions", 69.0), ("body", "its mesh to parameters", 61.3)],
+    ),
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path, help="folder of the trainings and of comparison.md")
+    parser.add_argument("--config", default="configs/graph_keypoints.yaml", help="of the graph network")
+    parser.add_argument("changes", nargs="*", metavar="key=value", help="changes of the configuration, for all heads")
+    options = parser.parse_intermixed_args()
+    base = load_config(options.config, options.changes)
+    rows = [row for head in HEADS for row in measured(head, train(config_of(head, base, options.out)))]
+    table = markdown(rows)
+    write_file(options.out / "comparison.md", table.encode())
+    print(table)
+
+
+def config_of(head: Head, base: TrainingConfig, out: Path) -> TrainingConfig:
+    """The configuration with this head on its encoder."""
+    network, settings = base.network, base.network.settings
+    if head.architecture == "iterative":
+        settings = {
+            "encoder": settings["encoder"],
+            "feedback": "parameters",
+            "iterations": head.iterations,
+            "width": settings["width"],
+            "blocks": 2,
+            "dropout": 0.0,
+        }
+        # Parameters find the camera themselves. That of a mesh is found by the mesh's own loss.
+        weights = replace(base.weights, vertices=0.0, keypoints_2d=base.weights.mesh_keypoints_2d)
+        base = replace(base, weights=weights)
+    network = replace(network, architecture=head.architecture, settings=settings)
+    return replace(base, network=network, out=out / head.name)
+
+
+def measured(head: Head, path: Path) -> list[list[str]]:
+    """Rows of the table for a trained network."""
+    report = evaluate(path, "synthetic", mirror=False)
+    groups = [report.groups["usual"], [row for name in HARD for row in report.groups[name]]]
+    checkpoint = load_checkpoint(path, load_body("neutral"))
+    network, known = checkpoint.network, checkpoint.provenance
+    weights = sum(weight.numel() for weight in network.parameters()) / 1e6
+    inputs = NetworkInput(keypoints=torch.rand(1, len(joint_set("mediapipe33")), 3), focal=torch.full((1,), 3.0))
+    with torch.inference_mode():
+        timing = time_in_turn({head.name: lambda: network(inputs)})[head.name]
+    rows = []
+    for stage, label, published in head.results:
+        errors = report.stages[stage]
+        figures = [f"{errors[name][rows].mean():.1f}" for name in ("pa_mpjpe", "pa_mpve", "mpve") for rows in groups]
+        figures += [f"{weights:.1f}", f"{known['samples_per_second']}", f"{100 * known['waiting_for_data']:.1f} %"]
+        rows.append([label, *figures, f"{timing.median:.1f}", "-" if published is None else f"{published}"])
+    return rows
+
+
+def markdown(rows: list[list[str]]) -> str:
+    """A table as Markdown."""
+    lines = [HEADINGS, ["---", *["---:"] * (len(HEADINGS) - 1)], *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+if __name__ == "__main__":
+    sys.exit(run_tool(main))
