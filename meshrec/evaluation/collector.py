@@ -16,7 +16,7 @@ from meshrec.evaluation.report import STAGE_MEASURES, Report
 from meshrec.evaluation.scores import Scores, acceleration_of, score, shape_errors
 from meshrec.evaluation.subjects import Subject
 from meshrec.evaluation.truth import Truth
-from meshrec.metrics import vertex_parts
+from meshrec.metrics import Overlap, vertex_parts
 
 RANKED_BY = {"pa_mpjpe": 1, "pck2d": -1}  # the first that is known tells the worst: its highest (1), or lowest
 
@@ -101,6 +101,7 @@ class Collector:
             joints=_joined([part.joints for part in self._parts]),
             part_names=list(vertex_parts(self._body)),
             parts=_joined([part.parts for part in self._parts]),
+            pixels=Overlap.cat([part.pixels for part in self._parts if part.pixels is not None]),
             stages={name: {m: v for m, v in of.items() if m in STAGE_MEASURES} for name, of in stages.items()},
             body=self._body,
             worst=self._worst,

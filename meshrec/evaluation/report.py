@@ -18,6 +18,7 @@ from meshrec.body import BodyModel
 from meshrec.detect.people import Detection
 from meshrec.evaluation.scores import MEASURES, MISSED_MM
 from meshrec.evaluation.subjects import save_detections
+from meshrec.metrics import SILHOUETTE_PARTS, Overlap
 from meshrec.render.overlay import encode_png
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class Report:
         baseline: The same of the mean shape, where shapes are measured.
         joint_names: (K,), and ``joints``: by measure, (N, K) millimetres.
         part_names: (P,), and ``parts``: by measure, (N, P) millimetres.
+        pixels: (N, 7) of the background and each silhouette part; see
+            :func:`meshrec.evaluation.silhouettes.part_pixels`.
         stages: By stage of the way (feedback 1, 2, ..., fit), the people's values there.
         body: Whose bodies were predicted.
         worst: The people who were found and went worst, the worst first.
@@ -57,6 +60,7 @@ class Report:
     joints: dict[str, np.ndarray]
     part_names: Sequence[str]
     parts: dict[str, np.ndarray]
+    pixels: Overlap
     stages: dict[str, dict[str, np.ndarray]]
     body: BodyModel
     worst: "Sequence[Case]"
@@ -76,6 +80,21 @@ class Report:
         if not len(known):
             return np.full(len(PCK_MM), np.nan)
         return np.searchsorted(np.sort(known), PCK_MM, side="left") / len(known)
+
+    def part_silhouettes(self) -> dict[str, dict[str, float]]:
+        """Accuracy, F1 and IoU of each silhouette part over the pixels of all people; empty without true bodies.
+
+        ``all`` holds the two numbers that SPIN and GraphCMR report: the share of pixels whose label is right, and the
+        mean F1 of the background and the six parts.
+        """
+        pooled = self.pixels.totals()
+        if not (pooled.hit + pooled.missed).sum():
+            return {}
+        values = {name: getattr(pooled, name).tolist() for name in ("accuracy", "f1", "iou")}
+        labels = ("background", *SILHOUETTE_PARTS)
+        by_label = {label: _known({name: v[i] for name, v in values.items()}) for i, label in enumerate(labels)}
+        right = pooled.hit.sum() / (pooled.hit + pooled.missed).sum()
+        return by_label | {"all": {"accuracy": float(right), "f1": float(pooled.f1.nanmean())}}
 
     def figures(self) -> dict:
         """All means as plain numbers, as ``report.json`` holds them; what was not measured is absent."""
@@ -109,6 +128,7 @@ class Report:
             },
             "joints": {name: _columns(self.joint_names, v) for name, v in self.joints.items()},
             "parts": {name: _columns(self.part_names, v) for name, v in self.parts.items()},
+            "silhouette_parts": self.part_silhouettes(),
             "pck3d": {"thresholds_mm": PCK_MM.tolist()}
             | {name: curve.tolist() for name, curve in curves.items() if not np.isnan(curve).any()},
         }

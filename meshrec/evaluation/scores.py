@@ -10,27 +10,25 @@ from torch import Tensor
 from meshrec.body import BodyModel
 from meshrec.body.joints import convert_joints, joint_set
 from meshrec.evaluation.prediction import Bodies
+from meshrec.evaluation.silhouettes import part_pixels, part_scores, silhouette_scores
 from meshrec.evaluation.subjects import Subject
-from meshrec.evaluation.truth import Truth, crop_masks, from_pelvis
-from meshrec.geometry import Camera
-from meshrec.geometry.affine import apply, inverse
+from meshrec.evaluation.truth import Truth, from_pelvis
+from meshrec.geometry.affine import apply
 from meshrec.metrics import (
+    Overlap,
     PointErrors,
     acceleration_errors,
     keypoint_errors,
     mesh_errors,
     pose_errors,
     shape,
-    silhouette_overlap,
     torso_size,
     vertex_parts,
 )
 from meshrec.metrics.posture import angle_between, knee_bends, lean, trunk_direction
-from meshrec.render import silhouette
 
 MISSED_MM = 250.0  # what a person who was not found counts
 PCK_SHARE = 0.2  # of the torso, within which a keypoint is correct
-RESOLUTION = 224  # pixels a side at which silhouettes are compared
 
 
 @dataclass(frozen=True)
@@ -63,6 +61,8 @@ MEASURES = {
     "mask_f1": Measure("mask F1", missed=0.0),
     "mask_iou": Measure("mask IoU", missed=0.0),
     "detector_mask_iou": Measure("IoU with detected mask"),
+    "part_accuracy": Measure("part accuracy", missed=0.0),
+    "part_f1": Measure("part F1", missed=0.0),
     "trunk": Measure("trunk direction", "°"),
     "lean": Measure("lean to the camera, excess", "°"),
     "knee": Measure("knee bend", "°"),
@@ -85,12 +85,14 @@ class Scores:
         people: By measure, (B,).
         joints: By measure in millimetres, (B, K) for each joint that counts.
         parts: By measure, (B, P) means over the vertices of each part of the body.
+        pixels: (B, 7) of :func:`meshrec.evaluation.silhouettes.part_pixels`; None where they were not asked for.
         predicted: (B, K, 3) the predicted joints, NaN of people who were not found.
     """
 
     people: dict[str, np.ndarray]
     joints: dict[str, np.ndarray]
     parts: dict[str, np.ndarray]
+    pixels: Overlap | None
     predicted: np.ndarray
 
 
@@ -121,8 +123,11 @@ def score(
     of_mesh = mesh_errors(from_pelvis(body, bodies.vertices), truth.vertices, truth.vertices_confidence[:, None])
     people = {name: _each(errors) for name, errors in (of_joints | of_mesh).items()}
     people |= _keypoints(subjects, points, truth, joints)
+    pixels = None
     if everything:
-        people |= _posture(points, truth.joints, joints) | _silhouettes(subjects, bodies.vertices, body)
+        people |= _posture(points, truth.joints, joints) | silhouette_scores(subjects, bodies.vertices, body)
+        pixels = part_pixels(subjects, found, bodies.vertices, truth, body)
+        people |= part_scores(pixels)
         if bodies.betas is not None:
             people |= shape_errors(body, bodies.betas, truth)
     by_joint = {name: _values(of_joints[name]) for name in IN_MILLIMETRES}
@@ -136,7 +141,7 @@ def score(
         values[~found[:, None] & ~np.isnan(values)] = MISSED_MM
     predicted = points.numpy().copy()
     predicted[~found] = np.nan
-    return Scores(people, by_joint, parts, predicted)
+    return Scores(people, by_joint, parts, pixels, predicted)
 
 
 def shape_errors(body: BodyModel, betas: Tensor, truth: Truth) -> dict[str, np.ndarray]:
@@ -213,29 +218,6 @@ def _detected(subject: Subject, joints: str) -> tuple[Tensor, Tensor]:
 
 def _in_crop(subject: Subject, pixels: np.ndarray) -> Tensor:
     return torch.from_numpy(apply(subject.sample.to_crop, pixels)).float()
-
-
-def _silhouettes(subjects: Sequence[Subject], vertices: Tensor, body: BodyModel) -> dict[str, np.ndarray]:
-    sizes = [s.camera.size for s in subjects]
-    masks, known = crop_masks([s.sample for s in subjects], sizes, RESOLUTION)
-    detected = [s.detection.mask if s.detection else None for s in subjects]
-    if not known.any() and not any(detected):
-        return {}
-    focal, principal = (torch.stack(parts) for parts in zip(*(s.crop_camera for s in subjects)))
-    half = RESOLUTION / 2
-    camera = Camera(focal * half, (principal + 1) * half - 0.5, (RESOLUTION, RESOLUTION))
-    drawn = silhouette(vertices, body.faces.cpu(), camera).cpu() >= 0.5
-    overlap = silhouette_overlap(drawn, masks, known)
-    scores = {f"mask_{name}": getattr(overlap, name).numpy().copy() for name in ("accuracy", "f1", "iou")}
-    if any(detected):
-        theirs = torch.zeros_like(masks)
-        for i, (subject, mask) in enumerate(zip(subjects, detected)):
-            if mask is not None:
-                corners = apply(inverse(subject.sample.to_crop), np.array([[-1.0, -1.0], [1.0, 1.0]])).reshape(4)
-                theirs[i] = torch.from_numpy(mask.crop(corners, (RESOLUTION, RESOLUTION)) > 0.5)
-        has = torch.tensor([mask is not None for mask in detected])
-        scores["detector_mask_iou"] = torch.where(has, silhouette_overlap(drawn, theirs).iou, torch.nan).numpy()
-    return {name: values for name, values in scores.items() if not np.isnan(values).all()}
 
 
 def _values(errors: PointErrors) -> np.ndarray:

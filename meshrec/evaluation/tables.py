@@ -15,8 +15,8 @@ GROUP_COLUMNS = ("mpjpe", "pa_mpjpe", "mpve", "pa_mpve", "pck2d", "mask_iou")
 
 
 def tables_of(report: Report) -> list[Table]:
-    """All that have rows: measures, groups, stages, shape, joints and parts."""
-    makers = (_overview, _by_group, _by_stage, _shape, _joints, _parts)
+    """All that have rows: measures, groups, stages, shape, joints, parts and silhouettes."""
+    makers = (_overview, _by_group, _by_stage, _shape, _joints, _parts, _silhouettes)
     return [table for table in (make(report) for make in makers) if table.row_count]
 
 
@@ -73,6 +73,13 @@ def _parts(report: Report) -> Table:
     if _measured(report, report.parts):
         for i, part in enumerate(report.part_names):
             table.add_row(part, *(_text(mean_of(values[:, i])) for values in report.parts.values()))
+    return table
+
+
+def _silhouettes(report: Report) -> Table:
+    table = _table("Silhouettes by part, pixels of all people", "part", "accuracy", "F1", "IoU")
+    for part, values in report.part_silhouettes().items():
+        table.add_row(part, *(_text(values.get(name, math.nan)) for name in ("accuracy", "f1", "iou")))
     return table
 
 

@@ -24,6 +24,7 @@ class Truth:
         keypoints: (B, K, 3) the same joints in the crops, whose edges are -1 and 1, and confidence.
         vertices: (B, V, 3) metres, measured from the pelvis, and confidence (B,).
         vertices_confidence: Of them.
+        pelvis: (B, 3) where that pelvis is in the camera, NaN where the labels do not say.
         measures: By name, (B,) of :func:`meshrec.metrics.shape.body_measures`.
     """
 
@@ -31,6 +32,7 @@ class Truth:
     keypoints: Tensor
     vertices: Tensor
     vertices_confidence: Tensor
+    pelvis: Tensor
     measures: dict[str, Tensor]
 
 
@@ -48,7 +50,10 @@ def truth_of(samples: Sequence[Sample], data: EvaluationSet, body: BodyModel, bo
     keypoints = np.stack([convert_joints(s.keypoints_2d, s.joints, data.joints)[0] for s in samples])
     count, size = len(samples), len(body.v_template)
     vertices, known = torch.zeros(count, size, 3), torch.zeros(count)
+    pelvis = torch.full((count, 3), torch.nan)
     measures = {name: torch.full((count,), torch.nan) for name in MEASURES}
+    labelled = torch.from_numpy(joints.copy())
+    labelled[..., 3] *= torch.tensor([s.camera_confidence > 0 for s in samples])[:, None]
     if data.joints_of == "mesh":
         joints = np.zeros_like(joints)
     for hash_, own in bodies.items():
@@ -65,13 +70,16 @@ def truth_of(samples: Sequence[Sample], data: EvaluationSet, body: BodyModel, bo
             continue
         mesh = own(betas[whole], pose[whole, 1:], pose[whole, :1]).vertices
         if len(own.v_template) == size:
-            vertices[posed] = from_pelvis(own, mesh).cpu()
-            known[posed] = 1
+            centred = from_pelvis(own, mesh)
+            vertices[posed], known[posed] = centred.cpu(), 1
+            places, certain = labelled[posed].split((3, 1), dim=-1)
+            weights = (certain > 0) / (certain > 0).sum(1, keepdim=True)  # NaN where no joint is known
+            pelvis[posed] = ((places - own.joints_from(centred, data.joints).cpu()) * weights).sum(1)
         if data.joints_of == "mesh":
             joints[posed, :, :3] = own.joints_from(mesh, data.joints).cpu().numpy()
             joints[posed, :, 3] = 1
     joints[..., 3] *= ((joints[..., 3] > 0).sum(1) >= data.least_joints)[:, None]
-    return Truth(torch.from_numpy(joints), torch.from_numpy(keypoints).float(), vertices, known, measures)
+    return Truth(torch.from_numpy(joints), torch.from_numpy(keypoints).float(), vertices, known, pelvis, measures)
 
 
 def from_pelvis(body: BodyModel, vertices: Tensor) -> Tensor:
@@ -95,15 +103,13 @@ def crop_masks(samples: Sequence[Sample], sizes: Sequence[tuple[int, int]], reso
         resolution: Side of the result.
 
     Returns:
-        (B, R, R) bool, False of samples without a mask, and (B, R, R) bool, all False for these.
+        (B, R, R) bool, False of samples without a mask, and (B, R, R) bool.
     """
     masks = torch.zeros(len(samples), resolution, resolution, dtype=torch.bool)
-    known = masks.clone()
+    inside = masks.clone()
     for i, (sample, (width, height)) in enumerate(zip(samples, sizes)):
-        if sample.mask is not None:
-            to_pixels = compose(pixels_of(resolution), sample.to_crop)
-            views = (
-                warp(m, to_pixels, (resolution,) * 2) for m in (sample.mask, np.full((height, width), 255, np.uint8))
-            )
-            masks[i], known[i] = (torch.from_numpy(view > 127) for view in views)
-    return masks, known
+        to_pixels = compose(pixels_of(resolution), sample.to_crop)
+        for views, picture in ((masks, sample.mask), (inside, np.full((height, width), 255, np.uint8))):
+            if picture is not None:
+                views[i] = torch.from_numpy(warp(picture, to_pixels, (resolution,) * 2) > 127)
+    return masks, inside

@@ -12,7 +12,7 @@ goes through :class:`RunningMeans`, which also tells joints and parts apart::
 
 from meshrec.metrics.keypoints import auc2d, head_size, keypoint_errors, pck2d, torso_size
 from meshrec.metrics.overlap import Overlap, part_overlap, silhouette_overlap
-from meshrec.metrics.parts import joint_parts, vertex_parts
+from meshrec.metrics.parts import SILHOUETTE_PARTS, face_parts, joint_parts, vertex_parts
 from meshrec.metrics.points import (
     PointErrors,
     acceleration_error,
@@ -32,6 +32,7 @@ from meshrec.metrics.points import (
 from meshrec.metrics.running import PointMeans, RunningMeans
 
 __all__ = [
+    "SILHOUETTE_PARTS",
     "Overlap",
     "PointErrors",
     "PointMeans",
@@ -40,6 +41,7 @@ __all__ = [
     "acceleration_errors",
     "auc2d",
     "auc3d",
+    "face_parts",
     "head_size",
     "joint_parts",
     "keypoint_errors",

@@ -1,5 +1,6 @@
 """How well silhouettes and body parts cover the true ones."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import torch
@@ -52,6 +53,11 @@ class Overlap:
     def totals(self) -> "Overlap":
         """Pixels pooled over the first axis, on the CPU."""
         return Overlap(*(getattr(self, field.name).sum(0).cpu() for field in fields(self)))
+
+    @classmethod
+    def cat(cls, parts: Sequence["Overlap"]) -> "Overlap":
+        """Several one after the other, along the first axis."""
+        return cls(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 
     def __add__(self, other: "Overlap") -> "Overlap":
         return Overlap(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
