@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     # Idle worker threads that spin steal the cores from the others; must be set before torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    options = _parser().parse_args(arguments)
+    options = _parsed(arguments)
     try:
         return options.run(options) or 0
     except InputError as error:
@@ -34,6 +34,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:  # what the system refuses where no function below could say it better
         _complain(f"{error.filename}: {error.strerror}" if error.filename else error)
         return 1
+
+
+def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = _parser()
+    options, left = parser.parse_known_args(arguments)
+    if "changes" in options:  # argparse takes words of one place alone; changes may stand between options
+        options.changes += [word for word in left if "=" in word and not word.startswith("-")]
+        left = [word for word in left if word not in options.changes]
+    if left:
+        parser.error(f"unrecognized arguments: {' '.join(left)}")
+    return options
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -226,10 +237,10 @@ def _add_train(commands) -> None:
         commands,
         "train",
         "Train a network; the same command again goes on where it was interrupted.",
-        "meshrec train --config configs/iterative_keypoints.yaml optimizer.rate=5e-4 --out runs/keypoints",
+        "meshrec train --config configs/iterative_keypoints.yaml optimizer.rate=5e-4 --out runs/keypoints renders=null",
     )
     parser.add_argument("--config", action="append", required=True, help="YAML file; given again, it changes the first")
-    parser.add_argument("changes", nargs="*", metavar="key=value", help="change a key, such as renders=null")
+    parser.add_argument("changes", nargs="*", metavar="key=value", help="change a key, anywhere in the line")
     parser.add_argument("--out", type=Path, help="folder of checkpoint and logs (default: the configuration's)")
     parser.set_defaults(run=_run_train)
 

@@ -34,6 +34,8 @@ def test_help_of_every_command_gives_an_example(capsys):
         "convert-body",
         "import-checkpoint",
         "models",
+        "train",
+        "evaluate",
         "benchmark",
         "doctor",
     ):
@@ -106,6 +108,18 @@ def test_runs_as_a_process_from_any_folder(tmp_path):
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=os.environ)
     assert result.returncode == 0 and result.stderr == ""
     assert (tmp_path / "out/running.glb").read_bytes()[:4] == b"glTF"
+
+
+def test_changes_of_a_training_stand_anywhere(monkeypatch):
+    pytest.importorskip("lightning")
+    given = []
+    monkeypatch.setattr("meshrec.training.train", given.append)
+    monkeypatch.chdir(ROOT)
+    options = ["--config", "configs/iterative_rgb.yaml", "seed=1", "--out", "here", "steps=7", "batch_size=3"]
+    assert exit_code("train", "ema=0.5", *options) == 0
+    (config,) = given
+    assert (config.ema, config.seed, config.steps, config.batch_size) == (0.5, 1, 7, 3)
+    assert config.out == Path("here")
 
 
 @pytest.mark.parametrize("tool", TOOLS)

@@ -1,4 +1,4 @@
-"""Mixing: proportions in every batch, and batches that depend on seed, step and rank alone."""
+"""Mixing: proportions in every piece of the row, and places that depend on the seed alone."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import torch
 from people import JOINTS
 
 from meshrec.data.augmentation import Augmentation
-from meshrec.data.mixing import MixedBatches, load_batches, spread
+from meshrec.data.mixing import MixedSamples, spread
 from meshrec.data.sample import concatenate, person_sample
 from meshrec.errors import InputError
 
@@ -30,8 +30,8 @@ SETS = [Numbered("a", 7), Numbered("b", 40), Numbered("c", 3)]
 
 
 def mixed(**changes):
-    settings = {"batch_size": 6, "resolution": 16, "augmentation": Augmentation(), "seed": 5, "steps": 6}
-    return MixedBatches(SETS, [0.5, 0.3, 0.2], **(settings | changes))
+    settings = {"resolution": 16, "augmentation": Augmentation(), "seed": 5}
+    return MixedSamples(SETS, [0.5, 0.3, 0.2], **(settings | changes))
 
 
 def same(one, other):
@@ -40,26 +40,16 @@ def same(one, other):
     )
 
 
-@pytest.mark.parametrize("workers", [0, 1, 2])
-def test_batches_do_not_depend_on_workers(workers):
-    batches = mixed()
-    expected = [batches[step] for step in range(6)]
-    loaded = list(load_batches(batches, workers))
-    assert len(loaded) == 6 and all(same(one, other) for one, other in zip(expected, loaded))
-    assert not same(expected[0], expected[1])
-    resumed = list(load_batches(batches, workers, first_step=4))
-    assert len(resumed) == 2 and all(same(one, other) for one, other in zip(expected[4:], resumed))
-
-
-def test_two_ranks_see_what_one_sees_in_batches_twice_as_large():
-    together = mixed(batch_size=12)
-    ranks = [mixed(rank=rank, ranks=2) for rank in (0, 1)]
-    for step in range(4):
-        assert same(together[step], concatenate([rank[step] for rank in ranks]))
+def test_a_place_holds_the_same_sample_whatever_the_batch():
+    row = mixed()
+    together = row.batch(range(12))
+    assert same(together, concatenate([row.batch(range(0, 5)), row.batch(range(5, 12))]))
+    assert same(together, mixed().batch(range(12)))
+    assert not same(row.batch(range(6)), row.batch(range(6, 12)))
 
 
 def test_seeds_differ():
-    assert not same(mixed()[0], mixed(seed=6)[0])
+    assert not same(mixed().batch(range(6)), mixed(seed=6).batch(range(6)))
 
 
 @pytest.mark.parametrize("shares", [(0.5, 0.3, 0.2), (0.9, 0.1), (1,), (3, 1e-9), (0.35, 0.21, 0.19, 0.13, 0.12)])
@@ -77,8 +67,8 @@ def test_every_piece_of_the_row_keeps_the_proportions(shares):
 
 
 def test_each_dataset_is_gone_through_evenly_in_new_orders():
-    batches = mixed()
-    drawn = [batches.drawn(place) for place in range(2000)]
+    row = mixed()
+    drawn = [row.drawn(place) for place in range(2000)]
     for number, dataset in enumerate(SETS):
         own = [index for which, index in drawn if which == number]
         epochs = [own[i : i + len(dataset)] for i in range(0, len(own) - len(dataset), len(dataset))]
@@ -90,6 +80,6 @@ def test_bad_mixtures():
     with pytest.raises(InputError, match="above 0"):
         spread([0.5, 0])
     with pytest.raises(InputError, match="as many proportions"):
-        MixedBatches(SETS, [1.0], 4)
+        MixedSamples(SETS, [1.0])
     with pytest.raises(InputError, match="dataset 1"):
-        MixedBatches([SETS[0], Numbered("none", 0)], [1, 1], 4)
+        MixedSamples([SETS[0], Numbered("none", 0)], [1, 1])

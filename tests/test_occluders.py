@@ -1,15 +1,11 @@
 """Occluders: drawn, cut out of a Pascal VOC folder, pasted."""
 
-import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from voc import COLOUR, write_voc
 
 from meshrec.data.occluders import drawn_occluder, paste, voc_occluders
 from meshrec.errors import InputError
-
-ANNOTATION = "<annotation>{}</annotation>"
-OBJECT = "<object><name>{}</name><truncated>{}</truncated><difficult>0</difficult></object>"
 
 
 def test_pasting_covers_where_it_should_and_nothing_else():
@@ -40,26 +36,12 @@ def test_drawn_occluders_differ_and_have_a_shape():
 
 
 def test_voc_objects_are_cut_out_without_people_and_truncated_ones(tmp_path):
-    for name in ("Annotations", "JPEGImages", "SegmentationObject"):
-        (tmp_path / name).mkdir()
-    things = OBJECT.format("person", 0) + OBJECT.format("sofa", 0) + OBJECT.format("cat", 1) + OBJECT.format("cup", 0)
-    (tmp_path / "Annotations/1.xml").write_text(ANNOTATION.format(things))
-    image = np.zeros((80, 100, 3), np.uint8)
-    image[10:50, 20:60] = (10, 200, 30)
-    cv2.imwrite(str(tmp_path / "JPEGImages/1.jpg"), image[..., ::-1])
-    labels = np.zeros((80, 100), np.uint8)
-    labels[:, 70:] = 1
-    labels[10:50, 20:60] = 2
-    labels[55:79, 0:60] = 3
-    labels[0:5, 0:5] = 4
-    segments = Image.fromarray(labels, mode="P")
-    segments.putpalette(list(range(256)) * 3)
-    segments.save(tmp_path / "SegmentationObject/1.png")
+    write_voc(tmp_path)
     (sofa,) = voc_occluders(tmp_path)
     assert sofa.shape == (40, 40, 4)
     inside = sofa[..., 3] > 0
     assert 38**2 <= inside.sum() <= 40**2
-    assert np.abs(sofa[5:35, 5:35, :3].astype(int) - (10, 200, 30)).max() < 12
+    assert np.abs(sofa[5:35, 5:35, :3].astype(int) - COLOUR).max() < 12
     (tmp_path / "Annotations/1.xml").write_text("<annotation>")
     with pytest.raises(InputError, match=r"1\.xml"):
         voc_occluders(tmp_path)

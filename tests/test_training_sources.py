@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from voc import COLOUR, write_voc
 
 from meshrec.body import joint_index, joint_set, load_body
 from meshrec.data.synthetic.detected_renders import DetectedRenders, save_renders
@@ -86,7 +87,7 @@ def test_masks_are_there_where_a_loss_compares_with_them(body):
 def test_renders_are_mixed_in_and_the_last_are_held_out(name, body, renders):
     config = _config(name, f"renders.files=[{renders}]", "renders.held_out=3", "renders.proportion=1")
     synthetic, share = training_sources(config, body)
-    assert (synthetic.proportion, share.proportion) == (0.6, 1)
+    assert (synthetic.proportion, share.proportion) == (config.synthetic.proportion, 1)
     piece = share.source(range(64))
     _is_centred_and_consistent(body, piece, 1e-3)
     held_out, count = validation_sources(config, body)["renders"]
@@ -120,13 +121,19 @@ def test_the_mirror_image_of_people_is_as_consistent_and_mirrors_back(body):
     assert torch.allclose(back[1].keypoints, piece[1].keypoints)
 
 
-def test_datasets_stand_beside_synthetic_people(body, tmp_path):
-    cv2.imwrite(str(tmp_path / "a.jpg"), np.full((100, 200, 3), 77, np.uint8))
+def _coco(folder: Path) -> tuple[np.ndarray, list[str]]:
+    """The keypoints of one person in a grey picture, and the changes of a configuration that train on them."""
+    cv2.imwrite(str(folder / "a.jpg"), np.full((100, 200, 3), 77, np.uint8))
     keypoints = np.stack([np.linspace(30, 110, 17), np.linspace(15, 65, 17), np.full(17, 2)], axis=1)
     annotation = {"image_id": 9, "keypoints": keypoints.ravel().tolist(), "bbox": [20, 10, 100, 60]}
     content = {"images": [{"id": 9, "file_name": "a.jpg"}], "annotations": [annotation]}
-    (tmp_path / "person.json").write_text(json.dumps(content))
-    coco = [f"datasets.coco.{key}" for key in ("format=coco", f"path={tmp_path}/person.json", f"pictures={tmp_path}")]
+    (folder / "person.json").write_text(json.dumps(content))
+    keys = ("format=coco", f"path={folder}/person.json", f"pictures={folder}")
+    return keypoints, [f"datasets.coco.{key}" for key in keys]
+
+
+def test_datasets_stand_beside_synthetic_people(body, tmp_path):
+    keypoints, coco = _coco(tmp_path)
     config = _config("iterative_rgb", *coco, "augmentation=null", "datasets.coco.proportion=0.5")
     _, share = training_sources(config, body)
     assert share.proportion == 0.5
@@ -144,6 +151,19 @@ def test_datasets_stand_beside_synthetic_people(body, tmp_path):
     nose, mouth = joint_index("nose", "mediapipe33"), joint_index("mouth_left", "mediapipe33")
     assert torch.allclose(inputs.keypoints[0, nose, :2], expected[0].float())
     assert inputs.keypoints[0, nose, 2] == 1 and inputs.keypoints[0, mouth, 2] == 0
+
+
+def test_objects_of_a_voc_folder_are_pasted_into_datasets(body, tmp_path):
+    write_voc(tmp_path / "voc")
+    _, coco = _coco(tmp_path)
+    changes = [f"augmentation.{key}" for key in ("occlusion_probability=1", "colour=0", "contrast=0", "scale=0")]
+    config = _config("iterative_rgb", *coco, *changes, f"voc_occluders={tmp_path}/voc", "synthetic=null")
+    (share,) = training_sources(config, body)
+    pictures = share.source(range(6))[0].image
+    far = (pictures - torch.tensor(COLOUR)[:, None, None]).abs().amax(1).flatten(1).amin(1)
+    assert (far < 20).float().mean() >= 0.5  # some are pasted outside
+    with pytest.raises(InputError, match="name a Pascal VOC folder"):
+        training_sources(_config("iterative_rgb", *coco, f"voc_occluders={tmp_path}"), body)
 
 
 def test_what_cannot_be_trained_on_is_told(body, renders, tmp_path):

@@ -12,7 +12,7 @@ import cv2
 from meshrec.atomic import known_suffix, write_file
 from meshrec.data.augmentation import Augmentation
 from meshrec.data.formats import FORMATS, WITH_PICTURES_ELSEWHERE, read_samples
-from meshrec.data.mixing import MixedBatches
+from meshrec.data.mixing import MixedSamples
 from meshrec.data.sheet import contact_sheet
 from meshrec.errors import run_tool
 
@@ -30,7 +30,7 @@ def main() -> None:
     suffix = known_suffix(options.out, (".png", ".jpg"))
     samples = read_samples(options.format, options.labels, options.pictures)
     augmentation = Augmentation() if options.augment else None
-    batch = MixedBatches([samples], [1], options.people, augmentation=augmentation, seed=options.seed)[0]
+    batch = MixedSamples([samples], [1], augmentation=augmentation, seed=options.seed).batch(range(options.people))
     sheet = cv2.cvtColor(contact_sheet(batch, columns=min(3, len(batch))), cv2.COLOR_RGB2BGR)
     print(write_file(options.out, cv2.imencode(suffix, sheet)[1].tobytes()))
 

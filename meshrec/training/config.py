@@ -139,6 +139,7 @@ class TrainingConfig:
         body: Name or file of the body.
         synthetic, renders, datasets: What it is trained on; None leaves a source out. The user names the datasets.
         augmentation: Of the datasets' samples.
+        voc_occluders: A Pascal VOC folder, whose objects it pastes into pictures; none pastes drawn shapes.
         weights: Of the losses. ``weights.realism`` above 0 trains a critic too.
         optimizer: How weights change.
         validation: On whom it is measured.
@@ -164,6 +165,7 @@ class TrainingConfig:
     renders: RendersConfig | None = None
     datasets: Mapping[str, DatasetConfig] | None = None
     augmentation: Augmentation | None = field(default_factory=Augmentation)
+    voc_occluders: Path | None = None
     weights: Weights = field(default_factory=Weights)
     optimizer: OptimizerConfig = OptimizerConfig()
     validation: ValidationConfig = ValidationConfig()

@@ -5,6 +5,7 @@ What a network does not see and no loss needs is not made: pictures, masks.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -14,7 +15,8 @@ from meshrec.body import BodyModel, load_body
 from meshrec.data.augmentation import Augmentation
 from meshrec.data.centred import centred
 from meshrec.data.formats import read_samples
-from meshrec.data.mixing import MixedBatches, order
+from meshrec.data.mixing import MixedSamples, order
+from meshrec.data.occluders import voc_occluders
 from meshrec.data.sample import Batch, Sample, Samples
 from meshrec.data.synthetic.backgrounds import FolderBackgrounds, noise_backgrounds
 from meshrec.data.synthetic.clothes import TextureLayout
@@ -68,7 +70,7 @@ def training_sources(config: TrainingConfig, body: BodyModel) -> list[Share]:
         source = renders_source(train, needs, here, config.seed, renders.variation)
         found.append(Share(source, renders.proportion))
     if config.datasets:
-        source = datasets_source(config.datasets, needs, config.augmentation, config.seed)
+        source = datasets_source(config.datasets, needs, config.augmentation, config.voc_occluders, config.seed)
         found.append(Share(source, sum(dataset.proportion for dataset in config.datasets.values())))
     if not found:
         raise InputError("there is nothing to train on: set one of 'synthetic', 'renders' and 'datasets'.")
@@ -154,7 +156,11 @@ def renders_source(
 
 
 def datasets_source(
-    configs: Mapping[str, DatasetConfig], needs: Needs, augmentation: Augmentation | None, seed: int
+    configs: Mapping[str, DatasetConfig],
+    needs: Needs,
+    augmentation: Augmentation | None,
+    voc_folder: Path | None,
+    seed: int,
 ) -> Source:
     """Datasets on disk, mixed and augmented. What is labelled in 2D is also what a detector is taken to have seen."""
     datasets, proportions = [], []
@@ -163,10 +169,11 @@ def datasets_source(
         datasets.append(_WithoutPictures(samples) if needs.keypoints_only else samples)
         proportions.append(dataset.proportion)
     resolution = TINY if needs.keypoints_only else needs.resolution
-    mixed = MixedBatches(datasets, proportions, 1, resolution, JOINTS, augmentation, seed=seed)
+    pasted = voc_occluders(voc_folder) if voc_folder is not None and needs.pictures and augmentation is not None else ()
+    mixed = MixedSamples(datasets, proportions, resolution, JOINTS, augmentation, pasted, seed)
 
     def piece(places: range) -> Piece:
-        batch = mixed.piece(places)
+        batch = mixed.batch(places)
         place, confidence = batch.keypoints_2d.split((2, 1), dim=2)
         inside = (place.abs() <= 1).all(2, keepdim=True)
         silhouette = batch.mask[:, None] / 255
