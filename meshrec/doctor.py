@@ -3,18 +3,21 @@
 import os
 import platform
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 import meshrec
-from meshrec.body import load_body, read_body
+from meshrec.body import BodyModel, load_body, read_body
 from meshrec.body.files import SUFFIXES
+from meshrec.body.kinematics import plain_joint_motions
 from meshrec.body.library import body_folders
 from meshrec.body.poses import named_pose
+from meshrec.body.skinning import plain_skinning
 from meshrec.errors import InputError
 from meshrec.geometry import Camera
 from meshrec.models.checkpoints import read_header
@@ -26,9 +29,9 @@ REQUIRED = (
 OPTIONAL = {"mediapipe": "detect", "lightning": "train", "tensorboard": "train", "smplx": "smpl", "pytorch3d": ""}
 WEIGHTS = Path(__file__).parent / "models" / "weights"
 
-# The shipped neutral body in a squat, 3 m before the self-test's camera: its height, and the pixels it covers by the
-# backend without compiled code, with which the default one agrees to a thousandth of a pixel.
-SQUAT_METRES, SQUAT_PIXELS = 1.04695, 4509.08
+# The shipped neutral body in a squat, 3 m before this camera: its height, and the pixels it covers.
+CAMERA = Camera(80.0, size=(64, 64))
+SQUAT_METRES, SQUAT_PIXELS = 1.04695, 319.535
 NEAR = 1e-3  # relative
 
 
@@ -49,13 +52,14 @@ class Line:
 
 
 def examine() -> Iterator[Line]:
-    """Everything the report says, from what is installed to a test of body and renderer."""
+    """Everything the report says, from what is installed to tests of body and renderer."""
     yield from _versions()
     yield from _machine()
     yield _detector()
     yield from _bodies()
     yield from _networks()
     yield self_test()
+    yield compiled_code()
 
 
 def report() -> bool:
@@ -78,30 +82,63 @@ def report() -> bool:
 
 
 def self_test() -> Line:
-    """Pose the open body and draw it: neither file, nor compiler, nor arithmetic may be off."""
+    """Pose the open body and draw it in plain torch: neither file nor arithmetic may be off. Compiles nothing."""
+    return _compared("self-test", "body and renderer", _plain_squat)
+
+
+def compiled_code() -> Line:
+    """The same test with numba's kernels, and whether they had to be compiled first, which takes seconds."""
+    line = _compared("", "compiled code", _compiled_squat)
+    if not line.ok:
+        return line
+    from meshrec.body.kernels import chain, skin
+    from meshrec.render.numba_kernels import draw_outline
+
+    states = [function.stats for function in (chain, skin, draw_outline)]
+    kept = {_short(Path(state.cache_path)) for state in states if state.cache_path}
+    when = "compiled for this" if any(state.cache_misses for state in states) else "compiled before"
+    where = f"kept in {', '.join(sorted(kept))}" if kept else "not kept: no folder can be written to"
+    return replace(line, value=f"{line.value}; {when}, {where}")
+
+
+def _compared(section: str, name: str, squat: Callable[[], tuple[float, float]]) -> Line:
+    """What ``squat`` finds, compared with what is right."""
     start = time.perf_counter()
     try:
-        metres, pixels = _squat()
+        metres, pixels = squat()
     except Exception as error:  # whatever is wrong is the finding
-        return Line("self-test", "body and renderer", f"{type(error).__name__}: {error}", ok=False)
+        return Line(section, name, f"{type(error).__name__}: {error}", ok=False)
     good = abs(metres / SQUAT_METRES - 1) < NEAR and abs(pixels / SQUAT_PIXELS - 1) < NEAR
     found = f"{metres:.4f} m, {pixels:.1f} pixels in {time.perf_counter() - start:.1f} s"
     expected = "" if good else f" where {SQUAT_METRES} m and {SQUAT_PIXELS} pixels are right"
-    return Line("self-test", "body and renderer", found + expected, good)
+    return Line(section, name, found + expected, good)
 
 
-def _squat() -> tuple[float, float]:
+def _plain_squat() -> tuple[float, float]:
     """Height of the squatting body, and how many pixels it covers; its gradients must be numbers."""
     body = load_body("neutral")
     pose = named_pose("squat")[None].requires_grad_()
-    vertices = body(body_pose=pose).vertices
-    in_camera = vertices * vertices.new_tensor([1.0, -1.0, -1.0]) + vertices.new_tensor([0.0, 0.0, 3.0])
-    coverage = meshrec.render.silhouette(in_camera, body.faces, Camera(300.0, size=(224, 224))).sum()
+    rotations = torch.cat([torch.eye(3).expand(1, 1, 3, 3), pose], dim=1)
+    vertices, joints = body.rest()
+    motions = plain_joint_motions(rotations, joints, torch.zeros(1, 3), body.tree)
+    metres, coverage = _measured(plain_skinning(vertices, motions, body.weights), body, "torch")
     coverage.backward()
     if pose.grad is None or not torch.isfinite(pose.grad).all() or not pose.grad.any():
         raise ArithmeticError("the silhouette's gradients do not reach the pose")
-    height = vertices[0, :, 1].max() - vertices[0, :, 1].min()
-    return height.item(), coverage.item()
+    return metres.item(), coverage.item()
+
+
+def _compiled_squat() -> tuple[float, float]:
+    body = load_body("neutral")
+    metres, coverage = _measured(body(body_pose=named_pose("squat")[None]).vertices, body, "numba")
+    return metres.item(), coverage.item()
+
+
+def _measured(vertices: Tensor, body: BodyModel, backend: str) -> tuple[Tensor, Tensor]:
+    """Height in metres, and covered pixels, of a body 3 m before the camera."""
+    in_camera = vertices * vertices.new_tensor([1.0, -1.0, -1.0]) + vertices.new_tensor([0.0, 0.0, 3.0])
+    coverage = meshrec.render.silhouette(in_camera, body.faces, CAMERA, backend=backend).sum()
+    return vertices[0, :, 1].max() - vertices[0, :, 1].min(), coverage
 
 
 def _versions() -> Iterator[Line]:

@@ -1,5 +1,8 @@
 """The doctor's report: right about what is there, and alarmed by what is not."""
 
+import os
+import subprocess
+import sys
 from importlib import metadata
 
 import numpy as np
@@ -55,7 +58,7 @@ def test_the_self_test_sees_what_is_wrong(part, monkeypatch, capsys):
         monkeypatch.setattr(doctor, "load_body", larger if part == "vertices" else refuse)
     assert main(["doctor"]) == 1
     report = " ".join(capsys.readouterr().out.split())
-    assert "<-- wrong" in report and "Not well: body and renderer." in report
+    assert "<-- wrong" in report and "Not well: body and renderer" in report
 
 
 def test_a_missing_package_is_wrong_and_a_missing_extra_is_not(monkeypatch):
@@ -73,12 +76,31 @@ def test_the_home_folder_is_not_shown(tmp_path, monkeypatch):
     assert doctor._short(tmp_path / "a" / "b.npz") == "~/a/b.npz"
 
 
-def test_the_known_value_is_the_reference_backends():
-    """The constants of the self-test come from the body and the backend without compiled code."""
+@pytest.mark.parametrize("backend", ["torch", "numba"])
+def test_the_known_values_are_those_of_the_body_and_of_both_backends(backend):
     body = meshrec.load_body("neutral")
     vertices = body(body_pose=doctor.named_pose("squat")[None]).vertices
     assert np.ptp(vertices[0, :, 1].numpy()) == pytest.approx(doctor.SQUAT_METRES, rel=1e-4)
     in_camera = vertices * vertices.new_tensor([1.0, -1.0, -1.0]) + vertices.new_tensor([0.0, 0.0, 3.0])
-    camera = meshrec.Camera(300.0, size=(224, 224))
-    pixels = meshrec.render.silhouette(in_camera, body.faces, camera, backend="torch").sum()
+    pixels = meshrec.render.silhouette(in_camera, body.faces, doctor.CAMERA, backend=backend).sum()
     assert float(pixels) == pytest.approx(doctor.SQUAT_PIXELS, rel=1e-5)
+
+
+def test_the_self_test_compiles_nothing_and_kernels_are_told_apart(tmp_path):
+    """In a process of its own, whose cache is empty at first."""
+    program = (
+        "import sys; from meshrec import doctor; first = doctor.self_test();"
+        "print(first.ok, 'numba' in sys.modules); line = doctor.compiled_code(); print(line.ok, line.value)"
+    )
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    for state in ("compiled for this", "compiled before"):
+        result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment)
+        first, second = result.stdout.splitlines()
+        assert first == "True False", result.stderr
+        assert second.startswith("True ") and f"; {state}, kept in " in second
+
+
+def test_kernels_that_are_wrong_are_seen(monkeypatch):
+    monkeypatch.setattr(doctor, "SQUAT_PIXELS", 300.0)
+    line = doctor.compiled_code()
+    assert not line.ok and "300.0 pixels are right" in line.value

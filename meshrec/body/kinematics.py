@@ -51,6 +51,11 @@ def joint_motions(rotations: Tensor, joints: Tensor, transl: Tensor, tree: Kinem
     if has_kernels(rotations):
         operator = _chain if needs_operator(rotations, joints, transl) else _chain_now
         return operator(rotations, joints, transl, list(tree.parents))
+    return plain_joint_motions(rotations, joints, transl, tree)
+
+
+def plain_joint_motions(rotations: Tensor, joints: Tensor, transl: Tensor, tree: KinematicTree) -> Tensor:
+    """:func:`joint_motions` in plain torch, on any device."""
     root = joints[:, :1] + transl[:, None]
     offsets = torch.cat([root, joints[:, 1:] - joints[:, list(tree.parents[1:])]], dim=1)
     local = torch.cat([rotations, offsets[..., None]], dim=-1)

@@ -11,7 +11,7 @@ def linear_blend_skinning(
 ) -> Tensor:
     """Each vertex moved by the weighted mean of its joints' rigid motions.
 
-    On a CPU a compiled kernel visits only the joints that move a vertex; elsewhere the blend is a dense product.
+    On a CPU a compiled kernel visits only the joints that move a vertex.
 
     Args:
         vertices: (B, V, 3) rest vertices.
@@ -25,6 +25,11 @@ def linear_blend_skinning(
     if has_kernels(vertices):
         operator = _skin if needs_operator(vertices, motions) else _skin_now
         return operator(vertices, motions, *influences)
+    return plain_skinning(vertices, motions, weights)
+
+
+def plain_skinning(vertices: Tensor, motions: Tensor, weights: Tensor) -> Tensor:
+    """:func:`linear_blend_skinning` in plain torch, on any device: a dense product."""
     blended = (weights @ motions.flatten(2)).unflatten(-1, (3, 4))
     return (blended[..., :3] @ vertices[..., None]).squeeze(-1) + blended[..., 3]
 
