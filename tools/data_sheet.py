@@ -13,7 +13,7 @@ from meshrec.atomic import known_suffix, write_file
 from meshrec.data.augmentation import Augmentation
 from meshrec.data.formats import FORMATS, WITH_PICTURES_ELSEWHERE, read_samples
 from meshrec.data.mixing import MixedSamples
-from meshrec.data.sheet import contact_sheet
+from meshrec.data.sheet import labelled_sheet
 from meshrec.errors import run_tool
 
 
@@ -31,7 +31,7 @@ def main() -> None:
     samples = read_samples(options.format, options.labels, options.pictures)
     augmentation = Augmentation() if options.augment else None
     batch = MixedSamples([samples], [1], augmentation=augmentation, seed=options.seed).batch(range(options.people))
-    sheet = cv2.cvtColor(contact_sheet(batch, columns=min(3, len(batch))), cv2.COLOR_RGB2BGR)
+    sheet = cv2.cvtColor(labelled_sheet(batch, columns=min(3, len(batch))), cv2.COLOR_RGB2BGR)
     print(write_file(options.out, cv2.imencode(suffix, sheet)[1].tobytes()))
 
 

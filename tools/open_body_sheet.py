@@ -9,12 +9,12 @@ from pathlib import Path
 import cv2
 
 from meshrec.body import load_body
-from meshrec.build_body.sheet import contact_sheet
+from meshrec.build_body.sheet import body_sheet
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("examples/open_body.png"), help="picture to write")
     options = parser.parse_args()
-    picture = contact_sheet(load_body("neutral"), load_body("male"), load_body("female"))
+    picture = body_sheet(load_body("neutral"), load_body("male"), load_body("female"))
     cv2.imwrite(str(options.out), picture[:, :, ::-1])
     print(options.out)

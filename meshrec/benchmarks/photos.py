@@ -17,7 +17,7 @@ from meshrec.benchmarks.headlines import Headline
 from meshrec.body import LIMB_JOINTS, BodyModel, joint_index, joint_set, load_body
 from meshrec.data.lspe import read_lspe
 from meshrec.data.multiview import read_multiview
-from meshrec.detect.people import Detection, Detector, box_iou
+from meshrec.detect.people import Detection, Detector, person_at
 from meshrec.errors import InputError
 from meshrec.fit import BodyState, Fitter
 from meshrec.fit.outline import MaskView, drawn_faces
@@ -30,7 +30,6 @@ from meshrec.regressor import NONE, load_regressor, regressor_name
 DATA = Path("../shared")
 MISSED_MM = 250.0  # what a person nobody found counts
 LEAST_JOINTS = 10  # of the twelve limb joints, for a row to be scored
-LEAST_OVERLAP = 0.3  # of a detection's box with the true one
 GOOD_PCK = 0.8  # from which a result counts as good when scores are judged
 WHOLE = 0.5  # least confidence of every landmark of a person seen whole
 
@@ -179,7 +178,7 @@ def benchmark_multiview(
             continue
         cameras.append(int(truth.cameras[row]))
         image, matrix = truth[row].read_image(), truth.calibration[row]
-        detection = _match(detector(image), truth.boxes[row])
+        detection = person_at(detector(image), truth.boxes[row])
         missed += detection is None
         camera = Camera((matrix[0, 0], matrix[1, 1]), (matrix[0, 2], matrix[1, 2]), (image.shape[1], image.shape[0]))
         for name, method in methods.items():
@@ -283,13 +282,6 @@ def _print(title: str, columns: Mapping[str, Mapping[str, float]]) -> None:
         values = [column[key] for column in columns.values()]
         table.add_row(key, *(f"{value:.3g}" if isinstance(value, float) else str(value) for value in values))
     Console().print(table)
-
-
-def _match(people: Sequence[Detection], box: np.ndarray) -> Detection | None:
-    """The detection that covers a box best, None when none does."""
-    overlaps = [float(box_iou(person.box[None], box[None])[0, 0]) for person in people]
-    best = int(np.argmax(overlaps)) if overlaps else 0
-    return people[best] if overlaps and overlaps[best] >= LEAST_OVERLAP else None
 
 
 def _is_whole(detection: Detection, size: tuple[int, int]) -> bool:

@@ -27,7 +27,7 @@ _NEAR = [
 ]  # fmt: skip
 
 
-def contact_sheet(neutral: BodyModel, male: BodyModel, female: BodyModel) -> np.ndarray:
+def body_sheet(neutral: BodyModel, male: BodyModel, female: BodyModel) -> np.ndarray:
     """Shapes, poses and close-ups, labelled.
 
     Returns:

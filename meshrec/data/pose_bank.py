@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from meshrec.body.joints import JOINT_SETS
-from meshrec.body.kinematics import mirror_pose as mirror_pose
 from meshrec.errors import InputError
 from meshrec.geometry import axis_angle_to_matrix
 from meshrec.npz import read_npz

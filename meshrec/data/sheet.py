@@ -19,7 +19,7 @@ BONES = (
 METRES = 2.2  # height of a side view
 
 
-def contact_sheet(batch: Batch, columns: int = 6) -> ndarray:
+def labelled_sheet(batch: Batch, columns: int = 6) -> ndarray:
     """Every person of a batch, labels drawn.
 
     The crop has 2D keypoints as lines and dots, the mask as an outline, and projected 3D joints as white rings, which

@@ -1,7 +1,7 @@
 """What is evaluated: networks, alone or with the fit after them, as bodies of people at every stage of the way."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -82,7 +82,7 @@ class FromDetections:
         """Bodies of people who were all detected."""
         encoder = self.regressor.encoder
         each = [person_inputs(encoder, s.picture, [s.detected], s.camera) for s in subjects]
-        inputs, turn = joined([one for one, _ in each]), torch.cat([turn for _, turn in each])
+        inputs, turn = NetworkInput.cat([one for one, _ in each]), torch.cat([turn for _, turn in each])
         output = run_network(self.regressor.network, inputs, self.regressor.device)
         focal = torch.cat([one.focal for one, _ in each if one.focal is not None])
         stages = bodies_of(output, self._body, focal, turn)
@@ -182,12 +182,6 @@ def bodies_of(output: list[Estimate] | MeshRecoveryOutput, body: BodyModel, foca
         whole = Bodies(_placed(output.mesh.vertices.cpu(), mesh, focal, turn), None)
         return {"mesh": whole, "body": _posed(output.body, body, focal, turn)}
     return {f"feedback {i}": _posed(estimate, body, focal, turn) for i, estimate in enumerate(output, start=1)}
-
-
-def joined(inputs: Sequence[NetworkInput]) -> NetworkInput:
-    """Several inputs as one batch."""
-    values = {f.name: [getattr(one, f.name) for one in inputs] for f in fields(NetworkInput)}
-    return NetworkInput(**{name: None if v[0] is None else torch.cat(v) for name, v in values.items()})
 
 
 @torch.inference_mode()

@@ -14,6 +14,7 @@ from meshrec.atomic import write_file
 from meshrec.body.joints import convert_joints
 from meshrec.data.sample import FAR, Sample
 from meshrec.data.synthetic.benchmark import SyntheticBenchmark
+from meshrec.data.synthetic.detected_renders import MASK_SIDE
 from meshrec.detect.people import Detection, Detector, Mask, keypoint_box, person_at, photo_edges
 from meshrec.errors import InputError
 from meshrec.evaluation.datasets import EvaluationSet
@@ -22,7 +23,6 @@ from meshrec.geometry.affine import apply, inverse
 from meshrec.npz import read_npz
 
 LABEL_JOINTS = "union55"  # any data set's keypoints have a place in it
-MASK_SIDE = 112  # pixels: masks are kept at this size
 
 
 @dataclass(frozen=True)

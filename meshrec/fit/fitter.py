@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from meshrec.body import BodyModel, load_body
-from meshrec.data.pose_bank import load_pose_bank, mirror_pose
+from meshrec.body.kinematics import mirror_pose
+from meshrec.data.pose_bank import load_pose_bank
 from meshrec.data.synthetic.authored_poses import authored_poses
 from meshrec.data.synthetic.everyday_poses import everyday_poses
 from meshrec.detect.noise import offsets, precision

@@ -5,6 +5,7 @@ A network may see the picture (HMR), proxy maps, that is heatmaps of 2D keypoint
 the keypoints alone (Martinez et al. 2017, "A simple yet effective baseline for 3d human pose estimation").
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -39,6 +40,12 @@ class NetworkInput:
     def to(self, device: torch.device | str) -> "NetworkInput":
         """The same on another device."""
         return NetworkInput(**{name: None if t is None else t.to(device) for name, t in vars(self).items()})
+
+    @staticmethod
+    def cat(parts: "Sequence[NetworkInput]") -> "NetworkInput":
+        """Several batches as one, in their order; all have the same fields."""
+        values = {name: [getattr(part, name) for part in parts] for name in vars(parts[0])}
+        return NetworkInput(**{name: None if of[0] is None else torch.cat(of) for name, of in values.items()})
 
 
 torch.export.register_dataclass(NetworkInput)

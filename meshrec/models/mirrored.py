@@ -7,7 +7,7 @@ both has less.
 from dataclasses import replace
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from meshrec.body.joints import flip_permutation
 from meshrec.body.kinematics import mirror_pose
@@ -30,7 +30,7 @@ def mirror_averaged(network: nn.Module, inputs: NetworkInput, joints: str) -> Es
         inputs: of B people.
         joints: the joint set of the keypoints.
     """
-    both = final_estimate(network(_both(inputs, mirror_input(inputs, joints))))
+    both = final_estimate(network(NetworkInput.cat([inputs, mirror_input(inputs, joints)])))
     own, other = (Estimate(*parts) for parts in zip(*(t.chunk(2) for t in vars(both).values())))
     other = mirror_estimate(other)
     rotations = nearest_rotation(own.rotations + other.rotations)
@@ -52,11 +52,3 @@ def mirror_estimate(estimate: Estimate) -> Estimate:
     return Estimate(
         mirror_pose(estimate.rotations), estimate.betas, estimate.camera * estimate.camera.new_tensor([1, -1, 1])
     )
-
-
-def _both(one: NetworkInput, other: NetworkInput) -> NetworkInput:
-    def joined(name: str) -> Tensor | None:
-        values = getattr(one, name), getattr(other, name)
-        return None if values[0] is None else torch.cat(values)
-
-    return NetworkInput(**{name: joined(name) for name in vars(one)})

@@ -1,7 +1,7 @@
 """Pieces of batches: samples with what a network sees of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -59,9 +59,7 @@ class Needs:
 def joined(pieces: Sequence[Piece]) -> Piece:
     """Pieces as one, in their order."""
     batches, inputs = zip(*pieces)
-    values = {f.name: [getattr(part, f.name) for part in inputs] for f in fields(NetworkInput)}
-    together = {name: None if parts[0] is None else torch.cat(parts) for name, parts in values.items()}
-    return concatenate(batches), NetworkInput(**together)
+    return concatenate(batches), NetworkInput.cat(inputs)
 
 
 def converted(keypoints: Tensor, source: str, target: str) -> Tensor:
