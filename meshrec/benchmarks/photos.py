@@ -17,7 +17,7 @@ from meshrec.benchmarks.headlines import Headline
 from meshrec.body import LIMB_JOINTS, BodyModel, joint_index, joint_set, load_body
 from meshrec.data.lspe import read_lspe
 from meshrec.data.multiview import read_multiview
-from meshrec.detect.people import Detection, Detector, person_at
+from meshrec.detect.people import Detection, Detector, inner_box, person_at
 from meshrec.errors import InputError
 from meshrec.fit import BodyState, Fitter
 from meshrec.fit.outline import MaskView, drawn_faces
@@ -189,7 +189,7 @@ def benchmark_multiview(
                 continue
             result = method(image, detection, camera)
             ours = result.joints(method.fitter.body, "lsp14")[: len(LIMB_JOINTS)]
-            seen_at = detected_joints(method.fitter, result.state, detection.joint_set)
+            seen_at = limbs_seen(method.fitter, result.state, detection.joint_set)
             column["error"].append(float(pa_mpjpe(ours, true, valid)))
             column["as_detected"].append(float(pa_mpjpe(seen_at, true, valid)))
             column["milliseconds"].append(1e3 * result.seconds)
@@ -222,9 +222,11 @@ def benchmark_lspe(archive: Path, detector: Detector, methods: Mapping[str, Meth
     Labels are rough: a third have a wrong limb. The detector is told where the crop's person is.
 
     Returns:
-        For each method ``photos``; ``pck`` of the reprojected limb joints and ``detector_pck`` of the detected ones, a
-        missed person counting 0; ``mask_iou``, the median where a whole person is seen; ``score_spearman``, the rank
-        correlation of scores and each photo's PCK; ``score_auc``, the chance that a good result scores above a bad one.
+        For each method ``photos``; ``pck`` of the body's limb joints where LSP's annotators mark them
+        (:mod:`meshrec.detect.noise`), ``pck_own_joints`` of the joints of its skeleton, and ``detector_pck`` of the
+        detected ones, a missed person counting 0; ``mask_iou``, the median where a whole person is seen;
+        ``score_spearman``, the rank correlation of scores and each photo's PCK; ``score_auc``, the chance that a good
+        result scores above a bad one.
     """
     people = read_lspe(archive)
     limbs = len(LIMB_JOINTS)  # the first of lsp14
@@ -237,8 +239,7 @@ def benchmark_lspe(archive: Path, detector: Detector, methods: Mapping[str, Meth
             continue
         image = people[row].read_image()
         size = image.shape[1], image.shape[0]
-        person = np.array([size[0] / 6, size[1] / 6, size[0] * 5 / 6, size[1] * 5 / 6], np.float32)
-        (detection,) = detector(image, person[None])
+        (detection,) = detector(image, inner_box(size)[None])
         found = detection.score > 0
         at = torch.from_numpy(detection.keypoints[[joint_index(n, detection.joint_set) for n in LIMB_JOINTS], :2])
         theirs.append(float(pck2d(at, labels[:limbs, :2], torso, labels[:limbs, 2])) if found else 0.0)
@@ -246,19 +247,28 @@ def benchmark_lspe(archive: Path, detector: Detector, methods: Mapping[str, Meth
             column = columns[name]
             if not found:
                 column["pck"].append(0.0)
+                column["pck_own_joints"].append(0.0)
                 column["score"].append(0.0)
                 continue
             camera = Camera.from_fov(size)
             result = method(image, detection, camera)
-            ours = camera.project(result.joints(method.fitter.body, "lsp14"))[:limbs, :2]
-            column["pck"].append(float(pck2d(ours, labels[:limbs, :2], torso, labels[:limbs, 2])))
+            marked = limbs_seen(method.fitter, result.state, "lsp14")
+            own = result.joints(method.fitter.body, "lsp14")[:limbs]
+            for name, points in (("pck", marked), ("pck_own_joints", own)):
+                at = camera.project(points)[:, :2]
+                column[name].append(float(pck2d(at, labels[:limbs, :2], torso, labels[:limbs, 2])))
             column["score"].append(result.score)
             if result.mask_iou is not None and _is_whole(detection, size):
                 column["overlap"].append(result.mask_iou)
     figures = {}
     for name, column in columns.items():
         pck, scores, overlaps = column["pck"], column["score"], column["overlap"]
-        figures[name] = {"photos": len(pck), "pck": float(np.mean(pck)), "detector_pck": float(np.mean(theirs))}
+        figures[name] = {
+            "photos": len(pck),
+            "pck": float(np.mean(pck)),
+            "pck_own_joints": float(np.mean(column["pck_own_joints"])),
+            "detector_pck": float(np.mean(theirs)),
+        }
         if overlaps:
             figures[name] |= {"mask_iou": float(np.median(overlaps)), "whole_people": len(overlaps)}
         figures[name] |= {
@@ -268,8 +278,8 @@ def benchmark_lspe(archive: Path, detector: Detector, methods: Mapping[str, Meth
     return figures
 
 
-def detected_joints(fitter: Fitter, state: BodyState, joints: str) -> Tensor:
-    """Limb joints (12, 3) of a body where the detector of a joint set sees them, camera space, float32."""
+def limbs_seen(fitter: Fitter, state: BodyState, joints: str) -> Tensor:
+    """Limb joints (12, 3) of a body where those who see a joint set see them, camera space, float32."""
     order = [joint_index(name, joints) for name in LIMB_JOINTS]
     return fitter.landmarks(joints).positions(state)[0, order].float()
 

@@ -1,8 +1,12 @@
-"""Where detectors put landmarks, and how far they scatter around there.
+"""Where detectors and annotators put landmarks, and how far they scatter around there.
 
 MediaPipe's landmarks are not the body's: its ankles, for one, lie 3 cm above the joint, and a fit that takes them for
-the joint bends the knees of someone who stands straight. The table was measured on renders of the open body whose
+the joint bends the knees of someone who stands straight. Its table was measured on renders of the open body whose
 landmarks are known: 640 people of seed 4242 (``tools/detect_renders.py``, ``tools/measure_detector.py``).
+
+Nor do people who label photos mark the centres that a skeleton turns about. They mark what they see: the shoulder's
+top, the hip's side, the kneecap. So published bodies come with joints of their own for LSP's labels (SPIN's
+``J_regressor_extra``). LSP's table was measured on LSP-extended's training photos (``tools/measure_annotators.py``).
 """
 
 from dataclasses import dataclass
@@ -19,7 +23,7 @@ Offset = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a detector sees a landmark.
+    """Where a detector or an annotator sees a landmark.
 
     Attributes:
         offsets: By joint, (x, y, z) from the body's landmark, millimetres in rest orientation, turning with that joint.
@@ -52,6 +56,16 @@ MEDIAPIPE = {
     "left_foot_index": Placement({"left_ankle": (-11, 14, -34)}, 0.0095),
 }
 
+LSP = {
+    "left_shoulder": Placement({"spine3": (3, 33, -4)}, 0.0269),
+    "left_elbow": Placement({"left_shoulder": (39, -4, 2), "left_elbow": (-41, 6, 1)}, 0.0209),
+    "left_wrist": Placement({"left_wrist": (18, -3, 0)}, 0.0218),
+    "left_hip": Placement({"pelvis": (31, 20, 12)}, 0.0342),
+    "left_knee": Placement({"left_hip": (9, -31, 5)}, 0.0278),
+    "left_ankle": Placement({"left_knee": (9, 28, 11)}, 0.0257),
+}
+PLACEMENTS = {"mediapipe33": MEDIAPIPE, "lsp14": LSP}
+
 # Of detectors that were not measured: their landmarks are taken to lie where the body's do.
 USUAL_DEVIATION = 0.01
 DEVIATIONS = {"hip": 0.015, "heel": 0.013, "toe": 0.013, "head_top": 0.02, "neck": 0.015}
@@ -62,12 +76,11 @@ LEAST_CONFIDENCE = 0.02
 
 
 def placement(name: str, joints: str) -> Placement | None:
-    """Where the detector of a joint set sees a landmark; None where that was not measured."""
-    if joints != "mediapipe33":
-        return None
-    if name in MEDIAPIPE:
-        return MEDIAPIPE[name]
-    twin = MEDIAPIPE[mirror_name(name)]
+    """Where those who see the landmarks of a joint set see one of them; None where that was not measured."""
+    table = PLACEMENTS.get(joints, {})
+    if name in table or mirror_name(name) not in table:
+        return table.get(name)
+    twin = table[mirror_name(name)]
     mirrored = {mirror_name(joint): (-x, y, z) for joint, (x, y, z) in twin.offsets.items()}
     return Placement(mirrored, twin.deviation)
 

@@ -121,6 +121,12 @@ def photo_edges(size: tuple[float, float]) -> np.ndarray:
     return np.array([-0.5, -0.5, size[0] - 0.5, size[1] - 0.5])
 
 
+def inner_box(size: tuple[int, int]) -> np.ndarray:
+    """(4,) where the person of a crop with a margin of a quarter of their size is; size (width, height)."""
+    width, height = size
+    return np.array([width / 6, height / 6, width * 5 / 6, height * 5 / 6], np.float32)
+
+
 def person_box(keypoints: np.ndarray, mask: Mask | None, size: tuple[int, int]) -> np.ndarray:
     """Tight box (4,) float32 around a person: the clearly seen keypoints and the mask, clipped to the photo.
 
