@@ -22,6 +22,7 @@ from meshrec.body import joint_set, load_body
 from meshrec.data.synthetic.benchmark import HARD
 from meshrec.errors import run_tool
 from meshrec.evaluation import evaluate
+from meshrec.models.build import encoder_of
 from meshrec.models.checkpoints import load_checkpoint
 from meshrec.models.encoders import NetworkInput
 from meshrec.training import TrainingConfig, load_config, train
@@ -64,10 +65,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, help="folder of the trainings and of comparison.md")
     parser.add_argument("--config", default="configs/graph_keypoints.yaml", help="of the graph network")
+    parser.add_argument("--limit", type=int, help="measure on at most so many people, evenly spread")
     parser.add_argument("changes", nargs="*", metavar="key=value", help="changes of the configuration, for all heads")
     options = parser.parse_intermixed_args()
     base = load_config(options.config, options.changes)
-    rows = [row for head in HEADS for row in measured(head, train(config_of(head, base, options.out)))]
+    rows = [row for head in HEADS for row in measured(head, train(config_of(head, base, options.out)), options.limit)]
     table = markdown(rows)
     write_file(options.out / "comparison.md", table.encode())
     print(table)
@@ -92,14 +94,14 @@ def config_of(head: Head, base: TrainingConfig, out: Path) -> TrainingConfig:
     return replace(base, network=network, out=out / head.name)
 
 
-def measured(head: Head, path: Path) -> list[list[str]]:
+def measured(head: Head, path: Path, limit: int | None = None) -> list[list[str]]:
     """Rows of the table for a trained network."""
-    report = evaluate(path, "synthetic", mirror=False)
+    report = evaluate(path, "synthetic", mirror=False, limit=limit)
     groups = [report.groups["usual"], [row for name in HARD for row in report.groups[name]]]
     checkpoint = load_checkpoint(path, load_body("neutral"))
     network, known = checkpoint.network, checkpoint.provenance
     weights = sum(weight.numel() for weight in network.parameters()) / 1e6
-    inputs = NetworkInput(keypoints=torch.rand(1, len(joint_set("mediapipe33")), 3), focal=torch.full((1,), 3.0))
+    inputs = NetworkInput(keypoints=torch.rand(1, len(joint_set(encoder_of(network).config.joints)), 3))
     with torch.inference_mode():
         timing = time_in_turn({head.name: lambda: network(inputs)})[head.name]
     rows = []
