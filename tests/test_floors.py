@@ -14,8 +14,8 @@ FLOORS = (
     {"render"},
     {"models", "losses", "metrics"},
     {"detect", "fit", "data", "export"},
-    {"person", "results", "regressor", "reconstruct", "batch", "photo_list", "showcase", "progress", "doctor"}
-    | {"training", "evaluation", "benchmarks", "build_body"},
+    {"person", "results", "regressor", "reconstruct", "batch", "photo_list", "showcase", "example_photo", "progress"}
+    | {"training", "evaluation", "benchmarks", "build_body", "doctor"},
     {"cli"},
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

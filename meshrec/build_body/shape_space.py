@@ -8,7 +8,8 @@ import numpy as np
 from scipy.stats import gaussian_kde
 
 # Mean and standard deviation of stature (m) and weight (kg) of the 4,082 men and 1,986 women of ANSUR II: Gordon et
-# al., "2012 Anthropometric Survey of U.S. Army Personnel: Methods and Summary Statistics", NATICK/TR-15/007, 2014.
+# al., "2012 Anthropometric Survey of U.S. Army Personnel: Methods and Summary Statistics", NATICK/TR-15/007, 2014;
+# computed anew from the survey's public files (ANSUR_II_MALE_Public.csv and its sister).
 STATURE = {"male": (1.7562, 0.0686), "female": (1.6285, 0.0642)}
 WEIGHT = {"male": (85.5, 14.2), "female": (67.8, 11.0)}
 _DENSITY = 1000.0  # kg/m^3 of a body with air in the lungs

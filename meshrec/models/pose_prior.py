@@ -13,9 +13,10 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from meshrec.atomic import write_file
 from meshrec.errors import InputError
 from meshrec.geometry.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from meshrec.models.tangent import BODY_JOINTS, Residuals, right_jacobian_inverse
@@ -137,3 +138,13 @@ def load_pose_prior(path: str | Path = POSE_PRIOR) -> PosePrior:
         return PosePrior(freedom=freedom, **arrays)
     except (OSError, SafetensorError, KeyError, TypeError, RuntimeError) as error:
         raise InputError(f"{path} is not a pose prior ({error}); tools/train_pose_prior.py writes one") from error
+
+
+def save_pose_prior(path: str | Path, prior: PosePrior) -> None:
+    """Write a pose prior for :func:`load_pose_prior`.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
+    arrays = {name: getattr(prior, name).float().contiguous() for name in ("center", "log_weights", "means", "scales")}
+    write_file(path, save(arrays | {"freedom": torch.tensor(float(prior.freedom))}))

@@ -1,0 +1,94 @@
+"""How the shipped pose prior is learned: from the pose bank, from everyday poses, which it lacks, and authored ones."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from meshrec.body.joints import mirror_name
+from meshrec.body.kinematics import mirror_pose
+from meshrec.data.pose_bank import POSE_BANK, load_pose_bank
+from meshrec.data.streams import Streams
+from meshrec.data.synthetic.authored_poses import authored_poses
+from meshrec.data.synthetic.everyday_poses import everyday_poses
+from meshrec.data.synthetic.poses import perturbed
+from meshrec.geometry import matrix_to_axis_angle, nearest_rotation
+from meshrec.models.pose_prior import PRIOR_JOINTS, PosePrior
+from meshrec.models.t_mixture import fit_t_mixture
+
+# How well a recording knows a joint, radians; for collars and toes, which the bank hardly moves, what they may do.
+NOISE = {"collar": 0.15, "foot": 0.15}
+NOISE_ELSEWHERE = 0.05
+PERTURBED = 20  # times that each authored pose is taken, a little different each time
+
+
+@dataclass(frozen=True)
+class PosePriorConfig:
+    """What a pose prior is learned from, and how many parts it has.
+
+    Attributes:
+        bank: File of the poses.
+        components: Of the mixture, before mirroring doubles them.
+        freedom: Degrees of freedom of the t distributions.
+        every: Every n-th frame of the bank counts.
+    """
+
+    bank: Path = POSE_BANK
+    components: int = 12
+    freedom: int = 10
+    every: int = 4
+
+
+def train_pose_prior(config: PosePriorConfig) -> tuple[PosePrior, dict[str, float]]:
+    """Learn a pose prior.
+
+    Returns:
+        The prior, and by kind of poses the mean log-density of noisy ones, those that it saw and those that it did not.
+    """
+    generator = torch.Generator().manual_seed(0)
+    deviations = torch.tensor([NOISE.get(name.split("_")[-1], NOISE_ELSEWHERE) for name in PRIOR_JOINTS])
+
+    def motion(split: Literal["train", "held_out"]) -> Tensor:
+        return load_pose_bank(split, config.bank).rotations(slice(None, None, config.every))
+
+    authored = authored_poses("train").repeat(PERTURBED, 1, 1, 1)
+    authored = perturbed(authored, Streams(0, range(len(authored)), "pose prior"))
+    seen = _with_mirrored(torch.cat([motion("train"), everyday_poses("train"), authored]))
+    mean = nearest_rotation(_with_mirrored(motion("train")).double().mean(0))
+    center = nearest_rotation(mean + mirror_pose(mean))[1 : len(PRIOR_JOINTS) + 1]
+
+    def noisy(rotations: Tensor) -> Tensor:
+        """Coordinates (N, 63) as a recording knows them."""
+        clean = matrix_to_axis_angle(center.mT @ rotations[:, 1 : len(PRIOR_JOINTS) + 1].double()).flatten(1)
+        return clean + deviations.repeat_interleave(3) * torch.randn(
+            clean.shape, generator=generator, dtype=clean.dtype
+        )
+
+    mixture = fit_t_mixture(noisy(seen), config.components, config.freedom, generator, mirror_coordinates())
+    parts = (center, mixture.log_weights, mixture.means, mixture.scales)
+    prior = PosePrior(*(part.float().contiguous() for part in parts), config.freedom)
+    kinds = {
+        "train": seen,
+        "held-out takes": motion("held_out"),
+        "held-out everyday poses": everyday_poses("held_out"),
+        "held-out authored poses": authored_poses("held_out"),
+    }
+    densities = {
+        name: float(prior.log_density(prior.body_pose(noisy(rotations).float())).mean())
+        for name, rotations in kinds.items()
+    }
+    return prior, densities
+
+
+def mirror_coordinates() -> Tensor:
+    """(63, 63) reflection of the prior's coordinates: sides exchanged, y and z of every axis-angle vector negated."""
+    flip = torch.tensor([PRIOR_JOINTS.index(mirror_name(name)) for name in PRIOR_JOINTS])
+    columns = torch.eye(3 * len(PRIOR_JOINTS), dtype=torch.float64).reshape(len(PRIOR_JOINTS), 3, -1)
+    signs = torch.tensor([1.0, -1.0, -1.0], dtype=torch.float64)
+    return (columns[flip] * signs[:, None]).flatten(0, 1)
+
+
+def _with_mirrored(rotations: Tensor) -> Tensor:
+    return torch.cat([rotations, mirror_pose(rotations)])
