@@ -1,5 +1,6 @@
 """The pages say what the code does: links, files, commands, keys."""
 
+import pkgutil
 import re
 from pathlib import Path
 
@@ -41,6 +42,13 @@ def test_commands_and_their_options_exist(page):
 def test_python_in_the_pages_compiles(page):
     for program in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL):
         compile(program, page.name, "exec")
+
+
+def test_names_of_the_library_exist():
+    names = re.findall(r"`(meshrec(?:\.\w+)+)`", (ROOT / "docs" / "library.md").read_text())
+    assert len(names) > 60
+    for name in names:
+        pkgutil.resolve_name(name)
 
 
 def test_formats_are_described():

@@ -213,10 +213,3 @@ def test_contact_sheet_lays_pictures_out_in_rows():
     assert overlay.contact_sheet(pictures, height=32).dtype == np.uint8
     with pytest.raises(ValueError, match="at least one picture"):
         overlay.contact_sheet([])
-
-
-def test_panels_show_photo_overlay_and_two_views():
-    photo = np.zeros((90, 120, 3), np.uint8)
-    vertices, faces = posed_body()
-    row = overlay.panels(photo, [vertices.float()], faces, Camera.from_fov((120, 90)), height=60)
-    assert row.shape == (60 + 16, 8 + 2 * (80 + 8) + 2 * (60 + 8), 3)

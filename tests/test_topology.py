@@ -12,8 +12,7 @@ from meshrec.body.topology import (
     adjacency,
     edges,
     enclosed_volume,
-    euler_characteristic,
-    face_areas,
+    face_normals,
     is_watertight,
     vertex_normals,
 )
@@ -22,6 +21,11 @@ from meshrec.body.topology import (
 @pytest.fixture(scope="module")
 def sphere() -> trimesh.Trimesh:
     return trimesh.creation.icosphere(4)
+
+
+def euler_characteristic(faces: np.ndarray) -> int:
+    """2 for a closed surface without handles."""
+    return len(np.unique(faces)) - len(edges(faces)) + len(faces)
 
 
 def test_a_sphere_is_closed_and_a_torus_has_a_handle(sphere):
@@ -44,7 +48,7 @@ def test_edges_equal_trimesh(sphere):
 def test_normals_areas_and_volume_of_a_sphere(sphere):
     vertices, faces = torch.tensor(sphere.vertices), torch.tensor(sphere.faces)
     assert torch.allclose(vertex_normals(vertices, faces), vertices, atol=2e-2)
-    assert np.allclose(face_areas(vertices, faces), sphere.area_faces)
+    assert np.allclose(face_normals(vertices, faces).norm(dim=-1) / 2, sphere.area_faces)
     assert enclosed_volume(vertices, faces).item() == pytest.approx(sphere.volume)
     batched = vertex_normals(torch.stack([vertices, -vertices]), faces)
     assert torch.allclose(batched[0], vertex_normals(vertices, faces))

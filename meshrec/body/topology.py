@@ -30,11 +30,6 @@ def is_watertight(faces: np.ndarray) -> bool:
     return len(forward) == len(directed) and np.array_equal(forward, np.unique(directed[:, ::-1], axis=0))
 
 
-def euler_characteristic(faces: np.ndarray) -> int:
-    """V - E + F over the vertices in use; 2 for a closed surface without handles."""
-    return len(np.unique(faces)) - len(edges(faces)) + len(faces)
-
-
 def adjacency(faces: np.ndarray, vertex_count: int) -> "csr_matrix":
     """Which vertices share an edge.
 
@@ -60,11 +55,6 @@ def face_normals(vertices: Tensor, faces: Tensor) -> Tensor:
     """
     a, b, c = (vertices[..., faces[:, i], :] for i in range(3))
     return torch.linalg.cross(b - a, c - a)
-
-
-def face_areas(vertices: Tensor, faces: Tensor) -> Tensor:
-    """Areas (..., F) in square metres."""
-    return face_normals(vertices, faces).norm(dim=-1) / 2
 
 
 def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:

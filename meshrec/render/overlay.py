@@ -111,23 +111,6 @@ def turned(
     return as_bytes(shaded(mesh, triangles, camera, tint, SOFT, background=PAPER, supersample=SAMPLES))
 
 
-def panels(
-    photo: Array, vertices: Array | Sequence[Array], faces: Array | Sequence[Array], camera: Camera, height: int = 512
-) -> np.ndarray:
-    """The photo, the people over it, and the people from the side and from above, in a row.
-
-    Args:
-        photo, vertices, faces, camera: As for :func:`overlay`.
-        height: Of the row, pixels.
-
-    Returns:
-        (height, W', 3) uint8 RGB.
-    """
-    drawn = overlay(photo, vertices, faces, camera)
-    views = [turned(vertices, faces, view, (height, height)) for view in ("side", "top")]
-    return contact_sheet([photo, drawn, *views], columns=4, height=height)
-
-
 def contact_sheet(pictures: Sequence[Array], columns: int | None = None, height: int = 256, gap: int = 8) -> np.ndarray:
     """Pictures in rows on paper, all of one height.
 
