@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -94,7 +95,8 @@ def compiled_code() -> Line:
     from meshrec.body.kernels import chain, skin
     from meshrec.render.numba_kernels import draw_outline
 
-    states = [function.stats for function in (chain, skin, draw_outline)]
+    kernels: list[Any] = [chain, skin, draw_outline]
+    states = [kernel.stats for kernel in kernels]
     kept = {_short(Path(state.cache_path)) for state in states if state.cache_path}
     when = "compiled for this" if any(state.cache_misses for state in states) else "compiled before"
     where = f"kept in {', '.join(sorted(kept))}" if kept else "not kept: no folder can be written to"

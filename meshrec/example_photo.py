@@ -20,7 +20,7 @@ SKIN, SHIRT, TROUSERS, HAIR, EYES, LIPS = (
     torch.tensor(rgb) / 255
     for rgb in ((206, 158, 130), (196, 74, 62), (52, 66, 104), (58, 42, 34), (60, 44, 40), (172, 98, 88))
 )
-WALL, FLOOR, SKIRTING = (np.float32(rgb) / 255 for rgb in ((188, 200, 198), (150, 118, 88), (236, 234, 228)))
+WALL, FLOOR, SKIRTING = (np.array(rgb, np.float32) / 255 for rgb in ((188, 200, 198), (150, 118, 88), (236, 234, 228)))
 
 
 def draw_example_photo() -> np.ndarray:
@@ -65,7 +65,7 @@ def _room(camera: Camera, shadow: Tensor) -> np.ndarray:
     import cv2
 
     u, v = np.meshgrid(np.arange(SIZE[0]), np.arange(SIZE[1]))
-    rays = np.stack([u - camera.center[0], v - camera.center[1], np.full(u.shape, camera.focal)], -1) / camera.focal
+    rays = np.stack([u - (SIZE[0] - 1) / 2, v - (SIZE[1] - 1) / 2, np.full(u.shape, camera.focal)], -1) / camera.focal
     wall = DISTANCE + 1.6
     depth = np.minimum(CAMERA_HEIGHT / np.maximum(rays[..., 1], 1e-6), wall)
     x, y = rays[..., 0] * depth, rays[..., 1] * depth

@@ -238,8 +238,8 @@ def test_files_that_may_not_be_read(file, fast, tmp_path, monkeypatch, capfd):
                 raise PermissionError(13, "Permission denied", str(name))
             return opened(name, *arguments, **options)
 
-        monkeypatch.setattr("builtins.open", refuse)
-        monkeypatch.setattr("io.open", refuse)
+        for way in ("builtins.open", "io.open", "pathlib.Path.open"):  # Python 3.10's paths keep an `open` of their own
+            monkeypatch.setattr(way, refuse)
     assert run("reconstruct a.jpg --out out --boxes boxes.json") == 1
     output = capfd.readouterr().err
     assert "ermission" in output and output.count("\n") == 1

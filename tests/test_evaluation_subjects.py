@@ -12,6 +12,7 @@ from meshrec.body import BodyModel, joint_set, load_body
 from meshrec.data.sample import cut
 from meshrec.detect.people import Detection
 from meshrec.errors import InputError
+from meshrec.evaluation.detections import detect_samples, load_detections, save_detections
 from meshrec.evaluation.prediction import FromCrops, FromDetections
 from meshrec.evaluation.subjects import (
     Detected,
@@ -21,8 +22,6 @@ from meshrec.evaluation.subjects import (
     assumed_camera,
     far_camera,
     labelled_detection,
-    load_detections,
-    save_detections,
 )
 from meshrec.geometry import procrustes
 from meshrec.geometry.crops import look_at
@@ -92,6 +91,21 @@ def test_detections_are_kept_by_name(people, tmp_path):
     np.savez(tmp_path / "other.npz", a=np.zeros(3))
     with pytest.raises(InputError, match="holds no detections"):
         load_detections(tmp_path / "other.npz")
+
+
+def test_a_detector_is_asked_only_what_it_has_not_said(body, people, tmp_path):
+    samples = [replace(s.sample, image=np.zeros((8, 8, 3), np.uint8)) for s in people]
+    asked = []
+
+    def detect(sample, image):
+        asked.append(sample.name)
+        return people[len(asked) - 1].detection if len(asked) < 3 else None
+
+    path = tmp_path / "detections.npz"
+    detect_samples(samples, detect, path, 2)
+    found = detect_samples(samples, detect, path, 4)
+    assert asked == [sample.name for sample in samples[:4]] == list(found)
+    assert list(load_detections(path).values()).count(None) == 2
 
 
 def test_labels_without_2d_are_no_detection(body):

@@ -12,16 +12,15 @@ import sys
 from pathlib import Path
 
 import torch
-from rich.progress import track
 
 from meshrec.body import load_body
 from meshrec.data.shards import write_shards
 from meshrec.data.synthetic.benchmark import SyntheticBenchmark
+from meshrec.detect.mediapipe_detector import MediaPipeDetector
 from meshrec.errors import run_tool
+from meshrec.evaluation.detections import detect_samples
 from meshrec.evaluation.run import PHOTO_RESOLUTION
-from meshrec.evaluation.subjects import Detected, load_detections, save_detections
-
-SAVED_EVERY = 64  # people
+from meshrec.evaluation.subjects import Detected
 
 
 def main() -> None:
@@ -34,23 +33,10 @@ def main() -> None:
     if not options.no_shards and not any((options.out / "shards").glob("*.tar")):
         for shard in write_shards(benchmark, options.out / "shards", PHOTO_RESOLUTION, margin=1.0, per_shard=500):
             print(shard)
-    detect(benchmark, options.out / "detections.npz", min(options.count or len(benchmark), len(benchmark)))
-
-
-def detect(benchmark: SyntheticBenchmark, path: Path, count: int) -> None:
-    """Pass the first ``count`` people through the detector and keep what it says in a file."""
-    from meshrec.detect.mediapipe_detector import MediaPipeDetector
-
-    found = load_detections(path) if path.exists() else {}
-    source = Detected(MediaPipeDetector())
-    for i in track(range(count), "detecting"):
-        sample = benchmark[i]
-        if sample.name not in found:
-            found[sample.name] = source.of(sample, sample.read_image())
-        if (i + 1) % SAVED_EVERY == 0 or i + 1 == count:
-            save_detections(path, found)
+    detector, count = Detected(MediaPipeDetector()), min(options.count or len(benchmark), len(benchmark))
+    found = detect_samples(benchmark, detector.of, options.out / "detections.npz", count)
     missed = sum(detection is None for detection in found.values())
-    print(f"{path}: {len(found)} people, {missed} of them not found")
+    print(f"{options.out / 'detections.npz'}: {len(found)} people, {missed} of them not found")
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ from rich.console import Console
 from meshrec.atomic import write_file
 from meshrec.body import BodyModel
 from meshrec.detect.people import Detection
+from meshrec.evaluation.detections import save_detections
 from meshrec.evaluation.scores import MEASURES, MISSED_MM
-from meshrec.evaluation.subjects import save_detections
 from meshrec.metrics import SILHOUETTE_PARTS, Overlap
 from meshrec.render.overlay import encode_png
 

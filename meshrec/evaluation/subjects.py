@@ -1,6 +1,5 @@
 """Who is evaluated: a person of a data set, what was detected of them, and the camera that is assumed."""
 
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,17 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from meshrec.atomic import write_file
 from meshrec.body.joints import convert_joints
 from meshrec.data.sample import FAR, Sample
 from meshrec.data.synthetic.benchmark import SyntheticBenchmark
-from meshrec.data.synthetic.detected_renders import MASK_SIDE
 from meshrec.detect.people import Detection, Detector, Mask, keypoint_box, person_at, photo_edges
 from meshrec.errors import InputError
 from meshrec.evaluation.datasets import EvaluationSet
+from meshrec.evaluation.detections import load_detections
 from meshrec.geometry import Camera
 from meshrec.geometry.affine import apply, inverse
-from meshrec.npz import read_npz
 
 LABEL_JOINTS = "union55"  # any data set's keypoints have a place in it
 
@@ -101,7 +98,7 @@ class Labelled:
 
 
 class Kept:
-    """What an earlier run found, by the names of samples; see :func:`save_detections`.
+    """What an earlier run found, by the names of samples; see :func:`meshrec.evaluation.detections.save_detections`.
 
     Raises:
         InputError: The file holds no detections.
@@ -191,51 +188,6 @@ def labelled_detection(sample: Sample, size: tuple[int, int]) -> Detection | Non
     keypoints = np.column_stack([pixels, keypoints[:, 2]]).astype(np.float32)
     mask = None if sample.mask is None else Mask(sample.mask, photo_edges(size))
     return Detection(labelled_box(sample, size), keypoints, LABEL_JOINTS, 1.0, mask)
-
-
-def save_detections(path: str | Path, found: dict[str, Detection | None]) -> Path:
-    """Write detections by their samples' names, all of one joint set, as an ``.npz`` file."""
-    known = {name: detection for name, detection in found.items() if detection is not None}
-    some = next(iter(known.values()), None)
-    side = (MASK_SIDE, MASK_SIDE)
-    arrays = {
-        "missed": np.array([name for name in found if name not in known], str),
-        "names": np.array(list(known), str),
-        "joint_set": np.array("" if some is None else some.joint_set),
-        "box": np.array([d.box for d in known.values()], np.float32),
-        "keypoints": np.array([d.keypoints for d in known.values()], np.float32),
-        "score": np.array([d.score for d in known.values()], np.float32),
-        "has_mask": np.array([d.mask is not None for d in known.values()], bool),
-        "mask_box": np.array([np.zeros(4) if d.mask is None else d.mask.box for d in known.values()], np.float32),
-        "mask": np.array(
-            [
-                np.zeros(side, np.uint8) if d.mask is None else np.rint(255 * d.mask.crop(d.mask.box, side))
-                for d in known.values()
-            ],
-            np.uint8,
-        ),
-    }
-    stream = io.BytesIO()
-    np.savez_compressed(stream, **arrays)
-    return write_file(path, stream.getvalue())
-
-
-def load_detections(path: str | Path) -> dict[str, Detection | None]:
-    """Read a file of :func:`save_detections`: what was detected by samples' names, None where nobody was found.
-
-    Raises:
-        InputError: It is missing or not such a file.
-    """
-    arrays = read_npz(path)
-    try:
-        found: dict[str, Detection | None] = {str(name): None for name in arrays["missed"]}
-        for i, name in enumerate(arrays["names"]):
-            mask = Mask(arrays["mask"][i], arrays["mask_box"][i]) if arrays["has_mask"][i] else None
-            box, keypoints = arrays["box"][i], arrays["keypoints"][i]
-            found[str(name)] = Detection(box, keypoints, str(arrays["joint_set"]), float(arrays["score"][i]), mask)
-    except (KeyError, IndexError) as error:
-        raise InputError(f"{path} holds no detections that `meshrec evaluate` wrote ({error!r}).") from None
-    return found
 
 
 def _picture(sample: Sample, looked_at: bool) -> np.ndarray:

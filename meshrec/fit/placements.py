@@ -86,7 +86,7 @@ def measure_annotators(people: LspeSamples, detector: Detector, fitter: Fitter, 
         sure.append((label[:, 2] > 0) & (apart < MISLABELLED))
     stacked = lambda rows: torch.tensor(np.stack(rows), dtype=torch.float64)  # noqa: E731
     state = BodyState(*(stacked(part) for part in zip(*states)))
-    numbers = [stacked(rows) for rows in (focal, center, labels, sides)]
+    numbers = stacked(focal), stacked(center), stacked(labels), stacked(sides)
     return _placements(LSP, "lsp14", fitter.body, state, *numbers, torch.tensor(np.stack(sure)))
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, fields
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from torch import nn
 
@@ -60,7 +60,8 @@ def describe_network(network: nn.Module) -> tuple[str, dict]:
 
 def encoder_of(network: nn.Module) -> Encoder:
     """The encoder of a network that :func:`build_network` made."""
-    return (network.regressor if isinstance(network, MeshRecovery) else network).get_submodule("encoder")
+    holder: Any = network.regressor if isinstance(network, MeshRecovery) else network
+    return holder.encoder
 
 
 def read_config(kind: type[Config], settings: Mapping) -> Config:

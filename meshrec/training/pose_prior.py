@@ -67,8 +67,10 @@ def train_pose_prior(config: PosePriorConfig) -> tuple[PosePrior, dict[str, floa
         )
 
     mixture = fit_t_mixture(noisy(seen), config.components, config.freedom, generator, mirror_coordinates())
-    parts = (center, mixture.log_weights, mixture.means, mixture.scales)
-    prior = PosePrior(*(part.float().contiguous() for part in parts), config.freedom)
+    at, weights, means, scales = (
+        part.float().contiguous() for part in (center, mixture.log_weights, mixture.means, mixture.scales)
+    )
+    prior = PosePrior(at, weights, means, scales, config.freedom)
     kinds = {
         "train": seen,
         "held-out takes": motion("held_out"),

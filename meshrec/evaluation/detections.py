@@ -1,0 +1,86 @@
+"""What a detector said of people, by their samples' names, as files."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from rich.progress import track
+
+from meshrec.atomic import write_file
+from meshrec.data.sample import Sample, Samples
+from meshrec.data.synthetic.detected_renders import MASK_SIDE
+from meshrec.detect.people import Detection, Mask
+from meshrec.errors import InputError
+from meshrec.npz import read_npz
+
+SAVED_EVERY = 64  # people
+
+
+def detect_samples(
+    samples: Samples, detect: Callable[[Sample, np.ndarray], Detection | None], path: str | Path, count: int
+) -> dict[str, Detection | None]:
+    """Show people to a detector and keep what it says in a file; the same again goes on where it stopped.
+
+    Args:
+        samples: The people.
+        detect: Says who a sample is in its picture.
+        path: The file, as :func:`save_detections` writes it.
+        count: Of the first people.
+
+    Returns:
+        By name, what was said of them, now or before.
+    """
+    found = load_detections(path) if Path(path).exists() else {}
+    for i in track(range(count), "detecting"):
+        sample = samples[i]
+        if sample.name not in found:
+            found[sample.name] = detect(sample, sample.read_image())
+        if (i + 1) % SAVED_EVERY == 0 or i + 1 == count:
+            save_detections(path, found)
+    return found
+
+
+def save_detections(path: str | Path, found: dict[str, Detection | None]) -> Path:
+    """Write detections by their samples' names, all of one joint set, as an ``.npz`` file."""
+    known = {name: detection for name, detection in found.items() if detection is not None}
+    some = next(iter(known.values()), None)
+    side = (MASK_SIDE, MASK_SIDE)
+    arrays = {
+        "missed": np.array([name for name in found if name not in known], str),
+        "names": np.array(list(known), str),
+        "joint_set": np.array("" if some is None else some.joint_set),
+        "box": np.array([d.box for d in known.values()], np.float32),
+        "keypoints": np.array([d.keypoints for d in known.values()], np.float32),
+        "score": np.array([d.score for d in known.values()], np.float32),
+        "has_mask": np.array([d.mask is not None for d in known.values()], bool),
+        "mask_box": np.array([np.zeros(4) if d.mask is None else d.mask.box for d in known.values()], np.float32),
+        "mask": np.array(
+            [
+                np.zeros(side, np.uint8) if d.mask is None else np.rint(255 * d.mask.crop(d.mask.box, side))
+                for d in known.values()
+            ],
+            np.uint8,
+        ),
+    }
+    stream = io.BytesIO()
+    np.savez_compressed(stream, **arrays)
+    return write_file(path, stream.getvalue())
+
+
+def load_detections(path: str | Path) -> dict[str, Detection | None]:
+    """Read a file of :func:`save_detections`: what was detected by samples' names, None where nobody was found.
+
+    Raises:
+        InputError: It is missing or not such a file.
+    """
+    arrays = read_npz(path)
+    try:
+        found: dict[str, Detection | None] = {str(name): None for name in arrays["missed"]}
+        for i, name in enumerate(arrays["names"]):
+            mask = Mask(arrays["mask"][i], arrays["mask_box"][i]) if arrays["has_mask"][i] else None
+            box, keypoints = arrays["box"][i], arrays["keypoints"][i]
+            found[str(name)] = Detection(box, keypoints, str(arrays["joint_set"]), float(arrays["score"][i]), mask)
+    except (KeyError, IndexError) as error:
+        raise InputError(f"{path} holds no detections that `meshrec evaluate` wrote ({error!r}).") from None
+    return found
