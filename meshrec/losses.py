@@ -30,6 +30,11 @@ def squared(difference: Tensor) -> Tensor:
     return difference.square().sum(-1)
 
 
+def length(difference: Tensor) -> Tensor:
+    """Euclidean: (..., D) -> (...)."""
+    return torch.linalg.vector_norm(difference, dim=-1)
+
+
 def geman_mcclure(difference: Tensor, scale: float) -> Tensor:
     """r^2 / (1 + r^2 / scale^2), r the length: squared while small, ``scale^2`` at most (Geman & McClure 1987).
 

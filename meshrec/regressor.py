@@ -80,7 +80,7 @@ class NetworkRegressor:
             camera: The photo's, with a single focal length and centre.
 
         Raises:
-            InputError: The network sees masks, and somebody has none.
+            InputError: The network's ResNet sees masks, and somebody has none.
         """
         inputs, turn = person_inputs(self.encoder, image, detections, camera)
         assert inputs.focal is not None
@@ -182,7 +182,7 @@ def person_inputs(
         camera: The photo's.
 
     Raises:
-        InputError: The network sees masks, and somebody has none; or the detections have different joint sets.
+        InputError: The network's ResNet sees masks, and somebody has none; or the detections have different joint sets.
     """
     joints, size = detections[0].joint_set, (image.shape[1], image.shape[0])
     if any(person.joint_set != joints for person in detections):
@@ -199,7 +199,7 @@ def person_inputs(
     certain = keypoints[..., 2:]
     inputs = NetworkInput(keypoints=torch.cat([places * (certain > 0), certain], dim=-1), focal=centred_focal)
     if "silhouette" in encoder.inputs:
-        masks = torch.from_numpy(np.stack([_mask(p, *s, encoder.resolution) for p, s in zip(detections, squares)]))
+        masks = torch.from_numpy(np.stack([_mask(p, *s, encoder) for p, s in zip(detections, squares)]))
         inputs.silhouette = centre_maps(masks[:, None], focal, principal)
     if "rgb" in encoder.inputs:
         crops = torch.from_numpy(np.stack([_crop(image, *square, encoder.resolution) for square in squares]))
@@ -263,13 +263,16 @@ def _square(keypoints: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, float]:
     return (low + high) / 2, MARGIN * max(float((high - low).max()), 1.0)
 
 
-def _mask(person: Detection, center: np.ndarray, side: float, resolution: int) -> np.ndarray:
-    """(R, R) float32 coverage of the crop by the person."""
-    if person.mask is None:
+def _mask(person: Detection, center: np.ndarray, side: float, encoder: EncoderConfig) -> np.ndarray:
+    """(R, R) float32 coverage of the crop by the person; none of a person without mask."""
+    size = (encoder.resolution, encoder.resolution)
+    if person.mask is not None:
+        return person.mask.crop(np.concatenate([center - side / 2, center + side / 2]), size)
+    if encoder.channels:
         raise InputError(
             "this regressor sees people's masks, and these keypoints come without; use the regressor 'keypoints'."
         )
-    return person.mask.crop(np.concatenate([center - side / 2, center + side / 2]), (resolution, resolution))
+    return np.zeros(size, np.float32)
 
 
 def _crop(image: np.ndarray, center: np.ndarray, side: float, resolution: int) -> np.ndarray:

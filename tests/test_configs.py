@@ -15,12 +15,13 @@ from meshrec.training.sources import needs_of, training_sources
 FOLDER = Path(__file__).parents[1] / "configs"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml") if path.stem != "tiny")
 SMALL = {"graph": ["network.settings.channels=16", "network.settings.blocks=1"]}
+OWN = {"iterative_proxy": ["network.settings.encoder.resnet=0"]}  # it has none
 PEOPLE = 3
 
 
 def _tiny(name: str, *changes: str):
     small = SMALL["graph"] if name.startswith(("graph", "mesh")) else []
-    return load_config([FOLDER / f"{name}.yaml", FOLDER / "tiny.yaml"], [*small, *changes])
+    return load_config([FOLDER / f"{name}.yaml", FOLDER / "tiny.yaml"], [*small, *OWN.get(name, []), *changes])
 
 
 def test_there_is_a_configuration_for_each_network():

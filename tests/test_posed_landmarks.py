@@ -1,5 +1,6 @@
 """Landmarks without the mesh against the same landmarks of the posed mesh."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -19,6 +20,14 @@ def test_equal_on_a_body_with_pose_displacements():
     body = BodyModel(body_from_arrays(random_arrays(), "random"))
     assert body.has_posedirs
     check(body, "smpl24")
+
+
+def test_any_points_of_the_mesh():
+    body, generator = load_body("neutral"), torch.Generator().manual_seed(0)
+    rotations, betas = random_rotations(48, generator).view(2, 24, 3, 3), torch.randn(2, 10, generator=generator)
+    rows = np.eye(len(body.data.v_template))[[5, 700, 3000]]
+    vertices = body(betas, rotations[:, 1:], rotations[:, :1]).vertices[:, [5, 700, 3000]]
+    assert torch.allclose(PosedLandmarks(body, rows)(rotations, betas), vertices, atol=2e-5)
 
 
 def check(body: BodyModel, joints: str) -> None:

@@ -220,6 +220,19 @@ def test_a_network_that_sees_masks_says_so(body, detections):
         regressor(np.zeros((720, 640, 3), np.uint8), [replace(detections[0], mask=None)], CAMERA)
 
 
+def test_people_without_a_mask_stand_beside_others(body, detections):
+    """Refinements see masks; who has none gets what the keypoints say."""
+    torch.manual_seed(0)
+    encoder = {**SETTINGS["encoder"], "inputs": ["keypoints", "silhouette"], "resnet": 0, "resolution": 64}
+    network = build_network("iterative", {**SETTINGS, "encoder": encoder, "refinements": 1}, body)
+    torch.nn.init.normal_(network.refine.layers[-1].weight, std=0.02)
+    regressor, photo = NetworkRegressor(network, body), np.zeros((720, 640, 3), np.uint8)
+    everyone = regressor(photo, detections, CAMERA).state
+    one_without = [replace(detections[0], mask=None), *detections[1:]]
+    changed = (regressor(photo, one_without, CAMERA).state.betas - everyone.betas).abs().amax(1)
+    assert changed[0] > 1e-3 and changed[1:].max() < 1e-5
+
+
 def test_photos_through_a_checkpoint(body, detections, tmp_path):
     """By a file's name in Python; what made a person is kept with them."""
     torch.manual_seed(0)

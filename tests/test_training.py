@@ -114,6 +114,27 @@ def test_what_has_no_label_costs_nothing_and_pulls_at_nothing(body, piece):
     assert total == 0 and not guess.rotations.grad.any() and not guess.betas.grad.any()
 
 
+def test_iterations_that_do_not_count_are_left_out(body, piece):
+    batch, inputs = piece
+    guesses = [_guess(batch, seed) for seed in range(3)]
+    last, alone = Weights(iterations=(0.0, 0.0, 0.7)), Weights(iterations=(0.7,))
+    found = Objective(body, last)(guesses, batch, inputs.focal)
+    expected = Objective(body, alone)(guesses[-1:], batch, inputs.focal)
+    assert {n: v.item() for n, v in found.items()} == pytest.approx({n: v.item() for n, v in expected.items()})
+
+
+def test_the_loss_of_shape_is_how_far_vertices_at_rest_are_apart(body, piece):
+    batch, inputs = piece
+    guess = replace(_guess(batch, 0), betas=(batch.betas + torch.randn(batch.betas.shape)).requires_grad_())
+    loss = Objective(body, Weights(shape=1, iterations=(1.0,)))([guess], batch, inputs.focal)["shape"]
+    apart = body.rest(guess.betas)[0] - body.rest(batch.betas)[0]
+    assert loss.item() == pytest.approx(apart.square().sum(-1).mean(1).sqrt().mean().item(), rel=1e-4)
+    at_truth = replace(guess, betas=batch.betas.clone().requires_grad_())
+    loss = Objective(body, Weights(shape=1, iterations=(1.0,)))([at_truth], batch, inputs.focal)["shape"]
+    loss.backward()
+    assert loss.item() < 1e-6 and at_truth.betas.grad.isfinite().all()
+
+
 def test_groups_of_joints_share_all_of_them():
     groups, names = joint_groups("union55"), joint_set("union55")
     assert sorted(groups["joints"] + groups["landmarks"]) == list(range(len(names)))

@@ -158,7 +158,7 @@ class Fitted:
 def stages_of(network: nn.Module) -> tuple[str, ...]:
     """What :func:`bodies_of` makes of a network's output."""
     if isinstance(network, IterativeRegressor):
-        return tuple(f"feedback {i}" for i in range(1, network.config.iterations + 1))
+        return tuple(f"feedback {i}" for i in range(1, network.config.corrections + 1))
     return ("mesh", "body")
 
 

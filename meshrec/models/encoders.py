@@ -58,7 +58,8 @@ class EncoderConfig:
     Attributes:
         inputs: what the network sees: any of ``rgb``, ``heatmaps``, ``silhouette``, which a ResNet sees as channels in
             this order, and ``keypoints``, which residual blocks see as a vector.
-        resnet: depth 18, 34 or 50.
+        resnet: depth 18, 34 or 50; 0 for none, where only refinements see the silhouette
+            (:mod:`meshrec.models.silhouette_feedback`).
         resnet_width: channels of its first stage; published weights have 64; half has a quarter of the weights.
         joints: the joint set of the keypoints and heatmaps.
         resolution: side of heatmaps in pixels, the crop's own.
@@ -79,8 +80,10 @@ class EncoderConfig:
         object.__setattr__(self, "inputs", tuple(self.inputs))
         if not self.inputs or not set(self.inputs) <= set(INPUTS):
             raise InputError(f"a network's inputs are one or more of {', '.join(INPUTS)}, not {self.inputs}")
-        if self.resnet not in STAGES:
+        if self.resnet and self.resnet not in STAGES:
             raise InputError(f"there is no ResNet-{self.resnet} here; choose of {', '.join(map(str, STAGES))}")
+        if not self.resnet and not {"keypoints"} <= set(self.inputs) <= {"keypoints", "silhouette"}:
+            raise InputError(f"without a ResNet a network sees keypoints, perhaps a silhouette, not {self.inputs}")
         if self.joints not in JOINT_SETS:
             raise InputError(f"there is no joint set '{self.joints}'; choose of {', '.join(JOINT_SETS)}")
         check_sizes(self, resnet_width=1, resolution=16, width=1, blocks=0)
@@ -88,7 +91,9 @@ class EncoderConfig:
 
     @property
     def channels(self) -> int:
-        """How many channels the ResNet sees; none where there are only keypoints."""
+        """How many channels the ResNet sees; 0 where there is none."""
+        if not self.resnet:
+            return 0
         sizes = {"rgb": 3, "heatmaps": len(joint_set(self.joints)), "silhouette": 1, "keypoints": 0}
         return sum(sizes[name] for name in set(self.inputs))
 

@@ -26,6 +26,7 @@ from meshrec.models.encoders import (
 )
 from meshrec.models.estimate import Estimate
 from meshrec.models.posed_landmarks import PosedLandmarks
+from meshrec.models.silhouette_feedback import SilhouetteFeedback, pyramid
 
 POSE = 24 * 6
 OFFSETS = 10.0  # by how much residual offsets are enlarged: a hundredth of the crop matters, and shall be seen to
@@ -39,6 +40,7 @@ class IterativeConfig:
         encoder: what it sees, and through which encoder.
         feedback: the head sees ``parameters`` (HMR), or also ``residuals`` between landmarks and keypoints.
         iterations: corrections from the mean state.
+        refinements: further corrections, which see the silhouette; a person without one gets none. They need residuals.
         width, blocks: of the head: units, and residual blocks after its two layers.
         activation: ReLU after the head's layers. HMR has it; SPIN's published weights are without.
         dropout: in the head.
@@ -48,6 +50,7 @@ class IterativeConfig:
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     feedback: Literal["parameters", "residuals"] = "parameters"
     iterations: int = 3
+    refinements: int = 0
     width: int = 1024
     blocks: int = 0
     activation: bool = True
@@ -57,8 +60,15 @@ class IterativeConfig:
     def __post_init__(self) -> None:
         if self.feedback not in ("parameters", "residuals"):
             raise InputError(f"feedback is of parameters or of residuals, not '{self.feedback}'")
-        check_sizes(self, iterations=1, width=1, blocks=0, num_betas=1)
+        check_sizes(self, iterations=1, refinements=0, width=1, blocks=0, num_betas=1)
         check_dropout(self.dropout)
+        if self.refinements and (self.feedback != "residuals" or "silhouette" not in self.encoder.inputs):
+            raise InputError("refinements need a silhouette among the encoder's inputs, and feedback of residuals")
+
+    @property
+    def corrections(self) -> int:
+        """How many estimates there are."""
+        return self.iterations + self.refinements
 
 
 class IterativeRegressor(nn.Module):
@@ -86,6 +96,9 @@ class IterativeRegressor(nn.Module):
                 raise ValueError("residual feedback needs the body whose landmarks it compares")
             self.landmarks = PosedLandmarks(body, config.encoder.joints, config.num_betas)
             seen += 3 * len(joint_set(config.encoder.joints)) + 1
+            if config.refinements:
+                known = seen - self.encoder.features
+                self.refine = SilhouetteFeedback(body, size, known, config.width, config.num_betas)
         activation = nn.ReLU() if config.activation else nn.Identity()
         self.embed = nn.Linear(seen, config.width)
         self.head = nn.Sequential(
@@ -114,6 +127,18 @@ class IterativeRegressor(nn.Module):
             update = self.update(self.head(shared + nn.functional.linear(seen, of_state)))
             state = state + update.float()  # in mixed precision too, it is precise
             estimates.append(self._decode(state))
+        return estimates + self._refined(state, estimates[-1], inputs)
+
+    def _refined(self, state: Tensor, estimate: Estimate, inputs: NetworkInput) -> list[Estimate]:
+        """The estimates that follow when the silhouette is seen; without any the same one again and again."""
+        if not self.config.refinements or inputs.silhouette is None:
+            return [estimate] * self.config.refinements
+        levels = pyramid(inputs.silhouette)
+        estimates: list[Estimate] = []
+        for _ in range(self.config.refinements):
+            seen = torch.cat([state, self._residuals(estimate, inputs)], dim=1)
+            state = state + self.refine(levels, estimate, seen, inputs.focal).float()
+            estimates.append(estimate := self._decode(state))
         return estimates
 
     def _decode(self, state: Tensor) -> Estimate:

@@ -19,7 +19,7 @@ class PosedLandmarks(nn.Module):
 
     Args:
         body: whose landmarks.
-        joints: name of a joint set.
+        joints: name of a joint set, or (K, V) weights of the vertices in each landmark.
         num_betas: of the shapes that will be given.
     """
 
@@ -28,11 +28,12 @@ class PosedLandmarks(nn.Module):
     _rest_joints: Tensor
     _joint: Tensor
 
-    def __init__(self, body: BodyModel, joints: str, num_betas: int = 10) -> None:
+    def __init__(self, body: BodyModel, joints: str | np.ndarray, num_betas: int = 10) -> None:
         super().__init__()
         data = body.data.with_betas(num_betas)
         self.tree = body.tree
-        rows = body.joint_regressor(joints).astype(np.float64)
+        rows = body.joint_regressor(joints) if isinstance(joints, str) else joints
+        rows = rows.astype(np.float64)
         near = np.flatnonzero(np.abs(rows).max(0))
         shares = np.einsum("kv,vj->kjv", rows[:, near], data.weights[near])
         landmark, joint = np.nonzero(np.abs(shares).max(-1))  # few joints move a landmark

@@ -6,15 +6,16 @@ from torch import nn
 from meshrec.errors import InputError
 from meshrec.models.build import encoder_of
 
+ADDED = ("encoder.backbone.", "refine.")
 GROWN = "embed.weight"  # the one layer of an iterative regressor whose inputs grow with the encoder's feature
 
 
 @torch.no_grad()
 def warm_start(network: nn.Module, source: nn.Module) -> None:
-    """Copy the weights of a network of the same kind, which may lack the ResNet over maps and pictures.
+    """Copy the weights of a network of the same kind, which may lack the ResNet over maps and pictures, or refinements.
 
-    What the ResNet adds to the feature stands before the rest and starts without any effect, so that the network begins
-    where the source ended.
+    What the ResNet adds to the feature stands before the rest and starts without any effect, as refinements do anyway,
+    so that the network begins where the source ended.
 
     Args:
         network: Whose weights are set.
@@ -33,7 +34,7 @@ def warm_start(network: nn.Module, source: nn.Module) -> None:
             own[:, own.shape[1] - value.shape[1] :] = value
         else:
             raise InputError(f"a network cannot start from one whose '{name}' has the shape {tuple(value.shape)}.")
-    if strange := [name for name in weights if name not in given and not name.startswith("encoder.backbone.")]:
+    if strange := [name for name in weights if name not in given and not name.startswith(ADDED)]:
         raise InputError(f"a network cannot start from one without '{strange[0]}'.")
 
 

@@ -20,6 +20,7 @@ from meshrec.losses import (
     betas_loss,
     edge_loss,
     joint_loss,
+    length,
     reprojection_loss,
     rotation_loss,
     silhouette_loss,
@@ -44,6 +45,7 @@ class Weights:
         keypoints_2d: All points in the picture, in halves of the crop, absolute differences.
         rotations: Squared differences of rotation matrices.
         betas: Squared differences of shape coefficients.
+        shape: What they come to: root mean square distances of the vertices of the bodies at rest, metres.
         vertices: Of the regressed mesh, or where a network makes none of the posed body: metres.
         edges: Lengths of the regressed mesh's edges, metres.
         mesh_joints: Joints of the regressed mesh, metres from the root.
@@ -59,6 +61,7 @@ class Weights:
     keypoints_2d: float = 3.0
     rotations: float = 0.5
     betas: float = 0.02
+    shape: float = 0.0
     vertices: float = 0.0
     edges: float = 0.0
     mesh_joints: float = 0.0
@@ -97,6 +100,7 @@ class Objective:
     ) -> None:
         self.body, self.weights, self.renderer = body, weights, renderer
         self.landmarks = PosedLandmarks(body, joints, num_betas).to(body.v_template.device)
+        self.reach = vertex_reach(body, num_betas).to(body.v_template.device)
         self.edges = torch.from_numpy(edges(body.data.faces)).long().to(body.v_template.device)
 
     def __call__(self, output: list[Estimate] | MeshRecoveryOutput, batch: Batch, focal: Tensor) -> dict[str, Tensor]:
@@ -109,12 +113,12 @@ class Objective:
         """
         if isinstance(output, MeshRecoveryOutput):
             final, mesh = output.body, output.mesh
-            losses = body_losses([final], batch, focal, self.landmarks, self.body.hash, self.weights)
+            losses = body_losses([final], batch, focal, self.landmarks, self.reach, self.body.hash, self.weights)
             losses |= mesh_losses(mesh, batch, focal, self.body, self.edges, self.weights)
             vertices = mesh.vertices
         else:
             final = output[-1]
-            losses = body_losses(output, batch, focal, self.landmarks, self.body.hash, self.weights)
+            losses = body_losses(output, batch, focal, self.landmarks, self.reach, self.body.hash, self.weights)
             if not self.weights.want("vertices", "silhouette"):
                 return losses
             vertices = posed(final, self.body)
@@ -130,6 +134,7 @@ def body_losses(
     batch: Batch,
     focal: Tensor | None,
     landmarks: PosedLandmarks,
+    reach: Tensor,
     body_hash: str,
     weights: Weights,
 ) -> dict[str, Tensor]:
@@ -140,11 +145,13 @@ def body_losses(
         batch: The truth.
         focal: (B,) as the network saw it; None is weak perspective.
         landmarks: Of the batch's joint set.
+        reach: (S, S) of :func:`vertex_reach`.
         body_hash: Of the landmarks' body. Betas of other bodies are not compared.
         weights: Of losses and iterations.
     """
-    steps = len(estimates)
-    shares = batch.betas.new_tensor(weights.iterations[-steps:])
+    counting = [(e, share) for e, share in zip(estimates, weights.iterations[-len(estimates) :]) if share > 0]
+    estimates, steps = [e for e, _ in counting], len(counting)
+    shares = batch.betas.new_tensor([share for _, share in counting])
     # Iterations stand one after the other, as if they were more samples, so that each loss is computed once for all.
     result = Estimate(*(torch.cat([getattr(e, f.name) for e in estimates]) for f in fields(Estimate)))
 
@@ -168,9 +175,12 @@ def body_losses(
             losses["keypoints_2d"] = reprojection_loss(seen, target, confidence)
     if weights.want("rotations"):
         losses["rotations"] = rotation_loss(result.rotations, each(batch.pose), sure(batch.pose_confidence))
-    if weights.want("betas"):
-        target = batch.betas[:, : result.betas.shape[1]]
-        losses["betas"] = betas_loss(result.betas, each(target), sure(batch.betas_confidence_for(body_hash)))
+    if weights.want("betas", "shape"):
+        target, confidence = each(batch.betas[:, : result.betas.shape[1]]), sure(batch.betas_confidence_for(body_hash))
+        if weights.want("betas"):
+            losses["betas"] = betas_loss(result.betas, target, confidence)
+        if weights.want("shape"):
+            losses["shape"] = betas_loss(result.betas @ reach, target @ reach, confidence, length)
     return losses
 
 
@@ -223,6 +233,12 @@ def drawn_loss(
     placed, mask = vertices + translation[:, None], batch.mask / 255
     soft = SOFTNESS if renderer == "pytorch3d" else None  # it does not draw outlines
     return silhouette_loss(placed, body.faces, drawn_by, mask, batch.mask_confidence, soft=soft, backend=renderer)
+
+
+def vertex_reach(body: BodyModel, num_betas: int) -> Tensor:
+    """(S, S): a change of the betas times it is as long as the root mean square move of vertices at rest, metres."""
+    directions = torch.from_numpy(body.data.with_betas(num_betas).shapedirs).double().flatten(0, 1)
+    return torch.linalg.cholesky(directions.mT @ directions / len(body.data.v_template)).float()
 
 
 def true_vertices(batch: Batch, body: BodyModel) -> tuple[Tensor, Tensor]:

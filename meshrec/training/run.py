@@ -137,7 +137,7 @@ def _check(config: TrainingConfig) -> None:
     Raises:
         InputError: Keys contradict each other, or need what is not there.
     """
-    needed = getattr(config.architecture, "iterations", 1)
+    needed = getattr(config.architecture, "corrections", 1)
     if len(config.weights.iterations) < needed:
         raise InputError(f"'weights.iterations' weighs {len(config.weights.iterations)} of {needed} iterations.")
     if "TORCHELASTIC_RUN_ID" in os.environ and int(os.environ["WORLD_SIZE"]) != config.devices * config.nodes:
