@@ -135,6 +135,23 @@ def test_the_loss_of_shape_is_how_far_vertices_at_rest_are_apart(body, piece):
     assert loss.item() < 1e-6 and at_truth.betas.grad.isfinite().all()
 
 
+def test_wrong_keypoints_pull_less_where_losses_are_robust(body, piece):
+    batch, inputs = piece
+    guess, wrong = _guess(batch, 0), batch.keypoints_2d.clone()
+    wrong[:, 0, :2] += 5.0
+    pull = {}
+    for robust in (0.0, 0.1):
+        objective = Objective(body, Weights(robust_2d=robust))
+        camera = guess.camera.clone().requires_grad_()
+        losses = objective([replace(guess, camera=camera)], replace(batch, keypoints_2d=wrong), inputs.focal)
+        before = objective([guess], batch, inputs.focal)["keypoints_2d"]
+        pull[robust] = (losses["keypoints_2d"] - before).item()
+        losses["keypoints_2d"].backward()
+        assert camera.grad.abs().max() > 0
+    count = batch.keypoints_2d.shape[1]
+    assert pull[0.0] > 5 / count and 0 <= pull[0.1] <= 0.01 / count  # no label costs more than its scale squared
+
+
 def test_groups_of_joints_share_all_of_them():
     groups, names = joint_groups("union55"), joint_set("union55")
     assert sorted(groups["joints"] + groups["landmarks"]) == list(range(len(names)))

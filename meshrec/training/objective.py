@@ -6,7 +6,7 @@ taken everywhere, so that two halves of a batch on two machines are worth the sa
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import cache
+from functools import cache, partial
 
 import torch
 from torch import Tensor
@@ -17,8 +17,10 @@ from meshrec.body.topology import edges
 from meshrec.data.sample import Batch
 from meshrec.geometry import Camera
 from meshrec.losses import (
+    absolute,
     betas_loss,
     edge_loss,
+    geman_mcclure,
     joint_loss,
     length,
     reprojection_loss,
@@ -42,7 +44,9 @@ class Weights:
         joints: The body's own 24 joints: metres from the root, absolute differences.
         landmarks: Likewise all other points of the labels' joint set: face, hands, feet, middles.
         limbs: Likewise the twelve joints of arms and legs by which methods are measured, once more.
-        keypoints_2d: All points in the picture, in halves of the crop, absolute differences.
+        keypoints_2d: All points in the picture, in halves of the crop.
+        robust_2d: Halves of the crop from which such a difference counts ever less (Geman & McClure 1987), for labels
+            that may be wrong; at 0 absolute differences count.
         rotations: Squared differences of rotation matrices.
         betas: Squared differences of shape coefficients.
         shape: What they come to: root mean square distances of the vertices of the bodies at rest, metres.
@@ -59,6 +63,7 @@ class Weights:
     landmarks: float = 5.0
     limbs: float = 5.0
     keypoints_2d: float = 3.0
+    robust_2d: float = 0.0
     rotations: float = 0.5
     betas: float = 0.02
     shape: float = 0.0
@@ -172,7 +177,8 @@ def body_losses(
         if weights.want("keypoints_2d"):
             seen = result.project(points, None if focal is None else focal.repeat(steps))
             target, confidence = each(batch.keypoints_2d[..., :2]), sure(batch.keypoints_2d[..., 2])
-            losses["keypoints_2d"] = reprojection_loss(seen, target, confidence)
+            robust = partial(geman_mcclure, scale=weights.robust_2d) if weights.robust_2d else absolute
+            losses["keypoints_2d"] = reprojection_loss(seen, target, confidence, robust)
     if weights.want("rotations"):
         losses["rotations"] = rotation_loss(result.rotations, each(batch.pose), sure(batch.pose_confidence))
     if weights.want("betas", "shape"):
