@@ -89,25 +89,27 @@ def test_sampling_follows_its_generator(shipped):
     assert not torch.allclose(first, other)
 
 
-def test_residuals_have_the_gradient_of_the_density():
+def test_quadratic_has_the_density_and_its_gradient():
     prior = random_prior(components=1)
     pose = prior.sample(1, torch.Generator().manual_seed(4))
-    residuals = prior.residuals(pose)
+    log_density, gradient, _ = prior.quadratic(pose)
+    torch.testing.assert_close(log_density, prior.log_density(pose))
     turns = torch.zeros(69, dtype=torch.float64, requires_grad=True)
-    (gradient,) = torch.autograd.grad(-prior.log_density(turned(pose, turns)).sum(), turns)
-    torch.testing.assert_close((residuals.jacobian.mT @ residuals.values[..., None]).flatten(), gradient)
+    (expected,) = torch.autograd.grad(-prior.log_density(turned(pose, turns)).sum(), turns)
+    torch.testing.assert_close(gradient[0], expected)
 
 
-def test_residual_jacobian_is_the_derivative():
-    """With many degrees of freedom the weight is one and the Jacobian exact."""
-    prior = random_prior(freedom=10**9)
+def test_hessian_is_that_of_least_squares():
+    """With many degrees of freedom the weight is one, and J' J exact."""
+    prior = random_prior(components=1, freedom=10**9)
     pose = near(prior)
 
-    def values(turns):
-        return prior.residuals(turned(pose, turns)).values[0]
+    def whitened(turns):
+        offset = prior.coordinates(turned(pose, turns))[0] - prior.means[0]
+        return torch.linalg.solve_triangular(prior.scales[0], offset[:, None], upper=False)[:, 0]
 
-    expected = torch.autograd.functional.jacobian(values, torch.zeros(69, dtype=torch.float64))
-    torch.testing.assert_close(prior.residuals(pose).jacobian[0], expected, atol=1e-5, rtol=1e-5)
+    jacobian = torch.autograd.functional.jacobian(whitened, torch.zeros(69, dtype=torch.float64))
+    torch.testing.assert_close(prior.quadratic(pose)[2][0], jacobian.mT @ jacobian, atol=1e-4, rtol=1e-5)
 
 
 def test_right_jacobian_inverse_up_to_half_turns():
@@ -127,8 +129,8 @@ def test_gauss_newton_reaches_the_peak():
     prior = random_prior(components=1, freedom=10**9, spread=0.02)
     pose = near(prior)
     for _ in range(3):
-        residuals = prior.residuals(pose)
-        pose = turned(pose, -(torch.linalg.pinv(residuals.jacobian[0]) @ residuals.values[0]))
+        _, gradient, hessian = prior.quadratic(pose)
+        pose = turned(pose, -(torch.linalg.pinv(hessian[0], hermitian=True) @ gradient[0]))
     torch.testing.assert_close(prior.coordinates(pose), prior.means)
 
 

@@ -31,6 +31,9 @@ class Quadratic:
     def __add__(self, other: "Quadratic") -> "Quadratic":
         return Quadratic(self.energy + other.energy, self.gradient + other.gradient, self.hessian + other.hessian)
 
+    def __rmul__(self, factor: float) -> "Quadratic":
+        return Quadratic(factor * self.energy, factor * self.gradient, factor * self.hessian)
+
 
 Term = Callable[[BodyState], Quadratic]
 

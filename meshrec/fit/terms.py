@@ -4,6 +4,7 @@ Each term is a small object that is called with a state. Sums of squares count h
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -12,12 +13,12 @@ from torch.nn.functional import pad
 from meshrec.body.joints import joint_index
 from meshrec.fit.landmarks import Landmarks
 from meshrec.fit.solver import Quadratic
-from meshrec.fit.state import BETAS, BODY_TURNS, TURNS, BodyState
+from meshrec.fit.state import BETAS, BODY_TURNS, JOINTS, BodyState
 from meshrec.geometry import Camera, matrix_to_axis_angle
 from meshrec.geometry.rotations import skew
 from meshrec.models.joint_limits import joint_limit_residuals
 from meshrec.models.pose_prior import PosePrior
-from meshrec.models.tangent import right_jacobian_inverse
+from meshrec.models.tangent import pull_back, right_jacobian_inverse
 
 NEAREST = 0.1  # metres in front of the camera's plane; nobody stands closer
 
@@ -31,6 +32,19 @@ def squares(values: Tensor, jacobian: Tensor, within: slice, unknowns: int) -> Q
     return Quadratic(
         values.square().sum(-1) / 2, pad(gradient, (before, after)), pad(hessian, (before, after, before, after))
     )
+
+
+def joint_squares(values: Tensor, slopes: Tensor, joints: Tensor, unknowns: int) -> Quadratic:
+    """Half the sum of squares of residuals (B, J, 3) that each depend, by ``slopes`` (B, J, 3, 3), on one joint's turn.
+
+    ``joints`` (J,) are their numbers in the state. Each has a block of its own on the Hessian's diagonal.
+    """
+    gradient = values.new_zeros(len(values), unknowns)
+    hessian = values.new_zeros(len(values), unknowns, unknowns)
+    columns = 3 * joints[:, None] + torch.arange(3)
+    gradient[:, columns] = (values[..., None, :] @ slopes).squeeze(-2)
+    hessian[:, columns[:, :, None], columns[:, None, :]] = slopes.mT @ slopes
+    return Quadratic(values.square().sum((1, 2)) / 2, gradient, hessian)
 
 
 def projected(landmarks: Landmarks, camera: Camera, state: BodyState) -> tuple[Tensor, Tensor]:
@@ -99,12 +113,10 @@ class PoseTerm:
     weight: float = 1.0
 
     def __call__(self, state: BodyState) -> Quadratic:
-        pose = state.rotations[:, 1:]
-        residuals = self.prior.residuals(pose)
-        root = self.weight**0.5
-        quadratic = squares(residuals.values * root, residuals.jacobian * root, BODY_TURNS, state.unknowns)
-        energy = -self.weight * self.prior.log_density(pose)
-        return Quadratic(energy, quadratic.gradient, quadratic.hessian)
+        log_density, gradient, hessian = self.prior.quadratic(state.rotations[:, 1:])
+        around = (BODY_TURNS.start, state.unknowns - BODY_TURNS.stop)
+        quadratic = Quadratic(-log_density, pad(gradient, around), pad(hessian, 2 * around))
+        return self.weight * quadratic
 
 
 @dataclass(frozen=True)
@@ -114,10 +126,8 @@ class LimitTerm:
     deviation: float = 0.1
 
     def __call__(self, state: BodyState) -> Quadratic:
-        residuals = joint_limit_residuals(state.rotations[:, 1:])
-        return squares(
-            residuals.values / self.deviation, residuals.jacobian / self.deviation, BODY_TURNS, state.unknowns
-        )
+        values, slopes = (part / self.deviation for part in joint_limit_residuals(state.rotations[:, 1:]))
+        return joint_squares(values, slopes, torch.arange(1, JOINTS), state.unknowns)
 
 
 @dataclass(frozen=True)
@@ -175,14 +185,9 @@ class RestTerm:
         squared = turns.square().sum(-1) / self.deviation**2
         root = ((self.freedom + 1) / (self.freedom + squared)).sqrt()[..., None] / self.deviation
         values, slopes = turns * root, right_jacobian_inverse(turns) * root[..., None]
-        batch, unknowns = len(state), state.unknowns
-        # Each joint has a block of its own on the diagonal.
-        gradient, hessian = values.new_zeros(batch, unknowns), values.new_zeros(batch, unknowns, unknowns)
-        columns = 3 * torch.tensor(index)[:, None] + torch.arange(3)
-        gradient[:, columns] = (values[..., None, :] @ slopes).squeeze(-2)
-        hessian[:, columns[:, :, None], columns[:, None, :]] = slopes.transpose(-1, -2) @ slopes
+        quadratic = joint_squares(values, slopes, torch.tensor(index), state.unknowns)
         energy = (self.freedom + 1) / 2 * torch.log1p(squared / self.freedom).sum(-1)
-        return Quadratic(energy, gradient, hessian)
+        return Quadratic(energy, quadratic.gradient, quadratic.hessian)
 
 
 # From the front, a leg that is bent a little looks like a straight one, and mostly it is straight. Of hands the prior
@@ -214,9 +219,11 @@ class Closeness:
             ],
             dim=1,
         )
-        values = (self.whiten @ offset[..., None]).squeeze(-1)
-        batch = len(state)
-        whiten = self.whiten.expand(batch, -1, -1)
-        blocks = whiten[..., TURNS].unflatten(-1, (-1, 3)).transpose(1, 2) @ right_jacobian_inverse(turns)
-        slopes = torch.cat([blocks.transpose(1, 2).flatten(2), whiten[..., TURNS.stop :]], dim=-1)
-        return squares(values, slopes, slice(None), state.unknowns)
+        slopes, pull = right_jacobian_inverse(turns), self._information @ offset[..., None]
+        energy = (offset[:, None] @ pull).flatten() / 2
+        hessian = pull_back(slopes, pull_back(slopes, self._information).mT)
+        return Quadratic(energy, pull_back(slopes, pull).squeeze(-1), hessian)
+
+    @cached_property
+    def _information(self) -> Tensor:
+        return self.whiten.mT @ self.whiten

@@ -93,16 +93,12 @@ def matrix_to_quaternion(matrix: Tensor) -> Tensor:
         (..., 4) as (w, x, y, z).
     """
     m00, m01, m02, m10, m11, m12, m20, m21, m22 = matrix.flatten(-2).unbind(-1)
+    wx, wy, wz, xy, xz, yz = m21 - m12, m02 - m20, m10 - m01, m10 + m01, m02 + m20, m12 + m21
+    more, less, rest = 1 + m00, 1 - m00, m11 - m22
+    both = m11 + m22
     # Row i is the quaternion times four times its own component i.
-    candidates = torch.stack(
-        [
-            torch.stack([1 + m00 + m11 + m22, m21 - m12, m02 - m20, m10 - m01], -1),
-            torch.stack([m21 - m12, 1 + m00 - m11 - m22, m10 + m01, m02 + m20], -1),
-            torch.stack([m02 - m20, m10 + m01, 1 - m00 + m11 - m22, m12 + m21], -1),
-            torch.stack([m10 - m01, m20 + m02, m21 + m12, 1 - m00 - m11 + m22], -1),
-        ],
-        dim=-2,
-    )
+    rows = [more + both, wx, wy, wz, wx, more - both, xy, xz, wy, xy, less + rest, yz, wz, xz, yz, less - rest]
+    candidates = torch.stack(rows, dim=-1).unflatten(-1, (4, 4))
     best = candidates.diagonal(dim1=-2, dim2=-1).argmax(-1)[..., None, None].expand(*candidates.shape[:-2], 1, 4)
     quaternion = normalize(candidates.gather(-2, best).squeeze(-2), dim=-1)
     return torch.where(quaternion[..., :1] < 0, -quaternion, quaternion)

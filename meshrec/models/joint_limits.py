@@ -15,7 +15,7 @@ from torch import Tensor
 
 from meshrec.body.joints import mirror_name
 from meshrec.geometry.rotations import matrix_to_axis_angle
-from meshrec.models.tangent import BODY_JOINTS, Residuals, right_jacobian_inverse
+from meshrec.models.tangent import BODY_JOINTS, right_jacobian_inverse
 
 # Left and central joints: lowest and highest x, y, z. Hips bend towards -x and knees towards x; the left elbow bends
 # towards -y and the left arm sinks towards -z.
@@ -51,21 +51,16 @@ def joint_limits() -> tuple[Tensor, Tensor]:
     return lowest, highest
 
 
-def joint_limit_residuals(body_pose: Tensor) -> Residuals:
+def joint_limit_residuals(body_pose: Tensor) -> tuple[Tensor, Tensor]:
     """How many radians each axis-angle coordinate lies beyond its limit, signed; zero within.
 
     Args:
         body_pose: (B, 23, 3, 3) rotations.
 
     Returns:
-        69 residuals per pose.
+        (B, 23, 3), and its derivative (B, 23, 3, 3) by a small turn of the joint in its own frame.
     """
     axis_angle = matrix_to_axis_angle(body_pose)
     lowest, highest = (limit.to(axis_angle) for limit in joint_limits())
     beyond = axis_angle - axis_angle.clamp(lowest, highest)
-    slopes = right_jacobian_inverse(axis_angle) * (beyond != 0)[..., None]
-    batch, joints = slopes.shape[:2]
-    jacobian = slopes.new_zeros(batch, joints, 3, joints, 3)
-    every = torch.arange(joints, device=slopes.device)
-    jacobian[:, every, :, every] = slopes.transpose(0, 1)
-    return Residuals(beyond.flatten(1), jacobian.reshape(batch, 3 * joints, 3 * joints))
+    return beyond, right_jacobian_inverse(axis_angle) * (beyond != 0)[..., None]

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from meshrec.atomic import write_file
 from meshrec.errors import InputError
 from meshrec.geometry.rotations import axis_angle_to_matrix, matrix_to_axis_angle
-from meshrec.models.tangent import BODY_JOINTS, Residuals, right_jacobian_inverse
+from meshrec.models.tangent import BODY_JOINTS, pull_back, right_jacobian_inverse
 
 POSE_PRIOR = Path(__file__).parent / "weights" / "pose_prior.safetensors"
 
@@ -54,6 +54,7 @@ class PosePrior(nn.Module):
         self.register_buffer("scales", scales)
         eye = torch.eye(means.shape[-1], dtype=means.dtype, device=means.device)
         self.register_buffer("_whiten", torch.linalg.solve_triangular(scales, eye.expand_as(scales), upper=False))
+        self.register_buffer("_information", self._whiten.mT @ self._whiten)
         size = means.shape[-1]
         constant = math.lgamma((freedom + size) / 2) - math.lgamma(freedom / 2) - size / 2 * math.log(freedom * math.pi)
         self.register_buffer("_heights", log_weights + constant - scales.diagonal(dim1=-2, dim2=-1).log().sum(-1))
@@ -80,27 +81,31 @@ class PosePrior(nn.Module):
         """
         return torch.logsumexp(self._component_log_densities(self._distances(self.coordinates(body_pose))), dim=-1)
 
-    def residuals(self, body_pose: Tensor) -> Residuals:
-        """The prior as a least-squares term around the given poses, to be added to a Gauss-Newton system.
+    def quadratic(self, body_pose: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The log-density near the given poses, for a Gauss-Newton step.
 
-        The likeliest component k counts: r = sqrt(w) u with u = L_k^-1 (x - m_k) and the weight of iteratively
-        reweighted least squares, w = (f + d) / (f + |u|^2). The Jacobian takes w as constant, so that J^T r is the
-        gradient of component k's negative log-density. Judge a step by :meth:`log_density`.
+        The likeliest component k counts, as w |u|^2 / 2 with u = L_k^-1 (x - m_k) and the weight of iteratively
+        reweighted least squares, w = (f + d) / (f + |u|^2), taken as constant. So the gradient is component k's.
 
         Args:
             body_pose: (B, 23, 3, 3) rotations.
+
+        Returns:
+            :meth:`log_density` (B,), and of its negative the gradient (B, 69) and the Hessian (B, 69, 69) by a small
+            turn t of every joint in its own frame, R_j <- R_j exp(t_j).
         """
         x = self.coordinates(body_pose)
         distances = self._distances(x)
-        best = self._component_log_densities(distances).argmax(-1)
-        distance = distances.gather(-1, best[:, None])
-        weight = ((self.freedom + x.shape[-1]) / (self.freedom + distance)).sqrt()
-        whiten = self._whiten[best] * weight[..., None]
-        values = (whiten @ (x - self.means[best])[..., None]).squeeze(-1)
-
-        turns = right_jacobian_inverse(x.unflatten(1, (-1, 3)))
-        jacobian = torch.einsum("bnjc,bjcd->bnjd", whiten.unflatten(-1, (-1, 3)), turns).flatten(2)
-        return Residuals(values, nn.functional.pad(jacobian, (0, 3 * (len(BODY_JOINTS) - len(PRIOR_JOINTS)))))
+        densities = self._component_log_densities(distances)
+        best = densities.argmax(-1)
+        distance = distances.gather(-1, best[:, None])[..., None]
+        information = (self.freedom + x.shape[-1]) / (self.freedom + distance) * self._information[best]
+        slopes = right_jacobian_inverse(x.unflatten(1, (-1, 3)))
+        gradient = pull_back(slopes, information @ (x - self.means[best])[..., None]).squeeze(-1)
+        hessian = pull_back(slopes, pull_back(slopes, information).mT)
+        hands = 3 * (len(BODY_JOINTS) - len(PRIOR_JOINTS))
+        gradient, hessian = nn.functional.pad(gradient, (0, hands)), nn.functional.pad(hessian, (0, hands, 0, hands))
+        return torch.logsumexp(densities, dim=-1), gradient, hessian
 
     def sample(self, count: int, generator: torch.Generator) -> Tensor:
         """Random poses: (count, 23, 3, 3) rotations."""

@@ -1,6 +1,4 @@
-"""Least-squares terms in the rotations of a pose: what a second-order fit needs of a prior."""
-
-from dataclasses import dataclass
+"""Small turns of the joints of a pose: how its coordinates change with them."""
 
 import torch
 from torch import Tensor
@@ -10,19 +8,6 @@ from meshrec.geometry.rotations import skew
 
 BODY_JOINTS = joint_set("smpl24")[1:]
 """The 23 joints of a ``body_pose``."""
-
-
-@dataclass(frozen=True)
-class Residuals:
-    """Terms of a least-squares problem in the rotations of a body pose.
-
-    Attributes:
-        values: (B, N); their energy is half the sum of squares.
-        jacobian: (B, N, 69) with respect to a small turn t of every joint in its own frame, R_j <- R_j exp(t_j).
-    """
-
-    values: Tensor
-    jacobian: Tensor
 
 
 def right_jacobian_inverse(axis_angle: Tensor) -> Tensor:
@@ -44,3 +29,18 @@ def right_jacobian_inverse(axis_angle: Tensor) -> Tensor:
     curvature = torch.where(small, 1 / 12 + squared / 720, (1 - half * half.cos() / half.sin()) / (4 * half * half))
     k = skew(axis_angle)
     return torch.eye(3, dtype=axis_angle.dtype, device=axis_angle.device) + k / 2 + curvature * (k @ k)
+
+
+def pull_back(slopes: Tensor, matrix: Tensor) -> Tensor:
+    """D' M, where D is the identity but for blocks on its diagonal, which come first.
+
+    Args:
+        slopes: (B, J, 3, 3) the blocks, such as those of :func:`right_jacobian_inverse`.
+        matrix: (B or 1, 3 J + R, Q).
+
+    Returns:
+        (B, 3 J + R, Q).
+    """
+    batch, joints = slopes.shape[:2]
+    first = slopes.mT @ matrix[:, : 3 * joints].unflatten(1, (joints, 3))
+    return torch.cat([first.flatten(1, 2), matrix[:, 3 * joints :].expand(batch, -1, -1)], dim=1)
