@@ -1,5 +1,6 @@
 """How well silhouettes and body parts cover the true ones."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
@@ -99,11 +100,19 @@ def part_overlap(predicted: Array, target: Array, parts: int, confidence: Array 
     Returns:
         Counts of shape (..., parts).
     """
-    confidence = None if confidence is None else confidence[..., None, :, :]
-    return silhouette_overlap(_masks(predicted, parts), _masks(target, parts), confidence)
-
-
-def _masks(labels: Array, parts: int) -> Tensor:
-    """(..., parts, H, W) bool."""
-    labels = torch.as_tensor(labels)
-    return labels[..., None, :, :] == torch.arange(parts, device=labels.device)[:, None, None]
+    predicted = torch.as_tensor(predicted).long()
+    target = torch.as_tensor(target, device=predicted.device).long()
+    if predicted.shape != target.shape:
+        raise ValueError(f"labels of shapes {tuple(predicted.shape)} and {tuple(target.shape)} do not compare")
+    pictures, sides = predicted.shape[:-2], predicted.shape[-2:]
+    # How often which label was said to be which, picture by picture; one more row and column for what is no part.
+    size, count = parts + 1, math.prod(pictures)
+    said, true = (torch.where((labels >= 0) & (labels < parts), labels, parts) for labels in (predicted, target))
+    number = torch.arange(count, device=predicted.device).view(*pictures, 1, 1)
+    pairs = (number * size + said) * size + true
+    if confidence is not None:
+        pairs = pairs[(torch.as_tensor(confidence, device=predicted.device) > 0).expand(*pictures, *sides)]
+    table = torch.bincount(pairs.flatten(), minlength=count * size**2).double().view(*pictures, size, size)
+    hit = table.diagonal(dim1=-2, dim2=-1)[..., :parts]
+    extra, missed = table.sum(-1)[..., :parts] - hit, table.sum(-2)[..., :parts] - hit
+    return Overlap(hit, extra, missed, table.sum((-1, -2))[..., None] - hit - extra - missed)
