@@ -303,7 +303,7 @@ def test_part_scores():
         both = ((predicted == part) & (true == part)).sum()
         assert pooled.f1[part].item() == pytest.approx(2 * both / either)
     left = np.arange(12) < 5  # a part at a time, and only the pixels that count
-    within = metrics.part_overlap(predicted, true, 3, np.broadcast_to(left, (16, 12)))
+    within = metrics.part_overlap(predicted, true, 3, np.tile(left, (16, 1)))
     for part in range(3):
         alone = metrics.silhouette_overlap(predicted == part, true == part, left)
         for name in ("hit", "extra", "missed", "empty"):
