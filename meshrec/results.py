@@ -17,6 +17,7 @@ import math
 import os
 import re
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -60,15 +61,18 @@ def write_results(
     _remove_results(folder)
     colors = [tuple(color) for color in person_colors(len(people)).tolist()]
     names = [f"person_{i}" for i in range(len(people))]
-    for person, name, color in zip(people, names, colors):
-        for suffix in (*formats, "json"):
-            person.save(folder / f"{name}.{suffix}", skinned=skinned, name=name, color=color)
-    if people:
-        from meshrec.export import write_scene
+    with ThreadPoolExecutor(1) as pool:  # the picture takes as long as the rest, and other parts of the machine
+        if people:
+            drawn = pool.submit(lambda: encode_png(draw_overlay(photo.image, people), PNG_COMPRESSION))
+        for person, name, color in zip(people, names, colors):
+            for suffix in (*formats, "json"):
+                person.save(folder / f"{name}.{suffix}", skinned=skinned, name=name, color=color)
+        if people:
+            from meshrec.export import write_scene
 
-        meshes = [person.mesh(name, color) for person, name, color in zip(people, names, colors)]
-        write_scene(folder / SCENE, meshes, people[0].camera)
-        write_file(folder / OVERLAY, encode_png(draw_overlay(photo.image, people), PNG_COMPRESSION))
+            meshes = [person.mesh(name, color) for person, name, color in zip(people, names, colors)]
+            write_scene(folder / SCENE, meshes, people[0].camera)
+            write_file(folder / OVERLAY, drawn.result())
     record = {
         "schema": SCHEMA,
         "version": VERSION,

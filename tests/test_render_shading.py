@@ -165,7 +165,7 @@ def test_overlay_in_bands_is_the_whole_picture(monkeypatch):
     mesh = render.shaded(vertices.float(), faces, camera, overlay.person_colors(1).expand(len(vertices), 3),
                          overlay.SOFT, background=photo, supersample=overlay.SAMPLES)  # fmt: skip
     plain = mesh.numpy() * 0.95 + photo / 255 * 0.05
-    assert np.abs(plain * 255 - whole).max() <= 1.5
+    assert np.abs(plain * 255 - whole).max() <= 6  # lit at its vertices, not at its pixels
 
 
 def test_person_colours_are_distinct_and_not_skin():

@@ -8,10 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from meshrec.body.topology import vertex_normals
 from meshrec.geometry.cameras import Camera, WeakPerspectiveCamera
+from meshrec.render.fragments import rasterize
 from meshrec.render.lights import SphericalHarmonics
-from meshrec.render.screen import Array, as_tensor, to_screen
-from meshrec.render.shading import join, shaded
+from meshrec.render.screen import AnyCamera, Array, as_tensor, drawable_points, supersampled, to_screen
+from meshrec.render.shading import as_picture, join
 
 PAPER = (0.965, 0.965, 0.96)
 # Clear to tell apart, also for colour-blind eyes, and no skin among them.
@@ -61,7 +63,7 @@ def overlay(
     canvas = as_bytes(photo).copy()
     if not len(vertices):
         return canvas
-    mesh, triangles, tint = _scene(vertices, faces, colors)
+    mesh, triangles, paint = _scene(vertices, faces, colors)
     left, top, right, bottom = _box_on_screen(mesh, camera)
     if left >= right or top >= bottom:
         return canvas
@@ -72,7 +74,7 @@ def overlay(
         part = canvas[start : min(start + height, bottom), left:right]
         size = (part.shape[1], part.shape[0])
         window = replace(camera, center=center - torch.tensor([left, start]), size=size)
-        drawn = shaded(mesh, triangles, window, tint, SOFT, background=part, supersample=SAMPLES).numpy()
+        drawn = _drawn(mesh, triangles, paint, window, part).numpy()
         part[:] = as_bytes(drawn * opacity + part * np.float32((1 - opacity) / 255))
     return canvas
 
@@ -97,8 +99,8 @@ def turned(
         (H, W, 3) uint8 RGB.
     """
     width, height = size
-    mesh, triangles, tint = _scene(vertices, faces, colors)
-    mesh = mesh @ torch.tensor(VIEWS[view]).T
+    turn = torch.tensor(VIEWS[view])
+    mesh, triangles, paint = _scene(vertices, faces, colors, turn)
     seen = mesh[mesh.isfinite().all(-1)]
     if not len(seen):
         return as_bytes(np.broadcast_to(np.array(PAPER, np.float32), (height, width, 3)))
@@ -108,7 +110,7 @@ def turned(
     # A weak-perspective camera measures x in half widths and y in half heights.
     mesh = (mesh - (low + high) / 2) * torch.tensor([1.0, width / height, 1.0])
     camera = WeakPerspectiveCamera(scale=2 * fit / width, size=size)
-    return as_bytes(shaded(mesh, triangles, camera, tint, SOFT, background=PAPER, supersample=SAMPLES))
+    return as_bytes(_drawn(mesh, triangles, paint, camera, PAPER))
 
 
 def contact_sheet(pictures: Sequence[Array], columns: int | None = None, height: int = 256, gap: int = 8) -> np.ndarray:
@@ -158,12 +160,25 @@ def as_bytes(picture: Array) -> np.ndarray:
 
 
 def _scene(
-    vertices: Array | Sequence[Array], faces: Array | Sequence[Array], colors: Array | None
+    vertices: Array | Sequence[Array], faces: Array | Sequence[Array], colors: Array | None, turn: Tensor | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """People as one mesh on the CPU: vertices (V, 3) and faces (F, 3), and each vertex's colour (V, 3)."""
+    """People as one mesh on the CPU, turned by (3, 3): vertices (V, 3), faces (F, 3), and the vertices' lit colours.
+
+    The light is so soft that lighting the vertices looks like lighting the pixels, which are many more.
+    """
     mesh, triangles, owner = join([as_tensor(person).detach().cpu().float() for person in vertices], faces)
+    mesh = mesh if turn is None else mesh @ turn.T
     tint = person_colors(len(vertices)) if colors is None else as_tensor(colors).cpu()
-    return mesh, triangles, tint[owner]
+    factor, _ = SOFT(vertex_normals(drawable_points(mesh), triangles)[0], mesh)
+    return mesh, triangles, (tint[owner] * factor).clamp(0, 1)
+
+
+def _drawn(
+    mesh: Tensor, triangles: Tensor, paint: Tensor, camera: AnyCamera, background: Array | tuple[float, float, float]
+) -> Tensor:
+    """(H, W, 3) a picture of a painted mesh."""
+    fragments = rasterize(mesh, triangles, supersampled(camera, SAMPLES))
+    return fragments.picture(fragments.interpolate(paint), as_picture(background, paint), shrink=SAMPLES)[0]
 
 
 def _box_on_screen(mesh: Tensor, camera: Camera) -> tuple[int, int, int, int]:
