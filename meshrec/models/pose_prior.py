@@ -43,6 +43,7 @@ class PosePrior(nn.Module):
     means: Tensor
     scales: Tensor
     _whiten: Tensor
+    _information: Tensor
     _heights: Tensor
 
     def __init__(self, center: Tensor, log_weights: Tensor, means: Tensor, scales: Tensor, freedom: int) -> None:

@@ -35,11 +35,10 @@ class SilhouetteFeedback(nn.Module):
         vertices = body.data.v_template
         rows = np.eye(len(vertices), dtype=np.float32)[spread_points(vertices, POINTS)]
         self.skin = PosedLandmarks(body, rows, num_betas)
-        self.layers = nn.Sequential(
-            nn.Linear(POINTS * LEVELS + seen, width), nn.ReLU(), ResidualBlock(width, 0.0), nn.Linear(width, state)
-        )
-        nn.init.zeros_(self.layers[-1].weight)
-        nn.init.zeros_(self.layers[-1].bias)
+        first, block, last = nn.Linear(POINTS * LEVELS + seen, width), ResidualBlock(width, 0.0), nn.Linear(width, state)
+        self.layers = nn.Sequential(first, nn.ReLU(), block, last)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
 
     def forward(self, levels: list[Tensor], estimate: Estimate, seen: Tensor, focal: Tensor | None) -> Tensor:
         """(B, state).
