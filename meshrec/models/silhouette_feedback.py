@@ -35,7 +35,8 @@ class SilhouetteFeedback(nn.Module):
         vertices = body.data.v_template
         rows = np.eye(len(vertices), dtype=np.float32)[spread_points(vertices, POINTS)]
         self.skin = PosedLandmarks(body, rows, num_betas)
-        first, block, last = nn.Linear(POINTS * LEVELS + seen, width), ResidualBlock(width, 0.0), nn.Linear(width, state)
+        first, block = nn.Linear(POINTS * LEVELS + seen, width), ResidualBlock(width, 0.0)
+        last = nn.Linear(width, state)
         self.layers = nn.Sequential(first, nn.ReLU(), block, last)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
