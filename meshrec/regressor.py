@@ -30,7 +30,7 @@ from meshrec.models.mirrored import final_estimate, mirror_averaged
 
 WEIGHTS = Path(__file__).parent / "models" / "weights"
 NAMES = {"keypoints": "iterative_keypoints", "proxy": "iterative_proxy", "graph": "graph_keypoints"}
-DEFAULT, NONE = "keypoints", "none"
+DEFAULT, NONE = "proxy", "none"
 # Side of the crop over that of the keypoints' box. On synthetic people the body's own box is 1.13 times as large as the
 # keypoints', and their crops are 1.08 to 1.4 times as large as that.
 MARGIN = 1.3
