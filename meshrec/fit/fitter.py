@@ -56,6 +56,7 @@ class Balance:
         landmarks: Factor of their certainty.
         outlines: Weight of the outline.
         prior: Weight of the poses' density.
+        shape: Standard deviation of betas.
         annealing: The error in standard deviations from which a landmark loses its pull, and the steps taken with it. A
             wide start lets elbows and knees come from far; too close an end leaves unusual poses behind, not only wrong
             detections.
@@ -65,16 +66,21 @@ class Balance:
     landmarks: float
     outlines: float
     prior: float
+    shape: float
     annealing: tuple[tuple[float, int], ...]
 
 
 # On detected renders a prior of 0.7 has 2 % less error in 3D than 0.35; on the training photos of LSP-extended, whose
 # poses the prior knows less well, it has half a point less of the 2D joints.
-ALONE = Balance(starts=6, landmarks=1.0, outlines=1.0, prior=0.5, annealing=((30.0, 6), (15.0, 5), (10.0, 4)))
-# A regressor has seen the same landmarks: what it says already rests on them. On detected renders the weights above
-# would add a millimetre to its error of 92; these add none, and bodies cover people in photos nearly as well. More of
-# the library's starts find nothing better, and the regressor knows by itself how straight people stand.
-BESIDE_REGRESSOR = Balance(starts=2, landmarks=0.7, outlines=0.5, prior=0.2, annealing=((10.0, 5), (5.0, 5), (3.0, 5)))
+ALONE = Balance(
+    starts=6, landmarks=1.0, outlines=1.0, prior=0.5, shape=1.0, annealing=((30.0, 6), (15.0, 5), (10.0, 4))
+)
+# A regressor has seen the same landmarks: what it says already rests on them, and on how shapes are spread. On detected
+# renders the weights above would add a millimetre to its error of 92; these add none, and bodies cover people in photos
+# nearly as well. More of the library's starts find nothing better.
+BESIDE_REGRESSOR = Balance(
+    starts=2, landmarks=0.7, outlines=0.5, prior=0.2, shape=2.0, annealing=((12.0, 4), (7.0, 4), (4.0, 4))
+)
 
 
 @dataclass(frozen=True)
@@ -211,10 +217,10 @@ class Fitter:
 
     def _knowledge(self, initial: Initial | None) -> list[Term]:
         """What is known of bodies before landmarks and outlines are seen."""
-        known: list[Term] = [PoseTerm(self.prior, _balance(initial).prior), LimitTerm(), ShapeTerm()]
-        if initial is None:
-            return [*known, UprightTerm(), STRAIGHT_KNEES, RESTING_HANDS]
-        return [*known, Closeness(initial.state, initial.whiten)]
+        balance = _balance(initial)
+        known: list[Term] = [PoseTerm(self.prior, balance.prior), LimitTerm(), ShapeTerm(balance.shape)]
+        own = RESTING_HANDS if initial is None else Closeness(initial.state, initial.whiten)
+        return [*known, UprightTerm(), STRAIGHT_KNEES, own]
 
 
 def _balance(initial: Initial | None) -> Balance:

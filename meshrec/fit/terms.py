@@ -190,9 +190,9 @@ class RestTerm:
         return Quadratic(energy, quadratic.gradient, quadratic.hessian)
 
 
-# From the front, a leg that is bent a little looks like a straight one, and mostly it is straight. Of hands the prior
-# knows nothing.
-STRAIGHT_KNEES = RestTerm(("left_knee", "right_knee"), deviation=0.3, freedom=1)
+# From the front, a leg that is bent a little looks like a straight one, and mostly it is straight. On detected renders,
+# half the deviation straightens the knees of people in motion by 4 degrees too much. Of hands the prior knows nothing.
+STRAIGHT_KNEES = RestTerm(("left_knee", "right_knee"), deviation=0.6, freedom=1)
 RESTING_HANDS = RestTerm(("left_hand", "right_hand"), deviation=0.2, freedom=10)
 
 
