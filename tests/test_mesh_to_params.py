@@ -1,9 +1,11 @@
+import numpy as np
 import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
 from meshrec.body import load_body
 from meshrec.data.pose_bank import load_pose_bank
+from meshrec.evaluation import evaluate
 from meshrec.geometry import random_rotations, rotation_angle
 from meshrec.models.graph import GraphMesh
 from meshrec.models.mesh_to_params import MeshToParameters, fit_parameters, project_to_rotations
@@ -93,3 +95,9 @@ def test_the_network_learns_what_the_closed_form_knows(posed):
     closed, closed_betas, _ = fit_parameters(body, vertices)
     assert rotation_angle(found, closed).rad2deg().mean() < 5
     assert (shapes - closed_betas).abs().mean() < 0.3
+
+
+def test_the_shipped_graph_gives_its_meshes_bodies():
+    report = evaluate("graph", "synthetic", mirror=False, limit=40)
+    assert report.mean("pa_mpjpe") < 130  # a body at rest: 250
+    assert np.abs(report.stages["mesh"]["pa_mpjpe"] - report.stages["body"]["pa_mpjpe"]).mean() < 30
