@@ -154,7 +154,7 @@ def test_a_graph_that_points_outside_is_refused(body, tmp_path):
 def test_settings_are_checked(body):
     assert read_config(IterativeConfig, {}) == IterativeConfig()
     assert read_config(GraphConfig, {"encoder": {"inputs": ["silhouette"]}}).encoder.inputs == ("silhouette",)
-    with pytest.raises(InputError, match="unknown settings of a network: chanels; there are encoder, channels"):
+    with pytest.raises(InputError, match="unknown settings of a network: chanels; there are encoder, nodes, channels"):
         build_network("graph", {"chanels": 3}, body)
     with pytest.raises(InputError, match="there is no architecture 'vit'; choose of iterative, graph"):
         build_network("vit", {}, body)
