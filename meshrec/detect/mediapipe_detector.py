@@ -17,6 +17,7 @@ from meshrec.detect.people import Detection, Mask, box_iou, keypoint_box, person
 from meshrec.detect.views import MIRRORED, SIDE, View, consensus, look_inside, show, to_photo, without_people
 from meshrec.errors import InputError
 from meshrec.geometry.affine import apply, inverse
+from meshrec.parallel import over_items
 
 SEARCH_SIDE = 1280  # pixels; the search needs no more, a 0.4 tile is still larger than the network's input
 TILE_SCALES = (0.6, 0.4)  # side of the search tiles over the photo's longer side, in the order they are tried
@@ -111,11 +112,8 @@ class MediaPipeDetector:
         crowded = len(seeds) + len(people) > 1
         views = CROWD_VIEWS if crowded else VIEWS
         boxes = [keypoint_box(seed.keypoints, size) for seed in seeds]
-        new = [
-            self._person(image, box, seed, views, people if crowded else None)
-            for box, seed in zip(boxes, seeds)
-            if (box[2:] - box[:2]).max() >= LEAST_SIZE
-        ]
+        seen = [(box, seed) for box, seed in zip(boxes, seeds) if (box[2:] - box[:2]).max() >= LEAST_SIZE]
+        new = over_items(lambda i: self._person(image, *seen[i], views, people if crowded else None), len(seen))
         return _clear_people(people + [person for person in new if person], size)
 
     def _in_box(self, image: np.ndarray, box: np.ndarray) -> Detection:
@@ -230,8 +228,8 @@ def _search_squares(image: np.ndarray, squares: list[Square], network: PoseNetwo
     """Rough poses in squares of a photo, in its pixels; without those smaller than the share `least` of one."""
     size = image.shape[1], image.shape[0]
     found = []
-    for square in squares:
-        for pose in network(_cut(image, square)):
+    for square, poses in zip(squares, over_items(lambda i: network(_cut(image, squares[i])), len(squares))):
+        for pose in poses:
             pose = _moved(pose, square[:2], 1)
             if np.ptp(pose.keypoints[:, :2], axis=0).max() >= least * (square[2] - square[0]):
                 found.append((_visibility(pose.keypoints) * _share_inside(pose.keypoints, square, size), pose))

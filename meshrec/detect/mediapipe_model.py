@@ -13,6 +13,8 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
 
 import numpy as np
 
@@ -48,7 +50,7 @@ class Pose:
 
 
 class PoseNetwork:
-    """MediaPipe's PoseLandmarker for single images.
+    """MediaPipe's PoseLandmarker for single images. Threads may share it: each takes a copy of its own meanwhile.
 
     Args:
         model: Bytes of a .task bundle.
@@ -67,21 +69,26 @@ class PoseNetwork:
             min_pose_presence_confidence=LEAST_PRESENCE,
             output_segmentation_masks=masks,
         )
-        try:
-            with quiet_stderr():
-                self._landmarker = vision.PoseLandmarker.create_from_options(options)
-        except (RuntimeError, ValueError) as error:
-            raise InputError(f"MediaPipe cannot load the pose model ({_first_line(error)}).") from error
+        self._create = lambda: vision.PoseLandmarker.create_from_options(options)
         self._image = lambda pixels: mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=pixels)
-        self._talkative = True  # its graph warns once, when it first meets a person
+        self._idle: SimpleQueue[_Copy] = SimpleQueue()
+        self._idle.put(self._copy())
 
     def __call__(self, image: np.ndarray) -> list[Pose]:
         """Poses of the people in an (H, W, 3) uint8 RGB image."""
-        with quiet_stderr() if self._talkative else contextlib.nullcontext():
-            result = self._landmarker.detect(self._image(np.ascontiguousarray(image)))
+        try:
+            copy = self._idle.get_nowait()
+        except Empty:
+            copy = self._copy()
+        try:
+            with quiet_stderr() if copy.talkative else contextlib.nullcontext():
+                result = copy.landmarker.detect(self._image(np.ascontiguousarray(image)))
+            copy.talkative = copy.talkative and not result.pose_landmarks
+        finally:
+            self._idle.put(copy)
         size = image.shape[1], image.shape[0]
         masks = result.segmentation_masks or [None] * len(result.pose_landmarks)
-        poses = [
+        return [
             Pose(
                 np.array([(p.x * size[0] - 0.5, p.y * size[1] - 0.5, p.visibility) for p in points], np.float32),
                 np.array([(p.x, p.y, p.z) for p in world], np.float32),
@@ -89,12 +96,26 @@ class PoseNetwork:
             )
             for points, world, mask in zip(result.pose_landmarks, result.pose_world_landmarks, masks)
         ]
-        self._talkative = self._talkative and not poses
-        return poses
 
     def close(self) -> None:
         """Give back the networks' memory and threads."""
-        self._landmarker.close()
+        while not self._idle.empty():
+            self._idle.get().landmarker.close()
+
+    def _copy(self) -> _Copy:
+        try:
+            with quiet_stderr():
+                return _Copy(self._create())
+        except (RuntimeError, ValueError) as error:
+            raise InputError(f"MediaPipe cannot load the pose model ({_first_line(error)}).") from error
+
+
+@dataclass
+class _Copy:
+    """A landmarker, used by one thread at a time; its graph warns once, when it first meets a person."""
+
+    landmarker: Any
+    talkative: bool = True
 
 
 def import_mediapipe():

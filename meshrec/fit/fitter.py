@@ -76,8 +76,8 @@ ALONE = Balance(
     starts=6, landmarks=1.0, outlines=1.0, prior=0.5, shape=1.0, annealing=((30.0, 6), (15.0, 5), (10.0, 4))
 )
 # A regressor has seen the same landmarks: what it says already rests on them, and on how shapes are spread. On detected
-# renders these take 3 % off its error, and bodies cover people in photos nearly as well as with the weights above, which
-# would add to it. More of the library's starts find nothing better.
+# renders these weights take 3 % off its error, and bodies cover people in photos nearly as well as with those above,
+# which would add to it. More of the library's starts find nothing better.
 BESIDE_REGRESSOR = Balance(
     starts=2, landmarks=0.7, outlines=0.5, prior=0.2, shape=2.0, annealing=((12.0, 4), (7.0, 4), (4.0, 4))
 )
