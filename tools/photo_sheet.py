@@ -22,12 +22,15 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA, help="folder that holds multiview/")
     parser.add_argument("--rows", type=int, nargs="+", default=[10, 44, 78, 112], help="of its pictures")
     parser.add_argument("--regressor", help="as for meshrec reconstruct")
+    parser.add_argument("--width", type=int, default=1334, help="of the sheet, pixels")
     parser.add_argument("--out", type=Path, default=Path("out/filmed.jpg"))
     options = parser.parse_args()
     suffix = known_suffix(options.out, (".png", ".jpg"))
     methods = methods_of(load_body("neutral"), options.regressor)
     sheet = multiview_sheet(options.data / "multiview", MediaPipeDetector(), methods, options.rows)
-    print(write_file(options.out, cv2.imencode(suffix, sheet[..., ::-1])[1].tobytes()))
+    size = options.width, round(options.width * sheet.shape[0] / sheet.shape[1])
+    picture = cv2.resize(sheet[..., ::-1], size, interpolation=cv2.INTER_AREA)
+    print(write_file(options.out, cv2.imencode(suffix, picture, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()))
 
 
 if __name__ == "__main__":
