@@ -299,7 +299,7 @@ def _add_evaluate(commands) -> None:
 
 def _run_evaluate(options: argparse.Namespace) -> None:
     from meshrec.atomic import require_writable
-    from meshrec.evaluation import evaluate
+    from meshrec.evaluation import evaluate, print_report, write_report
 
     _use_threads(options.threads)
     if options.out is not None:
@@ -319,9 +319,9 @@ def _run_evaluate(options: argparse.Namespace) -> None:
         device=options.device,
         progress=True,
     )
-    report.print()
+    print_report(report)
     if options.out is not None:
-        for path in report.write(options.out):
+        for path in write_report(report, options.out):
             print(path)
 
 

@@ -18,7 +18,7 @@ from meshrec.cli import main
 from meshrec.data.shards import write_shards
 from meshrec.data.synthetic.benchmark import SyntheticBenchmark
 from meshrec.errors import InputError
-from meshrec.evaluation import EvaluationSet, evaluate, open_evaluation_set, synthetic_set
+from meshrec.evaluation import EvaluationSet, evaluate, open_evaluation_set, synthetic_set, write_report
 from meshrec.evaluation.report import PCK_MM
 from meshrec.evaluation.run import use_h36m_rows
 from meshrec.evaluation.scores import MISSED_MM, SHAPE
@@ -98,7 +98,7 @@ def test_a_network_on_eight_people(report):
 def test_files_say_what_the_report_says(report, tmp_path):
     from PIL import Image
 
-    written = {path.name: path for path in report.write(tmp_path)}
+    written = {path.name: path for path in write_report(report, tmp_path)}
     assert set(written) == {"report.json", "rows.csv", "worst.png", "pck.png"}
     figures = json.loads(written["report.json"].read_text())
     assert figures["people"] == 8 and figures["missed"] == 0

@@ -10,9 +10,8 @@ from meshrec.body import BodyModel
 from meshrec.body.joints import joint_set
 from meshrec.detect.people import Detection
 from meshrec.evaluation.datasets import EvaluationSet
-from meshrec.evaluation.pictures import Case
 from meshrec.evaluation.prediction import Bodies, Stages
-from meshrec.evaluation.report import STAGE_MEASURES, Report
+from meshrec.evaluation.report import STAGE_MEASURES, Case, Report
 from meshrec.evaluation.scores import Scores, acceleration_of, score, shape_errors
 from meshrec.evaluation.subjects import Subject
 from meshrec.evaluation.truth import Truth

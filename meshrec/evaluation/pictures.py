@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from torch import Tensor
@@ -11,37 +11,13 @@ from meshrec.body import BodyModel
 from meshrec.body.joints import joint_set
 from meshrec.data.sample import cut
 from meshrec.data.sheet import BONES
-from meshrec.evaluation.report import PCK_MM, Report
+from meshrec.evaluation.report import PCK_MM, Case, Report
 from meshrec.evaluation.scores import MEASURES
-from meshrec.evaluation.subjects import Subject
 from meshrec.geometry import Camera
 from meshrec.render.overlay import PAPER, as_bytes, contact_sheet, overlay, person_colors, turned
 
 SIDE, CAPTION = 320, 20  # pixels of each picture, and of the line above it
 INK, TRUE = (40, 40, 40), 2  # what is true is drawn in this one of the people's colours
-
-
-@dataclass(frozen=True)
-class Case:
-    """A person and what was predicted.
-
-    Attributes:
-        subject: Who.
-        vertices: (V, 3) predicted, in the picture's camera, metres.
-        true_vertices: (V, 3) metres in the camera's axes, or None where they are not known.
-        joints: (K, 4) true ones, likewise, and confidence; ``joint_names`` is their set.
-        joint_names: Its name.
-        measure: By which it is among the worst, and its ``value``.
-        value: Of the measure.
-    """
-
-    subject: Subject
-    vertices: Tensor
-    true_vertices: Tensor | None
-    joints: Tensor
-    joint_names: str
-    measure: str
-    value: float
 
 
 def worst_sheet(cases: Sequence[Case], body: BodyModel) -> np.ndarray:

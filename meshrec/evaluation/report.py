@@ -1,32 +1,47 @@
-"""What an evaluation found: a number for each person and measure, their means, and how they are printed and written."""
+"""What an evaluation found: a number for each person and measure, and their means."""
 
 import csv
 import io
-import json
 import math
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
-from rich.console import Console
+from torch import Tensor
 
-from meshrec.atomic import write_file
 from meshrec.body import BodyModel
 from meshrec.detect.people import Detection
-from meshrec.evaluation.detections import save_detections
 from meshrec.evaluation.scores import MEASURES, MISSED_MM
+from meshrec.evaluation.subjects import Subject
 from meshrec.metrics import SILHOUETTE_PARTS, Overlap
-from meshrec.render.overlay import encode_png
-
-if TYPE_CHECKING:
-    from meshrec.evaluation.pictures import Case
 
 PCK_MM = np.arange(0, 205, 5)  # thresholds of the curve
 FIT_ALONE = "fit alone"
 STAGE_MEASURES = ("mpjpe", "pa_mpjpe", "n_mpjpe", "mpve", "pa_mpve", "pck3d", "auc3d", "pck2d")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A person and what was predicted.
+
+    Attributes:
+        subject: Who.
+        vertices: (V, 3) predicted, in the picture's camera, metres.
+        true_vertices: (V, 3) metres in the camera's axes, or None where they are not known.
+        joints: (K, 4) true ones, likewise, and confidence; ``joint_names`` is their set.
+        joint_names: Its name.
+        measure: By which it is among the worst, and its ``value``.
+        value: Of the measure.
+    """
+
+    subject: Subject
+    vertices: Tensor
+    true_vertices: Tensor | None
+    joints: Tensor
+    joint_names: str
+    measure: str
+    value: float
 
 
 @dataclass(frozen=True)
@@ -63,7 +78,7 @@ class Report:
     pixels: Overlap
     stages: dict[str, dict[str, np.ndarray]]
     body: BodyModel
-    worst: "Sequence[Case]"
+    worst: Sequence[Case]
     detections: dict[str, Detection | None]
 
     def __len__(self) -> int:
@@ -143,42 +158,6 @@ class Report:
             values = ["" if math.isnan(v[i]) else f"{v[i]:.5g}" for v in self.people.values()]
             writer.writerow([name, group_of.get(i, ""), int(self.found[i]), *values])
         return text.getvalue()
-
-    def write(self, folder: str | Path) -> list[Path]:
-        """Write ``report.json``, ``rows.csv``, ``worst.png``, ``pck.png`` and, of a detector, ``detections.npz``.
-
-        The curve needs matplotlib; without it, or without 3D truth, it is left out.
-
-        Returns:
-            The files.
-
-        Raises:
-            InputError: The folder cannot be written to.
-        """
-        from meshrec.evaluation.pictures import pck_curve, worst_sheet
-
-        folder = Path(folder)
-        figures = json.dumps(self.figures(), indent=2, allow_nan=False)
-        written = [
-            write_file(folder / "report.json", figures.encode()),
-            write_file(folder / "rows.csv", self.rows().encode()),
-        ]
-        if self.settings["detections"] == "detector":
-            written.append(save_detections(folder / "detections.npz", self.detections))
-        if self.worst:
-            written.append(write_file(folder / "worst.png", encode_png(worst_sheet(self.worst, self.body))))
-        if not np.isnan(self.pck()).any():
-            with suppress(ImportError):
-                written.append(write_file(folder / "pck.png", pck_curve(self)))
-        return written
-
-    def print(self, console: Console | None = None) -> None:
-        """Tables of the means."""
-        from meshrec.evaluation.tables import tables_of
-
-        console = console or Console()
-        for table in tables_of(self):
-            console.print(table)
 
     @property
     def title(self) -> str:

@@ -1,0 +1,49 @@
+"""A report printed as tables, and written as files."""
+
+import json
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from meshrec.atomic import write_file
+from meshrec.evaluation.detections import save_detections
+from meshrec.evaluation.pictures import pck_curve, worst_sheet
+from meshrec.evaluation.report import Report
+from meshrec.evaluation.tables import tables_of
+from meshrec.render.overlay import encode_png
+
+
+def print_report(report: Report, console: Console | None = None) -> None:
+    """Tables of the means."""
+    console = console or Console()
+    for table in tables_of(report):
+        console.print(table)
+
+
+def write_report(report: Report, folder: str | Path) -> list[Path]:
+    """Write ``report.json``, ``rows.csv``, ``worst.png``, ``pck.png`` and, of a detector, ``detections.npz``.
+
+    The curve needs matplotlib; without it, or without 3D truth, it is left out.
+
+    Returns:
+        The files.
+
+    Raises:
+        InputError: The folder cannot be written to.
+    """
+    folder = Path(folder)
+    figures = json.dumps(report.figures(), indent=2, allow_nan=False)
+    written = [
+        write_file(folder / "report.json", figures.encode()),
+        write_file(folder / "rows.csv", report.rows().encode()),
+    ]
+    if report.settings["detections"] == "detector":
+        written.append(save_detections(folder / "detections.npz", report.detections))
+    if report.worst:
+        written.append(write_file(folder / "worst.png", encode_png(worst_sheet(report.worst, report.body))))
+    if not np.isnan(report.pck()).any():
+        with suppress(ImportError):
+            written.append(write_file(folder / "pck.png", pck_curve(report)))
+    return written
