@@ -159,7 +159,9 @@ class BodyModel(nn.Module):
             InputError: This body has no landmark for a joint of the set.
         """
         support, rows = self._regressor(joints, vertices)
-        return rows @ vertices.index_select(1, support)
+        # One large product: the batched one, with three columns each, takes five times as long.
+        coordinates = vertices.index_select(1, support).transpose(1, 2).reshape(-1, len(support))
+        return (coordinates @ rows.T).unflatten(0, (-1, 3)).transpose(1, 2).contiguous()
 
     def joint_regressor(self, joints: str) -> np.ndarray:
         """Rows (K, V) that give a named joint set from vertices."""
