@@ -57,21 +57,13 @@ def multiview_sheet(folder: Path, detector: Detector, methods: Mapping[str, Meth
         for name, method in methods.items():
             body = method.fitter.body
             result = method(image, detection, camera)
-            vertices, joints = _posed(method, result.state)
-            drawn = overlay(image, vertices[None], body.faces, camera)
-            side = turned(vertices[None], body.faces, "side", (WIDTH, HEIGHT))
+            vertices = result.vertices(body)
+            joints = body.joints_from(vertices, "lsp14")[0, : len(LIMB_JOINTS)]
+            drawn = overlay(image, vertices, body.faces, camera)
+            side = turned(vertices, body.faces, "side", (WIDTH, HEIGHT))
             pictures += [captioned(_around(drawn, box), name), captioned(side, _errors(joints, true, valid))]
         pictures.append(captioned(_true_from_the_side(true.numpy(), valid.numpy()), "true joints"))
     return contact_sheet(pictures, columns=2 + 2 * len(methods), height=pictures[0].shape[0])
-
-
-def _posed(method: Method, state) -> tuple[Tensor, Tensor]:
-    """Vertices (V, 3) and limb joints (12, 3), camera space, float32."""
-    body = method.fitter.body
-    rotations, translation, betas = (part.float() for part in vars(state).values())
-    with torch.no_grad():
-        vertices = body(betas, rotations[:, 1:], rotations[:, 0], translation).vertices
-    return vertices[0], body.joints_from(vertices, "lsp14")[0, : len(LIMB_JOINTS)]
 
 
 def _errors(joints: Tensor, true: Tensor, valid: Tensor) -> str:

@@ -76,12 +76,15 @@ class Result:
     mask_iou: float | None
     seconds: float
 
-    def joints(self, body: BodyModel, joints: str) -> Tensor:
-        """Joints (K, 3) of a named set, camera space, float32."""
+    def vertices(self, body: BodyModel) -> Tensor:
+        """(1, V, 3) camera space, float32."""
         rotations, translation, betas = (part.float() for part in vars(self.state).values())
         with torch.no_grad():
-            vertices = body(betas, rotations[:, 1:], rotations[:, 0], translation).vertices
-        return body.joints_from(vertices, joints)[0]
+            return body(betas, rotations[:, 1:], rotations[:, 0], translation).vertices
+
+    def joints(self, body: BodyModel, joints: str) -> Tensor:
+        """Joints (K, 3) of a named set, camera space, float32."""
+        return body.joints_from(self.vertices(body), joints)[0]
 
 
 def run(data: Path = DATA, step: int = 1, regressor: str | None = None) -> dict[str, dict]:
@@ -254,9 +257,9 @@ def benchmark_lspe(archive: Path, detector: Detector, methods: Mapping[str, Meth
             result = method(image, detection, camera)
             marked = limbs_seen(method.fitter, result.state, "lsp14")
             own = result.joints(method.fitter.body, "lsp14")[:limbs]
-            for name, points in (("pck", marked), ("pck_own_joints", own)):
+            for measure, points in (("pck", marked), ("pck_own_joints", own)):
                 at = camera.project(points)[:, :2]
-                column[name].append(float(pck2d(at, labels[:limbs, :2], torso, labels[:limbs, 2])))
+                column[measure].append(float(pck2d(at, labels[:limbs, :2], torso, labels[:limbs, 2])))
             column["score"].append(result.score)
             if result.mask_iou is not None and _is_whole(detection, size):
                 column["overlap"].append(result.mask_iou)
