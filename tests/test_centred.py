@@ -8,9 +8,9 @@ import torch
 from meshrec.body import load_body
 from meshrec.data.centred import centred
 from meshrec.data.sample import FAR
+from meshrec.data.synthetic.detector_noise import EXACT
 from meshrec.data.synthetic.labels import synthetic_batch
 from meshrec.data.synthetic.people import SyntheticPeople
-from meshrec.data.synthetic.proxy import EXACT
 from meshrec.render import silhouette
 
 SIZE = 160

@@ -5,19 +5,20 @@ import pytest
 import torch
 
 from meshrec.body import load_body
+from meshrec.data.centred import centred
 from meshrec.data.synthetic.cameras import ViewMix
 from meshrec.data.synthetic.clothes import TextureLayout
+from meshrec.data.synthetic.detected_keypoints import DetectedKeypoints
 from meshrec.data.synthetic.detected_renders import (
     detect_renders,
-    detected_batch,
     join_renders,
     load_renders,
     save_renders,
 )
+from meshrec.data.synthetic.detector_noise import EXACT
 from meshrec.data.synthetic.labels import Pictures, synthetic_batch
 from meshrec.data.synthetic.people import SyntheticPeople
 from meshrec.data.synthetic.poses import PoseMix
-from meshrec.data.synthetic.proxy import EXACT
 from meshrec.detect import Detection, Mask
 from meshrec.errors import InputError
 
@@ -85,18 +86,18 @@ def test_renders_are_read_as_they_were_written(parts, tmp_path):
 
 def test_renders_become_batches_like_other_samples(parts):
     renders, body = join_renders(parts), load_body("neutral")
-    batch, seen = detected_batch(renders, [4, 1], body, "coco17", resolution=32)
+    batch, seen = DetectedKeypoints([renders], body, masks=True).rows([4, 1], resolution=32)
     views = ViewMix(truncated=0.5, occluded=0)
     source = SyntheticPeople(body, seed=9, resolution=SIZE, poses=PoseMix(everyday=0), views=views)
-    truth, exact = synthetic_batch(source, [4, 1], "coco17", noise=EXACT)
+    truth, exact = centred(*synthetic_batch(source, [4, 1], noise=EXACT))
     for name in ("keypoints_2d", "joints_3d", "pose", "betas", "focal", "principal"):
         assert torch.allclose(getattr(batch, name), getattr(truth, name), atol=1e-4), name
     half = torch.nn.functional.avg_pool2d(exact.exact_silhouette, 2) > 0.5
     both, either = (seen.silhouette.bool() & half).sum(), (seen.silhouette.bool() | half).sum()
     assert both / either > 0.7
-    assert torch.equal(seen.keypoints, torch.from_numpy(renders.keypoints[[4, 1]]))
+    assert batch.mask.shape == (2, 32, 32) and not batch.mask_confidence.any()
     with pytest.raises(InputError, match="another body"):
-        detected_batch(renders, [0], load_body("male"))
+        DetectedKeypoints([renders], load_body("male"))
 
 
 def test_a_file_of_something_else_is_refused(tmp_path, parts):

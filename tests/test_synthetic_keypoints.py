@@ -7,10 +7,11 @@ from meshrec.body import BodyModel, joint_index, joint_set, load_body
 from meshrec.data.centred import centred
 from meshrec.data.streams import BatchStream
 from meshrec.data.synthetic.cameras import ViewMix
+from meshrec.data.synthetic.detector_noise import EXACT
 from meshrec.data.synthetic.keypoints import SyntheticKeypoints, behind_limbs
 from meshrec.data.synthetic.labels import synthetic_batch
 from meshrec.data.synthetic.people import SyntheticPeople
-from meshrec.data.synthetic.proxy import EXACT
+from meshrec.render import rasterize
 
 OPEN = ViewMix(truncated=0, occluded=0)
 
@@ -80,3 +81,33 @@ def test_detections_are_as_far_off_and_as_sure_as_those_of_people_who_are_drawn(
     fast = statistics(*SyntheticKeypoints(source).batch(1500, 0))
     drawn = statistics(*centred(*synthetic_batch(source, range(200))))
     assert torch.allclose(fast, drawn, rtol=0.25, atol=0.02)
+
+
+def test_masks_lie_where_the_body_and_its_keypoints_are(people, body):
+    source = SyntheticKeypoints(people, noise=EXACT, silhouettes=True, masks=True)
+    batch, seen = source.batch(24, 3)
+    alone, keypoints = SyntheticKeypoints(people, noise=EXACT).batch(24, 3)
+    assert torch.allclose(batch.joints_3d, alone.joints_3d, atol=1e-5)
+    assert torch.allclose(batch.pose, alone.pose, atol=1e-5)
+    assert torch.allclose(seen.keypoints, keypoints.keypoints, atol=1e-5)
+    # The whole body, posed by the labels and drawn by the centred camera, is what the masks show.
+    at_origin = body(batch.betas, batch.pose[:, 1:], batch.pose[:, 0]).vertices
+    moved = (batch.joints_3d[..., :3] - body.joints_from(at_origin, batch.joint_set))[:, :1]
+    drawn = rasterize(at_origin + moved, body.faces, batch.camera(people.resolution)).face_id >= 0
+    for mask in (seen.silhouette[:, 0] > 0.5, batch.mask > 127):
+        overlap = (mask & drawn).sum((1, 2)) / (mask | drawn).sum((1, 2))
+        assert overlap.median() > 0.93 and overlap.min() > 0.8
+    assert batch.mask_confidence.all()
+
+
+def test_masks_are_cut_off_covered_and_imperfect_as_those_of_people_who_are_drawn(body):
+    views = ViewMix(truncated=0.5, occluded=0.5)
+    source = SyntheticPeople(body, seed=5, split="held_out", resolution=64, views=views)
+    fast = SyntheticKeypoints(source, silhouettes=True, masks=True).batch(400, 0)
+    drawn = centred(*synthetic_batch(source, range(200)))
+    statistics = []
+    for batch, seen in (fast, drawn):
+        mask, exact = seen.silhouette[:, 0] > 0.5, batch.mask > 127
+        wrong = (mask ^ exact).float().mean((1, 2))
+        statistics.append(torch.stack([exact.float().mean(), wrong.mean(), wrong.median()]))
+    assert torch.allclose(*statistics, rtol=0.15)

@@ -9,19 +9,12 @@ import torch
 from meshrec.body import BodyModel, joint_index, joint_set, load_body
 from meshrec.data.streams import Streams
 from meshrec.data.synthetic.cameras import ViewMix, draw_orientations, draw_views
+from meshrec.data.synthetic.detector_noise import EXACT, DetectorNoise, detected, known_landmarks
 from meshrec.data.synthetic.labels import synthetic_batch
-from meshrec.data.synthetic.occluders import inside_photo, occluders
+from meshrec.data.synthetic.occluders import draw_occluders, inside_photo
 from meshrec.data.synthetic.people import ShapeMix, SyntheticPeople, draw_shapes, heaviness
 from meshrec.data.synthetic.poses import PoseMix
-from meshrec.data.synthetic.proxy import (
-    EXACT,
-    DetectorNoise,
-    behind_surface,
-    detected,
-    known_landmarks,
-    observe,
-    wavering,
-)
+from meshrec.data.synthetic.proxy import behind_surface, observe, wavering
 from meshrec.detect.noise import placement
 from meshrec.render import rasterize
 
@@ -138,7 +131,7 @@ def test_the_heavy_are_heavy(body):
 
 def test_occluders_cover_their_share_of_people():
     box = torch.tensor([[10.0, 5, 40, 45]]).repeat(600, 1)
-    covered = occluders(Streams(0, range(600), "occluder"), box, (50, 50), 0.25)
+    covered = draw_occluders(Streams(0, range(600), "occluder"), box, 0.25).pictures((50, 50))
     some = covered.flatten(1).any(1)
     assert some.float().mean() == pytest.approx(0.25, abs=0.05)
     assert 0.01 < covered[some].float().mean() < 0.3

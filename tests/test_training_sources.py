@@ -72,7 +72,7 @@ def test_synthetic_people_are_made_as_far_as_they_are_needed(name, body):
     assert (inputs.silhouette is not None) == (name == "iterative_proxy") and not batch.mask.numel()
     again = share.source(range(3, 6))
     assert torch.equal(again[0].image, batch.image) and torch.equal(again[1].keypoints, inputs.keypoints)
-    if name != "iterative_keypoints":  # those are made a whole batch at a time
+    if name == "iterative_rgb":  # the others are made a whole batch at a time
         assert torch.allclose(share.source(range(4, 5))[1].keypoints, inputs.keypoints[1:2], atol=1e-4)
 
 

@@ -11,9 +11,9 @@ from meshrec.data.augmentation import Augmentation
 from meshrec.data.formats import Format
 from meshrec.data.synthetic.cameras import ViewMix
 from meshrec.data.synthetic.detected_keypoints import Variation
+from meshrec.data.synthetic.detector_noise import DetectorNoise
 from meshrec.data.synthetic.people import ShapeMix
 from meshrec.data.synthetic.poses import PoseMix
-from meshrec.data.synthetic.proxy import DetectorNoise
 from meshrec.models.graph import GraphConfig
 from meshrec.models.iterative import IterativeConfig
 from meshrec.training.objective import Weights

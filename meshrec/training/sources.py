@@ -21,11 +21,12 @@ from meshrec.data.sample import Batch, Sample, Samples
 from meshrec.data.synthetic.backgrounds import FolderBackgrounds, noise_backgrounds
 from meshrec.data.synthetic.clothes import TextureLayout
 from meshrec.data.synthetic.detected_keypoints import DetectedKeypoints, Variation
-from meshrec.data.synthetic.detected_renders import DetectedRenders, detected_batch, load_renders
+from meshrec.data.synthetic.detected_renders import DetectedRenders, load_renders
+from meshrec.data.synthetic.detector_noise import DetectorNoise
 from meshrec.data.synthetic.keypoints import JOINTS, SyntheticKeypoints
 from meshrec.data.synthetic.labels import Pictures, synthetic_batch
 from meshrec.data.synthetic.people import SyntheticPeople
-from meshrec.data.synthetic.proxy import DetectorNoise, Proxies
+from meshrec.data.synthetic.proxy import Proxies
 from meshrec.errors import InputError
 from meshrec.training.config import DatasetConfig, RendersConfig, SyntheticConfig, TrainingConfig
 from meshrec.training.pieces import Needs, Piece, joined, mirrored
@@ -51,7 +52,7 @@ def training_sources(config: TrainingConfig, body: BodyModel) -> list[Share]:
 
     Args:
         config: What it is trained on.
-        body: On a GPU, where synthetic people who have to be drawn are then made.
+        body: On a GPU, where pictures of synthetic people are then made.
 
     Raises:
         InputError: There is none, or a file is missing or wrong.
@@ -60,9 +61,9 @@ def training_sources(config: TrainingConfig, body: BodyModel) -> list[Share]:
     if body.v_template.device.type != "cpu":
         here = load_body(body.data)
     if (synthetic := config.synthetic) is not None:
-        drawn = here is not body and not needs.keypoints_only
-        source = synthetic_source(synthetic, needs, body if drawn else here, config.seed)
-        found.append(Share(source, synthetic.proportion, drawn))
+        photographed = here is not body and needs.pictures
+        source = synthetic_source(synthetic, needs, body if photographed else here, config.seed)
+        found.append(Share(source, synthetic.proportion, photographed))
     if (renders := config.renders) is not None:
         if needs.pictures:
             raise InputError("detected renders keep no pictures: a network that sees rgb cannot train on 'renders'.")
@@ -120,15 +121,13 @@ def read_renders(config: RendersConfig) -> tuple[list[DetectedRenders], Detected
 def synthetic_source(
     config: SyntheticConfig, needs: Needs, body: BodyModel, seed: int, split: Literal["train", "held_out"] = "train"
 ) -> Source:
-    """Synthetic people: as keypoints alone where nothing else is needed, else drawn."""
+    """Synthetic people: photographed where the network sees pictures, else as keypoints and masks alone."""
     people = SyntheticPeople(body, seed, split, needs.resolution, config.poses, config.views, config.shapes)
-    if needs.keypoints_only:
-        return _Numbered(SyntheticKeypoints(people, needs.joints, config.noise).batch, needs, needs.joints)
-    pictures = None
     if needs.pictures:
         behind = noise_backgrounds if config.backgrounds is None else FolderBackgrounds(config.backgrounds)
-        pictures = Pictures(TextureLayout.of_body(body), behind)
-    return _Drawn(people, needs, config.noise, pictures)
+        return _Photographed(people, needs, config.noise, Pictures(TextureLayout.of_body(body), behind))
+    seen = SyntheticKeypoints(people, needs.joints, config.noise, needs.silhouettes, needs.masks)
+    return _Numbered(seen.batch, needs, needs.joints)
 
 
 def renders_source(
@@ -147,12 +146,10 @@ def renders_source(
     Raises:
         InputError: They were made with another body.
     """
-    if not needs.keypoints_only:
-        return _RenderedMaps(tuple(renders), needs, body, None if variation is None else seed)
-    people = DetectedKeypoints(renders, body, seed, variation)
-    if variation is not None:
+    people = DetectedKeypoints(renders, body, seed, variation, masks=not needs.keypoints_only)
+    if needs.keypoints_only and variation is not None:
         return _Numbered(people.batch, needs, people.detected_joints)
-    return lambda places: needs.piece(*people.rows(places), people.detected_joints)
+    return _Rendered(people, needs, None if variation is None else seed)
 
 
 def datasets_source(
@@ -196,55 +193,50 @@ class _Numbered:
 
 
 @dataclass(frozen=True)
-class _Drawn:
-    """Synthetic people, drawn."""
+class _Photographed:
+    """Synthetic people with pictures."""
 
     people: SyntheticPeople
     needs: Needs
     noise: DetectorNoise
-    pictures: Pictures | None
+    pictures: Pictures
 
     def __call__(self, places: range) -> Piece:
         batch, seen = synthetic_batch(self.people, places, JOINTS, self.needs.joints, self.noise, self.pictures)
-        if not self.needs.masks:  # turning maps takes as long as drawing them
+        seen = replace(seen, exact_silhouette=torch.empty(0))  # that is among the labels
+        if not self.needs.masks:  # turning masks takes time
             batch = replace(batch, mask_confidence=torch.zeros_like(batch.mask_confidence))
-            seen = replace(seen, exact_silhouette=seen.silhouette)
         return self.needs.piece(*centred(batch, seen), self.needs.joints)
 
 
 @dataclass(frozen=True)
-class _RenderedMaps:
-    """Detected renders with their masks.
+class _Rendered:
+    """Detected renders as they are.
 
     With a seed they come in a new random order in every epoch, and half of them mirrored; else in their own order.
     """
 
-    parts: tuple[DetectedRenders, ...]
+    people: DetectedKeypoints
     needs: Needs
-    body: BodyModel
     seed: int | None
 
     def __call__(self, places: range) -> Piece:
-        ends = np.cumsum([len(part) for part in self.parts])
-        drawn = [self._drawn(place, int(ends[-1])) for place in places]
-        groups: dict[tuple[int, bool], list[int]] = {}
-        for row, mirror in drawn:
-            number = int(np.searchsorted(ends, row, side="right"))
-            groups.setdefault((number, mirror), []).append(row - int(ends[number]))  # from the end of its file
-        pieces = [(self._piece(self.parts[number], rows), mirror) for (number, mirror), rows in groups.items()]
-        return joined([mirrored(piece, self.needs.joints) if mirror else piece for piece, mirror in pieces])
+        rows: dict[bool, list[int]] = {}
+        for row, mirror in map(self._drawn, places):
+            rows.setdefault(mirror, []).append(row)
+        pieces = {mirror: self._piece(chosen) for mirror, chosen in rows.items()}
+        return joined([mirrored(piece, self.needs.joints) if mirror else piece for mirror, piece in pieces.items()])
 
-    def _piece(self, part: DetectedRenders, rows: list[int]) -> Piece:
-        batch, seen = detected_batch(part, rows, self.body, JOINTS, self.needs.resolution)
-        return self.needs.piece(*centred(batch, seen), str(part.joint_set))
+    def _piece(self, rows: list[int]) -> Piece:
+        return self.needs.piece(*self.people.rows(rows, self.needs.resolution), self.people.detected_joints)
 
-    def _drawn(self, place: int, size: int) -> tuple[int, bool]:
+    def _drawn(self, place: int) -> tuple[int, bool]:
         """Which of all people stands at a place, and whether they are mirrored."""
         if self.seed is None:
             return place, False
-        epoch, offset = divmod(place, size)
+        epoch, offset = divmod(place, len(self.people))
         mirror = np.random.default_rng((self.seed, place)).integers(2)
-        return int(order(self.seed, 0, epoch, size)[offset]), bool(mirror)
+        return int(order(self.seed, 0, epoch, len(self.people))[offset]), bool(mirror)
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,11 @@ from meshrec.body import BodyModel, joint_set
 from meshrec.data.sample import NUM_BETAS, Batch, Sample
 from meshrec.data.synthetic.cameras import ViewMix
 from meshrec.data.synthetic.clothes import TextureLayout
+from meshrec.data.synthetic.detector_noise import DetectorNoise
 from meshrec.data.synthetic.labels import Pictures, labels
 from meshrec.data.synthetic.people import ShapeMix, SyntheticPeople
 from meshrec.data.synthetic.poses import PoseMix
-from meshrec.data.synthetic.proxy import DetectorNoise, Proxies, observe
+from meshrec.data.synthetic.proxy import Proxies, observe
 from meshrec.data.synthetic.rgb import photograph
 from meshrec.detect.people import Detection, Mask, person_box, photo_edges
 

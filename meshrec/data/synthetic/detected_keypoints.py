@@ -1,7 +1,8 @@
-"""Keypoints of detected renders as training batches: a detector's real errors, on people varied at every draw.
+"""Detected renders as training batches: a detector's real errors, on people varied at every draw.
 
 A detector's errors hang on the pose, but not on its last degree: people are turned, bent and reshaped a little, and
 their detected keypoints move as their landmarks do. Nothing is drawn or detected again.
+Masks cannot be moved like that: with them people stay as they are.
 """
 
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from meshrec.body import BodyModel, joint_set
 from meshrec.body.joints import flip_permutation
@@ -18,11 +20,13 @@ from meshrec.data.centred import centred
 from meshrec.data.sample import Batch
 from meshrec.data.streams import BatchStream
 from meshrec.data.synthetic.detected_renders import SURE, DetectedRenders
+from meshrec.data.synthetic.detector_noise import known_landmarks
 from meshrec.data.synthetic.keypoints import CROP, JOINTS, keypoint_labels
 from meshrec.data.synthetic.poses import perturbed
-from meshrec.data.synthetic.proxy import Proxies, known_landmarks
+from meshrec.data.synthetic.proxy import Proxies
 from meshrec.errors import InputError
 from meshrec.geometry import Camera, axis_angle_to_matrix
+from meshrec.geometry.crops import centre_maps
 from meshrec.models.posed_landmarks import PosedLandmarks
 
 
@@ -63,6 +67,26 @@ class _People:
     focal: Tensor
 
 
+@dataclass(frozen=True)
+class _Masks:
+    """Masks (N, M, M) over crops, bytes, and the crops' focal lengths and principal points (N, 2)."""
+
+    mask: Tensor
+    focal: Tensor
+    principal: Tensor
+
+    @classmethod
+    def of(cls, renders: Sequence[DetectedRenders]) -> "_Masks":
+        masks = np.concatenate([part.mask[part.score > 0] for part in renders])
+        focal, principal = (torch.cat(values) for values in zip(*map(_crops, renders)))
+        return cls(torch.from_numpy(masks), focal, principal)
+
+    def centred(self, rows: Tensor, resolution: int) -> Tensor:
+        """(B, 1, N, N) those of some people, as :mod:`meshrec.data.centred` turns them."""
+        mask = interpolate(self.mask[rows, None].float(), (resolution, resolution), mode="bilinear") > 127
+        return centre_maps(mask.float(), self.focal[rows], self.principal[rows])
+
+
 class DetectedKeypoints:
     """Detected renders in random batches: batch i of a seed is always the same one.
 
@@ -71,13 +95,19 @@ class DetectedKeypoints:
         body: The one they were made with.
         seed: Of the order and of the variation.
         variation: How far people are moved.
+        masks: Whether masks are wanted too.
 
     Raises:
         InputError: The renders show another body, or the detector found nobody.
     """
 
     def __init__(
-        self, renders: Sequence[DetectedRenders], body: BodyModel, seed: int = 0, variation: Variation | None = None
+        self,
+        renders: Sequence[DetectedRenders],
+        body: BodyModel,
+        seed: int = 0,
+        variation: Variation | None = None,
+        masks: bool = False,
     ) -> None:
         if any(str(part.body) != body.hash for part in renders):
             raise InputError("these renders show another body than the one given: make them anew with it")
@@ -90,18 +120,32 @@ class DetectedKeypoints:
         self._root, self._seen = names.index("pelvis"), [names.index(n) for n in joint_set(self.detected_joints)]
         parts = [vars(self._found(part)) for part in renders]
         self._people = _People(**{name: torch.cat([part[name] for part in parts]) for name in parts[0]})
+        self._masks = _Masks.of(renders) if masks else None
 
     def __len__(self) -> int:
         return len(self._people.focal)
 
-    def rows(self, rows: Sequence[int] | Tensor) -> tuple[Batch, Proxies]:
-        """Some people as they are, centred, without pictures or masks."""
-        people = self._chosen(torch.as_tensor(rows))
-        return self._labelled(people, people.focal[:, None].expand(-1, 2), torch.zeros(len(people.focal), 2))
+    def rows(self, rows: Sequence[int] | Tensor, resolution: int = CROP) -> tuple[Batch, Proxies]:
+        """Some people as they are, centred, without pictures.
+
+        Their true masks are not kept: where masks are wanted, ``mask_confidence`` is 0.
+
+        Args:
+            rows: Which.
+            resolution: Side of the masks in pixels.
+        """
+        rows = torch.as_tensor(rows)
+        people = self._chosen(rows)
+        focal, principal = people.focal[:, None].expand(-1, 2), torch.zeros(len(rows), 2)
+        batch, seen = self._labelled(people, focal, principal)
+        if self._masks is None:
+            return batch, seen
+        nothing = torch.zeros(len(rows), resolution, resolution, dtype=torch.uint8)
+        return replace(batch, mask=nothing), replace(seen, silhouette=self._masks.centred(rows, resolution))
 
     @torch.no_grad()
     def batch(self, count: int, number: int, process: int = 0) -> tuple[Batch, Proxies]:
-        """Random people, varied and centred, without pictures or masks.
+        """Random people, varied and centred, without pictures and masks.
 
         Args:
             count: How many people.
@@ -120,12 +164,10 @@ class DetectedKeypoints:
 
     def _found(self, part: DetectedRenders) -> _People:
         """The people of a file whom the detector found."""
-        found = np.flatnonzero(part.score > 0)
-        names = ("rotations", "betas", "translation", "keypoints", "focal", "center")
-        pose, betas, translation, keypoints, focal, center = (torch.from_numpy(getattr(part, n)[found]) for n in names)
-        half = int(part.resolution) / 2
+        names = ("rotations", "betas", "translation", "keypoints", "focal")
+        pose, betas, translation, keypoints, focal = (torch.from_numpy(getattr(part, n)[part.score > 0]) for n in names)
         people = _People(pose, betas, self._landmarks(pose, betas) + translation[:, None], keypoints, focal[:, 0])
-        batch, seen = self._labelled(people, focal / half, (center + 0.5) / half - 1)
+        batch, seen = self._labelled(people, *_crops(part))
         return _People(batch.pose, betas, batch.joints_3d[..., :3], seen.keypoints, batch.focal[:, 0])
 
     def _chosen(self, rows: Tensor) -> _People:
@@ -182,3 +224,10 @@ def _rolled(people: _People, angle: Tensor) -> _People:
     pose = torch.cat([roll[:, None] @ people.pose[:, :1], people.pose[:, 1:]], dim=1)
     # The confidence stays where the third axis would be.
     return replace(people, pose=pose, points=people.points @ roll.mT, keypoints=people.keypoints @ roll.mT)
+
+
+def _crops(part: DetectedRenders) -> tuple[Tensor, Tensor]:
+    """Focal lengths and principal points (N, 2) of the crops of those whom the detector found, in the crops' units."""
+    focal, center = (torch.from_numpy(values[part.score > 0]) for values in (part.focal, part.center))
+    half = int(part.resolution) / 2
+    return focal / half, (center + 0.5) / half - 1

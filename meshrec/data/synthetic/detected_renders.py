@@ -4,26 +4,20 @@ Only numbers are kept: the people themselves are drawn again from their seed.
 """
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.nn.functional import interpolate
 
 from meshrec.atomic import write_file
-from meshrec.body import BodyModel
-from meshrec.data.sample import Batch
-from meshrec.data.synthetic.labels import Pictures, labels
+from meshrec.data.synthetic.labels import Pictures
 from meshrec.data.synthetic.people import People, SyntheticPeople
-from meshrec.data.synthetic.proxy import Proxies
 from meshrec.data.synthetic.rgb import photograph
 from meshrec.detect import Detection, Detector
 from meshrec.detect.people import person_at
 from meshrec.errors import InputError
-from meshrec.geometry import Camera
 from meshrec.npz import read_npz
 
 MASK_SIDE = 112  # pixels: masks are kept at this size
@@ -126,42 +120,6 @@ def load_renders(path: str | Path) -> DetectedRenders:
         if array.ndim and len(array) != len(renders):
             raise InputError(f"{path}: {f.name} has {len(array)} rows, but there are {len(renders)} people")
     return renders
-
-
-def detected_batch(
-    renders: DetectedRenders, rows: Sequence[int], body: BodyModel, joints: str = "union55", resolution: int = 224
-) -> tuple[Batch, Proxies]:
-    """Truth and detections of some of the people, as :func:`meshrec.data.synthetic.labels.synthetic_batch` gives them.
-
-    Their true masks are not kept: ``mask_confidence`` is 0, and both silhouettes are the detector's. Landmarks of low
-    confidence count as hidden.
-
-    Args:
-        renders: All of them.
-        rows: Which; those of score 0 have no detection.
-        body: The one they were made with.
-        joints: Set of the labels.
-        resolution: Side of the masks in pixels.
-
-    Raises:
-        InputError: It is another body.
-    """
-    if str(renders.body) != body.hash:
-        raise InputError("these renders show another body than the one given: make them anew with it")
-
-    def tensor(values: np.ndarray) -> Tensor:
-        return torch.from_numpy(values[rows]).to(body.v_template.device)
-
-    rotations, betas, keypoints = tensor(renders.rotations), tensor(renders.betas), tensor(renders.keypoints)
-    out = body(betas, rotations[:, 1:], rotations[:, 0], tensor(renders.translation))
-    size = int(renders.resolution)
-    camera = Camera(tensor(renders.focal), tensor(renders.center), (size, size)).resized((resolution, resolution))
-    names = tuple(f"renders of seed {renders.seed} person {i}" for i in renders.index[rows])
-    mask = interpolate(tensor(renders.mask)[:, None].float(), (resolution, resolution), mode="bilinear")
-    silhouette = (mask > 127).float()
-    seen = Proxies(keypoints, silhouette, silhouette, keypoints[..., 2] < SURE)
-    points = body.joints_from(out.vertices, joints)
-    return labels(points, rotations, betas, camera, body.hash, joints, names), seen
 
 
 def _detect(

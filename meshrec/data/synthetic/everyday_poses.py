@@ -6,6 +6,7 @@ angles: ``"x-95..-80"`` is any turn about x between them.
 """
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -73,8 +74,9 @@ OWN_ARMS = 0.5  # share of poses whose left and right arm do different things
 LEAN = 4.0  # degrees, standard deviation of the whole body's lean forwards and sideways
 
 
+@cache
 def everyday_poses(split: Literal["train", "held_out", "all"] = "all", count: int = 5000) -> Tensor:
-    """Random everyday poses, always the same ones for a split and count.
+    """Random everyday poses, always the same ones for a split and count: drawn once, not to be changed.
 
     Returns:
         (count, 24, 3, 3) local rotations, twice as many for "all"; the first is the body's in a world whose y is up,

@@ -1,7 +1,8 @@
-"""Synthetic people as keypoints alone: nobody is drawn, so that one core makes thousands of them a second.
+"""Synthetic people as keypoints, and masks where they are wanted, so cheaply that one core makes thousands a second.
 
-They are those of :mod:`meshrec.data.synthetic.people` and :mod:`meshrec.data.synthetic.proxy` with two differences:
-boxes are of their landmarks, not of their skin, and what hides a landmark is a body made of capsules.
+They are those of :mod:`meshrec.data.synthetic.people` and :mod:`meshrec.data.synthetic.proxy` with these differences:
+boxes are of their landmarks, not of their skin; what hides a landmark is a body made of capsules; the body of masks is
+a coarse one; and random numbers are drawn for a batch at a time.
 """
 
 from dataclasses import replace
@@ -10,29 +11,23 @@ import torch
 from torch import Tensor
 
 from meshrec.body import joint_set
+from meshrec.body.coarse import coarse_body
 from meshrec.body.kinematics import KinematicTree, joint_motions
 from meshrec.data.centred import centred
 from meshrec.data.sample import Batch
 from meshrec.data.streams import BatchStream
-from meshrec.data.synthetic.cameras import draw_orientations, draw_views
+from meshrec.data.synthetic.cameras import Views, draw_orientations, draw_views
+from meshrec.data.synthetic.detector_noise import DetectorNoise, detected, detector_offsets, known_landmarks
 from meshrec.data.synthetic.labels import labels
-from meshrec.data.synthetic.occluders import draw_occluders
+from meshrec.data.synthetic.occluders import draw_occluders, inside_photo
 from meshrec.data.synthetic.people import SyntheticPeople, draw_shapes, to_normalized
 from meshrec.data.synthetic.poses import draw_poses
-from meshrec.data.synthetic.proxy import (
-    HIDDEN_DEPTH,
-    DetectorNoise,
-    Proxies,
-    beyond,
-    detected,
-    detector_offsets,
-    known_landmarks,
-)
+from meshrec.data.synthetic.proxy import HIDDEN_DEPTH, Proxies, beyond, detected_masks, visible_faces
 from meshrec.geometry import Camera
 from meshrec.models.posed_landmarks import PosedLandmarks
 
 JOINTS = "union55"  # of the labels; every detector's landmarks are among them
-CROP = 2  # pixels a side: nothing is drawn, and detectors err in shares of the person's size
+CROP = 2  # pixels a side where nothing is drawn: detectors err in shares of the person's size
 
 # Radii in metres of capsules between joints, chosen to hide what renders show to be hidden.
 CAPSULES = {
@@ -52,22 +47,31 @@ class SyntheticKeypoints:
     """An endless data set in batches: batch i of a seed is always the same one.
 
     Args:
-        source: Its seed, body, poses, views and shapes; its resolution does not matter.
+        source: Its seed, body, poses, views and shapes; its resolution is that of masks.
         detected_joints: What the detector sees.
         noise: How it errs; default as measured.
+        silhouettes: Whether its masks are wanted too. The people and their keypoints are the same with and without.
+        masks: Whether the true masks are wanted among the labels.
     """
 
     def __init__(
-        self, source: SyntheticPeople, detected_joints: str = "mediapipe33", noise: DetectorNoise | None = None
+        self,
+        source: SyntheticPeople,
+        detected_joints: str = "mediapipe33",
+        noise: DetectorNoise | None = None,
+        silhouettes: bool = False,
+        masks: bool = False,
     ) -> None:
         self.source, self.detected_joints, self.noise = source, detected_joints, noise or DetectorNoise()
+        self.silhouettes, self.masks = silhouettes, masks
+        self._coarse = coarse_body(source.body) if silhouettes or masks else None
         self._landmarks = PosedLandmarks(source.body, JOINTS, source.body.num_betas)
         names = joint_set(JOINTS)
         self._seen = [names.index(name) for name in joint_set(detected_joints)]
 
     @torch.no_grad()
     def batch(self, count: int, number: int, process: int = 0) -> tuple[Batch, Proxies]:
-        """What is true of some people, and what a detector would say of them, centred, without pictures or masks.
+        """What is true of some people, and what a detector would say of them, centred, without pictures.
 
         Args:
             count: How many people.
@@ -75,6 +79,7 @@ class SyntheticKeypoints:
             process: Which of several processes wants it; each has batches of its own.
         """
         source = self.source
+        size = CROP if self._coarse is None else source.resolution
 
         def stream(purpose: str) -> BatchStream:
             return BatchStream(count, (source.seed, number, process), purpose)
@@ -90,22 +95,36 @@ class SyntheticKeypoints:
             offsets = detector_offsets(self.detected_joints, global_rotations(pose, source.body.tree))
             seen = seen + offsets * known.all(1)[:, None, None]
 
-        views = draw_views(torch.cat([points, seen], dim=1), view, CROP, source.views)
+        views = draw_views(torch.cat([points, seen], dim=1), view, size, source.views)
         points, seen = points + views.translation[:, None], seen + views.translation[:, None]
         pixels = views.camera.project(seen)[..., :2]
         hidden = behind_limbs(seen, points)
-        hidden |= draw_occluders(stream("occluder"), views.box, source.views.occluded).cover(*pixels.unbind(-1))
-        hidden |= beyond(views.photo, pixels)
+        things = draw_occluders(stream("occluder"), views.box, source.views.occluded)
+        hidden |= things.cover(*pixels.unbind(-1)) | beyond(views.photo, pixels)
         side = (views.box[:, 2:] - views.box[:, :2]).amax(1)
         keypoints = detected(pixels, hidden, side, self.detected_joints, stream("detector"), self.noise)
         known &= ~beyond(views.photo, keypoints[..., :2])
         confidence = keypoints[..., 2:] * known[..., None]
-        keypoints = torch.cat([to_normalized(keypoints[..., :2], CROP), confidence], dim=-1)
+        keypoints = torch.cat([to_normalized(keypoints[..., :2], size), confidence], dim=-1)
 
         names = (f"synthetic keypoints {source.seed} batch {number} process {process}",) * count
         batch = keypoint_labels(points, pose, betas, views.camera, source.body.hash, names)
-        nothing = torch.empty(0)
-        return centred(batch, Proxies(keypoints, nothing, nothing, hidden))
+        silhouette = nothing = torch.empty(0)
+        if self._coarse is not None:
+            inside = inside_photo(views.photo, views.camera.size)
+            exact = self._drawn(pose, betas, views) & ~things.pictures(views.camera.size) & inside
+            if self.silhouettes:
+                silhouette = detected_masks(exact, inside, stream("mask"), self.noise.mask)[:, None].float()
+            if self.masks:
+                mask = 255 * exact.to(torch.uint8)
+                batch = replace(batch, mask=mask, mask_confidence=torch.ones_like(batch.mask_confidence))
+        return centred(batch, Proxies(keypoints, silhouette, nothing, hidden))
+
+    def _drawn(self, pose: Tensor, betas: Tensor, views: Views) -> Tensor:
+        """(B, N, N) bool: the pixels whose centres lie on the body."""
+        assert self._coarse is not None
+        vertices = self._coarse(betas, pose[:, 1:], pose[:, 0], views.translation).vertices
+        return visible_faces(vertices, self._coarse.faces, views.camera)[0] >= 0
 
 
 def keypoint_labels(

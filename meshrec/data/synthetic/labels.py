@@ -9,8 +9,9 @@ from torch.nn.functional import pad
 from meshrec.data.sample import NUM_BETAS, Batch
 from meshrec.data.synthetic.backgrounds import Backgrounds, noise_backgrounds
 from meshrec.data.synthetic.clothes import TextureLayout
+from meshrec.data.synthetic.detector_noise import DetectorNoise
 from meshrec.data.synthetic.people import SyntheticPeople, to_normalized
-from meshrec.data.synthetic.proxy import DetectorNoise, Proxies, observe
+from meshrec.data.synthetic.proxy import Proxies, observe
 from meshrec.data.synthetic.rgb import photograph
 from meshrec.geometry import Camera
 

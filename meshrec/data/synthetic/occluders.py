@@ -43,6 +43,13 @@ class Occluders:
         inside = ((cosine * u + sine * v) / a).abs() ** power + ((cosine * v - sine * u) / b).abs() ** power < 1
         return inside & self.present[spread]
 
+    def pictures(self, size: tuple[int, int]) -> Tensor:
+        """(B, H, W) bool: the pixels of crops of this size (W, H) that they cover."""
+        covered = torch.zeros(len(self.present), size[1], size[0], dtype=torch.bool, device=self.present.device)
+        x, y = pixel_grid(size, self.center)
+        covered[self.present] = self.of(self.present).cover(x[None], y[None])
+        return covered
+
 
 def draw_occluders(streams: Streams, box: Tensor, share: float) -> Occluders:
     """Something in front of this share of people, across their box.
@@ -57,23 +64,6 @@ def draw_occluders(streams: Streams, box: Tensor, share: float) -> Occluders:
     radii = streams.uniform(2, low=0.06, high=0.28).to(box) * extent.amax(1, keepdim=True)
     angle, power = streams.uniform(high=math.pi).to(box), 2 + 8 * streams.whole(2).to(box)
     return Occluders(streams.happens(share).to(box.device), center, radii, angle, power)
-
-
-def occluders(streams: Streams, box: Tensor, size: tuple[int, int], share: float) -> Tensor:
-    """:func:`draw_occluders` as pictures.
-
-    Args:
-        streams, box, share: As there.
-        size: (W, H) of the crops.
-
-    Returns:
-        (B, H, W) bool.
-    """
-    drawn = draw_occluders(streams, box, share)
-    covered = torch.zeros(len(streams), size[1], size[0], dtype=torch.bool, device=box.device)
-    x, y = pixel_grid(size, box)
-    covered[drawn.present] = drawn.of(drawn.present).cover(x[None], y[None])
-    return covered
 
 
 def inside_photo(photo: Tensor, size: tuple[int, int]) -> Tensor:

@@ -14,7 +14,7 @@ from meshrec.data.streams import Streams
 from meshrec.data.synthetic.authored_poses import authored_poses
 from meshrec.data.synthetic.cameras import ViewMix, draw_orientations, draw_views
 from meshrec.data.synthetic.everyday_poses import everyday_poses
-from meshrec.data.synthetic.occluders import occluders
+from meshrec.data.synthetic.occluders import draw_occluders
 from meshrec.data.synthetic.poses import PoseMix, draw_poses
 from meshrec.geometry import Camera
 
@@ -115,6 +115,7 @@ class SyntheticPeople:
         out = self.body(betas, pose[:, 1:], pose[:, 0])
         views = draw_views(out.vertices, view, self.resolution, self.views)
         moved = views.translation[:, None]
+        things = draw_occluders(self.streams(indices, "occluder"), views.box, self.views.occluded)
         return People(
             indices=tuple(int(i) for i in indices),
             rotations=pose,
@@ -126,7 +127,7 @@ class SyntheticPeople:
             global_rotations=out.rotations,
             photo=views.photo,
             box=views.box,
-            covered=occluders(self.streams(indices, "occluder"), views.box, views.camera.size, self.views.occluded),
+            covered=things.pictures(views.camera.size),
             kind=kind.to(device),
             truncated=views.truncated,
             heavy=heavy.to(device),
