@@ -52,6 +52,7 @@ def test_normals_areas_and_volume_of_a_sphere(sphere):
     assert enclosed_volume(vertices, faces).item() == pytest.approx(sphere.volume)
     batched = vertex_normals(torch.stack([vertices, -vertices]), faces)
     assert torch.allclose(batched[0], vertex_normals(vertices, faces))
+    assert torch.allclose(batched, vertex_normals(torch.stack([vertices, -vertices]).requires_grad_(), faces))
 
 
 def test_normal_gradients(sphere):

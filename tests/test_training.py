@@ -195,16 +195,23 @@ def test_sources_can_be_asked_in_different_processes(piece):
     assert len(here[0][0][0]) == 9 and replace(whole, made=frozenset())[0] == []
 
 
-def test_batches_are_the_same_whoever_makes_them(body, tmp_path):
-    (share,) = training_sources(_config(tmp_path), body)
-    mixture = Mixture([share.source], [1], batch_size=4)
+@pytest.mark.parametrize("name", ["iterative_keypoints", "iterative_proxy", "iterative_rgb_proxy"])
+def test_batches_are_the_same_whoever_makes_them(name, body, tmp_path):
+    config = load_config([CONFIGS / f"{name}.yaml", CONFIGS / "tiny.yaml"], [f"out={tmp_path}"])
+    (share,) = training_sources(config, body)
+    mixture = Mixture([share.source], [1], batch_size=4, rank=1, ranks=2)
     alone = [piece for (piece,) in Loader(mixture, 3, 6, workers=0, pin_memory=False)]
-    helped = [piece for (piece,) in Loader(mixture, 3, 6, workers=2, pin_memory=False)]
-    assert len(alone) == len(helped) == 3
-    for (batch, inputs), (other, seen), number in zip(alone, helped, range(3, 6)):
-        assert torch.equal(batch.joints_3d, other.joints_3d) and torch.equal(inputs.keypoints, seen.keypoints)
-        assert torch.equal(batch.joints_3d, mixture[number][0][0].joints_3d)
-    assert not torch.equal(alone[0][1].keypoints, alone[1][1].keypoints)
+    (again,) = training_sources(config, body)
+    for workers in (1, 2):
+        helped = Loader(replace(mixture, sources=[again.source]), 3, 6, workers=workers, pin_memory=False)
+        for (batch, inputs), ((other, seen),) in zip(alone, helped, strict=True):
+            assert torch.equal(batch.joints_3d, other.joints_3d) and torch.equal(batch.image, other.image)
+            assert torch.equal(inputs.keypoints, seen.keypoints)
+            assert inputs.silhouette is None or torch.equal(inputs.silhouette, seen.silhouette)
+    # As a training that goes on from the last of them makes it; all others have other people.
+    assert torch.equal(alone[2][0].joints_3d, mixture[5][0][0].joints_3d)
+    others = [alone[1], *mixture[2], *replace(mixture, rank=0)[3], *replace(mixture, rank=0)[4]]
+    assert not any(torch.isin(alone[0][0].betas, batch.betas).any() for batch, _ in others)
 
 
 def test_the_learning_rate_rises_and_falls(tmp_path):

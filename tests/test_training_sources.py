@@ -121,6 +121,27 @@ def test_the_mirror_image_of_people_is_as_consistent_and_mirrors_back(body):
     assert torch.allclose(back[1].keypoints, piece[1].keypoints)
 
 
+@pytest.mark.parametrize("places", [range(4, 8), range(5, 8), range(3, 4), range(6, 7)])
+def test_mirror_images_stand_beside_those_whom_they_show(places, body):
+    changes = ("synthetic.views.occluded=0", "weights.silhouette=1")
+    (plain,) = training_sources(_config("iterative_rgb_proxy", "synthetic.mirror_images=false", *changes), body)
+    config = _config("iterative_rgb_proxy", "synthetic.mirror_images=true", *changes)
+    (twice,) = training_sources(config, body)
+    batch, inputs = twice.source(places)
+    assert len(batch) == len(places) and batch.image.shape[0] == inputs.silhouette.shape[0] == len(places)
+    inner = range((places.start + 1) // 2, places.stop // 2)
+    if inner:
+        piece = plain.source(inner)
+        for expected, rows in (
+            (piece, slice(0, len(inner))),
+            (mirrored(piece, "mediapipe33"), slice(len(inner), None)),
+        ):
+            assert torch.equal(batch.image[rows][: len(inner)], expected[0].image)
+            assert torch.equal(inputs.keypoints[rows][: len(inner)], expected[1].keypoints)
+    held_out, _ = validation_sources(config, body)["synthetic"]
+    assert len(held_out(range(4))[0].betas.unique(dim=0)) == 4
+
+
 def _coco(folder: Path) -> tuple[np.ndarray, list[str]]:
     """The keypoints of one person in a grey picture, and the changes of a configuration that train on them."""
     cv2.imwrite(str(folder / "a.jpg"), np.full((100, 200, 3), 77, np.uint8))

@@ -1,4 +1,4 @@
-"""Compiled loops of the body: the kinematic chain and linear blend skinning, forward and backward.
+"""Compiled loops of the body: the kinematic chain and linear blend skinning, forward and backward; normals.
 
 Joint indices are made unsigned, which spares a test for Python's negative indices in the innermost loop.
 
@@ -125,3 +125,19 @@ def skin_backward(
                 g[2, 2] += wz * z
                 g[2, 3] += wz
             grad_vertices[b, v, 0], grad_vertices[b, v, 1], grad_vertices[b, v, 2] = ax, ay, az
+
+
+@compiled
+def sum_face_normals(vertices: np.ndarray, sums: np.ndarray, faces: np.ndarray) -> None:
+    """Add the normals of a vertex's faces, as long as twice their areas, to ``sums`` (B, V, 3)."""
+    for b in range(vertices.shape[0]):
+        for f in range(faces.shape[0]):
+            i, j, k = np.uintp(faces[f, 0]), np.uintp(faces[f, 1]), np.uintp(faces[f, 2])
+            p, q, r = vertices[b, i], vertices[b, j], vertices[b, k]
+            ux, uy, uz = q[0] - p[0], q[1] - p[1], q[2] - p[2]
+            vx, vy, vz = r[0] - p[0], r[1] - p[1], r[2] - p[2]
+            x, y, z = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
+            for corner in (i, j, k):
+                sums[b, corner, 0] += x
+                sums[b, corner, 1] += y
+                sums[b, corner, 2] += z

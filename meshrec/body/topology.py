@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from meshrec.operators import has_kernels, needs_operator
+
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
@@ -67,10 +69,22 @@ def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:
     Returns:
         (..., V, 3); zero for vertices without faces.
     """
+    if has_kernels(vertices) and not needs_operator(vertices):
+        return _vertex_normals_now(vertices, faces)
     flat = face_normals(vertices, faces)
     corners = flat.repeat_interleave(3, dim=-2)
     sums = torch.zeros_like(vertices).index_add(-2, faces.flatten(), corners)
     return torch.nn.functional.normalize(sums, dim=-1)
+
+
+def _vertex_normals_now(vertices: Tensor, faces: Tensor) -> Tensor:
+    from meshrec.body.kernels import sum_face_normals
+    from meshrec.parallel import over_batch
+
+    points = vertices.detach().reshape(-1, *vertices.shape[-2:]).contiguous()
+    sums = torch.zeros_like(points)
+    over_batch(sum_face_normals, [points.numpy(), sums.numpy()], [faces.contiguous().numpy()])
+    return torch.nn.functional.normalize(sums, dim=-1).view(vertices.shape)
 
 
 def enclosed_volume(vertices: Tensor, faces: Tensor) -> Tensor:

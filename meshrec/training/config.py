@@ -53,6 +53,8 @@ class SyntheticConfig:
         poses, views, shapes: How often which.
         noise: Of the simulated detector.
         backgrounds: A folder of pictures to put behind people; none is noise.
+        mirror_images: Whether everybody in a picture comes twice, the second time in the mirror. It halves the work of
+            drawing, for networks that learn faster than people are drawn (Hoffer et al. 2020, "Augment your batch").
     """
 
     proportion: PositiveFloat = 1.0
@@ -61,6 +63,7 @@ class SyntheticConfig:
     shapes: ShapeMix = field(default_factory=ShapeMix)
     noise: DetectorNoise = field(default_factory=DetectorNoise)
     backgrounds: Path | None = None
+    mirror_images: bool = False
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ from meshrec.training.config import DatasetConfig, RendersConfig, SyntheticConfi
 from meshrec.training.pieces import Needs, Piece, joined, mirrored
 
 VALIDATION_SEED = 30_000  # of the synthetic people on whom every training is measured
+TEXELS = 192  # a side of textures; less for pictures of less than 128 pixels, which show no more
 TINY = 2  # pixels a side of crops that nobody looks at
 
 Source = Callable[[range], Piece]
@@ -125,7 +126,10 @@ def synthetic_source(
     people = SyntheticPeople(body, seed, split, needs.resolution, config.poses, config.views, config.shapes)
     if needs.pictures:
         behind = noise_backgrounds if config.backgrounds is None else FolderBackgrounds(config.backgrounds)
-        return _Photographed(people, needs, config.noise, Pictures(TextureLayout.of_body(body), behind))
+        layout = TextureLayout.of_body(body, min(TEXELS, TEXELS * needs.resolution // 128))
+        photographed = _Photographed(people, needs, config.noise, Pictures(layout, behind))
+        twice = config.mirror_images and split == "train"
+        return _WithMirrorImages(photographed, needs.joints) if twice else photographed
     seen = SyntheticKeypoints(people, needs.joints, config.noise, needs.silhouettes, needs.masks)
     return _Numbered(seen.batch, needs, needs.joints)
 
@@ -207,6 +211,26 @@ class _Photographed:
         if not self.needs.masks:  # turning masks takes time
             batch = replace(batch, mask_confidence=torch.zeros_like(batch.mask_confidence))
         return self.needs.piece(*centred(batch, seen), self.needs.joints)
+
+
+@dataclass(frozen=True)
+class _WithMirrorImages:
+    """People who are dear to make: each stands at two places, at the second as a mirror shows them."""
+
+    source: Source
+    joints: str
+
+    def __call__(self, places: range) -> Piece:
+        start, stop = places.start, places.stop
+        pieces = []
+        if both := range((start + 1) // 2, stop // 2):
+            piece = self.source(both)
+            pieces += [piece, mirrored(piece, self.joints)]
+        if start % 2:
+            pieces.append(mirrored(self.source(range(start // 2, start // 2 + 1)), self.joints))
+        if stop % 2:
+            pieces.append(self.source(range(stop // 2, stop // 2 + 1)))
+        return joined(pieces)
 
 
 @dataclass(frozen=True)
