@@ -214,6 +214,19 @@ def test_batches_are_the_same_whoever_makes_them(name, body, tmp_path):
     assert not any(torch.isin(alone[0][0].betas, batch.betas).any() for batch, _ in others)
 
 
+def test_the_network_leaves_cores_to_those_who_make_data(tmp_path, monkeypatch):
+    seen, before = [], torch.get_num_threads()
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    monkeypatch.setattr(Training, "on_before_optimizer_step", lambda *_: seen.append(torch.get_num_threads()))
+    try:
+        torch.set_num_threads(3)
+        for workers in ("1", "null", "0", "7"):
+            train(_config(tmp_path / workers, f"workers={workers}", "steps=1", "validation.people=4"))
+        assert seen == [2, 2, 3, 1] and torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_the_learning_rate_rises_and_falls(tmp_path):
     config = _config(tmp_path, "optimizer.warmup=10", "optimizer.final=0.1")
     rates = [rate_at(step, 100, config.optimizer) for step in range(101)]

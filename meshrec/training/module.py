@@ -73,7 +73,7 @@ class Training(pl.LightningModule):
             self._mixture(ours),
             several * self.trainer.global_step,
             several * config.steps,
-            _spare_cores(config) if config.workers is None else config.workers,
+            workers(config),
             self.device.type == "cuda",
         )
         return self.loader
@@ -153,9 +153,14 @@ def _contest(critic: Critic, estimate: Estimate, batch: Batch) -> tuple[Tensor, 
     return realism, critic_loss(critic(batch.pose[known, 1:], batch.betas[known, : betas.shape[1]]), fake)
 
 
-def _spare_cores(config: TrainingConfig) -> int:
-    """Processes that make data: half of this process's cores, at least one."""
-    return max(1, (os.cpu_count() or 1) // config.devices // 2)
+def workers(config: TrainingConfig) -> int:
+    """Processes that make data for this one: as many as are asked for, else half of its cores, at least one."""
+    return max(1, cores(config) // 2) if config.workers is None else config.workers
+
+
+def cores(config: TrainingConfig) -> int:
+    """How many there are for each device."""
+    return (os.cpu_count() or 1) // config.devices
 
 
 def _still(network: nn.Module, config: TrainingConfig) -> list[nn.Module]:
