@@ -12,7 +12,7 @@ from meshrec.geometry import Camera
 from meshrec.models.encoders import EncoderConfig, NetworkInput
 from meshrec.models.estimate import Estimate
 from meshrec.models.iterative import IterativeConfig, IterativeRegressor, upright
-from meshrec.models.silhouette_feedback import POINTS, SilhouetteFeedback, pyramid, spread_points
+from meshrec.models.silhouette_feedback import POINTS, SilhouetteFeedback, spread_points
 from meshrec.models.warm_start import warm_start
 from meshrec.render import silhouette
 
@@ -48,19 +48,21 @@ def inputs_of(network: IterativeRegressor, body, truth: Estimate) -> NetworkInpu
     )
 
 
-def network_of(body, refinements: int, width: int = 32) -> IterativeRegressor:
+def network_of(body, refinements: int, **settings) -> IterativeRegressor:
     inputs = ("keypoints", "silhouette") if refinements else ("keypoints",)
-    encoder = EncoderConfig(inputs, resnet=0, resolution=SIZE, width=width, blocks=1, dropout=0)
-    config = IterativeConfig(encoder, "residuals", iterations=2, refinements=refinements, width=width, dropout=0)
+    encoder = EncoderConfig(inputs, resnet=0, resolution=SIZE, width=32, blocks=1, dropout=0)
+    config = IterativeConfig(
+        encoder, "residuals", iterations=2, refinements=refinements, width=32, dropout=0, **settings
+    )
     return IterativeRegressor(config, body).eval()
 
 
 def test_skin_is_probed_where_the_renderer_draws_it(body):
-    feedback = SilhouetteFeedback(body, state=3, seen=0, width=8, num_betas=10)
+    feedback = SilhouetteFeedback(body, said=3, seen=0, width=8, num_betas=10)
     betas = torch.zeros(3, 10)
     betas[:, 0] = torch.tensor([-2.0, 0.0, 2.0])
     truth, focal = people(betas), torch.full((3,), FOCAL)
-    drawn = pyramid(silhouettes(body, truth))
+    drawn = feedback.pyramid(silhouettes(body, truth))
     assert [len(level[0, 0]) for level in drawn] == [64, 32, 16, 8]
 
     def inside(estimate: Estimate) -> torch.Tensor:
@@ -99,6 +101,44 @@ def test_who_has_no_silhouette_keeps_what_keypoints_say(body):
     assert len(without) == 4 and torch.equal(without[-1].betas, before.betas)
 
 
+def test_doing_without_silhouettes_can_be_learned(body):
+    torch.manual_seed(0)
+    network = network_of(body, 2, unmasked=0.4)
+    torch.nn.init.normal_(network.refine.layers[-1].weight, std=0.02)
+    inputs = inputs_of(network, body, people(torch.randn(40, 10)))
+    with torch.no_grad():
+        shown = network(inputs)[-1].betas
+        without = network(replace(inputs, silhouette=None))[-1].betas
+        empty = network(replace(inputs, silhouette=torch.zeros_like(inputs.silhouette)))[-1].betas
+        part_hidden = network.train()(inputs)[-1].betas
+    assert torch.equal(without, empty) and not torch.isclose(without, shown).all(1).any()
+    hidden, not_hidden = ((part_hidden - betas).abs().amax(1) < 1e-5 for betas in (without, shown))
+    assert (hidden ^ not_hidden).all() and 5 < hidden.sum() < 30
+
+
+def test_refinements_may_end_at_the_keypoints(body):
+    """Before anything is learned, too: the step needs no training, and leaves alone whom it knows nothing of."""
+    network = network_of(body, 3, unmasked=0.2, keypoint_steps=True)
+    truth = people(torch.randn(5, 10))
+    turns = 0.2 * torch.randn(5, 85)
+    inputs = inputs_of(network, body, truth.moved(turns))
+    with torch.no_grad():
+        *_, before, first, second, third = network(inputs)
+        errors = [network._residuals(e, inputs)[:, : 2 * 17].abs().mean(1) for e in (before, first, second, third)]
+        assert (errors[3] < 0.1 * errors[0]).all() and (errors[1] < errors[0]).all()
+        inputs.keypoints[..., 2] = 0
+        for estimate in network(inputs)[3:]:
+            assert torch.allclose(estimate.rotations, network(inputs)[1].rotations, atol=1e-5)
+
+
+def test_steps_can_be_exported(body):
+    network = network_of(body, 2, unmasked=0.2, keypoint_steps=True)
+    inputs = inputs_of(network, body, people(torch.randn(2, 10)))
+    program = torch.export.export(network, (inputs,)).module()
+    for mine, exported in zip(network(inputs), program(inputs), strict=True):
+        assert torch.allclose(mine.rotations, exported.rotations, atol=1e-5)
+
+
 def test_girth_is_learned_from_silhouettes(body):
     """Of people of whom no keypoint is known."""
     torch.manual_seed(0)
@@ -128,6 +168,10 @@ def test_what_does_not_go_together_is_told():
     seen = EncoderConfig(("keypoints", "silhouette"), resnet=0)
     with pytest.raises(InputError, match="feedback of residuals"):
         IterativeConfig(seen, "parameters", refinements=1)
+    with pytest.raises(InputError, match="this network has none"):
+        IterativeConfig(seen, "residuals", keypoint_steps=True)
+    with pytest.raises(InputError, match="unmasked is a share"):
+        IterativeConfig(seen, "residuals", refinements=1, unmasked=1.5)
     with pytest.raises(InputError, match="need a silhouette"):
         IterativeConfig(EncoderConfig(("keypoints",)), "residuals", refinements=1)
     for inputs in (("rgb", "keypoints"), ("silhouette",)):

@@ -87,7 +87,7 @@ class EncoderConfig:
         if self.joints not in JOINT_SETS:
             raise InputError(f"there is no joint set '{self.joints}'; choose of {', '.join(JOINT_SETS)}")
         check_sizes(self, resnet_width=1, resolution=16, width=1, blocks=0)
-        check_dropout(self.dropout)
+        check_share(self, "dropout")
 
     @property
     def channels(self) -> int:
@@ -110,10 +110,11 @@ def check_sizes(config: object, **least: int) -> None:
             raise InputError(f"a network's {name} is a whole number from {low} to {LARGEST}, not {value!r:.40}")
 
 
-def check_dropout(share: float) -> None:
-    """Refuse a share that is none, or everything."""
+def check_share(config: object, name: str) -> None:
+    """Refuse a network's setting that is no share, or everything."""
+    share = getattr(config, name)
     if not isinstance(share, int | float) or not 0 <= share < 1:
-        raise InputError(f"a network's dropout is a share from 0 to below 1, not {share!r:.40}")
+        raise InputError(f"a network's {name} is a share from 0 to below 1, not {share!r:.40}")
 
 
 class Encoder(nn.Module):

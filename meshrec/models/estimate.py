@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from meshrec.geometry.rotations import axis_angle_to_matrix
+
 
 @dataclass
 class Estimate:
@@ -43,6 +45,32 @@ class Estimate:
         depth = 1 + scale * points[..., 2:] / focal[:, None, None]
         # Early in training a camera may lie inside the body.
         return seen / depth.clamp(min=0.1)
+
+    def project_slopes(self, points: Tensor, focal: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """How :meth:`project` changes with the points, and with the camera's log s, tx, ty: both (B, N, 2, 3).
+
+        Args:
+            points, focal: As there.
+        """
+        scale = self.camera[:, None, :1]
+        nearness = torch.zeros_like(scale) if focal is None else scale / focal[:, None, None]
+        depth = (1 + nearness * points[..., 2:]).clamp(min=0.1)
+        seen = scale * (points[..., :2] + self.camera[:, None, 1:]) / depth
+        sideways = torch.eye(2).to(points) * (scale / depth)[..., None]
+        along = -seen * nearness / depth
+        return torch.cat([sideways, along[..., None]], -1), torch.cat([(seen / depth)[..., None], sideways], -1)
+
+    def moved(self, step: Tensor) -> "Estimate":
+        """The bodies after a step.
+
+        Args:
+            step: (B, 72 + S + 3) a turn of each joint in its own frame, R <- R exp(turn), radians; changes of betas;
+                and of the camera's log s, tx, ty.
+        """
+        turns, betas, zoom, shift = step.split([72, self.betas.shape[1], 1, 2], dim=1)
+        rotations = self.rotations @ axis_angle_to_matrix(turns.unflatten(1, (24, 3)))
+        camera = torch.cat([self.camera[:, :1] * zoom.exp(), self.camera[:, 1:] + shift], dim=1)
+        return Estimate(rotations, self.betas + betas, camera)
 
     def translation(self, focal: Tensor) -> Tensor:
         """Where the bodies stand, (B, 3) metres, in the camera of the crop.

@@ -20,13 +20,15 @@ from meshrec.models.encoders import (
     EncoderConfig,
     NetworkInput,
     ResidualBlock,
-    check_dropout,
+    check_share,
     check_sizes,
     known_keypoints,
 )
 from meshrec.models.estimate import Estimate
+from meshrec.models.keypoint_step import keypoint_step
+from meshrec.models.landmark_slopes import LandmarkSlopes
 from meshrec.models.posed_landmarks import PosedLandmarks
-from meshrec.models.silhouette_feedback import SilhouetteFeedback, pyramid
+from meshrec.models.silhouette_feedback import SilhouetteFeedback
 
 POSE = 24 * 6
 OFFSETS = 10.0  # by how much residual offsets are enlarged: a hundredth of the crop matters, and shall be seen to
@@ -40,7 +42,10 @@ class IterativeConfig:
         encoder: what it sees, and through which encoder.
         feedback: the head sees ``parameters`` (HMR), or also ``residuals`` between landmarks and keypoints.
         iterations: corrections from the mean state.
-        refinements: further corrections, which see the silhouette; a person without one gets none. They need residuals.
+        refinements: further corrections, which see the silhouette. They need residuals.
+        unmasked: share of people whose silhouette is hidden from them in training. If there are none, a person without
+            silhouette gets no refinements.
+        keypoint_steps: each refinement ends with a step towards the keypoints (:mod:`meshrec.models.keypoint_step`).
         width, blocks: of the head: units, and residual blocks after its two layers.
         activation: ReLU after the head's layers. HMR has it; SPIN's published weights are without.
         dropout: in the head.
@@ -51,6 +56,8 @@ class IterativeConfig:
     feedback: Literal["parameters", "residuals"] = "parameters"
     iterations: int = 3
     refinements: int = 0
+    unmasked: float = 0.0
+    keypoint_steps: bool = False
     width: int = 1024
     blocks: int = 0
     activation: bool = True
@@ -61,9 +68,12 @@ class IterativeConfig:
         if self.feedback not in ("parameters", "residuals"):
             raise InputError(f"feedback is of parameters or of residuals, not '{self.feedback}'")
         check_sizes(self, iterations=1, refinements=0, width=1, blocks=0, num_betas=1)
-        check_dropout(self.dropout)
+        check_share(self, "dropout")
+        check_share(self, "unmasked")
         if self.refinements and (self.feedback != "residuals" or "silhouette" not in self.encoder.inputs):
             raise InputError("refinements need a silhouette among the encoder's inputs, and feedback of residuals")
+        if self.keypoint_steps and not self.refinements:
+            raise InputError("steps towards the keypoints end refinements, and this network has none")
 
     @property
     def corrections(self) -> int:
@@ -94,11 +104,14 @@ class IterativeRegressor(nn.Module):
         if config.feedback == "residuals":
             if body is None:
                 raise ValueError("residual feedback needs the body whose landmarks it compares")
-            self.landmarks = PosedLandmarks(body, config.encoder.joints, config.num_betas)
+            kind = LandmarkSlopes if config.keypoint_steps else PosedLandmarks
+            self.landmarks = kind(body, config.encoder.joints, config.num_betas)
             seen += 3 * len(joint_set(config.encoder.joints)) + 1
             if config.refinements:
+                parameters, keypoints = 72 + config.num_betas + 3, len(joint_set(config.encoder.joints))
+                said = size + config.keypoint_steps * (parameters + keypoints)
                 known = seen - self.encoder.features
-                self.refine = SilhouetteFeedback(body, size, known, config.width, config.num_betas)
+                self.refine = SilhouetteFeedback(body, said, known, config.width, config.num_betas, config.unmasked)
         activation = nn.ReLU() if config.activation else nn.Identity()
         self.embed = nn.Linear(seen, config.width)
         self.head = nn.Sequential(
@@ -130,15 +143,23 @@ class IterativeRegressor(nn.Module):
         return estimates + self._refined(state, estimates[-1], inputs)
 
     def _refined(self, state: Tensor, estimate: Estimate, inputs: NetworkInput) -> list[Estimate]:
-        """The estimates that follow when the silhouette is seen; without any the same one again and again."""
-        if not self.config.refinements or inputs.silhouette is None:
+        """The estimates that follow when the silhouette is seen; where none are, the same one again and again."""
+        silhouette, share = inputs.silhouette, self.config.unmasked
+        if not self.config.refinements or (silhouette is None and not share):
             return [estimate] * self.config.refinements
-        levels = pyramid(inputs.silhouette)
-        estimates: list[Estimate] = []
+        if silhouette is None:
+            silhouette = state.new_zeros(len(state), 1, *2 * [self.config.encoder.resolution])
+        levels, estimates = self.refine.pyramid(silhouette), []
         for _ in range(self.config.refinements):
             seen = torch.cat([state, self._residuals(estimate, inputs)], dim=1)
-            state = state + self.refine(levels, estimate, seen, inputs.focal).float()
-            estimates.append(estimate := self._decode(state))
+            said = self.refine(levels, estimate, seen, inputs.focal).float()
+            update, doubts = said.tensor_split([state.shape[1]], dim=1)
+            state = state + update
+            estimate = self._decode(state)
+            if isinstance(self.landmarks, LandmarkSlopes):
+                estimate = keypoint_step(self.landmarks, estimate, known_keypoints(inputs), inputs.focal, doubts)
+                state = _state(estimate)
+            estimates.append(estimate)
         return estimates
 
     def _decode(self, state: Tensor) -> Estimate:

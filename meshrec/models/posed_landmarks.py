@@ -60,15 +60,19 @@ class PosedLandmarks(nn.Module):
         """
         # Products of half precision would be centimetres off.
         with torch.autocast(rotations.device.type, enabled=False):
-            coefficients = torch.cat([torch.ones_like(betas[:, :1]), betas], dim=1)
-            rest_joints = torch.einsum("jcs,bs->bjc", self._rest_joints, coefficients)
-            motions = joint_motions(rotations, rest_joints, betas.new_zeros(len(betas), 3), self.tree)
-            if self.has_posedirs:
-                features = rotations[:, 1:] - torch.eye(3, dtype=rotations.dtype, device=rotations.device)
-                coefficients = torch.cat([coefficients, features.flatten(1)], dim=1)
-            moments = (coefficients @ self._moments).unflatten(1, (-1, 4))
-            moved = torch.einsum("bpcd,bpd->bpc", motions.index_select(1, self._joint), moments)
-            return torch.einsum("bpc,pk->bkc", moved, self._members)
+            return torch.einsum("bpc,pk->bkc", self._parts(rotations, betas)[2], self._members)
 
-    def _keep(self, name: str, array: np.ndarray) -> None:
-        self.register_buffer(name, torch.tensor(array, dtype=torch.float32), persistent=False)
+    def _parts(self, rotations: Tensor, betas: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """How joints move (B, 24, 3, 4), where they rest (B, 24, 3), and what each adds to a landmark (B, P, 3)."""
+        coefficients = torch.cat([torch.ones_like(betas[:, :1]), betas], dim=1)
+        rest_joints = torch.einsum("jcs,bs->bjc", self._rest_joints, coefficients)
+        motions = joint_motions(rotations, rest_joints, betas.new_zeros(len(betas), 3), self.tree)
+        if self.has_posedirs:
+            features = rotations[:, 1:] - torch.eye(3, dtype=rotations.dtype, device=rotations.device)
+            coefficients = torch.cat([coefficients, features.flatten(1)], dim=1)
+        moments = (coefficients @ self._moments).unflatten(1, (-1, 4))
+        parts = torch.einsum("bpcd,bpd->bpc", motions.index_select(1, self._joint), moments)
+        return motions, rest_joints, parts
+
+    def _keep(self, name: str, array: np.ndarray | Tensor) -> None:
+        self.register_buffer(name, torch.as_tensor(array, dtype=torch.float32), persistent=False)

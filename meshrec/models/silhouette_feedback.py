@@ -20,38 +20,50 @@ LEVELS = 4  # of the pyramid: the silhouette, and at a half, a quarter and an ei
 
 
 class SilhouetteFeedback(nn.Module):
-    """The change of a state that its silhouette asks for; none of a person whose silhouette is empty.
+    """What a silhouette says of an estimate: a correction of its state, above all.
 
     Args:
         body: Whose skin is looked for.
-        state: Length of the state that is corrected.
+        said: Length of what is said; all of it is zero before anything is learned.
         seen: Length of what is known besides the silhouette, the state among it.
         width: Of the layers.
         num_betas: Of the estimates.
+        hidden: Share of people whose silhouettes are hidden in training, so that it learns to do without. If there are
+            none, it says nothing of a person whose silhouette is empty.
     """
 
-    def __init__(self, body: BodyModel, state: int, seen: int, width: int, num_betas: int) -> None:
+    def __init__(self, body: BodyModel, said: int, seen: int, width: int, num_betas: int, hidden: float = 0.0) -> None:
         super().__init__()
+        self.hidden = hidden
         vertices = body.data.v_template
         rows = np.eye(len(vertices), dtype=np.float32)[spread_points(vertices, POINTS)]
         self.skin = PosedLandmarks(body, rows, num_betas)
         first, block = nn.Linear(POINTS * LEVELS + seen, width), ResidualBlock(width, 0.0)
-        last = nn.Linear(width, state)
+        last = nn.Linear(width, said)
         self.layers = nn.Sequential(first, nn.ReLU(), block, last)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
 
     def forward(self, levels: list[Tensor], estimate: Estimate, seen: Tensor, focal: Tensor | None) -> Tensor:
-        """(B, state).
+        """(B, said).
 
         Args:
-            levels: The silhouettes as :func:`pyramid` makes them.
+            levels: The silhouettes as :meth:`pyramid` makes them.
             estimate: B bodies.
             seen: (B, seen).
             focal: (B,) over half the crop's side.
         """
-        update = self.layers(torch.cat([self.probe(levels, estimate, focal), seen], dim=1))
-        return update * (levels[-1] > 0).flatten(1).any(1, keepdim=True)
+        said = self.layers(torch.cat([self.probe(levels, estimate, focal), seen], dim=1))
+        return said if self.hidden else said * (levels[-1] > 0).flatten(1).any(1, keepdim=True)
+
+    def pyramid(self, silhouette: Tensor) -> list[Tensor]:
+        """(B, 1, H, W) coverage in [0, 1], then the same at a half of the resolution, and so on."""
+        if self.training and self.hidden:
+            silhouette = silhouette * (torch.rand(len(silhouette), 1, 1, 1).to(silhouette) >= self.hidden)
+        levels = [silhouette]
+        while len(levels) < LEVELS:
+            levels.append(avg_pool2d(levels[-1], 2))
+        return levels
 
     @torch.no_grad()
     def probe(self, levels: list[Tensor], estimate: Estimate, focal: Tensor | None) -> Tensor:
@@ -59,14 +71,6 @@ class SilhouetteFeedback(nn.Module):
         places = estimate.project(self.skin(estimate.rotations, estimate.betas), focal)[:, :, None]
         found = [grid_sample(level, places, align_corners=False).flatten(1) for level in levels]
         return 2 * torch.cat(found, dim=1) - 1
-
-
-def pyramid(silhouette: Tensor) -> list[Tensor]:
-    """(B, 1, H, W) coverage in [0, 1], then the same at a half of the resolution, and so on."""
-    levels = [silhouette]
-    while len(levels) < LEVELS:
-        levels.append(avg_pool2d(levels[-1], 2))
-    return levels
 
 
 def spread_points(points: np.ndarray, count: int) -> np.ndarray:
