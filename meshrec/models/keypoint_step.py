@@ -15,7 +15,7 @@ from meshrec.models.landmark_slopes import LandmarkSlopes
 
 TURN, BETA, CAMERA = 0.15, 0.3, 0.2  # usual standard deviations: of turns, radians, of betas, of the camera
 KEYPOINT = 0.03  # likewise of keypoints, halves of the crop
-OUTLIER = 0.3  # halves of the crop: the residual at which a keypoint has lost half of its pull
+OUTLIER = 0.3  # halves of the crop: the residual at which a keypoint has lost three quarters of its pull
 FARTHEST = 4.0  # the logarithms of doubts stay within it
 
 
@@ -37,9 +37,9 @@ def keypoint_step(
         residuals = keypoints[..., :2] - estimate.project(points, focal)
         with torch.no_grad():
             slopes = _slopes(landmarks, estimate, points, focal)
-            # What Geman & McClure's robust error leaves of a residual's pull.
+            # The square root of what Geman & McClure's robust error leaves of a residual's weight.
             kept = 1 / (1 + residuals.square().sum(-1) / OUTLIER**2)
-        doubts = doubts.float().clamp(-FARTHEST, FARTHEST).exp()
+        doubts = doubts.clamp(-FARTHEST, FARTHEST).exp()
         of_body, of_keypoints = doubts.split([slopes.shape[-1], doubts.shape[1] - slopes.shape[-1]], dim=1)
         usual = of_body.new_tensor([TURN] * 72 + [BETA] * estimate.betas.shape[1] + [CAMERA] * 3)
         deviations = usual * of_body

@@ -57,7 +57,7 @@ class SilhouetteFeedback(nn.Module):
         return said if self.hidden else said * (levels[-1] > 0).flatten(1).any(1, keepdim=True)
 
     def pyramid(self, silhouette: Tensor) -> list[Tensor]:
-        """(B, 1, H, W) coverage in [0, 1], then the same at a half of the resolution, and so on."""
+        """(B, 1, H, W) coverage in [0, 1], then at a half, a quarter and so on; in training some are hidden."""
         if self.training and self.hidden:
             silhouette = silhouette * (torch.rand(len(silhouette), 1, 1, 1).to(silhouette) >= self.hidden)
         levels = [silhouette]
