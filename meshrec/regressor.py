@@ -12,14 +12,13 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad
 
 from meshrec.body import BodyModel, load_body
 from meshrec.body.joints import convert_joints
 from meshrec.detect import Detection
 from meshrec.errors import InputError
 from meshrec.fit import BodyState, Initial
-from meshrec.fit.state import BETAS, TRANSLATION, TURNS
+from meshrec.fit.state import TRANSLATION, TURNS
 from meshrec.geometry import Camera, matrix_to_axis_angle
 from meshrec.geometry.affine import warp
 from meshrec.geometry.crops import centre_maps, centre_points, look_at
@@ -48,7 +47,8 @@ class NetworkRegressor:
         network: As :func:`meshrec.models.build.build_network` makes them. It is moved to the trained body's device.
         trained: The body it was trained with.
         body: The body to estimate. Of another one than the trained, only the pose is the network's.
-        covariance: (72 + S, 72 + S) of the network's errors; see :func:`error_covariance`.
+        covariance: (K, 72 + S, 72 + S) of the network's errors, see :func:`error_covariance`: of people with a mask,
+            and if K is 2, of people without.
         mirror: Also look at the mirror image, and take the mean.
     """
 
@@ -85,7 +85,8 @@ class NetworkRegressor:
         inputs, turn = person_inputs(self.encoder, image, detections, camera)
         assert inputs.focal is not None
         state = self.in_photo(self.estimate(inputs), inputs.focal, turn)
-        return Initial(state, self._whiten.expand(len(turn), -1, -1))
+        which = [min(int(person.mask is None), len(self._whiten) - 1) for person in detections]
+        return Initial(state, self._whiten[which])
 
     @torch.no_grad()
     def estimate(self, inputs: NetworkInput) -> Estimate:
@@ -227,20 +228,22 @@ def error_covariance(estimate: Estimate, rotations: Tensor, betas: Tensor) -> Te
 
 
 def _whiten(covariance: Tensor | None, num_betas: int, knows_shape: bool) -> Tensor:
-    """(1, M, P) rows that turn a step of the fit into M standard normal numbers; translations are free."""
+    """(K, M, P) rows that turn a step of the fit into M standard normal numbers; translations are free.
+
+    Of the shape of another body than the trained nothing is known but that betas are standard normal.
+    """
     turns = TURNS.stop
     if covariance is None:
         deviations = [USUAL_ERRORS[0]] * turns + [USUAL_ERRORS[1]] * num_betas
-        covariance = torch.tensor(deviations, dtype=torch.float64).square().diag()
-    known = turns + num_betas if knows_shape else turns
-    covariance = covariance[:known, :known].double()
+        covariance = torch.tensor(deviations).square().diag()[None]
+    covariance = covariance.double()
     if not knows_shape:
-        covariance = covariance + OTHER_REST**2 * torch.eye(turns, dtype=torch.float64)
-    factor = torch.linalg.cholesky(covariance)
-    rows = torch.linalg.inv(factor)
-    free = rows.new_zeros(known, TRANSLATION.stop - TRANSLATION.start)
-    rows = torch.cat([rows[:, :turns], free, rows[:, turns:]], dim=1)
-    return pad(rows, (0, BETAS.start + num_betas - rows.shape[1]))[None]
+        other = OTHER_REST**2 * torch.eye(turns, dtype=torch.float64)
+        shape = torch.eye(num_betas, dtype=torch.float64)
+        covariance = torch.stack([torch.block_diag(own + other, shape) for own in covariance[:, :turns, :turns]])
+    rows = torch.linalg.inv(torch.linalg.cholesky(covariance))
+    free = rows.new_zeros(*rows.shape[:2], TRANSLATION.stop - TRANSLATION.start)
+    return torch.cat([rows[..., :turns], free, rows[..., turns:]], dim=-1)
 
 
 def _pelvis(body: BodyModel) -> tuple[np.ndarray, np.ndarray]:

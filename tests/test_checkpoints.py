@@ -59,7 +59,7 @@ def test_what_is_written_comes_back(architecture, body, tmp_path):
 
 def test_half_precision_and_the_errors_covariance(body, tmp_path):
     network = build_network("iterative", NETWORKS["iterative"], body)
-    covariance = 1e-3 * torch.eye(82)
+    covariance = 1e-3 * torch.stack([torch.eye(82), 2 * torch.eye(82)])
     sizes = []
     for precision in (torch.float32, torch.float16):
         path = tmp_path / f"{precision}.safetensors"
@@ -71,8 +71,10 @@ def test_half_precision_and_the_errors_covariance(body, tmp_path):
         for ours, theirs in zip(checkpoint.network.parameters(), network.parameters()):
             torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-6)
     assert sizes[1] < 0.51 * sizes[0]
-    save_checkpoint(path, network, body.hash, error_covariance=torch.eye(80))
-    with pytest.raises(InputError, match="80 x 80 where 82 x 82"):
+    save_checkpoint(path, network, body.hash, error_covariance=covariance[0])  # as files of old have it
+    assert torch.equal(load_checkpoint(path, body).error_covariance, covariance[:1])
+    save_checkpoint(path, network, body.hash, error_covariance=torch.eye(80)[None])
+    with pytest.raises(InputError, match="1 x 80 x 80 where 1 x 82 x 82"):
         load_checkpoint(path, body)
 
 

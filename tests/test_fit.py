@@ -255,6 +255,15 @@ def test_a_certain_estimate_holds_against_the_detections(fitter, body):
     assert limb_errors(body, state_of(results), truth).max() < 1e-3
 
 
+def test_a_heavy_estimate_is_not_taken_back_to_the_usual(fitter):
+    truth = photographed(1, seed=8)
+    heavy = replace(truth, betas=3 * torch.ones_like(truth.betas))
+    whiten = torch.eye(truth.unknowns, dtype=torch.float64)[None]
+    (unseen,) = (replace(d, keypoints=d.keypoints * [1, 1, 0]) for d in detections_of(fitter, truth))
+    (result,) = fitter([unseen], CAMERA, Initial(heavy, whiten))
+    np.testing.assert_allclose(result.betas, 3, atol=1e-3)
+
+
 def test_nothing_seen_gives_a_finite_body_of_no_score(fitter):
     empty = Detection(np.array([0, 0, 100, 100], np.float32), np.zeros((33, 3), np.float32), "mediapipe33", 0.0)
     (result,) = fitter([empty], CAMERA)

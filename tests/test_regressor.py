@@ -165,7 +165,7 @@ def test_errors_weigh_as_they_were_measured(body, people, detections):
     rotations = axis_angle_to_matrix(steps[:, :72].unflatten(1, (24, 3)))
     covariance = error_covariance(estimate, rotations, steps[:, 72:])
     answers, *_ = true_answers(body, people, detections)
-    regressor = NetworkRegressor(Knowing(answers), body, covariance=covariance)
+    regressor = NetworkRegressor(Knowing(answers), body, covariance=covariance[None])
     initial = regressor(np.zeros((720, 640, 3), np.uint8), detections, CAMERA)
     assert initial.whiten.shape == (3, 82, 85)
     reference = BodyState(identity, torch.zeros(4000, 3).double(), estimate.betas)
@@ -174,13 +174,28 @@ def test_errors_weigh_as_they_were_measured(body, people, detections):
     assert 0.9 < float(2 * energy.mean()) / 82 < 1.01  # the floor takes a little
 
 
+def test_people_without_a_mask_have_errors_of_their_own(body, people, detections):
+    answers, *_ = true_answers(body, people, detections)
+    some = [detections[0], replace(detections[1], mask=None), detections[2]]
+    encoder = EncoderConfig(inputs=("keypoints", "silhouette"), joints="openpose25", resnet=0, resolution=64)
+    image = np.zeros((720, 640, 3), np.uint8)
+    for covariance, sizes in (
+        (torch.stack([0.01 * torch.eye(82), 0.04 * torch.eye(82)]), [10, 5, 10]),
+        (0.01 * torch.eye(82)[None], [10, 10, 10]),
+    ):
+        initial = NetworkRegressor(Knowing(answers, encoder), body, covariance=covariance)(image, some, CAMERA)
+        for whiten, size in zip(initial.whiten, sizes):
+            torch.testing.assert_close(whiten[:, 75:], size * torch.eye(82).double()[:, 72:], rtol=1e-5, atol=1e-5)
+
+
 def test_another_body_gets_the_pose_alone(body, people, detections):
     other = load_body("male")
     answers, *_ = true_answers(body, people, detections)
     initial = NetworkRegressor(Knowing(answers), body, other)(np.zeros((720, 640, 3), np.uint8), detections, CAMERA)
     assert rotation_angle(initial.state.rotations, people.rotations).max() < 1e-3
     assert (initial.state.betas == 0).all() and initial.state.betas.shape[1] == other.num_betas
-    assert (initial.whiten[..., 75:] == 0).all()
+    assert (initial.whiten[:, 72:, 75:] == torch.eye(10)).all()  # betas of usual size
+    assert (initial.whiten[:, 72:, :75] == 0).all() and (initial.whiten[:, :72, 75:] == 0).all()
     standing = [b.rest(torch.zeros(1, b.num_betas))[1][:, 0].double() for b in (body, other)]
     apart = (initial.state.translation + standing[1]) - (people.translation + standing[0])
     assert apart.norm(dim=1).max() < 0.03  # the pelvis stays where it was, whatever the body

@@ -15,15 +15,18 @@ from kept_gradients import keep_gradients
 from safetensors.torch import load_file
 
 from meshrec.body import joint_set, load_body
+from meshrec.body.kinematics import mirror_pose
 from meshrec.cli import main
 from meshrec.data.sample import Batch
 from meshrec.errors import InputError
 from meshrec.geometry import Camera
 from meshrec.losses import betas_loss, joint_loss, reprojection_loss, rotation_loss
 from meshrec.models.checkpoints import load_checkpoint
+from meshrec.models.encoders import EncoderConfig, NetworkInput
 from meshrec.models.estimate import Estimate
 from meshrec.render import silhouette
 from meshrec.training import load_config, train
+from meshrec.training.measure import error_covariances
 from meshrec.training.mixture import Loader, Mixture
 from meshrec.training.module import Training, rate_at
 from meshrec.training.objective import Objective, Weights, joint_groups
@@ -308,8 +311,35 @@ def test_a_checkpoint_says_how_it_came_about(tmp_path):
     assert provenance["step"] == 2 and provenance["config"]["batch_size"] == 8
     assert provenance["metrics_mm"]["synthetic/pa_mpjpe"] > 0 and 0 <= provenance["waiting_for_data"] <= 1
     covariance = checkpoint.error_covariance
-    assert covariance.shape == (82, 82) and torch.linalg.eigvalsh(covariance.double()).min() > 0
+    assert covariance.shape == (1, 82, 82) and torch.linalg.eigvalsh(covariance.double()).min() > 0
     assert list(tmp_path.glob("events.out.tfevents.*"))
+
+
+class _ByMask(torch.nn.Module):
+    """A network that is off by a tenth of a beta in people with a mask, and by a whole one in others."""
+
+    def __init__(self, truth: Batch) -> None:
+        super().__init__()
+        self.truth = truth
+
+    def forward(self, inputs: NetworkInput) -> list[Estimate]:
+        masked = inputs.silhouette.flatten(1).any(1, keepdim=True)
+        pose = torch.cat([self.truth.pose, mirror_pose(self.truth.pose)])
+        betas = self.truth.betas.repeat(2, 1) + torch.where(masked, 0.1, 1.0)
+        return [Estimate(pose, betas, torch.ones(len(betas), 3))]
+
+
+def test_errors_are_measured_with_and_without_masks(piece):
+    batch, inputs = piece
+    inputs = replace(inputs, silhouette=torch.ones(len(batch), 1, 8, 8))
+    network, joints = _ByMask(batch).train(), "mediapipe33"
+    for seen, errors in ((("keypoints", "silhouette"), [0.1, 1.0]), (("keypoints",), [0.1])):
+        encoder = EncoderConfig(inputs=seen, joints=joints, resnet=0)
+        covariances = error_covariances(network, [(batch, inputs)], encoder, torch.device("cpu"))
+        assert network.training and covariances.shape == (len(errors), 82, 82)
+        for covariance, error in zip(covariances, errors):
+            torch.testing.assert_close(covariance[-1, -2], torch.tensor(error**2).double(), rtol=1e-4, atol=1e-6)
+            assert covariance[:72, :72].diagonal().max() < 1e-3
 
 
 def test_contradictions_are_told_before_anything_starts(tmp_path):

@@ -38,6 +38,7 @@ from meshrec.fit.terms import (
 from meshrec.geometry import Camera
 from meshrec.models.pose_prior import PosePrior, load_pose_prior
 
+STARTS = 6  # from the library, of each person whom no regressor has seen; a regressor's estimate is start enough
 KEPT = 2  # of each person's starts after the first round
 # How far the outlines reach for each other, as a share of the picture, and the steps taken with each match.
 REACHES = ((0.15, 2), (0.08, 2), (0.05, 2))
@@ -52,7 +53,6 @@ class Balance:
     Landmarks err together and the prior is smoother than people are, so neither likelihood is to be taken at its word.
 
     Attributes:
-        starts: How many of the library each person gets.
         landmarks: Factor of their certainty.
         outlines: Weight of the outline.
         prior: Weight of the poses' density.
@@ -61,7 +61,6 @@ class Balance:
             detections.
     """
 
-    starts: int
     landmarks: float
     outlines: float
     prior: float
@@ -70,16 +69,19 @@ class Balance:
 
 # On detected renders a prior of 0.7 has 2 % less error in 3D than 0.35; on the training photos of LSP-extended, whose
 # poses the prior knows less well, it has half a point less of the 2D joints.
-ALONE = Balance(starts=6, landmarks=1.0, outlines=1.0, prior=0.5, annealing=((30.0, 6), (15.0, 5), (10.0, 4)))
+ALONE = Balance(landmarks=1.0, outlines=1.0, prior=0.5, annealing=((30.0, 6), (15.0, 5), (10.0, 4)))
 # A regressor has seen the same landmarks and outlines: what it says already rests on them. On 110 detected renders 0.5
 # of the landmarks and 0.35 of the outlines take 6 % off its error, 0.7 and 0.5 take 3 % off; the former cover people in
 # LSP-extended's photos less well, so a little more counts here. More of the library's starts find nothing better.
-BESIDE_REGRESSOR = Balance(starts=2, landmarks=0.6, outlines=0.5, prior=0.2, annealing=((12.0, 4), (7.0, 4), (4.0, 4)))
+BESIDE_REGRESSOR = Balance(landmarks=0.6, outlines=0.5, prior=0.2, annealing=((12.0, 4), (7.0, 4), (4.0, 4)))
 
 
 @dataclass(frozen=True)
 class Initial:
     """What a regressor says of N people, with its own certainty.
+
+    The fit adds no knowledge of shapes of its own: a regressor that has seen many bodies already leans to the usual
+    ones, and leaning twice would take weight off heavy people.
 
     Attributes:
         state: N bodies, camera space.
@@ -139,9 +141,10 @@ class Fitter:
         balance = _balance(initial)
         certainty = balance.landmarks * precision(joints, keypoints, box, camera.size)
         seen = Reprojection(self.landmarks(joints), camera, keypoints[..., :2], certainty)
-        starts = self._library(joints).search(seen.landmarks, camera, seen.pixels, certainty, balance.starts)
-        if initial is not None:
-            starts = _joined(initial.state, starts)
+        if initial is None:
+            starts = self._library(joints).search(seen.landmarks, camera, seen.pixels, certainty, STARTS)
+        else:
+            starts = initial.state
         state, final = self._refine(starts, seen, initial)
         results = []
         for i, detection in enumerate(detections):
@@ -211,28 +214,22 @@ class Fitter:
 
     def _knowledge(self, initial: Initial | None) -> list[Term]:
         """What is known of bodies before landmarks and outlines are seen."""
-        known: list[Term] = [PoseTerm(self.prior, _balance(initial).prior), LimitTerm(), ShapeTerm()]
-        own = RESTING_HANDS if initial is None else Closeness(initial.state, initial.whiten)
-        return [*known, UprightTerm(), STRAIGHT_KNEES, own]
+        pose = PoseTerm(self.prior, _balance(initial).prior)
+        known: list[Term] = [pose, LimitTerm(), UprightTerm(), STRAIGHT_KNEES]
+        if initial is None:
+            return [*known, ShapeTerm(), RESTING_HANDS]
+        return [*known, Closeness(initial.state, initial.whiten)]
 
 
 def _balance(initial: Initial | None) -> Balance:
     return ALONE if initial is None else BESIDE_REGRESSOR
 
 
-def _joined(first: BodyState, others: BodyState) -> BodyState:
-    """One start of each person, followed by the others of the same person."""
-    people = len(first)
-    both = [
-        torch.cat([a[:, None], b.unflatten(0, (people, -1))], dim=1).flatten(0, 1)
-        for a, b in zip(vars(first).values(), vars(others).values())
-    ]
-    return BodyState(*both)
-
-
 def _keep_best(state: BodyState, final: Quadratic, people: int, count: int) -> tuple[BodyState, Quadratic]:
     """The `count` states of lowest energy of each person, lowest first."""
     each = len(state) // people
+    if each <= count:
+        return state, final
     order = final.energy.view(people, each).argsort(1)[:, :count]
     index = (order + torch.arange(people)[:, None] * each).flatten()
     return state[index], final[index]

@@ -34,8 +34,8 @@ class Checkpoint:
         architecture: see :data:`meshrec.models.build.ARCHITECTURES`.
         body_hash: of the body that its betas and vertices belong to.
         provenance: whatever was noted when it was written, such as data, date and scores.
-        error_covariance: (72 + S, 72 + S) of its errors on people it had not seen, where that was measured; see
-            :func:`meshrec.regressor.error_covariance`.
+        error_covariance: (K, 72 + S, 72 + S) of its errors on people it had not seen, where that was measured: of
+            people with a mask, and if K is 2, of people without. See :func:`meshrec.regressor.error_covariance`.
     """
 
     network: nn.Module
@@ -116,7 +116,10 @@ def load_checkpoint(path: str | Path, body: BodyModel | None = None) -> Checkpoi
         raise InputError(f"{path}: its header does not describe a network ({error!r:.200})") from None
     expected = {key: tuple(value.shape) for key, value in network.state_dict().items()}
     if COVARIANCE in tensors:
-        expected[COVARIANCE] = (3 * 24 + describe_network(network)[1]["num_betas"],) * 2
+        if tensors[COVARIANCE].ndim == 2:  # of files from before there could be two
+            tensors[COVARIANCE] = tensors[COVARIANCE][None]
+        size = 3 * 24 + describe_network(network)[1]["num_betas"]
+        expected[COVARIANCE] = (len(tensors[COVARIANCE]), size, size)
     check_weights(tensors, expected, path)
     covariance = tensors.pop(COVARIANCE, None)
     network.load_state_dict(tensors)

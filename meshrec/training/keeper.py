@@ -15,7 +15,7 @@ import meshrec
 from meshrec.errors import InputError
 from meshrec.models.checkpoints import save_checkpoint
 from meshrec.training.config_file import plain
-from meshrec.training.measure import measure, picture
+from meshrec.training.measure import error_covariances, measure, picture
 from meshrec.training.module import Training
 from meshrec.training.pieces import Piece
 
@@ -41,7 +41,6 @@ class Keeper(pl.Callback):
         self.training, self.people, self.logger = training, people, logger
         self.metrics: dict[str, float] = {}
         self.seconds = self.waiting = self.rate = 0.0
-        self._covariance: Tensor | None = None
         self._before = self._busy = self._begun = 0.0
         self._batches = self._step = 0
 
@@ -99,7 +98,7 @@ class Keeper(pl.Callback):
     def _measure(self, trainer: pl.Trainer) -> None:
         network, objective = self.training.averaged.module, self.training.objective
         # Every process measures the same people, and the mean of what they find is what each finds.
-        self.metrics, self._covariance = measure(network, self.people, objective)
+        self.metrics = measure(network, self.people, objective)
         if not trainer.is_global_zero:
             return
         self.logger.log_metrics(self.metrics, self._step)
@@ -126,4 +125,7 @@ class Keeper(pl.Callback):
             "versions": {"meshrec": meshrec.__version__, "torch": str(torch.__version__)},
         }
         network, body = training.averaged.module, training.objective.body.hash
-        save_checkpoint(Path(config.out) / WEIGHTS, network, body, provenance, self._covariance)
+        # The last of the people are those whom a real detector saw, where there are any.
+        *_, seen = self.people.values()
+        covariances = error_covariances(network, seen, config.architecture.encoder, training.device)
+        save_checkpoint(Path(config.out) / WEIGHTS, network, body, provenance, covariances)

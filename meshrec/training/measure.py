@@ -1,4 +1,4 @@
-"""How good a network is on people it has not seen: errors in millimetres, the covariance of its errors, a picture."""
+"""How good a network is on people it has not seen: errors in millimetres, covariances of its errors, a picture."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -12,10 +12,10 @@ from meshrec.body.joints import LIMB_JOINTS
 from meshrec.data.sample import Batch
 from meshrec.geometry import Camera
 from meshrec.metrics import RunningMeans, point_errors
-from meshrec.models.encoders import NetworkInput, normalize_rgb
+from meshrec.models.encoders import EncoderConfig, NetworkInput, normalize_rgb
 from meshrec.models.estimate import Estimate
 from meshrec.models.mesh_to_params import MeshRecoveryOutput
-from meshrec.models.mirrored import final_estimate
+from meshrec.models.mirrored import final_estimate, mirror_averaged
 from meshrec.regressor import error_covariance
 from meshrec.training.objective import Objective, posed
 from meshrec.training.pieces import Piece
@@ -35,10 +35,8 @@ def moved(piece: Piece, device: torch.device) -> Piece:
 
 
 @torch.no_grad()
-def measure(
-    network: nn.Module, people: Mapping[str, Sequence[Piece]], objective: Objective
-) -> tuple[dict[str, float], Tensor]:
-    """Errors of a network, and their covariance.
+def measure(network: nn.Module, people: Mapping[str, Sequence[Piece]], objective: Objective) -> dict[str, float]:
+    """Errors of a network.
 
     Args:
         network: Left in the mode in which it is found.
@@ -46,26 +44,51 @@ def measure(
         objective: Its body and landmarks are used; they are where the network is.
 
     Returns:
-        Means in millimetres by name, such as ``renders/pa_mpjpe``, over the twelve joints of arms and legs; and the
-        covariance (72 + S, 72 + S) on the last of ``people``, see :func:`meshrec.regressor.error_covariance`.
+        Means in millimetres by name, such as ``renders/pa_mpjpe``, over the twelve joints of arms and legs.
     """
     device, training = objective.body.v_template.device, network.training
     network.eval()
     metrics: dict[str, float] = {}
-    covariance = torch.empty(0)
     for name, pieces in people.items():
-        means, estimates, truth = RunningMeans(), [], []
+        means = RunningMeans()
         for piece in pieces:
             batch, inputs = moved(piece, device)
-            output = network(with_pictures(batch, inputs))
-            means.update(_errors(output, batch, objective))
-            estimates.append(final_estimate(output))
-            truth.append((batch.pose, batch.betas[:, : estimates[-1].betas.shape[1]]))
+            means.update(_errors(network(with_pictures(batch, inputs)), batch, objective))
         metrics |= {f"{name}/{key}": value.mean for key, value in means.compute().items()}
-        together = Estimate(*(torch.cat(parts).cpu() for parts in zip(*(vars(e).values() for e in estimates))))
-        covariance = error_covariance(together, *(torch.cat(parts).cpu() for parts in zip(*truth)))
     network.train(training)
-    return metrics, covariance
+    return metrics
+
+
+@torch.no_grad()
+def error_covariances(
+    network: nn.Module, pieces: Sequence[Piece], encoder: EncoderConfig, device: torch.device
+) -> Tensor:
+    """How far a network's estimates are off as the product has them: averaged with those of the mirror image.
+
+    Args:
+        network: Left in the mode in which it is found.
+        pieces: Held-out synthetic people, of whom all is known.
+        encoder: The network's.
+        device: Where the network is.
+
+    Returns:
+        (1, 72 + S, 72 + S), see :func:`meshrec.regressor.error_covariance`; (2, 72 + S, 72 + S), the second of the same
+        people without their masks, of a network that sees masks and can do without.
+    """
+    training, found = network.training, []
+    network.eval()
+    for masks in (True, False) if "silhouette" in encoder.inputs and not encoder.channels else (True,):
+        estimates, truth = [], []
+        for piece in pieces:
+            batch, inputs = moved(piece, device)
+            if not masks and inputs.silhouette is not None:
+                inputs = replace(inputs, silhouette=torch.zeros_like(inputs.silhouette))
+            estimates.append(mirror_averaged(network, with_pictures(batch, inputs), encoder.joints))
+            truth.append((batch.pose, batch.betas[:, : estimates[-1].betas.shape[1]]))
+        together = Estimate(*(torch.cat(parts).cpu() for parts in zip(*(vars(e).values() for e in estimates))))
+        found.append(error_covariance(together, *(torch.cat(parts).cpu() for parts in zip(*truth))))
+    network.train(training)
+    return torch.stack(found)
 
 
 def picture(network: nn.Module, piece: Piece, objective: Objective, count: int = 6) -> np.ndarray:
