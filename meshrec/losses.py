@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from meshrec.body.joints import root_indices
+from meshrec.geometry import procrustes
 from meshrec.render import silhouette
 from meshrec.render.screen import AnyCamera
 
@@ -92,6 +93,23 @@ def joint_loss(
         predicted, target = predicted[..., which, :], target[..., which, :]
         confidence = None if confidence is None else confidence[..., which]
     return _mean_penalty(predicted, target, confidence, penalty)
+
+
+def aligned_joint_loss(
+    predicted: Tensor, target: Tensor, confidence: Tensor | None, penalty: Penalty = length
+) -> Tensor:
+    """3D joints after the best turn, scale and shift of each pose: what the reconstruction error measures.
+
+    Args:
+        predicted: (..., K, 3) metres.
+        target: (..., K, 3) metres.
+        confidence: (..., K).
+        penalty: What a difference costs.
+    """
+    labelled = None if confidence is None else confidence[..., None]
+    predicted, target = _masked(predicted, labelled), _masked(target, labelled)
+    best = procrustes(predicted, target, confidence)
+    return _mean_penalty(best.apply(predicted), target, confidence, penalty)
 
 
 def vertex_loss(predicted: Tensor, target: Tensor, confidence: Tensor | None, penalty: Penalty = absolute) -> Tensor:

@@ -40,6 +40,7 @@ CASES: dict[str, Case] = {
         partial(losses.reprojection_loss, penalty=robust), random(3, 17, 2), random(3, 17, 2, seed=1), (3, 17),
     ),
     "joints": (partial(losses.joint_loss, joints="lsp14"), random(3, 14, 3), random(3, 14, 3, seed=1), (3, 14)),
+    "aligned joints": (losses.aligned_joint_loss, random(3, 12, 3), random(3, 12, 3, seed=1), (3, 12)),
     "vertices": (losses.vertex_loss, random(3, 40, 3), random(3, 40, 3, seed=1), (3,)),
     "edges": (partial(losses.edge_loss, edges=TETRAHEDRON), random(3, 4, 3), random(3, 4, 3, seed=1), (3,)),
     "rotations": (losses.rotation_loss, random(3, 24, 3, 3), random(3, 24, 3, 3, seed=1), (3, 24)),
@@ -130,6 +131,8 @@ def test_losses_in_numbers():
     ).item() == (pytest.approx(0.3))
     target = random(2, 14, 3)
     assert losses.joint_loss(target + 5, target, None, "lsp14").item() == pytest.approx(0, abs=1e-12)
+    tilted = 1.3 * target @ axis_angle_to_matrix(torch.tensor([0.4, 2.0, -1.0], dtype=torch.float64)) + 5
+    assert losses.aligned_joint_loss(tilted, target, None).item() == pytest.approx(0, abs=1e-12)
     raised = target.clone()
     raised[:, joint_index("left_knee", "lsp14"), 1] += 0.7
     assert losses.joint_loss(raised, target, None, "lsp14").item() == pytest.approx(0.7 / 14)

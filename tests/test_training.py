@@ -20,7 +20,7 @@ from meshrec.cli import main
 from meshrec.data.sample import Batch
 from meshrec.errors import InputError
 from meshrec.geometry import Camera
-from meshrec.losses import betas_loss, joint_loss, reprojection_loss, rotation_loss
+from meshrec.losses import aligned_joint_loss, betas_loss, joint_loss, reprojection_loss, rotation_loss
 from meshrec.models.checkpoints import load_checkpoint
 from meshrec.models.encoders import EncoderConfig, NetworkInput
 from meshrec.models.estimate import Estimate
@@ -62,7 +62,7 @@ def _guess(batch: Batch, seed: int) -> Estimate:
 
 def test_losses_are_sums_over_iterations_as_they_count(body, piece):
     batch, inputs = piece
-    weights = Weights(iterations=(0.1, 0.4, 1.0))
+    weights = Weights(aligned=2.0, iterations=(0.1, 0.4, 1.0))
     objective = Objective(body, weights)
     guesses = [_guess(batch, seed) for seed in range(2)]
     found = objective(guesses, batch, inputs.focal)
@@ -72,6 +72,8 @@ def test_losses_are_sums_over_iterations_as_they_count(body, piece):
         true, sure = batch.joints_3d[..., :3], batch.joints_3d[..., 3]
         for name, which in joint_groups("union55").items():
             expected[name] += share * joint_loss(points, true, sure, "union55", which=which).item()
+        of_limbs = [values[:, joint_groups("union55")["limbs"]] for values in (points, true, sure)]
+        expected["aligned"] += share * aligned_joint_loss(*of_limbs).item()
         seen = guess.project(points, inputs.focal)
         flat = reprojection_loss(seen, batch.keypoints_2d[..., :2], batch.keypoints_2d[..., 2])
         expected["keypoints_2d"] += share * flat.item()

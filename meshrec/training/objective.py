@@ -18,6 +18,7 @@ from meshrec.data.sample import Batch
 from meshrec.geometry import Camera
 from meshrec.losses import (
     absolute,
+    aligned_joint_loss,
     betas_loss,
     edge_loss,
     geman_mcclure,
@@ -44,6 +45,7 @@ class Weights:
         joints: The body's own 24 joints: metres from the root, absolute differences.
         landmarks: Likewise all other points of the labels' joint set: face, hands, feet, middles.
         limbs: Likewise the twelve joints of arms and legs by which methods are measured, once more.
+        aligned: These twelve after Procrustes alignment, metres: the reconstruction error itself.
         keypoints_2d: All points in the picture, in halves of the crop.
         robust_2d: Halves of the crop from which such a difference counts ever less (Geman & McClure 1987), for labels
             that may be wrong; at 0 absolute differences count.
@@ -62,6 +64,7 @@ class Weights:
     joints: float = 10.0
     landmarks: float = 5.0
     limbs: float = 5.0
+    aligned: float = 0.0
     keypoints_2d: float = 3.0
     robust_2d: float = 0.0
     rotations: float = 0.5
@@ -168,12 +171,15 @@ def body_losses(
         return (steps * shares.view(-1, *[1] * confidence.dim()) * confidence).flatten(0, 1)
 
     losses = {}
-    if weights.want("joints", "landmarks", "limbs", "keypoints_2d"):
+    if weights.want("joints", "landmarks", "limbs", "aligned", "keypoints_2d"):
         points = landmarks(result.rotations, result.betas)
         target, confidence = each(batch.joints_3d[..., :3]), sure(batch.joints_3d[..., 3])
         for name, which in joint_groups(batch.joint_set).items():
             if weights.want(name):
                 losses[name] = joint_loss(points, target, confidence, batch.joint_set, which=which)
+        if weights.want("aligned"):
+            limbs = joint_groups(batch.joint_set)["limbs"]
+            losses["aligned"] = aligned_joint_loss(points[:, limbs], target[:, limbs], confidence[:, limbs])
         if weights.want("keypoints_2d"):
             seen = result.project(points, None if focal is None else focal.repeat(steps))
             target, confidence = each(batch.keypoints_2d[..., :2]), sure(batch.keypoints_2d[..., 2])
