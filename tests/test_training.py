@@ -26,7 +26,7 @@ from meshrec.models.encoders import EncoderConfig, NetworkInput
 from meshrec.models.estimate import Estimate
 from meshrec.render import silhouette
 from meshrec.training import load_config, train
-from meshrec.training.measure import error_covariances
+from meshrec.training.measure import measure_errors
 from meshrec.training.mixture import Loader, Mixture
 from meshrec.training.module import Training, rate_at
 from meshrec.training.objective import Objective, Weights, joint_groups
@@ -314,11 +314,12 @@ def test_a_checkpoint_says_how_it_came_about(tmp_path):
     assert provenance["metrics_mm"]["synthetic/pa_mpjpe"] > 0 and 0 <= provenance["waiting_for_data"] <= 1
     covariance = checkpoint.error_covariance
     assert covariance.shape == (1, 82, 82) and torch.linalg.eigvalsh(covariance.double()).min() > 0
+    assert checkpoint.shape_calibration.shape == (1, 11, 10)
     assert list(tmp_path.glob("events.out.tfevents.*"))
 
 
 class _ByMask(torch.nn.Module):
-    """A network that is off by a tenth of a beta in people with a mask, and by a whole one in others."""
+    """A network that knows the poses, and the shapes of people with a mask; of others it says something else."""
 
     def __init__(self, truth: Batch) -> None:
         super().__init__()
@@ -327,7 +328,7 @@ class _ByMask(torch.nn.Module):
     def forward(self, inputs: NetworkInput) -> list[Estimate]:
         masked = inputs.silhouette.flatten(1).any(1, keepdim=True)
         pose = torch.cat([self.truth.pose, mirror_pose(self.truth.pose)])
-        betas = self.truth.betas.repeat(2, 1) + torch.where(masked, 0.1, 1.0)
+        betas = torch.where(masked, self.truth.betas.repeat(2, 1), torch.ones(1, 10))
         return [Estimate(pose, betas, torch.ones(len(betas), 3))]
 
 
@@ -335,12 +336,15 @@ def test_errors_are_measured_with_and_without_masks(piece):
     batch, inputs = piece
     inputs = replace(inputs, silhouette=torch.ones(len(batch), 1, 8, 8))
     network, joints = _ByMask(batch).train(), "mediapipe33"
-    for seen, errors in ((("keypoints", "silhouette"), [0.1, 1.0]), (("keypoints",), [0.1])):
+    spread = batch.betas.var(0, unbiased=False).double()
+    for seen, least in ((("keypoints", "silhouette"), [0 * spread, spread]), (("keypoints",), [0 * spread])):
         encoder = EncoderConfig(inputs=seen, joints=joints, resnet=0)
-        covariances = error_covariances(network, [(batch, inputs)], encoder, torch.device("cpu"))
-        assert network.training and covariances.shape == (len(errors), 82, 82)
-        for covariance, error in zip(covariances, errors):
-            torch.testing.assert_close(covariance[-1, -2], torch.tensor(error**2).double(), rtol=1e-4, atol=1e-6)
+        people = {"synthetic": [(batch, inputs)]}
+        covariances, calibrations = measure_errors(network, people, encoder, torch.device("cpu"))
+        assert network.training and covariances.shape == (len(least), 82, 82)
+        assert calibrations.shape == (len(least), 11, 10)
+        for covariance, expected in zip(covariances, least):  # calibrated, the errors are what nobody knows
+            torch.testing.assert_close(covariance.diagonal()[72:] - 0.1**2, expected, rtol=0.05, atol=0.02)
             assert covariance[:72, :72].diagonal().max() < 1e-3
 
 

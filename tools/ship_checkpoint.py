@@ -25,8 +25,8 @@ def main() -> None:
 
     trained = load_checkpoint(options.checkpoint, load_body(options.body))
     provenance = {key: _without_folders(value) for key, value in trained.provenance.items()}
-    covariance = trained.error_covariance
-    save_checkpoint(options.out, trained.network, trained.body_hash, provenance, covariance, torch.float16)
+    measured = trained.error_covariance, trained.shape_calibration
+    save_checkpoint(options.out, trained.network, trained.body_hash, provenance, *measured, torch.float16)
     print(f"{options.out}: {options.out.stat().st_size / 1e6:.1f} MB")
 
 

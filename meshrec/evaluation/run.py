@@ -150,7 +150,8 @@ def _predictors(
     else:
         loaded = load_checkpoint(find_weights(checkpoint), body)
         published = PUBLISHED in loaded.provenance
-        regressor = NetworkRegressor(loaded.network, body, covariance=loaded.error_covariance, mirror=mirror)
+        measured = loaded.error_covariance, loaded.shape_calibration
+        regressor = NetworkRegressor(loaded.network, body, body, *measured, mirror)
     if regressor.encoder.inputs == ("rgb",) and not fit and detections is None:
         return [FromCrops(regressor.network, body, centred=not published)], True
     network = FromDetections(regressor, body)

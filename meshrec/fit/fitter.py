@@ -72,7 +72,7 @@ ALONE = Balance(outlines=1.0, prior=0.5, annealing=((30.0, 6), (15.0, 5), (10.0,
 # 110 detected renders an end at 3 instead of 4 standard deviations leaves 87.6 mm instead of 88.8; at 2, LSP-extended's
 # training photos lose half a point of their 2D joints. Starts from the library besides turn some renders around: 173 mm
 # before alignment instead of 160.
-BESIDE_REGRESSOR = Balance(outlines=0.8, prior=0.2, annealing=((12.0, 4), (6.0, 4), (3.0, 4)))
+BESIDE_REGRESSOR = Balance(outlines=0.8, prior=0.2, annealing=((6.0, 4), (4.0, 4), (3.0, 4)))
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from meshrec.models.mesh_to_params import MeshRecovery
 HEADER = "meshrec"
 FORMAT = 1
 MESH_TENSORS = ("template", "neighbours", "up", "up_weights")
-COVARIANCE = "error_covariance"
+COVARIANCE, CALIBRATION = "error_covariance", "shape_calibration"
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class Checkpoint:
         provenance: whatever was noted when it was written, such as data, date and scores.
         error_covariance: (K, 72 + S, 72 + S) of its errors on people it had not seen, where that was measured: of
             people with a mask, and if K is 2, of people without. See :func:`meshrec.regressor.error_covariance`.
+        shape_calibration: (K, S + 1, S) likewise; see :func:`meshrec.regressor.shape_calibration`.
     """
 
     network: nn.Module
@@ -43,6 +44,7 @@ class Checkpoint:
     body_hash: str
     provenance: dict
     error_covariance: Tensor | None = None
+    shape_calibration: Tensor | None = None
 
 
 def save_checkpoint(
@@ -51,6 +53,7 @@ def save_checkpoint(
     body_hash: str,
     provenance: dict | None = None,
     error_covariance: Tensor | None = None,
+    shape_calibration: Tensor | None = None,
     precision: torch.dtype = torch.float32,
 ) -> Path:
     """Write a network that :func:`meshrec.models.build.build_network` can make.
@@ -60,7 +63,7 @@ def save_checkpoint(
         network: its weights may lie on any device.
         body_hash: of the body it was trained with.
         provenance: anything that JSON can hold.
-        error_covariance: as in :class:`Checkpoint`; kept in single precision.
+        error_covariance, shape_calibration: as in :class:`Checkpoint`; kept in single precision.
         precision: of the weights in the file; ``torch.float16`` halves it. They are single precision once loaded.
 
     Raises:
@@ -76,8 +79,8 @@ def save_checkpoint(
         "provenance": provenance or {},
     }
     tensors = {key: t.to(precision) if t.is_floating_point() else t for key, t in network.state_dict().items()}
-    if error_covariance is not None:
-        tensors[COVARIANCE] = error_covariance.float()
+    measured = {COVARIANCE: error_covariance, CALIBRATION: shape_calibration}
+    tensors |= {key: matrices.float() for key, matrices in measured.items() if matrices is not None}
     if isinstance(network, MeshRecovery):
         mesh = network.regressor.mesh
         header["vertices"] = mesh.vertex_count
@@ -115,15 +118,16 @@ def load_checkpoint(path: str | Path, body: BodyModel | None = None) -> Checkpoi
     except (KeyError, TypeError, IndexError, RuntimeError, ValueError) as error:
         raise InputError(f"{path}: its header does not describe a network ({error!r:.200})") from None
     expected = {key: tuple(value.shape) for key, value in network.state_dict().items()}
-    if COVARIANCE in tensors:
-        if tensors[COVARIANCE].ndim == 2:  # of files from before there could be two
-            tensors[COVARIANCE] = tensors[COVARIANCE][None]
-        size = 3 * 24 + describe_network(network)[1]["num_betas"]
-        expected[COVARIANCE] = (len(tensors[COVARIANCE]), size, size)
+    betas = describe_network(network)[1]["num_betas"]
+    for key, size in {COVARIANCE: (3 * 24 + betas,) * 2, CALIBRATION: (betas + 1, betas)}.items():
+        if key in tensors:
+            if tensors[key].ndim == 2:  # of files from before there could be two
+                tensors[key] = tensors[key][None]
+            expected[key] = (len(tensors[key]), *size)
     check_weights(tensors, expected, path)
-    covariance = tensors.pop(COVARIANCE, None)
+    measured = [tensors.pop(key, None) for key in (COVARIANCE, CALIBRATION)]
     network.load_state_dict(tensors)
-    return Checkpoint(network.eval(), name, body_hash, header.get("provenance", {}), covariance)
+    return Checkpoint(network.eval(), name, body_hash, header.get("provenance", {}), *measured)
 
 
 def read_header(path: str | Path) -> dict:

@@ -15,7 +15,7 @@ import meshrec
 from meshrec.errors import InputError
 from meshrec.models.checkpoints import save_checkpoint
 from meshrec.training.config_file import plain
-from meshrec.training.measure import error_covariances, measure, picture
+from meshrec.training.measure import measure, measure_errors, picture
 from meshrec.training.module import Training
 from meshrec.training.pieces import Piece
 
@@ -125,7 +125,5 @@ class Keeper(pl.Callback):
             "versions": {"meshrec": meshrec.__version__, "torch": str(torch.__version__)},
         }
         network, body = training.averaged.module, training.objective.body.hash
-        # The last of the people are those whom a real detector saw, where there are any.
-        *_, seen = self.people.values()
-        covariances = error_covariances(network, seen, config.architecture.encoder, training.device)
-        save_checkpoint(Path(config.out) / WEIGHTS, network, body, provenance, covariances)
+        measured = measure_errors(network, self.people, config.architecture.encoder, training.device)
+        save_checkpoint(Path(config.out) / WEIGHTS, network, body, provenance, *measured)

@@ -16,7 +16,7 @@ from meshrec.models.encoders import EncoderConfig, NetworkInput, normalize_rgb
 from meshrec.models.estimate import Estimate
 from meshrec.models.mesh_to_params import MeshRecoveryOutput
 from meshrec.models.mirrored import final_estimate, mirror_averaged
-from meshrec.regressor import error_covariance
+from meshrec.regressor import calibrated, error_covariance, shape_calibration
 from meshrec.training.objective import Objective, posed
 from meshrec.training.pieces import Piece
 
@@ -60,35 +60,48 @@ def measure(network: nn.Module, people: Mapping[str, Sequence[Piece]], objective
 
 
 @torch.no_grad()
-def error_covariances(
-    network: nn.Module, pieces: Sequence[Piece], encoder: EncoderConfig, device: torch.device
-) -> Tensor:
+def measure_errors(
+    network: nn.Module, people: Mapping[str, Sequence[Piece]], encoder: EncoderConfig, device: torch.device
+) -> tuple[Tensor, Tensor]:
     """How far a network's estimates are off as the product has them: averaged with those of the mirror image.
 
     Args:
         network: Left in the mode in which it is found.
-        pieces: Held-out synthetic people, of whom all is known.
+        people: As for :func:`measure`. Those of the last source tell the errors, those of all how to calibrate shapes.
         encoder: The network's.
         device: Where the network is.
 
     Returns:
-        (1, 72 + S, 72 + S), see :func:`meshrec.regressor.error_covariance`; (2, 72 + S, 72 + S), the second of the same
-        people without their masks, of a network that sees masks and can do without.
+        (1, 72 + S, 72 + S) and (1, S + 1, S), see :func:`meshrec.regressor.error_covariance` and
+        :func:`meshrec.regressor.shape_calibration`. Of a network that sees masks and can do without, two of each: the
+        second are of the same people without their masks.
     """
     training, found = network.training, []
     network.eval()
     for masks in (True, False) if "silhouette" in encoder.inputs and not encoder.channels else (True,):
-        estimates, truth = [], []
-        for piece in pieces:
-            batch, inputs = moved(piece, device)
-            if not masks and inputs.silhouette is not None:
-                inputs = replace(inputs, silhouette=torch.zeros_like(inputs.silhouette))
-            estimates.append(mirror_averaged(network, with_pictures(batch, inputs), encoder.joints))
-            truth.append((batch.pose, batch.betas[:, : estimates[-1].betas.shape[1]]))
-        together = Estimate(*(torch.cat(parts).cpu() for parts in zip(*(vars(e).values() for e in estimates))))
-        found.append(error_covariance(together, *(torch.cat(parts).cpu() for parts in zip(*truth))))
+        sources = [_estimates(network, pieces, encoder.joints, device, masks) for pieces in people.values()]
+        calibration = shape_calibration(*(torch.cat(betas) for betas in zip(*((e.betas, b) for e, _, b in sources))))
+        last, pose, betas = sources[-1]
+        last = replace(last, betas=calibrated(last.betas, calibration))
+        found.append((error_covariance(last, pose, betas), calibration))
     network.train(training)
-    return torch.stack(found)
+    covariances, calibrations = (torch.stack(matrices) for matrices in zip(*found))
+    return covariances, calibrations
+
+
+def _estimates(
+    network: nn.Module, pieces: Sequence[Piece], joints: str, device: torch.device, masks: bool
+) -> tuple[Estimate, Tensor, Tensor]:
+    """Mirror-averaged estimates of people, with or without their masks, and their true poses and betas, on the CPU."""
+    found = []
+    for piece in pieces:
+        batch, inputs = moved(piece, device)
+        if not masks and inputs.silhouette is not None:
+            inputs = replace(inputs, silhouette=torch.zeros_like(inputs.silhouette))
+        estimate = mirror_averaged(network, with_pictures(batch, inputs), joints)
+        found.append((*vars(estimate).values(), batch.pose, batch.betas[:, : estimate.betas.shape[1]]))
+    *parts, pose, betas = (torch.cat(values).cpu() for values in zip(*found))
+    return Estimate(*parts), pose, betas
 
 
 def picture(network: nn.Module, piece: Piece, objective: Objective, count: int = 6) -> np.ndarray:
