@@ -108,3 +108,15 @@ def test_certainty_can_be_learned(landmarks):
     after = keypoint_step(landmarks, people(3), keypoints, None, doubts)
     (after.rotations - truth.rotations).square().sum().backward()
     assert torch.isfinite(doubts.grad).all() and (doubts.grad.abs().amax(0) > 0).all()
+
+
+def test_single_precision_bears_the_widest_doubts(landmarks):
+    """Everything believed of the keypoints and nothing of the body, again and again, as early in a training."""
+    single = LandmarkSlopes(load_body("neutral"), "coco17")
+    estimate = Estimate(*(value.float() for value in vars(people(16, 0.5)).values()))
+    keypoints = seen(landmarks, people(16, 1.5), None).float()
+    doubts = no_doubts(16).float()
+    doubts[:, :PARAMETERS], doubts[:, PARAMETERS:] = 9, -9
+    for _ in range(6):
+        estimate = keypoint_step(single, estimate, keypoints, torch.full((16,), 1.5), doubts)
+    assert all(value.isfinite().all() for value in vars(estimate).values())

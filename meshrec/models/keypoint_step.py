@@ -16,7 +16,8 @@ from meshrec.models.landmark_slopes import LandmarkSlopes
 TURN, BETA, CAMERA = 0.15, 0.3, 0.2  # usual standard deviations: of turns, radians, of betas, of the camera
 KEYPOINT = 0.03  # likewise of keypoints, halves of the crop
 OUTLIER = 0.3  # halves of the crop: the residual at which a keypoint has lost three quarters of its pull
-FARTHEST = 4.0  # the logarithms of doubts stay within it
+FARTHEST = 3.0  # the logarithms of doubts stay within it
+MOST_ZOOM = 0.5  # the logarithm of the camera's scale changes by no more in one step
 
 
 def keypoint_step(
@@ -45,10 +46,14 @@ def keypoint_step(
         deviations = usual * of_body
         # In units of their deviations, parameters and keypoints have unit covariances.
         weights = (keypoints[..., 2] * kept / (KEYPOINT * of_keypoints))[..., None]
-        slopes = (slopes * weights[..., None]).flatten(1, 2) * deviations[:, None]
+        # Where keypoints are trusted far more than the body, single precision would lose the body's part.
+        slopes = ((slopes * weights[..., None]).flatten(1, 2) * deviations[:, None]).double()
         covariance = slopes @ slopes.mT + torch.eye(slopes.shape[1]).to(slopes)
-        pull = torch.cholesky_solve((residuals * weights).flatten(1)[..., None], torch.linalg.cholesky(covariance))
-        return estimate.moved(deviations * (slopes.mT @ pull).squeeze(-1))
+        pulled = (residuals * weights).flatten(1)[..., None].double()
+        pull = torch.cholesky_solve(pulled, torch.linalg.cholesky(covariance))
+        step = deviations * (slopes.mT @ pull).squeeze(-1).to(deviations)
+        shape_and_turns, zoom, shift = step.split([step.shape[1] - 3, 1, 2], dim=1)
+        return estimate.moved(torch.cat([shape_and_turns, zoom.clamp(-MOST_ZOOM, MOST_ZOOM), shift], dim=1))
 
 
 def _slopes(landmarks: LandmarkSlopes, estimate: Estimate, points: Tensor, focal: Tensor | None) -> Tensor:
