@@ -17,7 +17,7 @@ TURN, BETA, CAMERA = 0.15, 0.3, 0.2  # usual standard deviations: of turns, radi
 KEYPOINT = 0.03  # likewise of keypoints, halves of the crop
 OUTLIER = 0.3  # halves of the crop: the residual at which a keypoint has lost three quarters of its pull
 FARTHEST = 3.0  # the logarithms of doubts stay within it
-MOST_ZOOM = 0.5  # the logarithm of the camera's scale changes by no more in one step
+MOST_ZOOM = 2.0  # the logarithm of the camera's scale changes by no more in one step
 
 
 def keypoint_step(
