@@ -280,16 +280,6 @@ def test_landmarks_outside_the_photo_do_not_count():
     assert (certain[1:4] == 0).all()
 
 
-def test_doubtful_landmarks_count_as_they_were_measured():
-    box = torch.tensor([[0.0, 0, 100, 100]])
-    for joints, count, share in (("mediapipe33", 33, 0.25), ("coco17", 17, 0.5)):
-        sure, doubtful = (
-            precision(joints, torch.tensor([20.0, 20.0, confidence]).expand(1, count, 3), box, (640, 720))
-            for confidence in (1.0, 0.5)
-        )
-        torch.testing.assert_close(doubtful, share * sure)
-
-
 def test_people_of_two_joint_sets_are_refused(fitter):
     one = Detection(np.zeros(4, np.float32), np.zeros((33, 3), np.float32), "mediapipe33", 1.0)
     other = Detection(np.zeros(4, np.float32), np.zeros((17, 3), np.float32), "coco17", 1.0)

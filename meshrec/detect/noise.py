@@ -73,10 +73,6 @@ DEVIATIONS = {"hip": 0.015, "heel": 0.013, "toe": 0.013, "head_top": 0.02, "neck
 FACE = ("nose", "eye", "ear", "mouth")
 FACE_POINTS = 4  # the points of a face err together and count as this many at most
 LEAST_CONFIDENCE = 0.02
-# The power of the confidence with which precision falls. On 440 detected renders, the median errors of MediaPipe's
-# landmarks at confidences of 1, 0.97, 0.9, 0.65 and 0.35 are 0.8, 1.3, 2, 3 and 11 standard deviations as measured at
-# certainty. For other detectors nothing was measured.
-DOUBT = {"mediapipe33": 2.0}
 
 
 def placement(name: str, joints: str) -> Placement | None:
@@ -125,7 +121,7 @@ def precision(joints: str, keypoints: Tensor, box: Tensor, size: tuple[int, int]
     inside = (x > -0.5) & (x < size[0] - 0.5) & (y > -0.5) & (y < size[1] - 0.5)
     seen = inside & (confidence >= LEAST_CONFIDENCE)
     spread = torch.as_tensor(deviations(joints), dtype=keypoints.dtype) * side
-    return torch.where(seen, confidence.clamp(max=1) ** DOUBT.get(joints, 1.0), 0) / spread
+    return torch.where(seen, confidence.clamp(max=1), 0) / spread
 
 
 def _deviation(name: str, joints: str) -> float:

@@ -50,29 +50,30 @@ EVERYDAY = 600  # poses of people who stand, walk and sit, searched beside the b
 class Balance:
     """How much each kind of evidence counts.
 
-    Outlines err together and the prior is smoother than people are, so neither likelihood is to be taken at its word.
+    Landmarks err together, outlines too, and the prior is smoother than people are, so no likelihood is to be taken at
+    its word.
 
     Attributes:
-        outlines: Weight of the outline.
+        evidence: Factor of the landmarks' certainty, and weight of the outline.
         prior: Weight of the poses' density.
         annealing: The error in standard deviations from which a landmark loses its pull, and the steps taken with it. A
             wide start lets elbows and knees come from far; too close an end leaves unusual poses behind, not only wrong
             detections.
     """
 
-    outlines: float
+    evidence: float
     prior: float
     annealing: tuple[tuple[float, int], ...]
 
 
 # On detected renders a prior of 0.7 has 2 % less error in 3D than 0.35; on the training photos of LSP-extended, whose
 # poses the prior knows less well, it has half a point less of the 2D joints.
-ALONE = Balance(outlines=1.0, prior=0.5, annealing=((30.0, 6), (15.0, 5), (10.0, 4)))
-# Landmarks that stay far from where a regressor's estimate leads are wrong ones more often than limbs to be fetched. On
-# 110 detected renders an end at 3 instead of 4 standard deviations leaves 87.6 mm instead of 88.8; at 2, LSP-extended's
-# training photos lose half a point of their 2D joints. Starts from the library besides turn some renders around: 173 mm
-# before alignment instead of 160.
-BESIDE_REGRESSOR = Balance(outlines=0.8, prior=0.2, annealing=((6.0, 4), (4.0, 4), (3.0, 4)))
+ALONE = Balance(evidence=1.0, prior=0.5, annealing=((30.0, 6), (15.0, 5), (10.0, 4)))
+# A regressor has seen the same landmarks and outlines. Chosen on detected renders, synthetic people and the training
+# photos of LSP-extended, which do not agree: where landmarks count as the square of their confidence, renders have 2 mm
+# less error, and photos half a point less of the 2D joints. Starts from the library besides turn some renders around:
+# 173 mm before alignment instead of 160.
+BESIDE_REGRESSOR = Balance(evidence=0.8, prior=0.2, annealing=((6.0, 4), (4.0, 4), (3.0, 4)))
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ class Fitter:
         Args:
             detections: People with keypoints of one joint set, photo pixels.
             camera: The photo's, with a single focal length and centre.
-            initial: A regressor's estimates of the same people: one more start, and a prior.
+            initial: A regressor's estimates of the same people: where to start from, and a prior.
 
         Returns:
             One result a detection, in their order.
@@ -137,7 +138,7 @@ class Fitter:
             raise InputError("all people of a photo need keypoints of the same joint set.")
         keypoints = torch.tensor(np.stack([d.keypoints for d in detections]), dtype=torch.float64)
         box = torch.tensor(np.stack([d.box for d in detections]), dtype=torch.float64)
-        certainty = precision(joints, keypoints, box, camera.size)
+        certainty = _balance(initial).evidence * precision(joints, keypoints, box, camera.size)
         seen = Reprojection(self.landmarks(joints), camera, keypoints[..., :2], certainty)
         if initial is None:
             starts = self._library(joints).search(seen.landmarks, camera, seen.pixels, certainty, STARTS)
@@ -206,7 +207,7 @@ class Fitter:
             outline = match_outlines(self.body, self._joints, state, view, reach)
             if outline is None:
                 break
-            outline = replace(outline, weight=balance.outlines * outline.weight)
+            outline = replace(outline, weight=balance.evidence * outline.weight)
             state, final = minimize([outline, *terms], state, steps)
         return state, final
 
