@@ -73,7 +73,7 @@ ALONE = Balance(evidence=1.0, prior=0.5, annealing=((30.0, 6), (15.0, 5), (10.0,
 # photos of LSP-extended, which do not agree: where landmarks count as the square of their confidence, renders have 2 mm
 # less error, and photos half a point less of the 2D joints. Starts from the library besides turn some renders around:
 # 173 mm before alignment instead of 160.
-BESIDE_REGRESSOR = Balance(evidence=0.8, prior=0.2, annealing=((6.0, 4), (4.0, 4), (3.0, 4)))
+BESIDE_REGRESSOR = Balance(evidence=0.8, prior=0.2, annealing=((8.0, 4), (6.0, 4), (4.0, 4)))
 
 
 @dataclass(frozen=True)
