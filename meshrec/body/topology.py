@@ -69,7 +69,7 @@ def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:
     Returns:
         (..., V, 3); zero for vertices without faces.
     """
-    if has_kernels(vertices) and not needs_operator(vertices):
+    if vertices.numel() and has_kernels(vertices) and not needs_operator(vertices):
         return _vertex_normals_now(vertices, faces)
     flat = face_normals(vertices, faces)
     corners = flat.repeat_interleave(3, dim=-2)

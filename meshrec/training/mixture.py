@@ -6,6 +6,7 @@ function of (seed, number, rank), whoever makes it, and a training goes on at an
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
 
@@ -48,7 +49,9 @@ class Mixture(Dataset):
         first = (number * self.ranks + self.rank) * self.batch_size
         rows = enumerate(zip(self._before(first), self._before(first + self.batch_size)))
         asked = range(len(self.sources)) if self.made is None else self.made
-        pieces = [self.sources[i](range(*places)) for i, places in rows if i in asked and len(range(*places))]
+        # Sums of several threads differ in their last digits from those of one, which is what workers have.
+        with at_most_threads(1):
+            pieces = [self.sources[i](range(*places)) for i, places in rows if i in asked and len(range(*places))]
         return [joined(pieces)] if pieces else []
 
     def _before(self, place: int) -> list[int]:
@@ -107,6 +110,17 @@ class Loader:
             while (piece := coming.result()) is not None:
                 coming = fetching.submit(next, pieces, None)
                 yield piece
+
+
+@contextmanager
+def at_most_threads(count: int) -> Iterator[None]:
+    """Torch uses no more threads than these meanwhile, and one at least."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, min(before, count)))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _use_one_thread(worker: int) -> None:

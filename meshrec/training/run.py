@@ -4,8 +4,6 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import lightning.pytorch as pl
@@ -27,6 +25,7 @@ from meshrec.render.backends import backends
 from meshrec.training.config import TrainingConfig
 from meshrec.training.config_file import load_config, plain
 from meshrec.training.keeper import STATE, WEIGHTS, Keeper
+from meshrec.training.mixture import at_most_threads
 from meshrec.training.module import Training, cores, workers
 from meshrec.training.objective import Objective
 from meshrec.training.pieces import Piece
@@ -59,7 +58,8 @@ def run(config: TrainingConfig) -> Path:
     trainer = _trainer(config, logger, Keeper(training, people, logger))
     if trainer.is_global_zero:
         write_file(out / CONFIG, yaml.safe_dump(plain(config), sort_keys=False).encode())
-    with warnings.catch_warnings(), _threads(cores(config) - workers(config)):
+    # Threads that wait for one another lose far more than the cores that those who make data take.
+    with warnings.catch_warnings(), at_most_threads(cores(config) - workers(config)):
         for known in KNOWN_WARNINGS:
             warnings.filterwarnings("ignore", known)
         trainer.fit(training, ckpt_path=state, weights_only=True)
@@ -105,17 +105,6 @@ def _device(config: TrainingConfig) -> torch.device:
     if config.accelerator == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Leave cores to those who make data: threads that wait for one another lose far more than these cores give."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(max(1, min(before, count)))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _trainer(config: TrainingConfig, logger: TensorBoardLogger, keeper: Keeper) -> pl.Trainer:
