@@ -51,7 +51,7 @@ def test_networks_get_what_they_see_and_no_more():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_handful_of_people_is_learned_by_heart(name):
-    config = _tiny(name, "optimizer.rate=1e-3", "optimizer.warmup=0", "network.frozen=[]", "network.settings.width=128")
+    config = _tiny(name, "optimizer.rate=1e-3", "optimizer.warmup=0", "network.settings.width=128")
     if "dropout" in config.network.settings:
         config.network.settings["dropout"] = 0.0
     body = training_body(config)
