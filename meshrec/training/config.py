@@ -12,6 +12,7 @@ from meshrec.data.formats import Format
 from meshrec.data.synthetic.cameras import ViewMix
 from meshrec.data.synthetic.detected_keypoints import Variation
 from meshrec.data.synthetic.detector_noise import DetectorNoise
+from meshrec.data.synthetic.loose_clothes import ClothesMix
 from meshrec.data.synthetic.people import ShapeMix
 from meshrec.data.synthetic.poses import PoseMix
 from meshrec.models.graph import GraphConfig
@@ -52,6 +53,7 @@ class SyntheticConfig:
         proportion: Of every batch; only the ratio to other sources counts.
         poses, views, shapes: How often which.
         noise: Of the simulated detector.
+        clothes: What its masks show on top of people, where nobody sees pictures of them; none is nothing.
         backgrounds: A folder of pictures to put behind people; none is noise.
         mirror_images: Whether everybody in a picture comes twice, the second time in the mirror. It halves the work of
             drawing, for networks that learn faster than people are drawn (Hoffer et al. 2020, "Augment your batch").
@@ -62,6 +64,7 @@ class SyntheticConfig:
     views: ViewMix = field(default_factory=ViewMix)
     shapes: ShapeMix = field(default_factory=ShapeMix)
     noise: DetectorNoise = field(default_factory=DetectorNoise)
+    clothes: ClothesMix | None = field(default_factory=ClothesMix)
     backgrounds: Path | None = None
     mirror_images: bool = False
 
@@ -75,12 +78,14 @@ class RendersConfig:
         proportion: As in :class:`SyntheticConfig`.
         held_out: The last so many people of the last file are for validation.
         variation: How far people are moved at every draw, for networks that see keypoints alone.
+        clothes: What masks show on top of people; none is nothing.
     """
 
     files: tuple[Path, ...]
     proportion: PositiveFloat = 0.5
     held_out: NonNegativeInt = 0
     variation: Variation = field(default_factory=Variation)
+    clothes: ClothesMix | None = field(default_factory=ClothesMix)
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,15 @@ from meshrec.data.formats import read_samples
 from meshrec.data.mixing import MixedSamples, order
 from meshrec.data.occluders import voc_occluders
 from meshrec.data.sample import Batch, Sample, Samples
+from meshrec.data.streams import Streams
 from meshrec.data.synthetic.backgrounds import FolderBackgrounds, noise_backgrounds
 from meshrec.data.synthetic.clothes import TextureLayout
-from meshrec.data.synthetic.detected_keypoints import DetectedKeypoints, Variation
+from meshrec.data.synthetic.detected_keypoints import DetectedKeypoints
 from meshrec.data.synthetic.detected_renders import DetectedRenders, load_renders
 from meshrec.data.synthetic.detector_noise import DetectorNoise
 from meshrec.data.synthetic.keypoints import JOINTS, SyntheticKeypoints
 from meshrec.data.synthetic.labels import Pictures, synthetic_batch
+from meshrec.data.synthetic.loose_clothes import ClothesMix, draw_clothes
 from meshrec.data.synthetic.people import SyntheticPeople
 from meshrec.data.synthetic.proxy import Proxies
 from meshrec.errors import InputError
@@ -69,7 +71,7 @@ def training_sources(config: TrainingConfig, body: BodyModel) -> list[Share]:
         if needs.pictures:
             raise InputError("detected renders keep no pictures: a network that sees rgb cannot train on 'renders'.")
         train, _ = read_renders(renders)
-        source = renders_source(train, needs, here, config.seed, renders.variation)
+        source = renders_source(train, needs, here, config.seed, renders)
         found.append(Share(source, renders.proportion))
     if config.datasets:
         source = datasets_source(config.datasets, needs, config.augmentation, config.voc_occluders, config.seed)
@@ -101,7 +103,8 @@ def validation_sources(config: TrainingConfig, body: BodyModel) -> dict[str, tup
     found = {"synthetic": (synthetic, config.validation.people)}
     if config.renders is not None and config.renders.held_out:
         _, held_out = read_renders(config.renders)
-        found["renders"] = (renders_source([held_out], needs, body, VALIDATION_SEED, None), len(held_out))
+        source = renders_source([held_out], needs, body, VALIDATION_SEED, config.renders, as_they_are=True)
+        found["renders"] = (source, len(held_out))
     return found
 
 
@@ -130,30 +133,35 @@ def synthetic_source(
         photographed = _Photographed(people, needs, config.noise, Pictures(layout, behind))
         twice = config.mirror_images and split == "train"
         return _WithMirrorImages(photographed, needs.joints) if twice else photographed
-    seen = SyntheticKeypoints(people, needs.joints, config.noise, needs.silhouettes, needs.masks)
+    seen = SyntheticKeypoints(people, needs.joints, config.noise, needs.silhouettes, needs.masks, config.clothes)
     return _Numbered(seen.batch, needs, needs.joints)
 
 
 def renders_source(
-    renders: Sequence[DetectedRenders], needs: Needs, body: BodyModel, seed: int, variation: Variation | None
+    renders: Sequence[DetectedRenders],
+    needs: Needs,
+    body: BodyModel,
+    seed: int,
+    config: RendersConfig,
+    as_they_are: bool = False,
 ) -> Source:
-    """Detected people in random orders.
+    """Detected people.
 
     Args:
         renders: Nobody among them was missed by the detector.
         needs: What is made of them.
         body: The one they were made with.
-        seed: Of their order and variation.
-        variation: How far they are moved at every draw; people whose masks are needed are mirrored at most. None leaves
-            everybody as they are, and in their own order.
+        seed: Of their order, variation and clothes.
+        config: How far they are moved at every draw where masks are not needed, and dressed where they are.
+        as_they_are: In their own order, not moved and not mirrored.
 
     Raises:
         InputError: They were made with another body.
     """
-    people = DetectedKeypoints(renders, body, seed, variation, masks=not needs.keypoints_only)
-    if needs.keypoints_only and variation is not None:
+    people = DetectedKeypoints(renders, body, seed, config.variation, masks=not needs.keypoints_only)
+    if needs.keypoints_only and not as_they_are:
         return _Numbered(people.batch, needs, people.detected_joints)
-    return _Rendered(people, needs, None if variation is None else seed)
+    return _Rendered(people, needs, seed, None if needs.keypoints_only else config.clothes, as_they_are)
 
 
 def datasets_source(
@@ -235,28 +243,32 @@ class _WithMirrorImages:
 
 @dataclass(frozen=True)
 class _Rendered:
-    """Detected renders as they are.
-
-    With a seed they come in a new random order in every epoch, and half of them mirrored; else in their own order.
-    """
+    """Detected renders in a new random order in every epoch, half of them mirrored, or in their own order."""
 
     people: DetectedKeypoints
     needs: Needs
-    seed: int | None
+    seed: int
+    clothes: ClothesMix | None
+    as_they_are: bool
 
     def __call__(self, places: range) -> Piece:
-        rows: dict[bool, list[int]] = {}
-        for row, mirror in map(self._drawn, places):
-            rows.setdefault(mirror, []).append(row)
-        pieces = {mirror: self._piece(chosen) for mirror, chosen in rows.items()}
+        drawn: dict[bool, list[tuple[int, int]]] = {}
+        for place in places:
+            row, mirror = self._drawn(place)
+            drawn.setdefault(mirror, []).append((row, place))
+        pieces = {mirror: self._piece(*zip(*chosen)) for mirror, chosen in drawn.items()}
         return joined([mirrored(piece, self.needs.joints) if mirror else piece for mirror, piece in pieces.items()])
 
-    def _piece(self, rows: list[int]) -> Piece:
-        return self.needs.piece(*self.people.rows(rows, self.needs.resolution), self.people.detected_joints)
+    def _piece(self, rows: Sequence[int], places: Sequence[int]) -> Piece:
+        clothes = None
+        if self.clothes is not None:
+            clothes = draw_clothes(Streams(self.seed, places, "clothes"), self.clothes)
+        batch, seen = self.people.rows(rows, self.needs.resolution, clothes)
+        return self.needs.piece(batch, seen, self.people.detected_joints)
 
     def _drawn(self, place: int) -> tuple[int, bool]:
         """Which of all people stands at a place, and whether they are mirrored."""
-        if self.seed is None:
+        if self.as_they_are:
             return place, False
         epoch, offset = divmod(place, len(self.people))
         mirror = np.random.default_rng((self.seed, place)).integers(2)

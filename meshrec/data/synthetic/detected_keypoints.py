@@ -8,10 +8,8 @@ Masks cannot be moved like that: with them people stay as they are.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
 
 from meshrec.body import BodyModel, joint_set
 from meshrec.body.joints import flip_permutation
@@ -22,11 +20,12 @@ from meshrec.data.streams import BatchStream
 from meshrec.data.synthetic.detected_renders import SURE, DetectedRenders
 from meshrec.data.synthetic.detector_noise import known_landmarks
 from meshrec.data.synthetic.keypoints import CROP, JOINTS, keypoint_labels
+from meshrec.data.synthetic.loose_clothes import Clothes
 from meshrec.data.synthetic.poses import perturbed
 from meshrec.data.synthetic.proxy import Proxies
+from meshrec.data.synthetic.render_masks import RenderMasks, crop_cameras
 from meshrec.errors import InputError
 from meshrec.geometry import Camera, axis_angle_to_matrix
-from meshrec.geometry.crops import centre_maps
 from meshrec.models.posed_landmarks import PosedLandmarks
 
 
@@ -67,26 +66,6 @@ class _People:
     focal: Tensor
 
 
-@dataclass(frozen=True)
-class _Masks:
-    """Masks (N, M, M) over crops, bytes, and the crops' focal lengths and principal points (N, 2)."""
-
-    mask: Tensor
-    focal: Tensor
-    principal: Tensor
-
-    @classmethod
-    def of(cls, renders: Sequence[DetectedRenders]) -> "_Masks":
-        masks = np.concatenate([part.mask[part.score > 0] for part in renders])
-        focal, principal = (torch.cat(values) for values in zip(*map(_crops, renders)))
-        return cls(torch.from_numpy(masks), focal, principal)
-
-    def centred(self, rows: Tensor, resolution: int) -> Tensor:
-        """(B, 1, N, N) those of some people, as :mod:`meshrec.data.centred` turns them."""
-        mask = interpolate(self.mask[rows, None].float(), (resolution, resolution), mode="bilinear") > 127
-        return centre_maps(mask.float(), self.focal[rows], self.principal[rows])
-
-
 class DetectedKeypoints:
     """Detected renders in random batches: batch i of a seed is always the same one.
 
@@ -120,12 +99,14 @@ class DetectedKeypoints:
         self._root, self._seen = names.index("pelvis"), [names.index(n) for n in joint_set(self.detected_joints)]
         parts = [vars(self._found(part)) for part in renders]
         self._people = _People(**{name: torch.cat([part[name] for part in parts]) for name in parts[0]})
-        self._masks = _Masks.of(renders) if masks else None
+        self._masks = RenderMasks.of(renders, body) if masks else None
 
     def __len__(self) -> int:
         return len(self._people.focal)
 
-    def rows(self, rows: Sequence[int] | Tensor, resolution: int = CROP) -> tuple[Batch, Proxies]:
+    def rows(
+        self, rows: Sequence[int] | Tensor, resolution: int = CROP, clothes: Clothes | None = None
+    ) -> tuple[Batch, Proxies]:
         """Some people as they are, centred, without pictures.
 
         Their true masks are not kept: where masks are wanted, ``mask_confidence`` is 0.
@@ -133,6 +114,7 @@ class DetectedKeypoints:
         Args:
             rows: Which.
             resolution: Side of the masks in pixels.
+            clothes: What they wear in the masks; default nothing but the renders' paint.
         """
         rows = torch.as_tensor(rows)
         people = self._chosen(rows)
@@ -141,7 +123,7 @@ class DetectedKeypoints:
         if self._masks is None:
             return batch, seen
         nothing = torch.zeros(len(rows), resolution, resolution, dtype=torch.uint8)
-        return replace(batch, mask=nothing), replace(seen, silhouette=self._masks.centred(rows, resolution))
+        return replace(batch, mask=nothing), replace(seen, silhouette=self._masks.centred(rows, resolution, clothes))
 
     @torch.no_grad()
     def batch(self, count: int, number: int, process: int = 0) -> tuple[Batch, Proxies]:
@@ -167,7 +149,7 @@ class DetectedKeypoints:
         names = ("rotations", "betas", "translation", "keypoints", "focal")
         pose, betas, translation, keypoints, focal = (torch.from_numpy(getattr(part, n)[part.score > 0]) for n in names)
         people = _People(pose, betas, self._landmarks(pose, betas) + translation[:, None], keypoints, focal[:, 0])
-        batch, seen = self._labelled(people, *_crops(part))
+        batch, seen = self._labelled(people, *crop_cameras(part))
         return _People(batch.pose, betas, batch.joints_3d[..., :3], seen.keypoints, batch.focal[:, 0])
 
     def _chosen(self, rows: Tensor) -> _People:
@@ -224,10 +206,3 @@ def _rolled(people: _People, angle: Tensor) -> _People:
     pose = torch.cat([roll[:, None] @ people.pose[:, :1], people.pose[:, 1:]], dim=1)
     # The confidence stays where the third axis would be.
     return replace(people, pose=pose, points=people.points @ roll.mT, keypoints=people.keypoints @ roll.mT)
-
-
-def _crops(part: DetectedRenders) -> tuple[Tensor, Tensor]:
-    """Focal lengths and principal points (N, 2) of the crops of those whom the detector found, in the crops' units."""
-    focal, center = (torch.from_numpy(values[part.score > 0]) for values in (part.focal, part.center))
-    half = int(part.resolution) / 2
-    return focal / half, (center + 0.5) / half - 1

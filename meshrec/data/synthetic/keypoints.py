@@ -2,7 +2,7 @@
 
 They are those of :mod:`meshrec.data.synthetic.people` and :mod:`meshrec.data.synthetic.proxy` with these differences:
 boxes are of their landmarks, not of their skin; what hides a landmark is a body made of capsules; the body of masks is
-a coarse one; and random numbers are drawn for a batch at a time.
+a coarse one, in clothes; and random numbers are drawn for a batch at a time.
 """
 
 from dataclasses import replace
@@ -16,13 +16,14 @@ from meshrec.body.kinematics import KinematicTree, joint_motions
 from meshrec.data.centred import centred
 from meshrec.data.sample import Batch
 from meshrec.data.streams import BatchStream
-from meshrec.data.synthetic.cameras import Views, draw_orientations, draw_views
+from meshrec.data.synthetic.cameras import draw_orientations, draw_views
 from meshrec.data.synthetic.detector_noise import DetectorNoise, detected, detector_offsets, known_landmarks
 from meshrec.data.synthetic.labels import labels
+from meshrec.data.synthetic.loose_clothes import ClothesMix, Tailor, draw_clothes
 from meshrec.data.synthetic.occluders import draw_occluders, inside_photo
 from meshrec.data.synthetic.people import SyntheticPeople, draw_shapes, to_normalized
 from meshrec.data.synthetic.poses import draw_poses
-from meshrec.data.synthetic.proxy import HIDDEN_DEPTH, Proxies, beyond, detected_masks, visible_faces
+from meshrec.data.synthetic.proxy import HIDDEN_DEPTH, Proxies, beyond, detected_masks
 from meshrec.geometry import Camera
 from meshrec.models.posed_landmarks import PosedLandmarks
 
@@ -51,7 +52,8 @@ class SyntheticKeypoints:
         detected_joints: What the detector sees.
         noise: How it errs; default as measured.
         silhouettes: Whether its masks are wanted too. The people and their keypoints are the same with and without.
-        masks: Whether the true masks are wanted among the labels.
+        masks: Whether the true masks, of bodies without clothes, are wanted among the labels.
+        clothes: What people wear in the masks that the detector sees; default nothing.
     """
 
     def __init__(
@@ -61,10 +63,11 @@ class SyntheticKeypoints:
         noise: DetectorNoise | None = None,
         silhouettes: bool = False,
         masks: bool = False,
+        clothes: ClothesMix | None = None,
     ) -> None:
         self.source, self.detected_joints, self.noise = source, detected_joints, noise or DetectorNoise()
-        self.silhouettes, self.masks = silhouettes, masks
-        self._coarse = coarse_body(source.body) if silhouettes or masks else None
+        self.silhouettes, self.masks, self.clothes = silhouettes, masks, clothes
+        self._tailor = Tailor(coarse_body(source.body)) if silhouettes or masks else None
         self._landmarks = PosedLandmarks(source.body, JOINTS, source.body.num_betas)
         names = joint_set(JOINTS)
         self._seen = [names.index(name) for name in joint_set(detected_joints)]
@@ -79,7 +82,7 @@ class SyntheticKeypoints:
             process: Which of several processes wants it; each has batches of its own.
         """
         source = self.source
-        size = CROP if self._coarse is None else source.resolution
+        size = CROP if self._tailor is None else source.resolution
 
         def stream(purpose: str) -> BatchStream:
             return BatchStream(count, (source.seed, number, process), purpose)
@@ -110,21 +113,18 @@ class SyntheticKeypoints:
         names = (f"synthetic keypoints {source.seed} batch {number} process {process}",) * count
         batch = keypoint_labels(points, pose, betas, views.camera, source.body.hash, names)
         silhouette = nothing = torch.empty(0)
-        if self._coarse is not None:
+        if self._tailor is not None:
             inside = inside_photo(views.photo, views.camera.size)
-            exact = self._drawn(pose, betas, views) & ~things.pictures(views.camera.size) & inside
+            shown = ~things.pictures(views.camera.size) & inside
+            vertices = self._tailor.body(betas, pose[:, 1:], pose[:, 0], views.translation).vertices
             if self.silhouettes:
+                clothes = None if self.clothes is None else draw_clothes(stream("clothes"), self.clothes)
+                exact = self._tailor.mask(vertices, views.camera, clothes) & shown
                 silhouette = detected_masks(exact, inside, stream("mask"), self.noise.mask)[:, None].float()
             if self.masks:
-                mask = 255 * exact.to(torch.uint8)
+                mask = 255 * (self._tailor.mask(vertices, views.camera) & shown).to(torch.uint8)
                 batch = replace(batch, mask=mask, mask_confidence=torch.ones_like(batch.mask_confidence))
         return centred(batch, Proxies(keypoints, silhouette, nothing, hidden))
-
-    def _drawn(self, pose: Tensor, betas: Tensor, views: Views) -> Tensor:
-        """(B, N, N) bool: the pixels whose centres lie on the body."""
-        assert self._coarse is not None
-        vertices = self._coarse(betas, pose[:, 1:], pose[:, 0], views.translation).vertices
-        return visible_faces(vertices, self._coarse.faces, views.camera)[0] >= 0
 
 
 def keypoint_labels(
