@@ -12,6 +12,12 @@ class InputError(ValueError):
     """
 
 
+def complain(sentence: object, name: str = "meshrec") -> None:
+    """Print a sentence to stderr, behind a program's name and as one line, whatever the names and files in it hold: a
+    terminal obeys control characters."""
+    print(f"{name}:", "".join(c if c.isprintable() else "?" for c in str(sentence)), file=sys.stderr)
+
+
 def run_tool(work: Callable[[], None]) -> int:
     """Do a script's work.
 
@@ -21,6 +27,6 @@ def run_tool(work: Callable[[], None]) -> int:
     try:
         work()
     except InputError as error:
-        print(f"{Path(sys.argv[0]).stem}: {error}", file=sys.stderr)
+        complain(error, Path(sys.argv[0]).stem)
         return 1
     return 0

@@ -10,7 +10,7 @@ import pytest
 import trimesh
 
 from meshrec.benchmarks.random_body import random_arrays
-from meshrec.cli import main
+from meshrec.cli import COMMANDS, main
 
 ROOT = Path(__file__).resolve().parents[1]
 TOOLS = sorted(path.name for path in (ROOT / "tools").glob("*.py"))
@@ -42,6 +42,11 @@ def test_help_of_every_command_gives_an_example(capsys):
         assert command in listed
         assert exit_code(command, "--help") == 0
         assert f"Example: meshrec {command}" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_is_a_file_of_its_name(name):
+    assert COMMANDS[name].__name__ == f"meshrec.commands.{name.replace('-', '_')}"
 
 
 @pytest.mark.parametrize("arguments", [(), ("no-such-command",), ("body",), ("body", "--out"), ("benchmark", "soup")])

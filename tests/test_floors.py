@@ -16,6 +16,7 @@ FLOORS = (
     {"detect", "fit", "data", "export"},
     {"person", "results", "regressor", "reconstruct", "batch", "photo_list", "showcase", "example_photo", "progress"}
     | {"training", "evaluation", "benchmarks", "build_body", "doctor"},
+    {"commands"},
     {"cli"},
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -1,0 +1,70 @@
+"""Measure how good a network, the fit, or both are on a data set; write tables, curves and the worst cases.
+
+Example: meshrec evaluate --checkpoint keypoints --dataset synthetic --fit --out out/evaluation
+"""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from meshrec.commands.options import use_threads
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--checkpoint", required=True, help="a shipped network's name, a .safetensors, or none")
+    parser.add_argument(
+        "--dataset",
+        required=True,
+        help="synthetic, or FORM:PATH with spin, coco, 3dpw, lspe, multiview, shards; "
+        "h36m-p1, h36m-p2, 3dpw-test are scored as published",
+    )
+    parser.add_argument(
+        "--pictures", type=Path, help="folder of the pictures (spin, coco, 3dpw and what builds on them)"
+    )
+    parser.add_argument("--body", default="neutral", help="the body it was trained with (default: neutral)")
+    for body in ("neutral", "male", "female"):
+        parser.add_argument(f"--{body}", help=f"the SMPL file that the data set's {body} betas belong to")
+    parser.add_argument(
+        "--detections",
+        help="detector, simulated, labels, or an earlier run's detections.npz (default: simulated for "
+        "synthetic, else detector)",
+    )
+    parser.add_argument("--fit", action="store_true", help="refine the network's estimates; alone without a network")
+    parser.add_argument("--joints", help="joint set to score, such as lsp14, h36m17 or smpl24 (default: lsp14)")
+    parser.add_argument(
+        "--h36m-regressor", type=Path, help="J_regressor_h36m.npy, by which published numbers are taken"
+    )
+    parser.add_argument("--limit", type=int, help="at most so many people, evenly spread")
+    parser.add_argument("--no-mirror", action="store_true", help="do not average with the mirror image's estimate")
+    parser.add_argument("--device", default="cpu", help="where the network runs: cpu or cuda (default: cpu)")
+    parser.add_argument("--threads", type=int, default=None, help="threads to use (default: torch's)")
+    parser.add_argument(
+        "--out", type=Path, help="folder for report.json, rows.csv, worst.png and, with matplotlib, pck.png"
+    )
+
+
+def run(options: Namespace) -> None:
+    from meshrec.atomic import require_writable
+    from meshrec.evaluation import evaluate, print_report, write_report
+
+    use_threads(options.threads)
+    if options.out is not None:
+        require_writable(options.out / "report.json")
+    report = evaluate(
+        None if options.checkpoint == "none" else options.checkpoint,
+        options.dataset,
+        body=options.body,
+        pictures=options.pictures,
+        bodies={name: getattr(options, name) for name in ("neutral", "male", "female") if getattr(options, name)},
+        detections=options.detections,
+        fit=options.fit,
+        joints=options.joints,
+        limit=options.limit,
+        mirror=not options.no_mirror,
+        h36m_regressor=options.h36m_regressor,
+        device=options.device,
+        progress=True,
+    )
+    print_report(report)
+    if options.out is not None:
+        for path in write_report(report, options.out):
+            print(path)

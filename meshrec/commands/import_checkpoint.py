@@ -1,0 +1,23 @@
+"""Convert published weights of SPIN, HMR (PyTorch, MMHuman3D) or GraphCMR; nothing in the file is run.
+
+Example: meshrec import-checkpoint model_checkpoint.pt spin.safetensors --body SMPL_NEUTRAL.pkl
+"""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("source", type=Path, help="the published .pt or .pth")
+    parser.add_argument("target", type=Path, help=".safetensors")
+    parser.add_argument("--body", required=True, help="the body it was trained with: SMPL's neutral one")
+    parser.add_argument("--graph", type=Path, help="for GraphCMR: its mesh_downsampling.npz")
+
+
+def run(options: Namespace) -> None:
+    from meshrec.body import load_body
+    from meshrec.models.published import import_checkpoint
+
+    checkpoint = import_checkpoint(options.source, options.target, load_body(options.body), options.graph)
+    millions = sum(p.numel() for p in checkpoint.network.parameters()) / 1e6
+    print(f"{options.target}: {checkpoint.architecture}, {millions:.1f} M parameters, body {checkpoint.body_hash}")

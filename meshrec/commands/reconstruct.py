@@ -1,0 +1,53 @@
+"""Turn photos into posed 3D bodies: meshes, parameters, a scene, and a picture of them on the photo.
+
+Example: meshrec reconstruct holiday/ portrait.jpg --out out --jobs 2
+"""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from meshrec.commands.options import names
+from meshrec.errors import complain
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("photos", nargs="+", help="photo files, folders, or patterns such as 'holiday/**/*.jpg'")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write into; each photo gets a folder in it")
+    parser.add_argument("--format", default="obj,glb", help="of obj, ply, glb, separated by commas (default: obj,glb)")
+    parser.add_argument("--skinned", action="store_true", help="give the .glb a skeleton that poses it")
+    parser.add_argument("--body", default="neutral", help="neutral, male, female, or an SMPL file (default: neutral)")
+    parser.add_argument("--focal", type=float, help="focal length in pixels (default: EXIF, else 55 degrees of view)")
+    people = parser.add_mutually_exclusive_group()
+    people.add_argument("--boxes", type=Path, help='boxes of the people: {"photo.jpg": [[x0, y0, x1, y1], ...]}')
+    people.add_argument("--keypoints", type=Path, help="2D keypoints: OpenPose JSON, a folder of it, or COCO JSON")
+    parser.add_argument("--pose-model", type=Path, help="a MediaPipe .task file (default: the networks in its wheel)")
+    parser.add_argument("--regressor", help="keypoints, proxy, graph, a checkpoint file, or none (default: the best)")
+    parser.add_argument("--no-refine", action="store_true", help="keep the regressor's bodies as they are, without fit")
+    parser.add_argument("--device", default="cpu", help="where to compute: cpu or cuda (default: cpu)")
+    parser.add_argument("--jobs", type=int, default=1, help="photos to work on at a time, about 1 GB each (default: 1)")
+    parser.add_argument("--force", action="store_true", help="also do photos that are finished")
+
+
+def run(options: Namespace) -> int:
+    from meshrec.batch import Settings, plan_run, reconstruct_photos
+    from meshrec.progress import show_progress
+
+    settings = Settings(
+        body=options.body,
+        device=options.device,
+        formats=tuple(names(options.format)),
+        skinned=options.skinned,
+        focal=options.focal,
+        boxes=options.boxes,
+        keypoints=options.keypoints,
+        pose_model=options.pose_model,
+        regressor=options.regressor,
+        refine=not options.no_refine,
+    )
+    plan = plan_run(options.photos, options.out, settings, options.force)
+    work = reconstruct_photos(plan.jobs, settings, options.jobs)
+    outcomes = show_progress(plan.outcomes, work, len(plan.jobs))
+    failures = [outcome.error for outcome in outcomes if outcome.error is not None]
+    for error in failures:
+        complain(error)
+    return 1 if failures else 0
