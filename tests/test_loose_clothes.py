@@ -42,7 +42,7 @@ def test_a_mask_in_clothes_grows_by_its_outline_times_their_thickness(tailor: Ta
     bare = tailor.mask(*standing)
     worn = tailor.mask(*standing, _worn(0.02))
     assert not (bare & ~worn).any()
-    # The area of a band along the outline, whose length in pixels is about that of its steps, an eighth turn on average.
+    # The area of a band along the outline, whose length is that of its steps in x and y, on the mean of directions.
     steps = (bare[:, 1:] ^ bare[:, :-1]).sum() + (bare[..., 1:] ^ bare[..., :-1]).sum()
     outline = float(steps) * torch.pi / 4
     assert float((worn & ~bare).sum()) == pytest.approx(outline * 0.02 * PIXELS_A_METRE, rel=0.2)

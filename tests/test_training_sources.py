@@ -104,6 +104,22 @@ def test_renders_are_mixed_in_and_the_last_are_held_out(name, body, renders):
         assert (inside > 0.5).float().mean() > 0.6
 
 
+@pytest.mark.parametrize("source", ["synthetic", "renders"])
+def test_clothes_widen_masks_and_change_nothing_else(source, body, renders):
+    changes = [f"renders.files=[{renders}]", "synthetic.views.occluded=0", "synthetic.noise.mask=0"]
+    dressed = [f"{source}.clothes.{key}" for key in ("bare=0", "thickness=0.03", "spread=0")]
+    bare, worn = (
+        {"synthetic": first.source, "renders": second.source}[source](range(40, 46))
+        for first, second in (
+            training_sources(_config("iterative_proxy", *changes, *clothes), body)
+            for clothes in ([f"{source}.clothes=null"], dressed)
+        )
+    )
+    assert torch.equal(bare[1].keypoints, worn[1].keypoints) and torch.equal(bare[0].pose, worn[0].pose)
+    assert not (bare[1].silhouette > worn[1].silhouette).any()
+    assert (worn[1].silhouette.sum((1, 2, 3)) > 1.05 * bare[1].silhouette.sum((1, 2, 3))).all()
+
+
 def test_the_mirror_image_of_people_is_as_consistent_and_mirrors_back(body):
     config = _config("iterative_rgb_proxy", "weights.silhouette=1")
     (share,) = training_sources(config, body)
