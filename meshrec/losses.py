@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from meshrec.body.edge_lengths import edge_lengths
 from meshrec.body.joints import root_indices
 from meshrec.geometry import procrustes
 from meshrec.render import silhouette
@@ -136,8 +137,7 @@ def edge_loss(
         edges: (E, 2) int64, as from :func:`meshrec.body.topology.edges`.
         penalty: What a difference of lengths costs.
     """
-    start, end = edges.unbind(-1)
-    ours, true = ((p[..., start, :] - p[..., end, :]).norm(dim=-1, keepdim=True) for p in (predicted, target))
+    ours, true = (edge_lengths(vertices, edges)[..., None] for vertices in (predicted, target))
     return _mean_penalty(ours, true, _of_each(confidence), penalty)
 
 

@@ -1,4 +1,4 @@
-"""Compiled loops of the body: the kinematic chain and linear blend skinning, forward and backward; normals.
+"""Compiled loops of the body: kinematic chain, linear blend skinning and edge lengths, forward and backward; normals.
 
 Joint indices are made unsigned, which spares a test for Python's negative indices in the innermost loop.
 
@@ -141,3 +141,41 @@ def sum_face_normals(vertices: np.ndarray, sums: np.ndarray, faces: np.ndarray) 
                 sums[b, corner, 0] += x
                 sums[b, corner, 1] += y
                 sums[b, corner, 2] += z
+
+
+@compiled
+def edge_lengths(vertices: np.ndarray, lengths: np.ndarray, edges: np.ndarray) -> None:
+    """lengths[b, e] = |x_i - x_j|, i and j the ends of edge e.
+
+    Edges jump about in a mesh. Bodies are copied before: read in order they come from memory at full speed, and the
+    copy of one stays in cache.
+    """
+    for b in range(vertices.shape[0]):
+        body = vertices[b].copy()
+        for e in range(edges.shape[0]):
+            p, q = body[np.uintp(edges[e, 0])], body[np.uintp(edges[e, 1])]
+            x, y, z = p[0] - q[0], p[1] - q[1], p[2] - q[2]
+            lengths[b, e] = np.sqrt(x * x + y * y + z * z)
+
+
+@compiled
+def edge_lengths_backward(grad: np.ndarray, vertices: np.ndarray, gradient: np.ndarray, edges: np.ndarray) -> None:
+    """Gradient of :func:`edge_lengths`, which it also works like; zero from edges of no length."""
+    for b in range(vertices.shape[0]):
+        body = vertices[b].copy()
+        sums = np.zeros_like(body)
+        for e in range(edges.shape[0]):
+            i, j = np.uintp(edges[e, 0]), np.uintp(edges[e, 1])
+            p, q = body[i], body[j]
+            x, y, z = p[0] - q[0], p[1] - q[1], p[2] - q[2]
+            squared = x * x + y * y + z * z
+            if grad[b, e] == 0 or squared == 0:
+                continue
+            pull = grad[b, e] / np.sqrt(squared)
+            sums[i, 0] += pull * x
+            sums[i, 1] += pull * y
+            sums[i, 2] += pull * z
+            sums[j, 0] -= pull * x
+            sums[j, 1] -= pull * y
+            sums[j, 2] -= pull * z
+        gradient[b] = sums

@@ -1,0 +1,77 @@
+"""Lengths of a mesh's edges."""
+
+import torch
+from torch import Tensor
+
+from meshrec.operators import has_kernels, needs_operator
+
+
+def edge_lengths(vertices: Tensor, edges: Tensor) -> Tensor:
+    """How long each edge is. An edge of no length passes no gradient on.
+
+    On a CPU a compiled kernel keeps nothing but the lengths; plain torch writes and reads both ends of all edges.
+
+    Args:
+        vertices: (B, V, 3).
+        edges: (E, 2) int64, as from :func:`meshrec.body.topology.edges`.
+
+    Returns:
+        (B, E).
+
+    Raises:
+        IndexError: For an edge of a vertex that is not there.
+    """
+    if has_kernels(vertices):
+        operator = _lengths if needs_operator(vertices) else _lengths_now
+        return operator(vertices, edges)
+    start, end = edges.unbind(-1)
+    return (vertices.index_select(-2, start) - vertices.index_select(-2, end)).norm(dim=-1)
+
+
+def _lengths_now(vertices: Tensor, edges: Tensor) -> Tensor:
+    from meshrec.body.kernels import edge_lengths
+    from meshrec.parallel import over_batch
+
+    if edges.numel() and not 0 <= edges.min() <= edges.max() < vertices.shape[1]:  # the kernel reads where it is told
+        raise IndexError(f"edges of vertices {edges.min()} to {edges.max()}, of a mesh that has {vertices.shape[1]}")
+    lengths = vertices.new_empty(len(vertices), len(edges))
+    over_batch(edge_lengths, [_array(vertices), lengths.numpy()], [_array(edges)])
+    return lengths
+
+
+_lengths = torch.library.custom_op("meshrec::edge_lengths", _lengths_now, mutates_args=())
+
+
+@_lengths.register_fake
+def _(vertices: Tensor, edges: Tensor) -> Tensor:
+    return vertices.new_empty(len(vertices), len(edges))
+
+
+@torch.library.custom_op("meshrec::edge_lengths_backward", mutates_args=())
+def _lengths_backward(grad: Tensor, vertices: Tensor, edges: Tensor) -> Tensor:
+    from meshrec.body.kernels import edge_lengths_backward
+    from meshrec.parallel import over_batch
+
+    gradient = vertices.new_empty(vertices.shape)
+    over_batch(edge_lengths_backward, [_array(grad), _array(vertices), gradient.numpy()], [_array(edges)])
+    return gradient
+
+
+@_lengths_backward.register_fake
+def _(grad: Tensor, vertices: Tensor, edges: Tensor) -> Tensor:
+    return vertices.new_empty(vertices.shape)
+
+
+def _save(ctx, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+    ctx.save_for_backward(*inputs)
+
+
+def _gradients(ctx, grad: Tensor) -> tuple[Tensor, None]:
+    return _lengths_backward(grad, *ctx.saved_tensors), None
+
+
+_lengths.register_autograd(_gradients, setup_context=_save)
+
+
+def _array(tensor: Tensor):
+    return tensor.detach().contiguous().numpy()
