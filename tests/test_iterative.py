@@ -91,6 +91,17 @@ def test_residuals_vanish_at_the_truth_and_ignore_missing_keypoints(body):
     assert (missing[:, 10:12] == 0).all() and torch.equal(missing[:, :10], other[:, :10])
 
 
+def test_a_lost_estimate_does_not_run_away(body):
+    """With updates this large every correction throws the body further off, and is told so."""
+    torch.manual_seed(0)
+    network = IterativeRegressor(IterativeConfig(KEYPOINTS, "residuals", iterations=8, dropout=0), body).eval()
+    nn.init.normal_(network.update.weight, std=0.1)
+    with torch.no_grad():
+        estimates = network(seen_keypoints(network, people(4)))
+    assert estimates[3].camera.abs().max() > 10  # lost
+    assert estimates[-1].camera.abs().max() < 1000  # 1e14 if offsets were told in full
+
+
 def test_residual_feedback_needs_a_body():
     with pytest.raises(ValueError, match="needs the body"):
         IterativeRegressor(IterativeConfig(KEYPOINTS, "residuals"))

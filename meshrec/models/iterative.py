@@ -32,6 +32,7 @@ from meshrec.models.silhouette_feedback import SilhouetteFeedback
 
 POSE = 24 * 6
 OFFSETS = 10.0  # by how much residual offsets are enlarged: a hundredth of the crop matters, and shall be seen to
+FARTHEST = 4.0  # halves of the crop: offsets are told up to here, so that an estimate that is lost does not run away
 
 
 @dataclass(frozen=True)
@@ -171,11 +172,12 @@ class IterativeRegressor(nn.Module):
         assert self.landmarks is not None
         keypoints = known_keypoints(inputs)
         points = self.landmarks(estimate.rotations, estimate.betas)
-        offsets = OFFSETS * (estimate.project(points, inputs.focal) - keypoints[..., :2]) * keypoints[..., 2:]
+        offsets = (estimate.project(points, inputs.focal) - keypoints[..., :2]).clamp(-FARTHEST, FARTHEST)
         nearness = torch.zeros_like(estimate.camera[:, :1])
         if inputs.focal is not None:  # the body's size over its distance, but for a factor
             nearness = estimate.camera[:, :1] / inputs.focal[:, None]
-        return torch.cat([offsets.flatten(1), keypoints[..., 2], nearness], dim=1)
+        told = OFFSETS * offsets * keypoints[..., 2:]
+        return torch.cat([told.flatten(1), keypoints[..., 2], nearness], dim=1)
 
 
 def upright(num_betas: int = 10) -> Estimate:
