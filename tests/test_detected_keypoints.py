@@ -8,6 +8,7 @@ import torch
 
 from meshrec.body import flip_permutation, joint_index, joint_set, load_body
 from meshrec.data.centred import centred
+from meshrec.data.streams import Streams
 from meshrec.data.synthetic.detected_keypoints import DetectedKeypoints, Variation
 from meshrec.data.synthetic.detected_renders import DetectedRenders
 from meshrec.data.synthetic.labels import synthetic_batch
@@ -15,7 +16,7 @@ from meshrec.data.synthetic.people import SyntheticPeople
 from meshrec.data.synthetic.proxy import observe
 from meshrec.errors import InputError
 
-STILL = Variation(mirrored=0, perturbed=0, turn=0, shape=0, roll=0, scale=0, shift=0, fewer=0)
+STILL = Variation(mirrored=0, perturbed=0, turn=0, shape=0, roll=0, scale=0, shift=0, fewer=0, face=0)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +73,7 @@ def test_rows_are_the_people_whom_the_detector_found(renders, body):
 
 def test_varied_people_are_bodies_and_keep_their_detections_errors(renders, body):
     source = DetectedKeypoints(
-        [renders], body, variation=replace(Variation(), mirrored=0, roll=0, scale=0, shift=0, fewer=0)
+        [renders], body, variation=replace(Variation(), mirrored=0, roll=0, scale=0, shift=0, fewer=0, face=0)
     )
     batch, seen = source.batch(40, 0)
     originals, confidences = errors(*source.rows(range(len(source))))
@@ -134,3 +135,17 @@ def test_renders_that_cannot_be_used_are_refused(renders, body):
         DetectedKeypoints([renders], load_body("male"))
     with pytest.raises(InputError, match="found nobody"):
         DetectedKeypoints([replace(renders, score=0 * renders.score)], body)
+
+
+def test_the_front_of_the_face_moves_as_one(renders, body):
+    source = DetectedKeypoints([renders], body, variation=replace(STILL, face=0.02))
+    rows = [0, 1, 2] * 200
+    still, moved = (source.rows(rows, streams=s)[1].keypoints for s in (None, Streams(0, range(len(rows)), "test")))
+    off = (moved - still)[..., :2]
+    front = torch.tensor([any(p in n for p in ("nose", "eye", "mouth")) for n in joint_set("mediapipe33")])
+    assert front.sum() == 9 and not off[:, ~front].any()
+    assert torch.allclose(off[:, front], off[:, front][:, :1].expand(-1, 9, -1), atol=1e-6)
+    seen = still[..., 2] > 0
+    side = torch.stack([p[s][:, :2].amax(0) - p[s][:, :2].amin(0) for p, s in zip(still, seen)]).amax(1)
+    # Of Student's t with four degrees of freedom half of the values are within 0.741 of zero.
+    assert torch.allclose((off[:, front][:, 0] / side[:, None]).abs().median(), torch.tensor(0.02 * 0.741), rtol=0.15)

@@ -154,7 +154,7 @@ def test_landmarks_behind_the_body_are_hidden(body):
 
 @pytest.mark.parametrize("hidden", [False, True])
 def test_the_noise_has_the_measured_size(hidden):
-    count, noise = 3000, DetectorNoise(scale=1, displaced=0, swapped=0, missing=0, doubt=0)
+    count, noise = 3000, DetectorNoise(scale=1, displaced=0, swapped=0, missing=0, doubt=0, face=0)
     pixels = torch.zeros(count, 33, 2)
     flags = torch.full((count, 33), hidden)
     found = detected(pixels, flags, torch.full((count,), 200.0), "mediapipe33", Streams(0, range(count), "d"), noise)
@@ -172,7 +172,7 @@ def test_the_noise_has_the_measured_size(hidden):
 
 def test_limbs_move_together_and_sides_are_exchanged():
     count = 3000
-    noise = DetectorNoise(scale=0, displaced=0.1, swapped=0.2, missing=0, doubt=0)
+    noise = DetectorNoise(scale=0, displaced=0.1, swapped=0.2, missing=0, doubt=0, face=0)
     pixels = torch.arange(33.0)[None, :, None].expand(count, 33, 2)
     found = detected(
         pixels, torch.zeros(count, 33).bool(), torch.full((count,), 100.0), "mediapipe33",
@@ -192,7 +192,7 @@ def test_limbs_move_together_and_sides_are_exchanged():
 
 
 def test_doubtful_landmarks_are_elsewhere_and_whole_limbs_with_them():
-    count, noise = 4000, DetectorNoise(scale=0, displaced=0, swapped=0, missing=0, doubt=0.1)
+    count, noise = 4000, DetectorNoise(scale=0, displaced=0, swapped=0, missing=0, doubt=0.1, face=0)
     pixels, names = torch.zeros(count, 33, 2), joint_set("mediapipe33")
     hidden = torch.zeros(count, 33, dtype=torch.bool)
     hidden[:, names.index("right_wrist")] = True

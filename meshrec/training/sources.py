@@ -263,7 +263,8 @@ class _Rendered:
         clothes = None
         if self.clothes is not None:
             clothes = draw_clothes(Streams(self.seed, places, "clothes"), self.clothes)
-        batch, seen = self.people.rows(rows, self.needs.resolution, clothes)
+        streams = None if self.as_they_are else Streams(self.seed, places, "detector")
+        batch, seen = self.people.rows(rows, self.needs.resolution, clothes, streams)
         return self.needs.piece(batch, seen, self.people.detected_joints)
 
     def _drawn(self, place: int) -> tuple[int, bool]:

@@ -42,6 +42,7 @@ _NOISE = DetectorNoise(
     hidden=2.5,
     displaced=0.015,
     displacement=0.12,
+    face=0,
     swapped=0.015,
     missing=0.01,
     doubt=0,

@@ -16,9 +16,9 @@ from meshrec.body.joints import flip_permutation
 from meshrec.body.kinematics import mirror_pose
 from meshrec.data.centred import centred
 from meshrec.data.sample import Batch
-from meshrec.data.streams import BatchStream
+from meshrec.data.streams import BatchStream, Streams
 from meshrec.data.synthetic.detected_renders import SURE, DetectedRenders
-from meshrec.data.synthetic.detector_noise import known_landmarks
+from meshrec.data.synthetic.detector_noise import face_errors, known_landmarks
 from meshrec.data.synthetic.keypoints import CROP, JOINTS, keypoint_labels
 from meshrec.data.synthetic.loose_clothes import Clothes
 from meshrec.data.synthetic.poses import perturbed
@@ -42,6 +42,8 @@ class Variation:
         scale: Standard deviation of the logarithm of the crop's side.
         shift: Standard deviation of the crop's centre, share of half its side.
         fewer: Share of people of whom only those landmarks are kept that other detectors have too.
+        face: How far eyes, nose and mouth are moved together, as in photos; standard deviation as a share of the longer
+            side of what is seen. So are those of people whose masks are needed.
     """
 
     mirrored: float = 0.5
@@ -52,6 +54,7 @@ class Variation:
     scale: float = 0.08
     shift: float = 0.05
     fewer: float = 0.1
+    face: float = 0.01
 
 
 @dataclass(frozen=True)
@@ -105,9 +108,13 @@ class DetectedKeypoints:
         return len(self._people.focal)
 
     def rows(
-        self, rows: Sequence[int] | Tensor, resolution: int = CROP, clothes: Clothes | None = None
+        self,
+        rows: Sequence[int] | Tensor,
+        resolution: int = CROP,
+        clothes: Clothes | None = None,
+        streams: Streams | None = None,
     ) -> tuple[Batch, Proxies]:
-        """Some people as they are, centred, without pictures.
+        """Some people, centred, without pictures, neither moved nor mirrored.
 
         Their true masks are not kept: where masks are wanted, ``mask_confidence`` is 0.
 
@@ -115,9 +122,12 @@ class DetectedKeypoints:
             rows: Which.
             resolution: Side of the masks in pixels.
             clothes: What they wear in the masks; default nothing but the renders' paint.
+            streams: One for each person, for the errors of their faces; default none.
         """
         rows = torch.as_tensor(rows)
         people = self._chosen(rows)
+        if streams is not None:
+            people = self._misread(people, streams)
         focal, principal = people.focal[:, None].expand(-1, 2), torch.zeros(len(rows), 2)
         batch, seen = self._labelled(people, focal, principal)
         if self._masks is None:
@@ -135,7 +145,7 @@ class DetectedKeypoints:
             process: Which of several processes wants it; each has batches of its own.
         """
         how, streams = self.variation, BatchStream(count, (self.seed, number, process), "detected keypoints")
-        people = self._moved(self._chosen(streams.whole(len(self))), streams)
+        people = self._misread(self._moved(self._chosen(streams.whole(len(self))), streams), streams)
         people = self._mirrored(_rolled(people, (how.roll * streams.normal()).deg2rad()), streams.happens(how.mirrored))
         scale, shift = (how.scale * streams.normal(1)).exp(), how.shift * streams.normal(2)
         place, confidence = people.keypoints.split((2, 1), dim=-1)
@@ -170,6 +180,14 @@ class DetectedKeypoints:
         place = place + self._projected(points, people.focal) - self._projected(people.points, people.focal)
         keypoints = torch.cat([place, confidence], dim=-1)
         return replace(people, pose=pose, betas=betas, points=points, keypoints=keypoints)
+
+    def _misread(self, people: _People, streams: Streams) -> _People:
+        """Put the fronts of faces elsewhere."""
+        place, confidence = people.keypoints.split((2, 1), dim=-1)
+        high, low = (torch.where(confidence > 0, place, end) for end in (-torch.inf, torch.inf))
+        side = (high.amax(1) - low.amin(1)).amax(1).clamp(min=0)[:, None, None]
+        off = self.variation.face * side * face_errors(self.detected_joints, streams)
+        return replace(people, keypoints=torch.cat([place + off, confidence], dim=-1))
 
     def _projected(self, points: Tensor, focal: Tensor) -> Tensor:
         """Where the landmarks that the detector looks for are in centred crops."""

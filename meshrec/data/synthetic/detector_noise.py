@@ -3,7 +3,8 @@
 The noise was measured on MediaPipe: per landmark the deviations of :mod:`meshrec.detect.noise`, in which some pictures
 and some landmarks are worse than others (log-normal), with Student-t tails; more where a landmark is hidden. Of people,
 limbs and landmarks it may be in doubt, and where it is, it says so, and whole limbs are elsewhere. Now and then a limb
-is somewhere else without doubt, or left and right are exchanged.
+is somewhere else without doubt, or left and right are exchanged. Eyes, nose and mouth may all be off together, which no
+render shows, but photos do: there faces that look ahead are found where those of bowed heads would be.
 """
 
 import math
@@ -44,6 +45,7 @@ class DetectorNoise:
         hidden: How many times larger the error of a hidden landmark is.
         displaced: Share of limbs seen somewhere else.
         displacement: How far, standard deviation as a share of the box's longer side.
+        face: How far eyes, nose and mouth are off together, likewise; with Student-t tails.
         swapped: Share of people whose left and right are exchanged, of body or legs alone.
         missing: Share of landmarks not found.
         doubt: How far off landmarks are that the detector has lost, standard deviation as a share of the box's longer
@@ -57,6 +59,7 @@ class DetectorNoise:
     hidden: float = 2.5
     displaced: float = 0.015
     displacement: float = 0.12
+    face: float = 0.01
     swapped: float = 0.03
     missing: float = 0.01
     doubt: float = 0.08
@@ -64,7 +67,7 @@ class DetectorNoise:
     mask: float = 0.5
 
 
-EXACT = DetectorNoise(scale=0, displaced=0, swapped=0, missing=0, doubt=0, fewer=0, mask=0)
+EXACT = DetectorNoise(scale=0, displaced=0, face=0, swapped=0, missing=0, doubt=0, fewer=0, mask=0)
 
 
 def detected(
@@ -104,6 +107,8 @@ def detected(
             where = noise.displacement * streams.normal(1, 2)
             error = error + (gone[..., None] * where).to(device)
 
+    if noise.face:
+        error = error + noise.face * face_errors(joints, streams).to(device)
     always = torch.tensor([any(part in name for part in ALWAYS_SURE) for name in names]).to(device)
     if noise.doubt:
         confidence, lost = _doubted(hidden, always, _limbs(names), streams)
@@ -121,6 +126,13 @@ def detected(
     which = streams.pick((noise.swapped / 2, noise.swapped / 2))
     exchanged = (which == 0)[:, None] | ((which == 1)[:, None] & legs)
     return torch.where(exchanged[..., None].to(device), found[:, flip.to(device)], found)
+
+
+def face_errors(joints: str, streams: Streams) -> Tensor:
+    """(B, K, 2) by how much the front of each face is off, in standard deviations; zero for all other landmarks."""
+    front = torch.tensor([any(part in name for part in FACE) and "ear" not in name for name in joint_set(joints)])
+    off = streams.normal(1, 2) * (TAILS / streams.normal(1, TAILS).square().sum(-1, keepdim=True)).sqrt()
+    return front[:, None] * off
 
 
 def known_landmarks(streams: Streams, joints: str, fewer: float) -> Tensor:

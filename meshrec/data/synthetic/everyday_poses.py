@@ -65,9 +65,9 @@ ARMS: Parts = {
 
 TRUNK: Parts = {
     "upright": (4, {"spine1": "x-6..6 y-8..8 z-4..4", "spine2": "x-4..6 y-6..6 z-3..3", "spine3": "x-4..4 y-4..4",
-                    "neck": "x-10..12 y-20..20 z-6..6", "head": "x-10..10 y-20..20 z-6..6"}),
+                    "neck": "x-15..30 y-20..20 z-6..6", "head": "x-15..25 y-20..20 z-6..6"}),
     "bent": (1, {"spine1": "x5..20 y-15..15 z-10..10", "spine2": "x3..12 y-10..10 z-8..8", "spine3": "x0..10",
-                 "neck": "x-15..20 y-25..25", "head": "x-10..15 y-25..25"}),
+                 "neck": "x-30..20 y-25..25", "head": "x-25..15 y-25..25"}),
 }  # fmt: skip
 
 OWN_ARMS = 0.5  # share of poses whose left and right arm do different things
