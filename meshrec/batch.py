@@ -15,13 +15,14 @@ import cv2
 import numpy as np
 import torch
 
+from meshrec.atomic import require_writable
 from meshrec.detect import Detection, read_photo
 from meshrec.detect.inputs import for_photo, read_boxes, read_keypoints
 from meshrec.errors import InputError
 from meshrec.photo_list import list_photos
 from meshrec.reconstruct import Reconstructor
 from meshrec.regressor import regressor_name
-from meshrec.results import finished, write_results
+from meshrec.results import RECORD, finished, write_results
 
 FORMATS = ("obj", "ply", "glb")
 
@@ -213,6 +214,7 @@ def _reconstructor(settings: Settings) -> Reconstructor:
 def _reconstruct(job: Job, reconstructor: Reconstructor, settings: Settings) -> Outcome:
     try:
         photo = read_photo(job.photo)
+        require_writable(job.folder / RECORD)  # now, not when the work is done
         people = reconstructor(photo, boxes=job.boxes, keypoints=job.people, focal=settings.focal)
         write_results(job.folder, photo, people, settings.formats, settings.skinned, job.request)
     except InputError as error:

@@ -13,6 +13,9 @@ def usable_device(name: str | torch.device) -> torch.device:
     """
     try:
         device = torch.device(name)
+    except RuntimeError:  # which lists a dozen kinds of devices that nobody here has
+        raise InputError(f"device '{name}' cannot be used here (there is no such kind); give cpu or cuda.") from None
+    try:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise InputError(f"device '{name}' cannot be used here ({str(error).splitlines()[0]}).") from error

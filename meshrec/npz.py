@@ -43,7 +43,9 @@ def read_npz(path: str | Path, data: bytes | None = None, most_bytes: int = MOST
         raise InputError(f"{path}: not a readable .npz of plain arrays ({reason})") from None
 
 
-def _checked(array: np.ndarray, name: str) -> np.ndarray:
+def _checked(array: object, name: str) -> np.ndarray:
+    if not isinstance(array, np.ndarray):  # numpy hands out other members of the archive as they are
+        raise ValueError(f"{name} in it is no array")
     if array.dtype.kind == "U" and array.size:
         characters = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("="))).view(np.uint32)
         if characters.max() > LAST_CODE_POINT:  # Python would fail much later, when it makes text of them

@@ -242,6 +242,14 @@ def test_a_photo_that_fails_does_so_alone(folder, capfd, jobs):
     assert "person_0.ply" in files(folder / "out" / "a" / "1.jpg")
 
 
+def test_a_place_that_cannot_be_written_to_is_found_out_before_the_work(folder, capfd, monkeypatch):
+    monkeypatch.setattr("meshrec.batch.Reconstructor.__call__", lambda *_, **__: pytest.fail("the work was done"))
+    (folder / "out").write_text("a file")
+    assert run() == 1
+    error = capfd.readouterr().err.splitlines()
+    assert len(error) == 3 and all("a part of the path is a file" in line for line in error)
+
+
 def test_skinned_people(folder):
     assert run("--skinned", "--format", "glb") == 0
     file = GLTF2().load_binary(str(folder / "out" / "a" / "1.jpg" / "person_0.glb"))

@@ -125,8 +125,11 @@ def use_h36m_rows(body: BodyModel, path: str | Path) -> None:
     """
     try:
         rows = np.load(path, allow_pickle=False)
+        if not isinstance(rows, np.ndarray):
+            raise ValueError("it is an archive")
     except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path}: not a readable .npy array of regressor rows ({error})") from None
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: not a readable .npy array of regressor rows ({reason})") from None
     body.use_regressor("h36m17", rows)
     order = [joint_index("thorax" if name == "neck" else name, "h36m17") for name in joint_set("lsp14")]
     body.use_regressor("lsp14", rows[order])

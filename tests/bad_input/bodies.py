@@ -106,6 +106,7 @@ def bodies() -> Iterable[Case]:
         "objects", ".npz", lambda: make.body(".npz", lambda a: a.update(f=objects)), "not a readable .npz of plain"
     )
     yield case("bomb", ".npz", make.zip_bomb, "it unpacks to 4 GiB")
+    yield case("archive", ".npz", make.archive, r"not a readable .npz of plain arrays \(photo.jpg in it is no array\)")
     yield case("of-arrays-named-twice", ".npz", lambda: make.npz({"f": 1, "f.npy": 2}), "it lacks v_template")
     tensor = {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]}
     for name, content in {

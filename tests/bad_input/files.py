@@ -107,6 +107,14 @@ def npz(arrays: Mapping[str, object]) -> bytes:
     return stream.getvalue()
 
 
+def archive(name: str = "photo.jpg") -> bytes:
+    """A good zip file of something else."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as members:
+        members.writestr(name, b"no array")
+    return stream.getvalue()
+
+
 def zip_bomb(suffix: str = ".npz") -> bytes:
     """An archive whose directory announces four gigabytes in a file of a few hundred bytes."""
     stream = io.BytesIO()

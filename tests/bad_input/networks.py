@@ -206,8 +206,11 @@ def evaluation() -> Iterable[Case]:
         ("body-unknown", "--body nobody", "there is no body 'nobody'"),
         ("device-unknown", "--device abacus", "device 'abacus' cannot be used here"),
         ("h36m-regressor-text", "--h36m-regressor a.npy", r"a\.npy: not a readable .npy array of regressor rows"),
+        ("h36m-regressor-archive", "--h36m-regressor a.zip", "a.zip: not a readable .npy .*it is an archive"),
+        ("h36m-regressor-missing", "--h36m-regressor b.npy", r"b\.npy: .* \(No such file or directory\)"),
     ):
-        yield case(name, f"--fit --dataset synthetic {words}", sentence, {"a.npy": "text"})
+        files = {"a.npy": "text", "a.zip": make.archive()}
+        yield case(name, f"--fit --dataset synthetic {words}", sentence, files)
     for command in (
         "evaluate --dataset synthetic --checkpoint",
         "reconstruct a.jpg --keypoints p.json --out out --regressor",

@@ -117,6 +117,7 @@ def parameters() -> Iterable[Case]:
         "empty": b"",
         "cut": make.npz({"schema": "meshrec.person"})[:-30],
         "bomb": make.zip_bomb(),
+        "archive": make.archive(),
         "objects": make.npz({"schema": np.array([{}], dtype=object)}),
     }.items():
         yield Case(f"export-npz-{name}", "export p.npz --out out", "not a readable .npz", {"p.npz": content})
