@@ -8,6 +8,7 @@ import torch
 
 from meshrec.benchmarks import BENCHMARKS, body, fit, metrics, models, photos, regressors, render, suite, synthetic
 from meshrec.benchmarks.headlines import Headline
+from meshrec.benchmarks.methods import Method
 from meshrec.body import joint_set, load_body
 from meshrec.cli import main
 from meshrec.data.synthetic.benchmark import SyntheticBenchmark
@@ -165,7 +166,7 @@ def test_regressors_are_timed_from_crop_to_photo(tmp_path, monkeypatch):
 
 def test_the_fit_finds_known_bodies_again():
     person = load_body("neutral")
-    methods = {"fit": photos.Method(None, Fitter(person, silhouettes=False))}
+    methods = {"fit": Method(None, Fitter(person, silhouettes=False))}
     figures = fit.measure(methods, SyntheticBenchmark(person, 64, ("usual",)), people=3)
     # The detector's errors and unknown depth leave some 70 mm; a body at rest is 200 mm away and more.
     assert figures["fit"]["pa_mpjpe_mm"] < 120

@@ -89,6 +89,13 @@ def test_perspective_equals_opencv():
     assert np.allclose(camera.unproject(screen), points)
 
 
+def test_a_calibration_matrix_makes_the_camera_it_came_from():
+    matrix = np.array([[700.0, 0, 301.5], [0, 650, 240.25], [0, 0, 1]])
+    camera = Camera.from_matrix(matrix, (640, 480))
+    assert (camera.focal, camera.center, camera.size) == ((700.0, 650.0), (301.5, 240.25), (640, 480))
+    assert Camera.from_matrix(camera.matrix, camera.size) == camera
+
+
 def test_per_sample_cameras():
     points = torch.rand(2, 5, 3) + 1
     focal, center = torch.tensor([[500.0, 510.0], [300.0, 310.0]]), torch.tensor([[10.0, 20.0], [30.0, 40.0]])

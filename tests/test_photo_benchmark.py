@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from meshrec.benchmarks import photos
+from meshrec.benchmarks.methods import Method
 from meshrec.body import joint_set, load_body
 from meshrec.body.poses import named_pose
 from meshrec.detect import Detection
@@ -54,10 +55,10 @@ def methods(body, state):
 
     fitter = Fitter(body)
     return {
-        "right": photos.Method(knows, fitter, refine=False),
-        "wrong": photos.Method(is_wrong, fitter, refine=False),
-        "right + fit": photos.Method(knows, fitter),
-        "fit": photos.Method(None, fitter),
+        "right": Method(knows, fitter, refine=False),
+        "wrong": Method(is_wrong, fitter, refine=False),
+        "right + fit": Method(knows, fitter),
+        "fit": Method(None, fitter),
     }
 
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from meshrec.benchmarks.methods import methods_of
 from meshrec.benchmarks.photo_sheet import HEIGHT, WIDTH, multiview_sheet
-from meshrec.benchmarks.photos import methods_of
 from meshrec.body import load_body
 from meshrec.errors import InputError
 from meshrec.evaluation.pictures import CAPTION

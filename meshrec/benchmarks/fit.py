@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from meshrec.benchmarks.headlines import Headline
-from meshrec.benchmarks.photos import Method, methods_of
+from meshrec.benchmarks.methods import Method, methods_of
 from meshrec.body import load_body
 from meshrec.body.joints import convert_joints
 from meshrec.data.synthetic.benchmark import SyntheticBenchmark

@@ -7,16 +7,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from meshrec.benchmarks.photos import Method
+from meshrec.benchmarks.methods import Method
 from meshrec.body import LIMB_JOINTS, joint_index
 from meshrec.data.multiview import read_multiview
 from meshrec.detect.people import Detector, person_at
 from meshrec.errors import InputError
-from meshrec.evaluation.pictures import captioned, draw_skeleton
+from meshrec.evaluation.pictures import captioned, joints_from_the_side
 from meshrec.geometry import Camera
 from meshrec.metrics import pa_mpjpe
 from meshrec.metrics.posture import angle_between, knee_bends, trunk_direction
-from meshrec.render.overlay import PAPER, as_bytes, contact_sheet, overlay, turned
+from meshrec.render.overlay import PAPER, contact_sheet, overlay, turned
 
 WIDTH, HEIGHT = 260, 360  # pixels of each picture
 MARGIN = 0.08  # around the person, share of the box
@@ -46,8 +46,8 @@ def multiview_sheet(folder: Path, detector: Detector, methods: Mapping[str, Meth
     for row in rows:
         if not 0 <= row < len(truth):
             raise InputError(f"{folder} has rows 0 to {len(truth) - 1}, not {row}")
-        image, matrix, box = truth[row].read_image(), truth.calibration[row], truth.boxes[row]
-        camera = Camera((matrix[0, 0], matrix[1, 1]), (matrix[0, 2], matrix[1, 2]), (image.shape[1], image.shape[0]))
+        image, box = truth[row].read_image(), truth.boxes[row]
+        camera = Camera.from_matrix(truth.calibration[row], (image.shape[1], image.shape[0]))
         detection = person_at(detector(image), box)
         if detection is None:
             raise InputError(f"{truth.pictures[row]}: nobody is found; choose another row")
@@ -62,7 +62,8 @@ def multiview_sheet(folder: Path, detector: Detector, methods: Mapping[str, Meth
             drawn = overlay(image, vertices, body.faces, camera)
             side = turned(vertices, body.faces, "side", (WIDTH, HEIGHT))
             pictures += [captioned(_around(drawn, box), name), captioned(side, _errors(joints, true, valid))]
-        pictures.append(captioned(_true_from_the_side(true.numpy(), valid.numpy()), "true joints"))
+        seen = joints_from_the_side(true.numpy(), valid.numpy(), LIMB_JOINTS, (WIDTH, HEIGHT))
+        pictures.append(captioned(seen, "true joints"))
     return contact_sheet(pictures, columns=2 + 2 * len(methods), height=pictures[0].shape[0])
 
 
@@ -83,13 +84,3 @@ def _around(image: np.ndarray, box: np.ndarray) -> np.ndarray:
     shift = np.array([WIDTH, HEIGHT]) / 2 - scale * (box[:2] + box[2:]) / 2
     matrix, paper = np.column_stack([scale * np.eye(2), shift]), [255 * part for part in PAPER]
     return cv2.warpAffine(image, matrix, (WIDTH, HEIGHT), flags=cv2.INTER_AREA, borderValue=paper)
-
-
-def _true_from_the_side(joints: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    points = joints[:, [2, 1]]  # seen from the right: further away is to the right
-    low, high = points[valid].min(0), points[valid].max(0)
-    scale = 0.85 * min(HEIGHT / (high - low)[1], WIDTH / (high - low)[0])
-    paper = np.empty((HEIGHT, WIDTH, 3), np.uint8)
-    paper[:] = as_bytes(np.array(PAPER, np.float32))
-    pixels = (points - (low + high) / 2) * scale + np.array([WIDTH / 2, HEIGHT / 2])
-    return draw_skeleton(paper, pixels, valid, LIMB_JOINTS)

@@ -62,7 +62,7 @@ class MultiviewSamples:
             joints=self.joints,
             keypoints_2d=self.keypoints_2d[index],
             joints_3d=self.joints_3d[index],
-            camera=Camera((matrix[0, 0], matrix[1, 1]), (matrix[0, 2], matrix[1, 2]), (width, height)),
+            camera=Camera.from_matrix(matrix, (width, height)),
             sequence=f"{self.folder.name} camera {self.cameras[index]}",
             time=float(self.time[index]),
         )

@@ -89,7 +89,7 @@ class ThreedpwSamples:
             pose=self.pose[index],
             betas=self.betas,
             body=self.body,
-            camera=Camera((matrix[0, 0], matrix[1, 1]), (matrix[0, 2], matrix[1, 2])),
+            camera=Camera.from_matrix(matrix),
             sequence=f"{self.sequence} person {self.person}",
             time=frame / FRAMES_PER_SECOND,
         )

@@ -82,15 +82,32 @@ def _true(case: Case, faces: Tensor, crop: np.ndarray) -> np.ndarray:
         return turned(case.true_vertices[None], faces, "side", (SIDE, SIDE), person_colors(TRUE + 1)[TRUE:])
     known = (case.joints[:, 3] > 0).numpy()
     if known.any():
-        points = case.joints[:, [2, 1]].numpy()  # seen from the right: further away is to the right
-        low, high = points[known].min(0), points[known].max(0)
-        pixels = (points - (low + high) / 2) * 0.85 * SIDE / max(float((high - low).max()), 1e-3) + SIDE / 2
-        paper = np.empty((SIDE, SIDE, 3), np.uint8)
-        paper[:] = as_bytes(np.array(PAPER, np.float32))
-        return draw_skeleton(paper, pixels, known, joint_set(case.joint_names))
+        return joints_from_the_side(case.joints[:, :3].numpy(), known, joint_set(case.joint_names), (SIDE, SIDE))
     sample = case.subject.sample
     pixels = (sample.keypoints_2d[:, :2] + 1) * SIDE / 2 - 0.5
     return draw_skeleton(crop.copy(), pixels, sample.keypoints_2d[:, 2] > 0, sample.joints)
+
+
+def joints_from_the_side(
+    joints: np.ndarray, known: np.ndarray, names: Sequence[str], size: tuple[int, int]
+) -> np.ndarray:
+    """Bones and joints as seen from the photo's right, filling a picture.
+
+    Args:
+        joints: (K, 3) in camera space, metres.
+        known: (K,) bool; at least one.
+        names: Of the K joints.
+        size: (W, H) pixels.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+    """
+    points = joints[:, [2, 1]]  # from there, what is further away is to the right
+    low, high = points[known].min(0), points[known].max(0)
+    scale = 0.85 * float(np.min(size / np.maximum(high - low, 1e-3)))
+    paper = np.empty((size[1], size[0], 3), np.uint8)
+    paper[:] = as_bytes(np.array(PAPER, np.float32))
+    return draw_skeleton(paper, (points - (low + high) / 2) * scale + np.array(size) / 2, known, names)
 
 
 def draw_skeleton(picture: np.ndarray, pixels: np.ndarray, known: np.ndarray, names: Sequence[str]) -> np.ndarray:

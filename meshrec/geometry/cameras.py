@@ -7,6 +7,7 @@ width W covers u from -0.5 to W - 0.5. Projected points are ``screen = (u, v, de
 import math
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -45,6 +46,17 @@ class Camera:
                 between a phone's main camera and a portrait lens.
         """
         return cls(focal=math.hypot(*size) / 2 / math.tan(fov / 2), size=size)
+
+    @classmethod
+    def from_matrix(cls, matrix: Tensor | np.ndarray, size: tuple[int, int] = (224, 224)) -> "Camera":
+        """The camera of a calibration matrix K (3, 3); skew is left out.
+
+        Args:
+            matrix: [[fx, 0, cx], [0, fy, cy], [0, 0, 1]], pixels.
+            size: (W, H) pixels.
+        """
+        (fx, _, cx), (_, fy, cy), _ = matrix.tolist()
+        return cls((fx, fy), (cx, cy), size)
 
     def project(self, points: Tensor) -> Tensor:
         """Project points in camera space.
