@@ -23,16 +23,13 @@ def test_phong_on_a_square_facing_the_lamp():
     torch.testing.assert_close(picture.float(), truth)
 
 
-def directions_everywhere(count: int = 400_000) -> torch.Tensor:
-    points = torch.randn(count, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+def directions_everywhere(generator: torch.Generator) -> torch.Tensor:
+    points = torch.randn(400_000, 3, generator=generator, dtype=torch.float64)
     return torch.nn.functional.normalize(points, dim=-1)
 
 
 def test_harmonics_are_orthonormal_and_constant_light_is_even():
-    generator = torch.Generator().manual_seed(0)
-    directions = torch.nn.functional.normalize(
-        torch.randn(400_000, 3, generator=generator, dtype=torch.float64), dim=-1
-    )
+    directions = directions_everywhere(torch.Generator().manual_seed(0))
     basis = lights.harmonics(directions)
     gram = basis.T @ basis * (4 * torch.pi / len(basis))
     torch.testing.assert_close(gram, torch.eye(9, dtype=torch.float64), atol=0.02, rtol=0)
@@ -46,9 +43,7 @@ def test_harmonics_give_the_irradiance_of_their_light():
     generator = torch.Generator().manual_seed(1)
     coefficients = torch.randn(9, 3, generator=generator, dtype=torch.float64) * 0.2
     coefficients[0] += 3
-    directions = torch.nn.functional.normalize(
-        torch.randn(400_000, 3, generator=generator, dtype=torch.float64), dim=-1
-    )
+    directions = directions_everywhere(generator)
     normals = directions[:4]
     light = lights.harmonics(directions) @ coefficients
     cosine = (normals @ directions.T).clamp_min(0)
