@@ -13,6 +13,7 @@ from meshrec.detect.noise import offsets, precision
 from meshrec.detect.people import Detection, Mask, keypoint_box
 from meshrec.errors import InputError
 from meshrec.fit import BodyState, Fitter, Initial
+from meshrec.fit.clothes import REGIONS
 from meshrec.fit.landmarks import Landmarks
 from meshrec.fit.outline import OutlineTerm
 from meshrec.fit.solver import minimize, total
@@ -135,13 +136,14 @@ def every_term(fitter, state):
     landmarks = fitter.landmarks("mediapipe33")
     pixels = CAMERA.project(landmarks.positions(random_state(len(state), 5)))[..., :2]
     outline = landmarks.at_vertices(fitter.body, np.array([10, 3000]))
+    clothes = 200 * torch.eye(2, len(REGIONS), dtype=torch.float64)
     normals = torch.nn.functional.normalize(torch.tensor([[1.0, 0.2], [0.3, -1.0]], dtype=torch.float64), dim=-1)
     generator = torch.Generator().manual_seed(2)
     whiten = torch.randn(len(state), 20, state.unknowns, generator=generator, dtype=torch.float64)
     reference = random_state(len(state), 7)
     return {
         "reprojection": Reprojection(landmarks, CAMERA, pixels, torch.full((len(state), 33), 0.1).double(), 5.0),
-        "outline": OutlineTerm(outline, CAMERA, torch.full((2, 2), 300.0).double(), normals, 20.0, 0.5, 3.0),
+        "outline": OutlineTerm(outline, CAMERA, torch.full((2, 2), 300.0).double(), normals, clothes, 20.0, 0.5, 3.0),
         "pose": PoseTerm(fitter.prior, 0.5),
         "limits": LimitTerm(),
         "shape": ShapeTerm(0.7),

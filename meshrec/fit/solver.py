@@ -34,6 +34,18 @@ class Quadratic:
     def __rmul__(self, factor: float) -> "Quadratic":
         return Quadratic(factor * self.energy, factor * self.gradient, factor * self.hessian)
 
+    def without_last(self, count: int) -> "Quadratic":
+        """The least of it over the last ``count`` unknowns, as a quadratic of the others (by the Schur complement)."""
+        kept = self.gradient.shape[1] - count
+        pull, mixed = self.gradient[:, kept:, None], self.hessian[:, kept:, :kept]
+        solved = torch.linalg.solve(self.hessian[:, kept:, kept:], torch.cat([mixed, pull], dim=-1))
+        answer = solved[..., -1]
+        return Quadratic(
+            self.energy - (pull.squeeze(-1) * answer).sum(-1) / 2,
+            self.gradient[:, :kept] - (mixed.mT @ answer[..., None]).squeeze(-1),
+            self.hessian[:, :kept, :kept] - mixed.mT @ solved[..., :-1],
+        )
+
 
 Term = Callable[[BodyState], Quadratic]
 
