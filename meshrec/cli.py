@@ -22,7 +22,7 @@ from meshrec.commands import (
     reconstruct,
     train,
 )
-from meshrec.errors import InputError, complain
+from meshrec.errors import exit_code
 
 # In the order of `meshrec --help`.
 COMMANDS = {
@@ -44,21 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Idle worker threads that spin steal the cores from the others; must be set before torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     options = _parsed(arguments)
-    try:
-        return options.run(options) or 0
-    except InputError as error:
-        complain(error)
-        return 1
-    except KeyboardInterrupt:
-        complain("interrupted; what was finished is kept")
-        return 130
-    except BrokenPipeError:
-        # The reader of our output has gone, as in `meshrec ... | head`: nothing to say, and nobody to say it to.
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
-        return 0
-    except OSError as error:  # what the system refuses where no function below could say it better
-        complain(f"{error.filename}: {error.strerror}" if error.filename else error)
-        return 1
+    return exit_code(lambda: options.run(options))
 
 
 def _parsed(arguments: Sequence[str] | None) -> Namespace:

@@ -1,5 +1,6 @@
-"""The one error a user's own input can raise, and how a script tells it."""
+"""The one error a user's own input can raise, and how a program tells it."""
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,15 +19,33 @@ def complain(sentence: object, name: str = "meshrec") -> None:
     print(f"{name}:", "".join(c if c.isprintable() else "?" for c in str(sentence)), file=sys.stderr)
 
 
-def run_tool(work: Callable[[], None]) -> int:
-    """Do a script's work.
+def exit_code(work: Callable[[], int | None], name: str = "meshrec") -> int:
+    """Do a program's work. What goes wrong that is no fault of the program becomes a sentence on stderr.
+
+    Args:
+        work: Returns an exit code, None for 0.
+        name: Of the program.
 
     Returns:
-        The exit code: 0, or 1 after an :class:`InputError`, whose sentence goes to stderr behind the script's name.
+        The exit code: 1 after an :class:`InputError` or where the system refuses something, 130 after Ctrl-C.
     """
     try:
-        work()
+        return work() or 0
     except InputError as error:
-        complain(error, Path(sys.argv[0]).stem)
+        complain(error, name)
         return 1
-    return 0
+    except KeyboardInterrupt:
+        complain("interrupted; what was finished is kept", name)
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has gone, as in `meshrec ... | head`: nothing to say, and nobody to say it to.
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        return 0
+    except OSError as error:  # what the system refuses where no function below could say it better
+        complain(f"{error.filename}: {error.strerror}" if error.filename else error, name)
+        return 1
+
+
+def run_tool(work: Callable[[], None]) -> int:
+    """:func:`exit_code` of a script's work; the sentence stands behind the script's name."""
+    return exit_code(work, Path(sys.argv[0]).stem)

@@ -1,0 +1,60 @@
+"""How programs tell what went wrong: exit codes, and one line on stderr."""
+
+import errno
+import subprocess
+import sys
+
+import pytest
+
+from meshrec.errors import InputError, exit_code
+
+
+def failing(error: BaseException):
+    def work() -> None:
+        raise error
+
+    return work
+
+
+@pytest.mark.parametrize(
+    "error, code, line",
+    [
+        (InputError("a.jpg: no photo."), 1, "tool: a.jpg: no photo."),
+        (InputError("a\x1b[2J\n.jpg: no photo."), 1, "tool: a?[2J?.jpg: no photo."),
+        (OSError(errno.ENOSPC, "No space left", "o.npz"), 1, "tool: o.npz: No space left"),
+        (OSError("the disk is gone"), 1, "tool: the disk is gone"),
+        (KeyboardInterrupt(), 130, "tool: interrupted; what was finished is kept"),
+    ],
+    ids=repr,
+)
+def test_what_is_no_fault_of_the_program_is_one_line(error, code, line, capsys):
+    assert exit_code(failing(error), "tool") == code
+    assert capsys.readouterr() == ("", f"{line}\n")
+
+
+def test_work_that_is_done_says_how():
+    assert exit_code(lambda: None) == 0
+    assert exit_code(lambda: 1) == 1
+
+
+@pytest.mark.parametrize("fault", [ValueError("shapes"), KeyError("a"), AssertionError()], ids=repr)
+def test_faults_of_the_program_keep_their_traceback(fault):
+    with pytest.raises(type(fault)):
+        exit_code(failing(fault))
+
+
+def test_a_reader_that_has_gone_is_no_error():
+    program = (
+        "import sys\n"
+        "from meshrec.errors import exit_code\n"
+        "def work():\n"
+        "    sys.stdin.read()\n"
+        "    while True: print('a line', flush=True)\n"
+        "sys.exit(exit_code(work))\n"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", program], **pipes) as process:
+        process.stdout.close()
+        process.stdin.close()  # only now it goes on
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
