@@ -49,6 +49,8 @@ def test_a_centred_crop_stays_as_it_is():
     places = torch.rand(1, 9, 2)
     torch.testing.assert_close(look_at(focal, principal), torch.eye(3)[None])
     torch.testing.assert_close(centre_points(places, focal, principal), (places, torch.tensor([2.0])))
+    pictures = torch.rand(1, 3, 10, 12)
+    torch.testing.assert_close(centre_maps(pictures, focal, principal), pictures, atol=1e-5, rtol=0)
 
 
 def test_cameras_turn_to_directions_without_rolling():

@@ -133,7 +133,9 @@ def test_weak_perspective_is_perspective_from_afar():
     body = torch.randn(100, 3, generator=torch.Generator().manual_seed(0)) * 0.3
     weak = WeakPerspectiveCamera(scale=0.9, translation=(0.1, -0.2), size=(224, 224))
     camera, translation = weak.to_perspective(focal=1e5)
-    assert torch.allclose(weak.project(body)[:, :2], camera.project(body + translation)[:, :2], atol=0.1)
+    screen = weak.project(body)
+    assert torch.allclose(screen[:, :2], camera.project(body + translation)[:, :2], atol=0.1)
+    assert torch.equal(screen[:, 2], body[:, 2])
 
 
 def test_an_empty_picture_is_refused():
