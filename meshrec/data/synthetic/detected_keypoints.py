@@ -18,9 +18,10 @@ from meshrec.data.centred import centred
 from meshrec.data.sample import Batch
 from meshrec.data.streams import BatchStream, Streams
 from meshrec.data.synthetic.detected_renders import SURE, DetectedRenders
-from meshrec.data.synthetic.detector_noise import face_errors, known_landmarks
+from meshrec.data.synthetic.detector_noise import known_landmarks
 from meshrec.data.synthetic.keypoints import CROP, JOINTS, keypoint_labels
 from meshrec.data.synthetic.loose_clothes import Clothes
+from meshrec.data.synthetic.photo_faces import faces_as_in_photos
 from meshrec.data.synthetic.poses import perturbed
 from meshrec.data.synthetic.proxy import Proxies
 from meshrec.data.synthetic.render_masks import RenderMasks, crop_cameras
@@ -42,8 +43,7 @@ class Variation:
         scale: Standard deviation of the logarithm of the crop's side.
         shift: Standard deviation of the crop's centre, share of half its side.
         fewer: Share of people of whom only those landmarks are kept that other detectors have too.
-        face: How far eyes, nose and mouth are moved together, as in photos; standard deviation as a share of the longer
-            side of what is seen. So are those of people whose masks are needed.
+        face: As in :class:`meshrec.data.synthetic.detector_noise.DetectorNoise`, also of people whose masks are needed.
     """
 
     mirrored: float = 0.5
@@ -122,11 +122,11 @@ class DetectedKeypoints:
             rows: Which.
             resolution: Side of the masks in pixels.
             clothes: What they wear in the masks; default nothing but the renders' paint.
-            streams: One for each person, for the errors of their faces; default none.
+            streams: One for each person, to have faces as in photos; default as they are in renders.
         """
         rows = torch.as_tensor(rows)
         people = self._chosen(rows)
-        if streams is not None:
+        if streams is not None and self.variation.face:
             people = self._misread(people, streams)
         focal, principal = people.focal[:, None].expand(-1, 2), torch.zeros(len(rows), 2)
         batch, seen = self._labelled(people, focal, principal)
@@ -145,7 +145,8 @@ class DetectedKeypoints:
             process: Which of several processes wants it; each has batches of its own.
         """
         how, streams = self.variation, BatchStream(count, (self.seed, number, process), "detected keypoints")
-        people = self._misread(self._moved(self._chosen(streams.whole(len(self))), streams), streams)
+        people = self._moved(self._chosen(streams.whole(len(self))), streams)
+        people = self._misread(people, streams) if how.face else people
         people = self._mirrored(_rolled(people, (how.roll * streams.normal()).deg2rad()), streams.happens(how.mirrored))
         scale, shift = (how.scale * streams.normal(1)).exp(), how.shift * streams.normal(2)
         place, confidence = people.keypoints.split((2, 1), dim=-1)
@@ -182,12 +183,12 @@ class DetectedKeypoints:
         return replace(people, pose=pose, betas=betas, points=points, keypoints=keypoints)
 
     def _misread(self, people: _People, streams: Streams) -> _People:
-        """Put the fronts of faces elsewhere."""
+        """Put faces where they are in photos."""
         place, confidence = people.keypoints.split((2, 1), dim=-1)
         high, low = (torch.where(confidence > 0, place, end) for end in (-torch.inf, torch.inf))
-        side = (high.amax(1) - low.amin(1)).amax(1).clamp(min=0)[:, None, None]
-        off = self.variation.face * side * face_errors(self.detected_joints, streams)
-        return replace(people, keypoints=torch.cat([place + off, confidence], dim=-1))
+        side = (high.amax(1) - low.amin(1)).amax(1).clamp(min=0)
+        place = faces_as_in_photos(place, side, self.detected_joints, self.variation.face, streams)
+        return replace(people, keypoints=torch.cat([place, confidence], dim=-1))
 
     def _projected(self, points: Tensor, focal: Tensor) -> Tensor:
         """Where the landmarks that the detector looks for are in centred crops."""

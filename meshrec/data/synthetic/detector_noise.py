@@ -3,8 +3,8 @@
 The noise was measured on MediaPipe: per landmark the deviations of :mod:`meshrec.detect.noise`, in which some pictures
 and some landmarks are worse than others (log-normal), with Student-t tails; more where a landmark is hidden. Of people,
 limbs and landmarks it may be in doubt, and where it is, it says so, and whole limbs are elsewhere. Now and then a limb
-is somewhere else without doubt, or left and right are exchanged. Eyes, nose and mouth may all be off together, which no
-render shows, but photos do: there faces that look ahead are found where those of bowed heads would be.
+is somewhere else without doubt, or left and right are exchanged. Faces are as in photos
+(:mod:`meshrec.data.synthetic.photo_faces`).
 """
 
 import math
@@ -18,6 +18,7 @@ from torch import Tensor
 from meshrec.body import joint_set
 from meshrec.body.joints import flip_permutation
 from meshrec.data.streams import Streams
+from meshrec.data.synthetic.photo_faces import faces_as_in_photos
 from meshrec.detect.noise import FACE, offsets, placement
 
 TAILS = 4  # degrees of freedom of Student's t
@@ -45,7 +46,7 @@ class DetectorNoise:
         hidden: How many times larger the error of a hidden landmark is.
         displaced: Share of limbs seen somewhere else.
         displacement: How far, standard deviation as a share of the box's longer side.
-        face: How far eyes, nose and mouth are off together, likewise; with Student-t tails.
+        face: How far eyes, nose and mouth are off together, likewise. At zero faces are as in renders.
         swapped: Share of people whose left and right are exchanged, of body or legs alone.
         missing: Share of landmarks not found.
         doubt: How far off landmarks are that the detector has lost, standard deviation as a share of the box's longer
@@ -107,8 +108,6 @@ def detected(
             where = noise.displacement * streams.normal(1, 2)
             error = error + (gone[..., None] * where).to(device)
 
-    if noise.face:
-        error = error + noise.face * face_errors(joints, streams).to(device)
     always = torch.tensor([any(part in name for part in ALWAYS_SURE) for name in names]).to(device)
     if noise.doubt:
         confidence, lost = _doubted(hidden, always, _limbs(names), streams)
@@ -117,6 +116,8 @@ def detected(
         sure = 1 - 0.05 * streams.normal(count).abs()
         doubtful = streams.uniform(count, low=0.1, high=0.8)
         confidence = torch.where(hidden & ~always, doubtful.to(device), sure.to(device)).clamp(0.05, 1)
+    if noise.face:
+        pixels = faces_as_in_photos(pixels, side, joints, noise.face, streams)
     pixels = pixels + error * side[:, None, None]
     confidence = confidence * ~streams.happens(noise.missing, count).to(device)
     found = torch.cat([pixels, confidence[..., None]], dim=-1)
@@ -126,13 +127,6 @@ def detected(
     which = streams.pick((noise.swapped / 2, noise.swapped / 2))
     exchanged = (which == 0)[:, None] | ((which == 1)[:, None] & legs)
     return torch.where(exchanged[..., None].to(device), found[:, flip.to(device)], found)
-
-
-def face_errors(joints: str, streams: Streams) -> Tensor:
-    """(B, K, 2) by how much the front of each face is off, in standard deviations; zero for all other landmarks."""
-    front = torch.tensor([any(part in name for part in FACE) and "ear" not in name for name in joint_set(joints)])
-    off = streams.normal(1, 2) * (TAILS / streams.normal(1, TAILS).square().sum(-1, keepdim=True)).sqrt()
-    return front[:, None] * off
 
 
 def known_landmarks(streams: Streams, joints: str, fewer: float) -> Tensor:
