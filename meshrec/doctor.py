@@ -22,6 +22,7 @@ from meshrec.body.skinning import plain_skinning
 from meshrec.errors import InputError
 from meshrec.geometry import Camera
 from meshrec.models.checkpoints import read_header
+from meshrec.models.pose_prior import POSE_PRIOR, load_pose_prior
 
 REQUIRED = (
     "torch", "numpy", "scipy", "numba", "opencv-python", "pillow", "trimesh", "pygltflib", "safetensors",
@@ -58,7 +59,7 @@ def examine() -> Iterator[Line]:
     yield from _machine()
     yield _detector()
     yield from _bodies()
-    yield from _networks()
+    yield from _weights()
     yield self_test()
     yield compiled_code()
 
@@ -204,16 +205,32 @@ def _bodies() -> Iterator[Line]:
             yield Line("", path.name, f"{body.hash}, {size}, {body.licence or 'names no licence'}")
 
 
-def _networks() -> Iterator[Line]:
-    section = "weights"
-    for path in sorted(WEIGHTS.glob("*.safetensors")):
-        try:
-            header = read_header(path)
-            network = f", {header['architecture']} network for the body {header['body']}"
-        except (InputError, KeyError):  # other weights, such as the pose prior's
-            network = ""
-        yield Line(section, path.stem, f"{path.stat().st_size / 1e6:.1f} MB{network}")
-        section = ""
+def _weights() -> Iterator[Line]:
+    networks = sorted(path for path in WEIGHTS.glob("*.safetensors") if path != POSE_PRIOR)
+    yield _checked("weights", POSE_PRIOR, _pose_prior)
+    for path in networks:
+        yield _checked("", path, _network)
+    if not networks:
+        yield Line("", "networks", "none: people in photos are fitted without one")
+
+
+def _checked(section: str, path: Path, describe: Callable[[Path], str]) -> Line:
+    """What a file of weights holds, or what is wrong with it."""
+    try:
+        return Line(section, path.stem, f"{path.stat().st_size / 1e6:.1f} MB, {describe(path)}")
+    except FileNotFoundError:
+        return Line(section, path.stem, f"missing in {_short(path.parent)}: install meshrec again", ok=False)
+    except InputError as error:
+        return Line(section, path.stem, f"{error}; install meshrec again", ok=False)
+
+
+def _pose_prior(path: Path) -> str:
+    return f"{len(load_pose_prior(path).means)} components of poses"
+
+
+def _network(path: Path) -> str:
+    header = read_header(path)
+    return f"{header['architecture']} network for the body {header['body']}"
 
 
 def _short(path: Path) -> str:

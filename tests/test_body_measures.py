@@ -69,10 +69,10 @@ def test_posture_of_known_bends(body):
 
 
 def test_lean_is_towards_the_camera(body):
-    upright = torch.diag(torch.tensor([1.0, -1.0, -1.0]))  # faces the camera
+    upright, place = torch.diag(torch.tensor([1.0, -1.0, -1.0])), torch.tensor([[0.5, 0.2, 3.0]])  # faces the camera
     forward = axis_angle_to_matrix(torch.tensor([math.radians(30), 0, 0]))  # bows
     points = [
-        body.joints_from(body(global_orient=(upright @ turn)[None]).vertices, "lsp14")
+        body.joints_from(body(global_orient=(upright @ turn)[None], transl=place).vertices, "lsp14")
         for turn in (torch.eye(3), forward)
     ]
     assert float(lean(points[1], "lsp14") - lean(points[0], "lsp14")) == pytest.approx(30, abs=0.1)

@@ -30,7 +30,8 @@ def test_versions_and_bodies_are_those_that_are_there(lines):
     assert body.hash in line and body.data.licence in line and f"{len(body.v_template)} vertices" in line
     assert "not a readable .npz" in lines["broken.npz"].value
     assert "numba, torch" in lines["renderer"].value
-    assert lines["pose_prior"].value.endswith("MB")
+    assert "components of poses" in lines["pose_prior"].value
+    assert "iterative network for the body" in lines["iterative_keypoints"].value
 
 
 def test_all_is_well_here(capsys):
@@ -69,6 +70,19 @@ def test_a_missing_package_is_wrong_and_a_missing_extra_is_not(monkeypatch):
     lines = {line.name: line for line in doctor._versions()}
     assert not lines["numba"].ok and "install" in lines["numba"].value
     assert lines["smplx"].ok and 'pip install "meshrec[smpl]"' in lines["smplx"].value
+
+
+def test_weights_that_are_missing_or_broken_are_wrong(tmp_path, monkeypatch):
+    monkeypatch.setattr(doctor, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(doctor, "POSE_PRIOR", tmp_path / "pose_prior.safetensors")
+    prior, none = doctor._weights()
+    assert not prior.ok and "missing" in prior.value
+    assert none.ok and none.name == "networks"
+    for name in ("pose_prior", "proxy"):
+        (tmp_path / f"{name}.safetensors").write_bytes(b"text")
+    prior, network = doctor._weights()
+    assert not prior.ok and "is not a pose prior" in prior.value
+    assert not network.ok and "proxy.safetensors is not a readable .safetensors file" in network.value
 
 
 def test_the_home_folder_is_not_shown(tmp_path, monkeypatch):

@@ -273,7 +273,7 @@ def test_pck_by_torso_and_head():
 
 def test_silhouette_scores_of_two_rectangles():
     predicted, true = torch.zeros(2, 20, 30)
-    predicted[5:15, 5:15] = 0.9
+    predicted[5:15, 5:15] = 0.6
     predicted[0, 0] = 0.4  # below one half is outside
     true[5:15, 10:30] = 1
     overlap = metrics.silhouette_overlap(predicted, true)
