@@ -298,7 +298,9 @@ def test_scene_has_everyone_where_they_stand(tmp_path, mesh):
 
 def test_scene_camera_sees_what_the_photo_showed(tmp_path, mesh):
     camera = Camera(focal=(800.0, 820.0), size=(640, 480))
-    own = Gltf(write_scene(tmp_path / "scene.glb", [mesh], camera)).file.cameras[0].perspective
+    file = Gltf(write_scene(tmp_path / "scene.glb", [mesh], camera)).file
+    assert [file.nodes[i].camera for i in file.scenes[0].nodes] == [None, 0]
+    own = file.cameras[0].perspective
     point = torch.tensor([[0.3, -0.2, 3.0]])
     u, v, _ = camera.project(point)[0].tolist()
     x, y, z = camera_to_y_up(point)[0]
