@@ -1,9 +1,9 @@
-"""Edge lengths against plain torch, and the operator against torch's own rules for one."""
+"""Edge lengths against the formula, and the operator against torch's own rules for one."""
 
 import pytest
 import torch
 
-from meshrec.body.edge_lengths import _lengths, edge_lengths
+from meshrec.body.edge_lengths import _lengths, edge_lengths, plain_edge_lengths
 
 EDGES = torch.tensor([[0, 1], [1, 4], [0, 2], [3, 2], [2, 4]])
 
@@ -12,36 +12,42 @@ def random_vertices(count: int = 2, dtype: torch.dtype = torch.float64) -> torch
     return torch.randn(count, 5, 3, generator=torch.Generator().manual_seed(0), dtype=dtype)
 
 
-def plain_lengths(vertices: torch.Tensor, edges: torch.Tensor) -> torch.Tensor:
-    return (vertices[:, edges[:, 0]] - vertices[:, edges[:, 1]]).norm(dim=-1)
+def by_formula(vertices: torch.Tensor, edges: torch.Tensor) -> torch.Tensor:
+    pairs = [vertices[:, i] - vertices[:, j] for i, j in edges.tolist()]
+    return torch.stack([pair.square().sum(1).sqrt() for pair in pairs], 1)
 
 
+each_way = pytest.mark.parametrize("lengths_of", [edge_lengths, plain_edge_lengths], ids=["kernel", "torch"])
+
+
+@each_way
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 @pytest.mark.parametrize("count", [0, 1, 3])
-def test_values_and_gradients(count, dtype):
+def test_values_and_gradients(lengths_of, count, dtype):
     vertices = random_vertices(count, dtype)
     weights = torch.arange(-2, 3, dtype=dtype)  # one of them 0
     found = []
-    for lengths in (edge_lengths, plain_lengths):
+    for lengths in (lengths_of, by_formula):
         leaf = vertices.clone().requires_grad_()
         values = lengths(leaf, EDGES)
         found.append((values, *torch.autograd.grad((values * weights).sum(), leaf)))
     torch.testing.assert_close(*found)
-    torch.testing.assert_close(edge_lengths(vertices, EDGES), found[1][0])  # without a gradient, no operator
-    assert torch.autograd.gradcheck(lambda v: edge_lengths(v, EDGES), random_vertices().requires_grad_())
+    torch.testing.assert_close(lengths_of(vertices, EDGES), found[1][0])  # without a gradient, no operator
+    assert torch.autograd.gradcheck(lambda v: lengths_of(v, EDGES), random_vertices().requires_grad_())
 
 
 def test_arrays_in_any_layout():
     vertices = random_vertices().permute(2, 1, 0).contiguous().permute(2, 1, 0)
     assert not vertices.is_contiguous()
-    torch.testing.assert_close(edge_lengths(vertices, EDGES.T.contiguous().T), plain_lengths(vertices, EDGES))
+    torch.testing.assert_close(edge_lengths(vertices, EDGES.T.contiguous().T), by_formula(vertices, EDGES))
 
 
-def test_an_edge_of_no_length_passes_no_gradient_on():
+@each_way
+def test_an_edge_of_no_length_passes_no_gradient_on(lengths_of):
     vertices = torch.zeros(1, 5, 3)
     vertices[:, 4] = torch.tensor([3.0, 0.0, 4.0])
     vertices.requires_grad_()
-    lengths = edge_lengths(vertices, EDGES)
+    lengths = lengths_of(vertices, EDGES)
     assert lengths.tolist() == [[0, 5, 0, 0, 5]]
     (gradient,) = torch.autograd.grad(lengths.sum(), vertices)
     pull = torch.tensor([0.6, 0.0, 0.8])

@@ -9,7 +9,7 @@ from meshrec.operators import has_kernels, needs_operator
 def edge_lengths(vertices: Tensor, edges: Tensor) -> Tensor:
     """How long each edge is. An edge of no length passes no gradient on.
 
-    On a CPU a compiled kernel keeps nothing but the lengths; plain torch writes and reads both ends of all edges.
+    On a CPU a compiled kernel keeps nothing but the lengths, where plain torch writes and reads the ends of all edges.
 
     Args:
         vertices: (B, V, 3).
@@ -24,6 +24,11 @@ def edge_lengths(vertices: Tensor, edges: Tensor) -> Tensor:
     if has_kernels(vertices):
         operator = _lengths if needs_operator(vertices) else _lengths_now
         return operator(vertices, edges)
+    return plain_edge_lengths(vertices, edges)
+
+
+def plain_edge_lengths(vertices: Tensor, edges: Tensor) -> Tensor:
+    """:func:`edge_lengths` in plain torch, on any device."""
     start, end = edges.unbind(-1)
     return (vertices.index_select(-2, start) - vertices.index_select(-2, end)).norm(dim=-1)
 
