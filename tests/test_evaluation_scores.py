@@ -15,7 +15,7 @@ from meshrec.evaluation import EvaluationSet
 from meshrec.evaluation.prediction import Bodies
 from meshrec.evaluation.scores import MISSED_MM, SHAPE, acceleration_of, score
 from meshrec.evaluation.silhouettes import part_pixels, part_scores
-from meshrec.evaluation.subjects import Subject
+from meshrec.evaluation.subjects import Subject, labelled_detection
 from meshrec.evaluation.truth import Truth, truth_of
 from meshrec.geometry import Camera
 from meshrec.metrics import SILHOUETTE_PARTS, face_parts, mpjpe, pa_mpjpe
@@ -59,6 +59,12 @@ def test_the_true_bodies_have_no_error(body, people, joints_of):
     assert (scores.people["mask_iou"] > 0.98).all() and (scores.people["mask_accuracy"] > 0.99).all()
     assert (scores.people["part_f1"] > 0.98).all() and (scores.people["part_accuracy"] > 0.998).all()
     assert max(values.max() for values in (*scores.joints.values(), *scores.parts.values())) < 0.05
+
+
+def test_detected_masks_are_compared_where_they_lie(body, people):
+    seen = [replace(s, detection=labelled_detection(s.sample, s.camera.size)) for s in people]
+    scores = _score(body, seen, _true_bodies(body, [s.sample for s in people]))
+    assert (scores.people["detector_mask_iou"] > 0.98).all()
 
 
 def test_where_bodies_stand_and_their_size_count_as_the_measures_say(body, people):
