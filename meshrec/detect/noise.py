@@ -73,6 +73,9 @@ DEVIATIONS = {"hip": 0.015, "heel": 0.013, "toe": 0.013, "head_top": 0.02, "neck
 FACE = ("nose", "eye", "ear", "mouth")
 FACE_POINTS = 4  # the points of a face err together and count as this many at most
 LEAST_CONFIDENCE = 0.02
+# In photos, faces are found elsewhere as a whole, and their fronts besides: see meshrec/data/synthetic/photo_faces.py.
+# Standard deviations along x and along y, shares of the box's longer side.
+WHOLE_FACE, FRONT_OF_FACE = 0.012, 0.012
 
 
 def placement(name: str, joints: str) -> Placement | None:
@@ -104,6 +107,21 @@ def deviations(joints: str) -> np.ndarray:
     return np.array([_deviation(name, joints) * (crowd if on_face else 1) for name, on_face in zip(names, face)])
 
 
+def face_errors(joints: str, box: Tensor) -> Tensor:
+    """By how much errors that landmarks of a face share move each of them, standard deviations.
+
+    Args:
+        joints: Set of the landmarks.
+        box: (B, 4) x0, y0, x1, y1 of the people.
+
+    Returns:
+        (B, 2, K) pixels along x and along y: of the whole face, and of its front, that is without the ears.
+    """
+    face = torch.tensor([any(part in name for part in FACE) for name in joint_set(joints)])
+    front = face & torch.tensor(["ear" not in name for name in joint_set(joints)])
+    return _side(box)[..., None] * torch.stack([WHOLE_FACE * face, FRONT_OF_FACE * front]).to(box)
+
+
 def precision(joints: str, keypoints: Tensor, box: Tensor, size: tuple[int, int]) -> Tensor:
     """One over the standard deviation of detected landmarks; 0 for those outside the photo or hardly seen.
 
@@ -117,11 +135,15 @@ def precision(joints: str, keypoints: Tensor, box: Tensor, size: tuple[int, int]
         (B, K), 1 / pixels.
     """
     x, y, confidence = keypoints.unbind(-1)
-    side = (box[:, 2:] - box[:, :2]).amax(1, keepdim=True).clamp(min=1)
     inside = (x > -0.5) & (x < size[0] - 0.5) & (y > -0.5) & (y < size[1] - 0.5)
     seen = inside & (confidence >= LEAST_CONFIDENCE)
-    spread = torch.as_tensor(deviations(joints), dtype=keypoints.dtype) * side
+    spread = torch.as_tensor(deviations(joints), dtype=keypoints.dtype) * _side(box)
     return torch.where(seen, confidence.clamp(max=1), 0) / spread
+
+
+def _side(box: Tensor) -> Tensor:
+    """(B, 1) the longer sides of boxes (B, 4), pixels."""
+    return (box[:, 2:] - box[:, :2]).amax(1, keepdim=True).clamp(min=1)
 
 
 def _deviation(name: str, joints: str) -> float:

@@ -16,7 +16,7 @@ from meshrec.body.kinematics import mirror_pose
 from meshrec.data.pose_bank import load_pose_bank
 from meshrec.data.synthetic.authored_poses import authored_poses
 from meshrec.data.synthetic.everyday_poses import everyday_poses
-from meshrec.detect.noise import offsets, precision
+from meshrec.detect.noise import face_errors, offsets, precision
 from meshrec.detect.people import Detection
 from meshrec.errors import InputError
 from meshrec.fit.landmarks import Landmarks
@@ -139,7 +139,8 @@ class Fitter:
         keypoints = torch.tensor(np.stack([d.keypoints for d in detections]), dtype=torch.float64)
         box = torch.tensor(np.stack([d.box for d in detections]), dtype=torch.float64)
         certainty = _balance(initial).evidence * precision(joints, keypoints, box, camera.size)
-        seen = Reprojection(self.landmarks(joints), camera, keypoints[..., :2], certainty)
+        shared = face_errors(joints, box)
+        seen = Reprojection(self.landmarks(joints), camera, keypoints[..., :2], certainty, shared)
         if initial is None:
             starts = self._library(joints).search(seen.landmarks, camera, seen.pixels, certainty, STARTS)
         else:

@@ -21,6 +21,7 @@ from meshrec.models.pose_prior import PosePrior
 from meshrec.models.tangent import pull_back, right_jacobian_inverse
 
 NEAREST = 0.1  # metres in front of the camera's plane; nobody stands closer
+ROUNDS = 3  # of finding errors that landmarks share
 
 
 def squares(values: Tensor, jacobian: Tensor, within: slice, unknowns: int) -> Quadratic:
@@ -63,13 +64,15 @@ def projected(landmarks: Landmarks, camera: Camera, state: BodyState) -> tuple[T
 class Reprojection:
     """Landmarks where the detector saw them, with the robust error of Geman & McClure 1987.
 
-    An error of e standard deviations costs e^2 / 2 while small and c^2 / 2 at most, where c is the cutoff.
+    An error of e standard deviations costs e^2 / 2 while small and c^2 / 2 at most, where c is the cutoff. Errors that
+    landmarks share, such as those of a face, are a nuisance: their likeliest values are found at each state anew.
 
     Attributes:
         landmarks: K of them.
         camera: The photo's.
         pixels: (B, K, 2) where they were seen.
         precision: (B, K) one over the standard deviation of that, 1 / pixels; 0 where nothing was seen.
+        shared: (B, S, K) by how many pixels each of S errors moves each landmark along x and along y, deviations.
         cutoff: c, in standard deviations.
     """
 
@@ -77,32 +80,49 @@ class Reprojection:
     camera: Camera
     pixels: Tensor
     precision: Tensor
+    shared: Tensor
     cutoff: float = 4.0
 
     def __len__(self) -> int:
         return len(self.pixels)
 
     def __getitem__(self, index: slice) -> "Reprojection":
-        return replace(self, pixels=self.pixels[index], precision=self.precision[index])
+        return replace(self, pixels=self.pixels[index], precision=self.precision[index], shared=self.shared[index])
 
     def repeated(self, count: int) -> "Reprojection":
         """The same for ``count`` bodies a person, a person's one after the other."""
-        pixels, precision = (t.repeat_interleave(count, 0) for t in (self.pixels, self.precision))
-        return replace(self, pixels=pixels, precision=precision)
+        pixels, precision, shared = (t.repeat_interleave(count, 0) for t in (self.pixels, self.precision, self.shared))
+        return replace(self, pixels=pixels, precision=precision, shared=shared)
 
     def __call__(self, state: BodyState) -> Quadratic:
         pixels, slopes = projected(self.landmarks, self.camera, state)
-        values = (pixels - self.pixels) * self.precision[..., None]
-        slopes = slopes * self.precision[..., None, None]
-        squared = values.square().sum(-1)
-        shrink = self.cutoff**2 / (self.cutoff**2 + squared)
-        quadratic = squares(
-            (values * shrink[..., None]).flatten(1),
-            (slopes * shrink[..., None, None]).flatten(1, 2),
-            slice(None),
-            state.unknowns,
-        )
-        return Quadratic((squared * shrink).sum(-1) / 2, quadratic.gradient, quadratic.hessian)
+        precision = self.precision[..., None]
+        offsets = (pixels - self.pixels) * precision
+        by_shared = -self.shared.mT * precision  # (B, K, S), the same along x and along y
+        shared = self._likeliest_shared(offsets, by_shared)
+
+        values = offsets + by_shared @ shared
+        shrink = self._shrink(values)[..., None]
+        along_both = torch.einsum("bks,xy->bkxsy", by_shared, torch.eye(2).to(by_shared)).flatten(3)
+        jacobian = torch.cat([slopes * precision[..., None], along_both], dim=-1) * shrink[..., None]
+        seen = squares((values * shrink).flatten(1), jacobian.flatten(1, 2), slice(None), jacobian.shape[-1])
+        seen = replace(seen, energy=(values.square() * shrink).sum((1, 2)) / 2)
+        flat = shared.flatten(1)
+        eye = torch.eye(flat.shape[1]).to(flat).expand(len(flat), -1, -1)
+        within = slice(state.unknowns, state.unknowns + flat.shape[1])
+        return (seen + squares(flat, eye, within, jacobian.shape[-1])).without_last(flat.shape[1])
+
+    def _likeliest_shared(self, offsets: Tensor, by_shared: Tensor) -> Tensor:
+        """(B, S, 2) the shared errors in standard deviations, by least squares that are weighted anew in each round."""
+        shared = offsets.new_zeros(len(offsets), by_shared.shape[-1], 2)
+        eye = torch.eye(by_shared.shape[-1]).to(by_shared)
+        for _ in range(ROUNDS):
+            weighted = by_shared.mT * self._shrink(offsets + by_shared @ shared).square()[:, None]
+            shared = torch.linalg.solve(eye + weighted @ by_shared, -weighted @ offsets)
+        return shared
+
+    def _shrink(self, values: Tensor) -> Tensor:
+        return self.cutoff**2 / (self.cutoff**2 + values.square().sum(-1))
 
 
 @dataclass(frozen=True)
