@@ -21,6 +21,7 @@ from meshrec.evaluation.subjects import (
     Subject,
     assumed_camera,
     far_camera,
+    labelled_box,
     labelled_detection,
 )
 from meshrec.geometry import procrustes
@@ -50,6 +51,22 @@ def test_cameras_project_true_joints_onto_labels(body, people):
         pixels = subject.camera.project(joints)[:, :2].numpy()
         order = [subject.sample.joints.index(name) for name in joint_set(detection.joint_set)]
         assert np.allclose(detection.keypoints[:, :2], pixels[order], atol=0.2)
+
+
+def test_a_labelled_box_is_that_of_mask_keypoints_or_crop(body):
+    sample = posed_sample(body)  # its crop: 260 pixels around (160, 118)
+    mask = np.zeros(SIZE[::-1], np.uint8)
+    mask[40:91, 100:131] = 255
+    assert labelled_box(replace(sample, mask=mask), SIZE).tolist() == [100, 40, 130, 90]
+    empty = replace(sample, mask=0 * mask)
+    assert np.array_equal(labelled_box(empty, SIZE), labelled_box(sample, SIZE))  # of the keypoints
+    pixels = CAMERA.project(torch.from_numpy(sample.joints_3d[:, :3]))[:, :2].numpy()
+    box = labelled_box(sample, SIZE).reshape(2, 2)
+    assert (
+        (box[0] < pixels.min(0)).all() and box[1, 0] > pixels[:, 0].max() and box[1, 1] == 239
+    )  # the feet are cut off
+    nothing = replace(sample, keypoints_2d=0 * sample.keypoints_2d)
+    assert np.allclose(labelled_box(nothing, SIZE), [29.5, 0, 289.5, 239])  # the crop's edges, within the picture
 
 
 def test_a_picture_without_camera_gets_the_photos_usual_one(body):

@@ -261,8 +261,9 @@ def test_numpy_arrays_are_welcome():
 def test_mistakes_are_named():
     vertices, faces = posed_body()
     camera = Camera.from_fov((32, 48))
-    with pytest.raises(ValueError, match="there are 7"):
-        render.depth(vertices[:7], faces, camera)
+    for count in (7, len(vertices) - 1):
+        with pytest.raises(ValueError, match=f"there are {count}"):
+            render.depth(vertices[:count], faces, camera)
     with pytest.raises(ValueError, match="faces must be"):
         render.depth(vertices, faces[:, :2], camera)
     with pytest.raises(ValueError, match="vertices must be"):

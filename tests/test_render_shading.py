@@ -186,6 +186,8 @@ def test_views_show_what_an_onlooker_there_sees(view, right, down, away):
     def put(direction, radius):
         return torch.tensor(ball.vertices * radius + np.array(direction) + [0, 0, 5]).float()
 
+    turn = torch.tensor(overlay.VIEWS[view])
+    assert torch.equal(turn @ turn.T, torch.eye(3)) and torch.linalg.det(turn) == 1  # stretches and mirrors nothing
     near = tuple(-np.array(away))
     people = [put(right, 0.2), put(down, 0.2), put(away, 0.5), put(near, 0.1)]
     colors = torch.tensor([[1.0, 0, 0], [0, 1.0, 0], [0, 0, 1.0], [1.0, 1.0, 0]])
