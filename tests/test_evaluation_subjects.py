@@ -66,7 +66,7 @@ def test_a_labelled_box_is_that_of_mask_keypoints_or_crop(body):
         (box[0] < pixels.min(0)).all() and box[1, 0] > pixels[:, 0].max() and box[1, 1] == 239
     )  # the feet are cut off
     nothing = replace(sample, keypoints_2d=0 * sample.keypoints_2d)
-    assert np.allclose(labelled_box(nothing, SIZE), [29.5, 0, 289.5, 239])  # the crop's edges, within the picture
+    assert np.allclose(labelled_box(nothing, SIZE), [30, 0, 290, 239])  # the crop's edges, within the picture
 
 
 def test_a_picture_without_camera_gets_the_photos_usual_one(body):
