@@ -47,8 +47,8 @@ class RenderMasks:
             return torch.from_numpy(np.concatenate([getattr(part, name)[part.score > 0] for part in renders]))
 
         focal, principal = (torch.cat(values) for values in zip(*map(crop_cameras, renders)))
-        people = (found(name) for name in ("mask", "rotations", "betas", "translation"))
-        return cls(*people, focal, principal, Tailor(coarse_body(body)))
+        mask, rotations, betas, translation = map(found, ("mask", "rotations", "betas", "translation"))
+        return cls(mask, rotations, betas, translation, focal, principal, Tailor(coarse_body(body)))
 
     @torch.no_grad()
     def centred(self, rows: Tensor, resolution: int, clothes: Clothes | None = None) -> Tensor:
