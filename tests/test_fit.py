@@ -12,7 +12,7 @@ from meshrec.data.pose_bank import load_pose_bank
 from meshrec.detect.noise import face_errors, offsets, precision
 from meshrec.detect.people import Detection, Mask, keypoint_box
 from meshrec.errors import InputError
-from meshrec.fit import BodyState, Fitter, Initial, terms
+from meshrec.fit import BodyState, Fitter, Initial, nuisance
 from meshrec.fit.clothes import REGIONS
 from meshrec.fit.landmarks import Landmarks
 from meshrec.fit.outline import OutlineTerm
@@ -159,7 +159,7 @@ def every_term(fitter, state):
     "name", ["reprojection", "outline", "pose", "limits", "shape", "upright", "knees", "closeness"]
 )
 def test_gradients_are_those_of_the_energy(fitter, name, monkeypatch):
-    monkeypatch.setattr(terms, "ROUNDS", 30)  # so that errors which landmarks share are the likeliest ones exactly
+    monkeypatch.setattr(nuisance, "ROUNDS", 30)  # so that nuisances are the likeliest ones exactly
     state = random_state(2, seed=3)
     term = every_term(fitter, state)[name]
     here = term(state)

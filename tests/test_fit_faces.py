@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 from meshrec.body import joint_index, joint_set, load_body
 from meshrec.detect.noise import FACE, face_errors, precision
 from meshrec.detect.people import Detection, keypoint_box
-from meshrec.fit import BodyState, Fitter, Initial, fitter, terms
+from meshrec.fit import BodyState, Fitter, Initial, fitter, nuisance
 from meshrec.fit.terms import Reprojection
 from meshrec.geometry import Camera
 
@@ -57,7 +57,7 @@ def test_shared_errors_are_of_faces_and_grow_with_people():
 
 
 def test_the_energy_is_that_of_the_likeliest_shared_errors(fit, monkeypatch):
-    monkeypatch.setattr(terms, "ROUNDS", 30)
+    monkeypatch.setattr(nuisance, "ROUNDS", 30)
     term = seen(fit, detected(fit, 0.03))
     generator = torch.Generator().manual_seed(0)
     noise = 6 * torch.randn(term.pixels.shape, generator=generator, dtype=torch.float64)

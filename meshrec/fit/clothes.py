@@ -1,9 +1,7 @@
 """Clothes and hair between a body and the outline that a mask shows, as an unknown thickness over each region of it.
 
-How thick they are is a nuisance: nobody asks for it, and it must not be read as girth. Its prior is a normal
-distribution, so that it can be left out of the unknowns of a fit (:meth:`meshrec.fit.solver.Quadratic.without_last`):
-what outlines say together is then worth no more than what is known of clothes, and what they say of pose, where one
-side moves out and the other in, is worth as much as before.
+How thick they are is a nuisance (:mod:`meshrec.fit.nuisance`): nobody asks for it, and it must not be read as girth.
+What outlines say of pose, where one side moves out and the other in, is worth as much as before.
 """
 
 from functools import cache

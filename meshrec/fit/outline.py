@@ -8,20 +8,20 @@ not skin: the body lies inside it, by as much as :mod:`meshrec.fit.clothes` thin
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 from meshrec.body import BodyModel
 from meshrec.detect.people import Detection
 from meshrec.fit.clothes import usual_thickness, worn_over
 from meshrec.fit.landmarks import Landmarks
+from meshrec.fit.nuisance import Nuisance, robust_squares
 from meshrec.fit.solver import Quadratic
 from meshrec.fit.state import BodyState
-from meshrec.fit.terms import projected, squares
+from meshrec.fit.terms import projected
 from meshrec.geometry import Camera
 from meshrec.render import rasterize
 
@@ -30,7 +30,6 @@ MARGIN = 1.2  # its side over the longer side of the box
 DEVIATION = 0.009  # of a mask's outline from that of even clothes, share of the picture's side: folds, the mask's error
 INDEPENDENT = 60.0  # neighbouring points err together: all of them count as this many
 AGREE = 0.5  # least cosine between the outward directions of matched points
-ROUNDS = 3  # of finding the likeliest thickness: 2 cm are then found to 0.03 mm, 4 cm to 3 mm
 EVERY = 2  # of how many neighbours on an outline one is taken: they tell the same
 
 
@@ -80,8 +79,7 @@ class MaskView:
 class OutlineTerm:
     """Matched points of a body's outline, with the robust error of :class:`meshrec.fit.terms.Reprojection`.
 
-    The energy is that of the likeliest thickness of clothes over each region of the body, which is found at each state
-    anew; gradient and Hessian know that it follows the body.
+    The thickness of clothes over each region of the body is a nuisance.
 
     Attributes:
         landmarks: The N vertices next to the matched points.
@@ -107,36 +105,9 @@ class OutlineTerm:
     def __call__(self, state: BodyState) -> Quadratic:
         pixels, slopes = projected(self.landmarks, self.camera, state)
         skin = ((pixels - self.targets) * self.normals).sum(-1) / self.deviation
-        by_thickness = self.clothes / self.deviation
-        mean, information = usual_thickness()
-        thickness = self._likeliest_thickness(skin)
-
-        values = skin + thickness @ by_thickness.T
         slopes = (slopes * self.normals[..., None]).sum(-2) / self.deviation
-        jacobian = torch.cat([slopes, by_thickness.expand(len(skin), -1, -1)], dim=-1)
-        shrink = self._shrink(values)
-        root = shrink * self.weight**0.5
-        seen = squares(values * root, jacobian * root[..., None], slice(None), jacobian.shape[-1])
-        seen = replace(seen, energy=self.weight * (values.square() * shrink).sum(-1) / 2)
-        unusual, before = thickness - mean, (state.unknowns, 0)
-        pull = unusual @ information
-        known = Quadratic((unusual * pull).sum(-1) / 2, pad(pull, before), pad(information, 2 * before))
-        return (seen + known).without_last(len(mean))
-
-    def _likeliest_thickness(self, skin: Tensor) -> Tensor:
-        """(B, R) metres, for bodies whose skin lies ``skin`` (B, N) deviations outside the mask's outline.
-
-        By least squares that are weighted anew in each round.
-        """
-        mean, information = usual_thickness()
-        by_thickness = self.clothes / self.deviation
-        thickness = mean.expand(len(skin), -1)
-        for _ in range(ROUNDS):
-            weight = self.weight * self._shrink(skin + thickness @ by_thickness.T).square()
-            weighted = by_thickness.T * weight[:, None]
-            wanted = information @ mean[:, None] - weighted @ skin[..., None]
-            thickness = torch.linalg.solve(information + weighted @ by_thickness, wanted).squeeze(-1)
-        return thickness
+        thickness = Nuisance(self.clothes[None] / self.deviation, *usual_thickness())
+        return robust_squares(skin, slopes, thickness, self._shrink, self.weight)
 
     def _shrink(self, values: Tensor) -> Tensor:
         return self.cutoff**2 / (self.cutoff**2 + values.square())

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from meshrec.fit.state import BodyState, choose
 
@@ -45,6 +46,17 @@ class Quadratic:
             self.gradient[:, :kept] - (mixed.mT @ answer[..., None]).squeeze(-1),
             self.hessian[:, :kept, :kept] - mixed.mT @ solved[..., :-1],
         )
+
+
+def squares(values: Tensor, jacobian: Tensor, within: slice, unknowns: int) -> Quadratic:
+    """Half the sum of squares of residuals (B, N) whose jacobian (B, N, M) is by the unknowns ``within`` a step."""
+    start, stop, _ = within.indices(unknowns)
+    gradient = (values[:, None] @ jacobian).squeeze(1)
+    hessian = jacobian.transpose(1, 2) @ jacobian
+    before, after = start, unknowns - stop
+    return Quadratic(
+        values.square().sum(-1) / 2, pad(gradient, (before, after)), pad(hessian, (before, after, before, after))
+    )
 
 
 Term = Callable[[BodyState], Quadratic]

@@ -12,7 +12,8 @@ from torch.nn.functional import pad
 
 from meshrec.body.joints import joint_index
 from meshrec.fit.landmarks import Landmarks
-from meshrec.fit.solver import Quadratic
+from meshrec.fit.nuisance import Nuisance, robust_squares
+from meshrec.fit.solver import Quadratic, squares
 from meshrec.fit.state import BETAS, BODY_TURNS, JOINTS, BodyState
 from meshrec.geometry import Camera, matrix_to_axis_angle
 from meshrec.geometry.rotations import skew
@@ -21,18 +22,6 @@ from meshrec.models.pose_prior import PosePrior
 from meshrec.models.tangent import pull_back, right_jacobian_inverse
 
 NEAREST = 0.1  # metres in front of the camera's plane; nobody stands closer
-ROUNDS = 3  # of finding errors that landmarks share
-
-
-def squares(values: Tensor, jacobian: Tensor, within: slice, unknowns: int) -> Quadratic:
-    """Half the sum of squares of residuals (B, N) whose jacobian (B, N, M) is by the unknowns ``within`` a step."""
-    start, stop, _ = within.indices(unknowns)
-    gradient = (values[:, None] @ jacobian).squeeze(1)
-    hessian = jacobian.transpose(1, 2) @ jacobian
-    before, after = start, unknowns - stop
-    return Quadratic(
-        values.square().sum(-1) / 2, pad(gradient, (before, after)), pad(hessian, (before, after, before, after))
-    )
 
 
 def joint_squares(values: Tensor, slopes: Tensor, joints: Tensor, unknowns: int) -> Quadratic:
@@ -65,7 +54,7 @@ class Reprojection:
     """Landmarks where the detector saw them, with the robust error of Geman & McClure 1987.
 
     An error of e standard deviations costs e^2 / 2 while small and c^2 / 2 at most, where c is the cutoff. Errors that
-    landmarks share, such as those of a face, are a nuisance: their likeliest values are found at each state anew.
+    landmarks share, such as those of a face, are a nuisance.
 
     Attributes:
         landmarks: K of them.
@@ -96,33 +85,22 @@ class Reprojection:
 
     def __call__(self, state: BodyState) -> Quadratic:
         pixels, slopes = projected(self.landmarks, self.camera, state)
-        precision = self.precision[..., None]
-        offsets = (pixels - self.pixels) * precision
-        by_shared = -self.shared.mT * precision  # (B, K, S), the same along x and along y
-        shared = self._likeliest_shared(offsets, by_shared)
+        offsets = (pixels - self.pixels) * self.precision[..., None]
+        slopes = slopes * self.precision[..., None, None]
+        return robust_squares(offsets.flatten(1), slopes.flatten(1, 2), self._shared_errors, self._shrink)
 
-        values = offsets + by_shared @ shared
-        shrink = self._shrink(values)[..., None]
-        along_both = torch.einsum("bks,xy->bkxsy", by_shared, torch.eye(2).to(by_shared)).flatten(3)
-        jacobian = torch.cat([slopes * precision[..., None], along_both], dim=-1) * shrink[..., None]
-        seen = squares((values * shrink).flatten(1), jacobian.flatten(1, 2), slice(None), jacobian.shape[-1])
-        seen = replace(seen, energy=(values.square() * shrink).sum((1, 2)) / 2)
-        flat = shared.flatten(1)
-        eye = torch.eye(flat.shape[1]).to(flat).expand(len(flat), -1, -1)
-        within = slice(state.unknowns, state.unknowns + flat.shape[1])
-        return (seen + squares(flat, eye, within, jacobian.shape[-1])).without_last(flat.shape[1])
-
-    def _likeliest_shared(self, offsets: Tensor, by_shared: Tensor) -> Tensor:
-        """(B, S, 2) the shared errors in standard deviations, by least squares that are weighted anew in each round."""
-        shared = offsets.new_zeros(len(offsets), by_shared.shape[-1], 2)
-        eye = torch.eye(by_shared.shape[-1]).to(by_shared)
-        for _ in range(ROUNDS):
-            weighted = by_shared.mT * self._shrink(offsets + by_shared @ shared).square()[:, None]
-            shared = torch.linalg.solve(eye + weighted @ by_shared, -weighted @ offsets)
-        return shared
+    @cached_property
+    def _shared_errors(self) -> Nuisance:
+        """Each along x and along y, in standard deviations."""
+        by_shared = -self.shared.mT * self.precision[..., None]  # (B, K, S)
+        eye = torch.eye(2).to(by_shared)
+        slopes = torch.einsum("bks,xy->bkxsy", by_shared, eye).flatten(3).flatten(1, 2)
+        return Nuisance(slopes, slopes.new_zeros(slopes.shape[-1]), torch.eye(slopes.shape[-1]).to(slopes))
 
     def _shrink(self, values: Tensor) -> Tensor:
-        return self.cutoff**2 / (self.cutoff**2 + values.square().sum(-1))
+        """(B, 2 K): a landmark's error along x and along y is one."""
+        squared = values.unflatten(1, (-1, 2)).square().sum(-1)
+        return (self.cutoff**2 / (self.cutoff**2 + squared)).repeat_interleave(2, dim=1)
 
 
 @dataclass(frozen=True)
