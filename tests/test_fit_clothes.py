@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.optimize import minimize
+from standing import CAMERA, rather_sure, standing
 
 from meshrec.body import joint_set, load_body
 from meshrec.body.topology import vertex_normals
@@ -15,13 +16,10 @@ from meshrec.fit import outline as outlines
 from meshrec.fit.clothes import REGIONS, usual_thickness, worn_over
 from meshrec.fit.outline import OutlineTerm
 from meshrec.fit.solver import Quadratic
-from meshrec.geometry import Camera
 from meshrec.metrics.shape import body_measures
 from meshrec.render import silhouette
 
-CAMERA = Camera(900.0, size=(480, 640))
-# What a regressor knows: each joint within a tenth of a radian, shapes as far as all people are alike.
-RATHER_SURE = torch.diag(1 / torch.cat([torch.full((75,), 0.1), torch.full((10,), 1.0)]).double())[None]
+RATHER_SURE = rather_sure(betas=1.0)  # shapes are known as far as all people are alike
 
 
 @pytest.fixture(scope="module")
@@ -32,15 +30,6 @@ def body():
 @pytest.fixture(scope="module")
 def fitter(body):
     return Fitter(body)
-
-
-def standing(betas: float) -> BodyState:
-    """One person before the camera, arms a little lowered."""
-    rotations = torch.eye(3, dtype=torch.float64).repeat(1, 24, 1, 1)
-    rotations[:, 0] = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
-    shape = torch.zeros(1, 10, dtype=torch.float64)
-    shape[:, :2] = betas
-    return BodyState(rotations, torch.tensor([[0.0, 0.1, 3.5]], dtype=torch.float64), shape)
 
 
 def detected(fitter: Fitter, state: BodyState, clothes: float) -> Detection:

@@ -6,15 +6,14 @@ import numpy as np
 import pytest
 import torch
 from scipy.optimize import minimize
+from standing import CAMERA, rather_sure, standing
 
 from meshrec.body import joint_index, joint_set, load_body
 from meshrec.detect.noise import FACE, face_errors, precision
 from meshrec.detect.people import Detection, keypoint_box
 from meshrec.fit import BodyState, Fitter, Initial, fitter, nuisance
 from meshrec.fit.terms import Reprojection
-from meshrec.geometry import Camera
 
-CAMERA = Camera(900.0, size=(480, 640))
 ON_FACE = np.array([any(part in name for part in FACE) for name in joint_set("mediapipe33")])
 NECK = joint_index("neck", "smpl24")
 FRONT = ON_FACE & np.array(["ear" not in name for name in joint_set("mediapipe33")])
@@ -23,12 +22,6 @@ FRONT = ON_FACE & np.array(["ear" not in name for name in joint_set("mediapipe33
 @pytest.fixture(scope="module")
 def fit():
     return Fitter(load_body("neutral"))
-
-
-def standing() -> BodyState:
-    rotations = torch.eye(3, dtype=torch.float64).repeat(1, 24, 1, 1)
-    rotations[:, 0] = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
-    return BodyState(rotations, torch.tensor([[0.0, 0.1, 3.5]], dtype=torch.float64), torch.zeros(1, 10).double())
 
 
 def detected(fit: Fitter, face_down: float) -> Detection:
@@ -77,8 +70,7 @@ def test_the_energy_is_that_of_the_likeliest_shared_errors(fit, monkeypatch):
 
 def test_a_face_that_is_found_too_low_bows_nobody(fit, monkeypatch):
     """By three hundredths of the person, as in some photos. The network knows each joint to a tenth of a radian."""
-    deviations = torch.cat([torch.full((75,), 0.1), torch.full((10,), 0.3)]).double()
-    initial = Initial(standing(), torch.diag(1 / deviations)[None])
+    initial = Initial(standing(), rather_sure(betas=0.3))
     person = detected(fit, 0.03)
 
     def bow() -> float:
