@@ -196,7 +196,7 @@ def _detection(seen: Proxies, i: int, edges: Edges) -> Detection:
     """What was observed of person i, in pixels of the picture."""
     x0, y0, x1, y1 = edges
     whole = seen.silhouette.shape[-1]
-    keypoints = seen.keypoints[i].cpu().numpy()
+    keypoints = seen.keypoints[i].cpu().numpy().copy()
     keypoints[:, :2] = (keypoints[:, :2] + 1) * whole / 2 - 0.5 - (x0, y0)
     size = x1 - x0, y1 - y0
     mask = Mask(_bytes(seen.silhouette[i, 0, y0:y1, x0:x1]), photo_edges(size))
