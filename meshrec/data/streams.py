@@ -38,6 +38,10 @@ class Streams:
         """(B, *shape) float32, standard normal."""
         return self._draw(lambda g, s: g.standard_normal(s, np.float32), shape)
 
+    def tails(self, freedom: int, *shape: int) -> Tensor:
+        """(B, *shape) factors that turn standard normal numbers into those of Student's t."""
+        return (freedom / self.normal(*shape, freedom).square().sum(-1)).sqrt()
+
     def happens(self, share: float, *shape: int) -> Tensor:
         """(B, *shape) bool, true in this share of cases."""
         return self.uniform(*shape) < share

@@ -102,10 +102,15 @@ def offsets(joints: str) -> list[dict[int, np.ndarray]]:
     ]
 
 
+def on_face(joints: str, ears: bool = True) -> np.ndarray:
+    """(K,) bool: the landmarks of a set that lie on faces, with or without the ears."""
+    return _named(joints, FACE) & (ears | ~_named(joints, ("ear",)))
+
+
 def deviations(joints: str) -> np.ndarray:
     """(K,) standard deviations in photos along x and along y of a set's landmarks, shares of the box's longer side."""
-    names = joint_set(joints)
-    face, rough = (np.array([any(part in n for part in parts) for n in names]) for parts in (FACE, (*FACE, *ENDS)))
+    names, face = joint_set(joints), on_face(joints)
+    rough = face | _named(joints, ENDS)
     crowd = max(1.0, face.sum() / FACE_POINTS) ** 0.5
     return np.array([_deviation(n, joints) for n in names]) * np.where(face, crowd, 1) * np.where(rough, ROUGHER, 1)
 
@@ -120,8 +125,7 @@ def face_errors(joints: str, box: Tensor) -> Tensor:
     Returns:
         (B, 2, K) pixels along x and along y: of the whole face, and of its front, that is without the ears.
     """
-    face = torch.tensor([any(part in name for part in FACE) for name in joint_set(joints)])
-    front = face & torch.tensor(["ear" not in name for name in joint_set(joints)])
+    face, front = (torch.from_numpy(part) for part in (on_face(joints), on_face(joints, ears=False)))
     return _side(box)[..., None] * torch.stack([WHOLE_FACE * face, FRONT_OF_FACE * front]).to(box)
 
 
@@ -142,6 +146,11 @@ def precision(joints: str, keypoints: Tensor, box: Tensor, size: tuple[int, int]
     seen = inside & (confidence >= LEAST_CONFIDENCE)
     spread = torch.as_tensor(deviations(joints), dtype=keypoints.dtype) * _side(box)
     return torch.where(seen, confidence.clamp(max=1), 0) / spread
+
+
+def _named(joints: str, parts: tuple[str, ...]) -> np.ndarray:
+    """(K,) bool: the landmarks of a set whose names hold one of these parts."""
+    return np.array([any(part in name for part in parts) for name in joint_set(joints)])
 
 
 def _side(box: Tensor) -> Tensor:

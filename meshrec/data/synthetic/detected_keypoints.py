@@ -126,7 +126,7 @@ class DetectedKeypoints:
         """
         rows = torch.as_tensor(rows)
         people = self._chosen(rows)
-        if streams is not None and self.variation.face:
+        if streams is not None:
             people = self._misread(people, streams)
         focal, principal = people.focal[:, None].expand(-1, 2), torch.zeros(len(rows), 2)
         batch, seen = self._labelled(people, focal, principal)
@@ -146,7 +146,7 @@ class DetectedKeypoints:
         """
         how, streams = self.variation, BatchStream(count, (self.seed, number, process), "detected keypoints")
         people = self._moved(self._chosen(streams.whole(len(self))), streams)
-        people = self._misread(people, streams) if how.face else people
+        people = self._misread(people, streams)
         people = self._mirrored(_rolled(people, (how.roll * streams.normal()).deg2rad()), streams.happens(how.mirrored))
         scale, shift = (how.scale * streams.normal(1)).exp(), how.shift * streams.normal(2)
         place, confidence = people.keypoints.split((2, 1), dim=-1)

@@ -19,7 +19,7 @@ from meshrec.body import joint_set
 from meshrec.body.joints import flip_permutation
 from meshrec.data.streams import Streams
 from meshrec.data.synthetic.photo_faces import faces_as_in_photos
-from meshrec.detect.noise import FACE, offsets, placement
+from meshrec.detect.noise import FACE, offsets, on_face, placement
 
 TAILS = 4  # degrees of freedom of Student's t
 LIMBS = (("elbow", "wrist", "hand", "pinky", "index", "thumb"), ("knee", "ankle", "heel", "foot", "toe"))
@@ -91,9 +91,9 @@ def detected(
     count = len(names)
     normal = streams.normal(count, 2)
     # The points of a face err together.
-    face = torch.tensor([any(part in name for part in FACE) for name in names])[:, None]
+    face = torch.from_numpy(on_face(joints))[:, None]
     normal = torch.where(face, 0.8 * streams.normal(1, 2) + 0.6 * normal, normal)
-    heavy_tails = (TAILS / streams.normal(count, TAILS).square().sum(-1)).sqrt()
+    heavy_tails = streams.tails(TAILS, count)
     uneven = (noise.spread * math.sqrt(0.5) * (streams.normal(count) + streams.normal(1))).exp()
     # So that the whole has the measured deviation: of Student's t, and of the log-normal factor.
     whole = math.sqrt(TAILS / (TAILS - 2)) * math.exp(noise.spread**2)
@@ -116,9 +116,7 @@ def detected(
         sure = 1 - 0.05 * streams.normal(count).abs()
         doubtful = streams.uniform(count, low=0.1, high=0.8)
         confidence = torch.where(hidden & ~always, doubtful.to(device), sure.to(device)).clamp(0.05, 1)
-    if noise.face:
-        pixels = faces_as_in_photos(pixels, side, joints, noise.face, streams)
-    pixels = pixels + error * side[:, None, None]
+    pixels = faces_as_in_photos(pixels, side, joints, noise.face, streams) + error * side[:, None, None]
     confidence = confidence * ~streams.happens(noise.missing, count).to(device)
     found = torch.cat([pixels, confidence[..., None]], dim=-1)
 

@@ -31,14 +31,14 @@ class ClothesMix:
         bare: Share of people whose clothes lie on the skin.
         thickness: Typical distance of other people's clothes from the trunk, metres.
         spread: Deviation of its logarithm from person to person.
-        skirts: Share of all people whose skirt, dress or coat joins the legs.
+        skirts: Share of dressed people whose skirt, dress or coat joins the legs.
         flare: By how much skirts stand off further at most at the knee, metres.
     """
 
     bare: float = 0.2
     thickness: float = 0.012
     spread: float = 0.6
-    skirts: float = 0.12
+    skirts: float = 0.15
     flare: float = 0.06
 
 
@@ -67,7 +67,7 @@ def draw_clothes(streams: Streams, mix: ClothesMix = ClothesMix()) -> Clothes:
         return typical * (spread * streams.normal()).exp()
 
     dressed = ~streams.happens(mix.bare)
-    hem = torch.where(dressed, streams.pick([mix.skirts / len(HEMS) / max(1 - mix.bare, 1e-6)] * len(HEMS)), -1)
+    hem = torch.where(dressed, streams.pick([mix.skirts / len(HEMS)] * len(HEMS)), -1)
     trunk = about(mix.thickness, mix.spread) * dressed
     sleeve = trunk * about(0.8, 0.3) * streams.happens(0.8)
     trousers = trunk * about(0.9, 0.4)
