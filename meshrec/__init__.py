@@ -4,12 +4,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from meshrec import body, geometry, losses, metrics, render
+    from meshrec import body, geometry, metrics, render
     from meshrec.body import load_body
     from meshrec.errors import InputError
     from meshrec.geometry import Camera
-    from meshrec.person import Person
-    from meshrec.reconstruct import Reconstructor
+    from meshrec.reconstruct.person import Person
+    from meshrec.reconstruct.reconstructor import Reconstructor
 
 __version__ = "0.1.0"
 
@@ -17,12 +17,11 @@ __version__ = "0.1.0"
 _LAZY = {
     "Camera": "meshrec.geometry",
     "InputError": "meshrec.errors",
-    "Person": "meshrec.person",
-    "Reconstructor": "meshrec.reconstruct",
+    "Person": "meshrec.reconstruct.person",
+    "Reconstructor": "meshrec.reconstruct.reconstructor",
     "load_body": "meshrec.body",
     "body": "",
     "geometry": "",
-    "losses": "",
     "metrics": "",
     "render": "",
 }
@@ -35,7 +34,6 @@ __all__ = [
     "body",
     "geometry",
     "load_body",
-    "losses",
     "metrics",
     "render",
 ]

@@ -17,19 +17,19 @@ from meshrec.body import BodyModel, load_body, read_body
 from meshrec.body.files import SUFFIXES
 from meshrec.body.kinematics import plain_joint_motions
 from meshrec.body.library import body_folders
-from meshrec.body.poses import named_pose
 from meshrec.body.skinning import plain_skinning
 from meshrec.errors import InputError
 from meshrec.geometry import Camera
+from meshrec.models import weights_folder
 from meshrec.models.checkpoints import read_header
-from meshrec.models.pose_prior import POSE_PRIOR, load_pose_prior
+from meshrec.poses.named_poses import named_pose
+from meshrec.poses.pose_prior import POSE_PRIOR, load_pose_prior
 
 REQUIRED = (
     "torch", "numpy", "scipy", "numba", "opencv-python", "pillow", "trimesh", "pygltflib", "safetensors",
     "fast-simplification", "rich",
 )  # fmt: skip
 OPTIONAL = {"mediapipe": "detect", "lightning": "train", "tensorboard": "train", "smplx": "smpl", "pytorch3d": ""}
-WEIGHTS = Path(__file__).parent / "models" / "weights"
 
 # The shipped neutral body in a squat, 3 m before this camera: its height, and the pixels it covers.
 CAMERA = Camera(80.0, size=(64, 64))
@@ -206,7 +206,7 @@ def _bodies() -> Iterator[Line]:
 
 
 def _weights() -> Iterator[Line]:
-    networks = sorted(path for path in WEIGHTS.glob("*.safetensors") if path != POSE_PRIOR)
+    networks = sorted(weights_folder().glob("*.safetensors"))
     yield _checked("weights", POSE_PRIOR, _pose_prior)
     for path in networks:
         yield _checked("", path, _network)

@@ -3,26 +3,14 @@ import gc
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from helpers.paths import SHARED
+from helpers.requirements import REQUIREMENTS, requirement
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-SHARED = Path(__file__).resolve().parents[2] / "shared"
-
-# What a test may be skipped for want of, and the words by which the reason of a skip names it. docs/tests.md lists
-# where each is had from. `pytest --require smplx,gpu` makes a skip for want of these a failure; `--require all`, any.
-REQUIREMENTS = {
-    "shared": ("../shared",),
-    "mediapipe": ("mediapipe",),
-    "smplx": ("smplx",),
-    "pytorch3d": ("pytorch3d",),
-    "lightning": ("lightning", "tensorboard"),
-    "webdataset": ("webdataset",),
-    "gltf-validator": ("gltf-validator",),
-    "gpu": ("a gpu",),
-    "linux": ("linux", "kill -9", "/dev/full", "/proc", "resource", "windows lacks", "unwritable", "distributed"),
-}
+if TYPE_CHECKING:
+    from meshrec.body import BodyModel
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -43,12 +31,6 @@ def pytest_configure(config: pytest.Config) -> None:
 def required(config: pytest.Config) -> set[str]:
     names = {name.strip() for name in config.getoption("--require").split(",") if name.strip()}
     return set(REQUIREMENTS) if "all" in names else names
-
-
-def requirement(reason: str) -> str | None:
-    """What a test was skipped for want of, by the reason it gives."""
-    named = (name for name, words in REQUIREMENTS.items() if any(word in reason.lower() for word in words))
-    return next(named, None)
 
 
 def judge_skip(report: pytest.TestReport | pytest.CollectReport, config: pytest.Config) -> None:
@@ -88,6 +70,14 @@ def freed_memory_goes_back() -> Iterator[None]:
     gc.collect()
     if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
         trim(0)
+
+
+@pytest.fixture(scope="session")
+def body() -> "BodyModel":
+    """The shipped neutral body. It is never changed, so that all tests can share one."""
+    from meshrec.body import load_body
+
+    return load_body("neutral")
 
 
 @pytest.fixture

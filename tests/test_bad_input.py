@@ -17,24 +17,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bad_input import files as make
-from bad_input.bodies import BODY, SUFFIXES, bodies
-from bad_input.case import Content
-from bad_input.motion import AMC, ASF, BVH, motion
-from bad_input.networks import checkpoints, configs, evaluation
-from bad_input.parameters import edited, parameters
-from bad_input.photos import GOOD_PHOTO, boxes, coco, keypoints, options, photos
-from bad_input.usage import folders, usage
+from helpers.bad_input import files as make
+from helpers.bad_input.bodies import BODY, SUFFIXES, bodies
+from helpers.bad_input.case import Content
+from helpers.bad_input.motion import AMC, ASF, BVH, motion
+from helpers.bad_input.networks import checkpoints, configs, evaluation
+from helpers.bad_input.parameters import edited, parameters
+from helpers.bad_input.photos import GOOD_PHOTO, boxes, coco, keypoints, options, photos
+from helpers.bad_input.usage import folders, usage
 
 import meshrec
 from meshrec import InputError
-from meshrec.batch import Settings
 from meshrec.benchmarks.random_body import random_arrays
 from meshrec.body import BodyModel
 from meshrec.body.files import body_from_arrays
 from meshrec.cli import main
-from meshrec.data.acclaim import read_acclaim
-from meshrec.data.bvh import read_bvh
+from meshrec.jobs.photos import Settings
+from meshrec.motion.acclaim import read_acclaim
+from meshrec.motion.bvh import read_bvh
 
 PARTS = (
     photos,
@@ -75,17 +75,17 @@ def smpl() -> BodyModel:
 @pytest.fixture
 def fast(reconstructor, smpl, monkeypatch) -> None:
     """What takes time and is not broken is made once: the body and fit of the photo job, and SMPL's body."""
-    import meshrec.batch
     import meshrec.body
+    import meshrec.jobs.photos
 
-    make_reconstructor, load_body = meshrec.batch._reconstructor, meshrec.body.load_body
+    make_reconstructor, load_body = meshrec.jobs.photos._reconstructor, meshrec.body.load_body
 
     def made_once(settings):
         usual = Settings(boxes=settings.boxes, keypoints=settings.keypoints)
         chosen = any(getattr(settings, name) != getattr(usual, name) for name in CHOSEN)
         return make_reconstructor(settings) if chosen else reconstructor
 
-    monkeypatch.setattr(meshrec.batch, "_reconstructor", made_once)
+    monkeypatch.setattr(meshrec.jobs.photos, "_reconstructor", made_once)
     monkeypatch.setattr(meshrec.body, "load_body", lambda name: smpl if name == "SMPL" else load_body(name))
 
 
@@ -193,13 +193,13 @@ WRITING = {
     ids=lambda value: value.strerror.replace(" ", "-") if isinstance(value, OSError) else "",
 )
 def test_places_that_cannot_be_written(command, files, error, sentence, fast, tmp_path, monkeypatch, capfd):
-    import meshrec.atomic
+    import meshrec.files.atomic
 
     def refuse(part: Path, data: bytes) -> None:
         raise error
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(meshrec.atomic, "_create", refuse)
+    monkeypatch.setattr(meshrec.files.atomic, "_create", refuse)
     put(files, tmp_path)
     assert run(command) == 1
     output = capfd.readouterr().err
@@ -210,13 +210,13 @@ def test_places_that_cannot_be_written(command, files, error, sentence, fast, tm
 @pytest.mark.parametrize("command, files", WRITING.values(), ids=WRITING)
 @pytest.mark.parametrize("moment", ["before the file is written", "before it gets its name"])
 def test_an_interrupt_leaves_whole_files_only(command, files, moment, fast, tmp_path, monkeypatch, capfd):
-    import meshrec.atomic
+    import meshrec.files.atomic
 
     def interrupt(*arguments: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.chdir(tmp_path)
-    target = (os, "replace") if moment.endswith("name") else (meshrec.atomic, "_create")
+    target = (os, "replace") if moment.endswith("name") else (meshrec.files.atomic, "_create")
     monkeypatch.setattr(*target, interrupt)
     put(files, tmp_path)
     assert run(command) == 130

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trimesh
+from helpers.paths import ROOT
 
 from meshrec.benchmarks.random_body import random_arrays
 from meshrec.cli import COMMANDS, main
 
-ROOT = Path(__file__).resolve().parents[1]
 TOOLS = sorted(path.name for path in (ROOT / "tools").glob("*.py"))
 
 

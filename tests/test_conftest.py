@@ -1,5 +1,6 @@
 """Skips: each names what it needs, and --require makes it a failure."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -34,7 +35,8 @@ def outcome(tmp_path):
     def run(content: str, *options: str) -> str:
         (tmp_path / "test_a.py").write_text(content)
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, "test_a.py"]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True).stdout
+        environment = {**os.environ, "PYTHONPATH": str(TESTS)}
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True).stdout
 
     return run
 
@@ -59,6 +61,6 @@ def test_a_skip_has_to_name_its_requirement(outcome):
 
 
 def test_unknown_requirements_are_refused(tmp_path):
-    command = [sys.executable, "-m", "pytest", "--require", "abacus", str(TESTS / "test_affine.py")]
+    command = [sys.executable, "-m", "pytest", "--require", "abacus", str(TESTS / "test_errors.py")]
     answer = subprocess.run(command, cwd=TESTS, capture_output=True, text=True)
     assert answer.returncode == 4 and "--require abacus: choose of all, shared" in answer.stderr

@@ -2,17 +2,16 @@
 
 import pkgutil
 import re
-from pathlib import Path
 
 import pytest
-from conftest import REQUIREMENTS
+from helpers.paths import ROOT
+from helpers.requirements import REQUIREMENTS
 
 from meshrec.cli import _parser
-from meshrec.data.formats import FORMATS
+from meshrec.datasets.formats import FORMATS
 from meshrec.export import params
 from meshrec.models.checkpoints import MESH_TENSORS
 
-ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
 
 
@@ -25,7 +24,7 @@ def test_links_lead_somewhere(page):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_files_that_are_named_are_there(page):
     for name in re.findall(r"`((?:\w+/)*\w+\.py)`", page.read_text()):
-        places = (ROOT, ROOT / "meshrec", ROOT / "meshrec" / "data")
+        places = (ROOT, ROOT / "meshrec")
         assert any((place / name).exists() for place in places), name
 
 

@@ -73,12 +73,13 @@ def test_a_missing_package_is_wrong_and_a_missing_extra_is_not(monkeypatch):
 
 
 def test_weights_that_are_missing_or_broken_are_wrong(tmp_path, monkeypatch):
-    monkeypatch.setattr(doctor, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(doctor, "weights_folder", lambda: tmp_path / "networks")
     monkeypatch.setattr(doctor, "POSE_PRIOR", tmp_path / "pose_prior.safetensors")
     prior, none = doctor._weights()
     assert not prior.ok and "missing" in prior.value
     assert none.ok and none.name == "networks"
-    for name in ("pose_prior", "proxy"):
+    (tmp_path / "networks").mkdir()
+    for name in ("pose_prior", "networks/proxy"):
         (tmp_path / f"{name}.safetensors").write_bytes(b"text")
     prior, network = doctor._weights()
     assert not prior.ok and "is not a pose prior" in prior.value

@@ -1,7 +1,7 @@
 """Rebuild the pose bank that ships with meshrec from CMU's motion capture.
 
 Example:
-    python tools/build_pose_bank.py ../shared/mocap meshrec/data/pose_bank.npz
+    python tools/build_pose_bank.py ../shared/mocap meshrec/poses/pose_bank.npz
 """
 
 import argparse
@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 from meshrec.body import load_body
-from meshrec.data.cmu import HELD_OUT, read_cmu
-from meshrec.data.pose_bank import save_pose_bank
 from meshrec.errors import run_tool
+from meshrec.poses.cmu import HELD_OUT, read_cmu
+from meshrec.poses.pose_bank import save_pose_bank
 
 
 def main() -> None:

@@ -14,13 +14,13 @@ from pathlib import Path
 import torch
 
 from meshrec.body import load_body
-from meshrec.data.shards import write_shards
-from meshrec.data.synthetic.benchmark import SyntheticBenchmark
+from meshrec.datasets.shards import write_shards
 from meshrec.detect.mediapipe_detector import MediaPipeDetector
 from meshrec.errors import run_tool
 from meshrec.evaluation.detections import detect_samples
 from meshrec.evaluation.run import PHOTO_RESOLUTION
 from meshrec.evaluation.subjects import Detected
+from meshrec.synthetic.benchmark import SyntheticBenchmark
 
 
 def main() -> None:

@@ -16,15 +16,15 @@ from pathlib import Path
 
 import torch
 
-from meshrec.atomic import write_file
 from meshrec.benchmarks.timing import time_in_turn
 from meshrec.body import joint_set, load_body
-from meshrec.data.synthetic.benchmark import HARD
 from meshrec.errors import run_tool
 from meshrec.evaluation import evaluate
+from meshrec.files.atomic import write_file
 from meshrec.models.build import encoder_of
 from meshrec.models.checkpoints import load_checkpoint
 from meshrec.models.encoders import NetworkInput
+from meshrec.synthetic.benchmark import HARD
 from meshrec.training import TrainingConfig, load_config, train
 
 HEADINGS = (

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import cv2
 
-from meshrec.atomic import known_suffix, write_file
 from meshrec.data.augmentation import Augmentation
-from meshrec.data.formats import FORMATS, WITH_PICTURES_ELSEWHERE, read_samples
 from meshrec.data.mixing import MixedSamples
 from meshrec.data.sheet import labelled_sheet
+from meshrec.datasets.formats import FORMATS, WITH_PICTURES_ELSEWHERE, read_samples
 from meshrec.errors import run_tool
+from meshrec.files.atomic import known_suffix, write_file
 
 
 def main() -> None:

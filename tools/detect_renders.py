@@ -15,19 +15,19 @@ import torch
 from rich.progress import track
 
 from meshrec.body import load_body
-from meshrec.data.synthetic.backgrounds import FolderBackgrounds, noise_backgrounds
-from meshrec.data.synthetic.clothes import TextureLayout
-from meshrec.data.synthetic.detected_renders import (
+from meshrec.detect.mediapipe_detector import MediaPipeDetector
+from meshrec.errors import InputError, run_tool
+from meshrec.synthetic.backgrounds import FolderBackgrounds, noise_backgrounds
+from meshrec.synthetic.clothes import TextureLayout
+from meshrec.synthetic.detected_renders import (
     DetectedRenders,
     detect_renders,
     join_renders,
     load_renders,
     save_renders,
 )
-from meshrec.data.synthetic.labels import Pictures
-from meshrec.data.synthetic.people import SyntheticPeople
-from meshrec.detect.mediapipe_detector import MediaPipeDetector
-from meshrec.errors import InputError, run_tool
+from meshrec.synthetic.labels import Pictures
+from meshrec.synthetic.people import SyntheticPeople
 
 CHUNK = 16
 SAVED_EVERY = 32  # chunks

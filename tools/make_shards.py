@@ -9,8 +9,8 @@ from pathlib import Path
 
 from meshrec.body import read_body
 from meshrec.body.library import find_body
-from meshrec.data.formats import FORMATS, WITH_PICTURES_ELSEWHERE, read_samples
-from meshrec.data.shards import write_shards
+from meshrec.datasets.formats import FORMATS, WITH_PICTURES_ELSEWHERE, read_samples
+from meshrec.datasets.shards import write_shards
 from meshrec.errors import run_tool
 
 

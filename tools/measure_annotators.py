@@ -1,6 +1,6 @@
 """Measure where the annotators of LSP-extended marked joints on the body.
 
-Prints the rows of the table LSP in meshrec/detect/noise.py.
+Prints the rows of the table LSP in meshrec/landmarks/placements.py.
 
 Example:
     python tools/measure_annotators.py ../shared/lspe/train.tar --step 8
@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from meshrec.body import load_body
-from meshrec.data.lspe import read_lspe
+from meshrec.datasets.lspe import read_lspe
 from meshrec.errors import run_tool
 from meshrec.fit import Fitter
 
@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("--body", default="neutral", help="the body to fit")
     options = parser.parse_args()
     from meshrec.detect.mediapipe_detector import MediaPipeDetector
-    from meshrec.fit.placements import measure_annotators
+    from meshrec.evaluation.placements import measure_annotators
 
     people, fitter = read_lspe(options.archive), Fitter(load_body(options.body))
     for name, place in measure_annotators(people, MediaPipeDetector(), fitter, options.step).items():

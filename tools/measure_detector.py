@@ -1,6 +1,6 @@
 """Measure where the detector sees the body's landmarks, from pictures that tools/detect_renders.py passed through it.
 
-Prints the rows of the table in meshrec/detect/noise.py.
+Prints the rows of the table in meshrec/landmarks/placements.py.
 
 Example:
     python tools/detect_renders.py out/detected.npz --count 2000
@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 
 from meshrec.body import load_body
-from meshrec.data.synthetic.detected_renders import load_renders
 from meshrec.errors import run_tool
-from meshrec.fit.placements import measure_placements
+from meshrec.evaluation.placements import measure_placements
+from meshrec.synthetic.detected_renders import load_renders
 
 
 def main() -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import cv2
 
-from meshrec.atomic import known_suffix, write_file
 from meshrec.body import load_body
 from meshrec.build_body.sheet import body_sheet
 from meshrec.errors import run_tool
+from meshrec.files.atomic import known_suffix, write_file
 
 
 def main() -> None:

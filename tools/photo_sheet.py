@@ -9,13 +9,13 @@ from pathlib import Path
 
 import cv2
 
-from meshrec.atomic import known_suffix, write_file
 from meshrec.benchmarks.methods import methods_of
 from meshrec.benchmarks.photo_sheet import multiview_sheet
 from meshrec.benchmarks.photos import DATA
 from meshrec.body import load_body
 from meshrec.detect.mediapipe_detector import MediaPipeDetector
 from meshrec.errors import run_tool
+from meshrec.files.atomic import known_suffix, write_file
 
 
 def main() -> None:

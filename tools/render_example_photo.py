@@ -9,9 +9,9 @@ from pathlib import Path
 
 import cv2
 
-from meshrec.atomic import write_file
 from meshrec.errors import run_tool
-from meshrec.example_photo import draw_example_photo
+from meshrec.files.atomic import write_file
+from meshrec.synthetic.example_photo import draw_example_photo
 
 
 def main() -> None:

@@ -11,16 +11,16 @@ import argparse
 import sys
 from pathlib import Path
 
-from meshrec.atomic import known_suffix, write_file
 from meshrec.body import load_body
-from meshrec.data.synthetic.backgrounds import FolderBackgrounds, noise_backgrounds
-from meshrec.data.synthetic.benchmark import SyntheticBenchmark
-from meshrec.data.synthetic.clothes import TextureLayout
-from meshrec.data.synthetic.labels import Pictures
-from meshrec.data.synthetic.people import SyntheticPeople
-from meshrec.data.synthetic.sheet import benchmark_sheet, people_sheet
 from meshrec.errors import run_tool
+from meshrec.files.atomic import known_suffix, write_file
 from meshrec.render.overlay import encode_png
+from meshrec.synthetic.backgrounds import FolderBackgrounds, noise_backgrounds
+from meshrec.synthetic.benchmark import SyntheticBenchmark
+from meshrec.synthetic.clothes import TextureLayout
+from meshrec.synthetic.labels import Pictures
+from meshrec.synthetic.people import SyntheticPeople
+from meshrec.synthetic.sheet import benchmark_sheet, people_sheet
 
 RESOLUTION = 224
 

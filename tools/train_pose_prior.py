@@ -1,7 +1,7 @@
 """Train the pose prior that ships with meshrec, and say how it explains poses that it has not seen.
 
 Example:
-    python tools/train_pose_prior.py meshrec/models/weights/pose_prior.safetensors
+    python tools/train_pose_prior.py meshrec/poses/pose_prior.safetensors
 """
 
 import argparse
@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from meshrec.errors import run_tool
-from meshrec.models.pose_prior import save_pose_prior
+from meshrec.poses.pose_prior import save_pose_prior
 from meshrec.training.pose_prior import PosePriorConfig, train_pose_prior
 
 DEFAULT = PosePriorConfig()

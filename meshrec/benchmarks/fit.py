@@ -11,9 +11,9 @@ from meshrec.benchmarks.headlines import Headline
 from meshrec.benchmarks.methods import Method, methods_of
 from meshrec.body import load_body
 from meshrec.body.joints import convert_joints
-from meshrec.data.synthetic.benchmark import SyntheticBenchmark
 from meshrec.evaluation.subjects import known_camera
 from meshrec.metrics import pa_mpjpe
+from meshrec.synthetic.benchmark import SyntheticBenchmark
 
 PEOPLE = 16
 RESOLUTION = 448  # side of their pictures in pixels

@@ -8,12 +8,13 @@ import torch
 from torch import Tensor
 
 from meshrec.body import LIMB_JOINTS, BodyModel, joint_index
+from meshrec.body.state import BodyState
 from meshrec.detect.people import Detection
-from meshrec.fit import BodyState, Fitter
+from meshrec.fit import Fitter
 from meshrec.fit.outline import MaskView, drawn_faces
 from meshrec.geometry import Camera
-from meshrec.reconstruct import Regressor
-from meshrec.regressor import NONE, load_regressor, regressor_name
+from meshrec.reconstruct.reconstructor import Regressor
+from meshrec.regress.weights import NONE, load_regressor, regressor_name
 
 
 @dataclass(frozen=True)

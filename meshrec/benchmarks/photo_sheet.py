@@ -9,7 +9,7 @@ from torch import Tensor
 
 from meshrec.benchmarks.methods import Method
 from meshrec.body import LIMB_JOINTS, joint_index
-from meshrec.data.multiview import read_multiview
+from meshrec.datasets.multiview import read_multiview
 from meshrec.detect.people import Detector, person_at
 from meshrec.errors import InputError
 from meshrec.evaluation.pictures import captioned, joints_from_the_side
@@ -29,7 +29,7 @@ def multiview_sheet(folder: Path, detector: Detector, methods: Mapping[str, Meth
     the knees' bend.
 
     Args:
-        folder: As for :func:`meshrec.data.multiview.read_multiview`.
+        folder: As for :func:`meshrec.datasets.multiview.read_multiview`.
         detector: Finds the man.
         methods: What makes bodies, by name.
         rows: Of the folder's pictures.

@@ -15,8 +15,8 @@ from torch import Tensor
 from meshrec.benchmarks.headlines import Headline
 from meshrec.benchmarks.methods import Method, Result, limbs_seen, methods_of
 from meshrec.body import LIMB_JOINTS, joint_index, joint_set, load_body
-from meshrec.data.lspe import read_lspe
-from meshrec.data.multiview import read_multiview
+from meshrec.datasets.lspe import read_lspe
+from meshrec.datasets.multiview import read_multiview
 from meshrec.detect.people import Detection, Detector, inner_box, person_at
 from meshrec.errors import InputError
 from meshrec.geometry import Camera
@@ -127,8 +127,8 @@ def benchmark_lspe(archive: Path, detector: Detector, methods: Mapping[str, Meth
 
     Returns:
         For each method ``photos``; ``pck`` of the body's limb joints where LSP's annotators mark them
-        (:mod:`meshrec.detect.noise`), ``pck_own_joints`` of the joints of its skeleton, and ``detector_pck`` of the
-        detected ones, a missed person counting 0; ``mask_iou``, the median where a whole person is seen;
+        (:mod:`meshrec.landmarks.placements`), ``pck_own_joints`` of the joints of its skeleton, and ``detector_pck``
+        of the detected ones, a missed person counting 0; ``mask_iou``, the median where a whole person is seen;
         ``score_spearman``, the rank correlation of scores and each photo's PCK; ``score_auc``, the chance that a good
         result scores above a bad one.
     """

@@ -11,11 +11,13 @@ from rich.table import Table
 from meshrec.benchmarks.headlines import Headline
 from meshrec.benchmarks.timing import time_in_turn
 from meshrec.body import load_body
-from meshrec.data.synthetic.benchmark import SyntheticBenchmark
 from meshrec.detect import Detection
 from meshrec.errors import InputError
 from meshrec.geometry import Camera
-from meshrec.regressor import NetworkRegressor, load_regressor, person_inputs, shipped_regressors
+from meshrec.regress.crops import person_inputs
+from meshrec.regress.regressor import NetworkRegressor
+from meshrec.regress.weights import load_regressor, shipped_regressors
+from meshrec.synthetic.benchmark import SyntheticBenchmark
 
 PEOPLE = (1, 8)  # in a photo: the same one, found so often
 RESOLUTION = 448  # side of the photo in pixels; a person fills it

@@ -12,11 +12,11 @@ import torch
 from rich.console import Console
 
 import meshrec
-from meshrec.atomic import require_writable, write_file
 from meshrec.benchmarks import BENCHMARKS, photos
 from meshrec.benchmarks.headlines import Headline, print_headlines
 from meshrec.errors import InputError
-from meshrec.regressor import NONE, find_weights
+from meshrec.files.atomic import require_writable, write_file
+from meshrec.regress.weights import NONE, find_weights
 
 PACKAGES = ("torch", "numpy", "scipy", "numba", "mediapipe", "smplx", "pytorch3d")
 

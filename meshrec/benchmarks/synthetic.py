@@ -10,13 +10,13 @@ from rich.table import Table
 from meshrec.benchmarks.headlines import Headline
 from meshrec.benchmarks.timing import time_in_turn
 from meshrec.body import load_body
-from meshrec.data.synthetic.backgrounds import noise_backgrounds
-from meshrec.data.synthetic.clothes import TextureLayout, draw_textures
-from meshrec.data.synthetic.labels import Pictures, labels, synthetic_batch
-from meshrec.data.synthetic.people import SyntheticPeople
-from meshrec.data.synthetic.proxy import observe
-from meshrec.data.synthetic.rgb import photograph
 from meshrec.models.encoders import keypoint_heatmaps
+from meshrec.synthetic.backgrounds import noise_backgrounds
+from meshrec.synthetic.clothes import TextureLayout, draw_textures
+from meshrec.synthetic.labels import Pictures, labels, synthetic_batch
+from meshrec.synthetic.people import SyntheticPeople
+from meshrec.synthetic.proxy import observe
+from meshrec.synthetic.rgb import photograph
 
 BATCH, SIZE = 32, 224
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from meshrec.operators import has_kernels, needs_operator
+from meshrec.compiled.operators import has_kernels, needs_operator
 
 
 def blend(template: Tensor, coefficients: Tensor, basis: Tensor) -> Tensor:

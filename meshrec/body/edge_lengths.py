@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from meshrec.operators import has_kernels, needs_operator
+from meshrec.compiled.operators import has_kernels, needs_operator
 
 
 def edge_lengths(vertices: Tensor, edges: Tensor) -> Tensor:
@@ -35,7 +35,7 @@ def plain_edge_lengths(vertices: Tensor, edges: Tensor) -> Tensor:
 
 def _lengths_now(vertices: Tensor, edges: Tensor) -> Tensor:
     from meshrec.body.kernels import edge_lengths
-    from meshrec.parallel import over_batch
+    from meshrec.compiled.threads import over_batch
 
     if edges.numel() and not 0 <= edges.min() <= edges.max() < vertices.shape[1]:  # the kernel reads where it is told
         raise IndexError(f"edges of vertices {edges.min()} to {edges.max()}, of a mesh that has {vertices.shape[1]}")
@@ -55,7 +55,7 @@ def _(vertices: Tensor, edges: Tensor) -> Tensor:
 @torch.library.custom_op("meshrec::edge_lengths_backward", mutates_args=())
 def _lengths_backward(grad: Tensor, vertices: Tensor, edges: Tensor) -> Tensor:
     from meshrec.body.kernels import edge_lengths_backward
-    from meshrec.parallel import over_batch
+    from meshrec.compiled.threads import over_batch
 
     gradient = vertices.new_empty(vertices.shape)
     over_batch(edge_lengths_backward, [_array(grad), _array(vertices), gradient.numpy()], [_array(edges)])

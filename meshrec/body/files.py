@@ -19,7 +19,7 @@ import numpy as np
 
 from meshrec.body.joints import joint_set
 from meshrec.errors import InputError
-from meshrec.npz import read_npz
+from meshrec.files.npz import read_npz
 
 JOINTS = len(joint_set("smpl24"))
 POSE_FEATURES = 9 * (JOINTS - 1)
@@ -105,7 +105,7 @@ def read_body(path: str | Path) -> BodyData:
 
 def write_body(body: BodyData, path: str | Path) -> None:
     """Write a body as ``.npz`` or ``.safetensors``; reading it gives back equal arrays of equal type."""
-    from meshrec.atomic import write_file
+    from meshrec.files.atomic import write_file
 
     path = Path(path)
     arrays, texts = _to_arrays(body)
@@ -275,7 +275,7 @@ def _read_safetensors(path: Path) -> dict[str, object]:
 
 
 def _read_pickle(path: Path) -> dict[str, object]:
-    from meshrec.body.unpickle import unpickle_arrays
+    from meshrec.files.unpickle import unpickle_arrays
 
     return unpickle_arrays(path)
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 
-from meshrec.atomic import write_file
 from meshrec.body.files import BodyData
 from meshrec.body.topology import is_watertight
 from meshrec.errors import InputError
-from meshrec.npz import read_npz
+from meshrec.files.atomic import write_file
+from meshrec.files.npz import read_npz
 
 LEVELS = (1700, 430)
 

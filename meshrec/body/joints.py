@@ -55,6 +55,9 @@ JOINT_SETS: dict[str, tuple[str, ...]] = {
 # Every joint of the sets above: in it labels of any dataset stand side by side.
 JOINT_SETS["union55"] = tuple(dict.fromkeys(name for names in JOINT_SETS.values() for name in names))
 
+BODY_JOINTS = JOINT_SETS["smpl24"][1:]
+"""The 23 joints of a ``body_pose``."""
+
 
 def joint_set(name: str) -> tuple[str, ...]:
     """The joint names of a set, in its order.

@@ -8,7 +8,7 @@ read a 3x4 matrix per vertex as well. Motions are rows of [R | t], (B, J, 3, 4).
 
 import numpy as np
 
-from meshrec.compiled import compiled
+from meshrec.compiled.jit import compiled
 
 
 @compiled

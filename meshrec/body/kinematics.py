@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from meshrec.body.joints import flip_permutation
-from meshrec.operators import has_kernels, needs_operator
+from meshrec.compiled.operators import has_kernels, needs_operator
 
 _FLIP = torch.from_numpy(flip_permutation("smpl24"))
 

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from meshrec.body.files import SUFFIXES, BodyData, body_from_arrays, read_body
-from meshrec.body.landmarks import SPIN_EXTRA
 from meshrec.body.model import BodyModel
+from meshrec.body.smpl_landmarks import SPIN_EXTRA
 from meshrec.errors import InputError
 
 OPEN_BODIES = {name: f"open_{name}.npz" for name in ("neutral", "male", "female")}

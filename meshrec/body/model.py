@@ -10,8 +10,8 @@ from meshrec.body.blending import blend
 from meshrec.body.files import BodyData
 from meshrec.body.joints import joint_set
 from meshrec.body.kinematics import KinematicTree, joint_motions
-from meshrec.body.landmarks import SMPL_VERTEX_COUNT, smpl_landmarks
 from meshrec.body.skinning import linear_blend_skinning, sparse_influences
+from meshrec.body.smpl_landmarks import SMPL_VERTEX_COUNT, smpl_landmarks
 from meshrec.errors import InputError
 from meshrec.geometry.rotations import axis_angle_to_matrix
 

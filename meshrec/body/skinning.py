@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from meshrec.operators import has_kernels, needs_operator
+from meshrec.compiled.operators import has_kernels, needs_operator
 
 
 def linear_blend_skinning(
@@ -50,7 +50,7 @@ def sparse_influences(weights: Tensor) -> tuple[Tensor, Tensor]:
 
 def _skin_now(vertices: Tensor, motions: Tensor, joints: Tensor, weights: Tensor) -> Tensor:
     from meshrec.body.kernels import skin
-    from meshrec.parallel import over_batch
+    from meshrec.compiled.threads import over_batch
 
     out = torch.empty_like(vertices, memory_format=torch.contiguous_format)
     arrays = [t.detach().contiguous().numpy() for t in (vertices, motions)]
@@ -71,7 +71,7 @@ def _skin_backward(
     grad: Tensor, vertices: Tensor, motions: Tensor, joints: Tensor, weights: Tensor
 ) -> tuple[Tensor, Tensor]:
     from meshrec.body.kernels import skin_backward
-    from meshrec.parallel import over_batch
+    from meshrec.compiled.threads import over_batch
 
     arrays = [t.detach().contiguous().numpy() for t in (grad, vertices, motions)]
     grad_vertices, grad_motions = vertices.new_empty(vertices.shape), motions.new_zeros(motions.shape)

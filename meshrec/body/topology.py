@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from meshrec.operators import has_kernels, needs_operator
+from meshrec.compiled.operators import has_kernels, needs_operator
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -79,7 +79,7 @@ def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:
 
 def _vertex_normals_now(vertices: Tensor, faces: Tensor) -> Tensor:
     from meshrec.body.kernels import sum_face_normals
-    from meshrec.parallel import over_batch
+    from meshrec.compiled.threads import over_batch
 
     points = vertices.detach().reshape(-1, *vertices.shape[-2:]).contiguous()
     sums = torch.zeros_like(points)

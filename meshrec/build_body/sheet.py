@@ -7,8 +7,8 @@ import numpy as np
 import torch
 
 from meshrec.body import BodyModel, joint_index
-from meshrec.body.poses import POSE_NAMES, named_pose
 from meshrec.geometry import Camera, axis_angle_to_matrix
+from meshrec.poses.named_poses import POSE_NAMES, named_pose
 from meshrec.render import shaded
 
 _CELL = (300, 360)  # width, height in pixels

@@ -18,7 +18,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace) -> None:
-    from meshrec.showcase import write_showcase
+    from meshrec.jobs.showcase import write_showcase
 
     poses = names(options.poses) if options.poses is not None else None
     for path in write_showcase(options.out, options.body, poses, numbers(options.betas), names(options.format)):

@@ -43,8 +43,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace) -> None:
-    from meshrec.atomic import require_writable
     from meshrec.evaluation import evaluate, print_report, write_report
+    from meshrec.files.atomic import require_writable
 
     use_threads(options.threads)
     if options.out is not None:

@@ -18,7 +18,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace) -> None:
-    from meshrec.person import export_people
+    from meshrec.reconstruct.person import export_people
 
     for path in export_people(options.parameters, names(options.format), options.out, options.body, options.skinned):
         print(path)

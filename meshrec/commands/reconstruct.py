@@ -29,8 +29,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace) -> int:
-    from meshrec.batch import Settings, plan_run, reconstruct_photos
-    from meshrec.progress import show_progress
+    from meshrec.jobs.photos import Settings, plan_run, reconstruct_photos
+    from meshrec.jobs.progress import show_progress
 
     settings = Settings(
         body=options.body,

@@ -1,1 +1,1 @@
-"""Training and test data: motion capture, poses, samples and their mixing."""
+"""Samples and batches of labelled people, their mixing and augmentation."""

@@ -6,8 +6,8 @@ from typing import overload
 import torch
 from torch import Tensor
 
+from meshrec.data.proxies import Proxies
 from meshrec.data.sample import Batch
-from meshrec.data.synthetic.proxy import Proxies
 from meshrec.geometry.crops import centre_maps, centre_points, centred_focal, look_at
 
 

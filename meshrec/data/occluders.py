@@ -1,7 +1,7 @@
 """Things to paste over people (Sárándi et al. 2018, "How robust is 3D human pose estimation to occlusion?").
 
 Either objects cut out of a Pascal VOC folder, as in the paper, or drawn shapes with noise on them, which need no files.
-They are pasted into pictures of datasets; what hides synthetic people is in :mod:`meshrec.data.synthetic.occluders`.
+They are pasted into pictures of datasets; what hides synthetic people is in :mod:`meshrec.synthetic.occluders`.
 """
 
 import xml.etree.ElementTree as ElementTree
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from meshrec.data.picture import Picture
 from meshrec.errors import InputError
+from meshrec.files.picture import Picture
 
 Occluder = np.ndarray  # (H, W, 4) uint8 RGBA
 DRAWN_SIDE = 64  # pixels of a drawn occluder

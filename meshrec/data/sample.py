@@ -23,7 +23,7 @@ MIDDLES = {"mid_hip": ("left_hip", "right_hip"), "thorax": ("left_shoulder", "ri
 
 
 class Readable(Protocol):
-    """A picture that is read, or drawn, when it is needed: :class:`meshrec.data.picture.Picture` on disk, above all."""
+    """A picture that is read or drawn when it is needed, such as :class:`meshrec.files.picture.Picture` on disk."""
 
     def read(self) -> np.ndarray:
         """(H, W, 3) uint8 RGB."""

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
+from meshrec.compiled.threads import over_items
 from meshrec.detect.mediapipe_model import Pose, PoseNetwork, load_model
 from meshrec.detect.people import Detection, Mask, box_iou, keypoint_box, person_box, photo_edges, pose_distance
 from meshrec.detect.views import MIRRORED, SIDE, View, consensus, look_inside, show, to_photo, without_people
 from meshrec.errors import InputError
 from meshrec.geometry.affine import apply, inverse
-from meshrec.parallel import over_items
 
 SEARCH_SIDE = 1280  # pixels; the search needs no more, a 0.4 tile is still larger than the network's input
 TILE_SCALES = (0.6, 0.4)  # side of the search tiles over the photo's longer side, in the order they are tried

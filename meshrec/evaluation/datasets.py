@@ -9,12 +9,12 @@ from typing import Literal, cast
 import numpy as np
 
 from meshrec.body import BodyModel
-from meshrec.data.formats import FORMATS, Format, read_samples
-from meshrec.data.multiview import MultiviewSamples
 from meshrec.data.sample import Samples
-from meshrec.data.spin_npz import SpinSamples
-from meshrec.data.synthetic.benchmark import HARD, SyntheticBenchmark
+from meshrec.datasets.formats import FORMATS, Format, read_samples
+from meshrec.datasets.multiview import MultiviewSamples
+from meshrec.datasets.spin_npz import SpinSamples
 from meshrec.errors import InputError
+from meshrec.synthetic.benchmark import HARD, SyntheticBenchmark
 
 SYNTHETIC = "synthetic"
 
@@ -111,11 +111,11 @@ def open_evaluation_set(
 
     Args:
         name: ``synthetic`` for the frozen benchmark, or ``form:path`` where form is one of
-            :data:`meshrec.data.formats.FORMATS` or :data:`PROTOCOLS`.
+            :data:`meshrec.datasets.formats.FORMATS` or :data:`PROTOCOLS`.
         body: The benchmark's body.
         pictures: Folder of the pictures, where the form needs one.
         bodies: To whom betas belong, by ``neutral``, ``male``, ``female``; see
-            :func:`meshrec.data.formats.read_samples`.
+            :func:`meshrec.datasets.formats.read_samples`.
         resolution: Side of the benchmark's pictures.
 
     Raises:

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 from rich.progress import track
 
-from meshrec.atomic import write_file
 from meshrec.data.sample import Sample, Samples
-from meshrec.data.synthetic.detected_renders import MASK_SIDE
 from meshrec.detect.people import Detection, Mask
 from meshrec.errors import InputError
-from meshrec.npz import read_npz
+from meshrec.files.atomic import write_file
+from meshrec.files.npz import read_npz
+from meshrec.synthetic.detected_renders import MASK_SIDE
 
 SAVED_EVERY = 64  # people
 

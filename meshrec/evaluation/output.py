@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from meshrec.atomic import write_file
 from meshrec.evaluation.detections import save_detections
 from meshrec.evaluation.pictures import pck_curve, worst_sheet
 from meshrec.evaluation.report import Report
 from meshrec.evaluation.tables import tables_of
+from meshrec.files.atomic import write_file
 from meshrec.render.overlay import encode_png
 
 

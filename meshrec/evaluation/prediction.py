@@ -18,7 +18,8 @@ from meshrec.models.encoders import EncoderConfig, NetworkInput, normalize_rgb
 from meshrec.models.estimate import Estimate
 from meshrec.models.iterative import IterativeRegressor
 from meshrec.models.mesh_to_params import MeshRecoveryOutput
-from meshrec.regressor import LEAST_SCALE, NetworkRegressor, person_inputs
+from meshrec.regress.crops import person_inputs
+from meshrec.regress.regressor import LEAST_SCALE, NetworkRegressor
 
 Stages = dict[str, "Bodies"]
 

@@ -9,8 +9,7 @@ import torch
 
 from meshrec.body import BodyModel, load_body
 from meshrec.body.joints import joint_index, joint_set
-from meshrec.data.synthetic.benchmark import SyntheticBenchmark
-from meshrec.device import usable_device
+from meshrec.compiled.device import usable_device
 from meshrec.errors import InputError
 from meshrec.evaluation.collector import Collector
 from meshrec.evaluation.datasets import SYNTHETIC, EvaluationSet, open_evaluation_set
@@ -20,7 +19,9 @@ from meshrec.evaluation.subjects import Detected, DetectionSource, Kept, Labelle
 from meshrec.evaluation.truth import truth_of
 from meshrec.fit import Fitter
 from meshrec.models.checkpoints import load_checkpoint
-from meshrec.regressor import NetworkRegressor, find_weights
+from meshrec.regress.regressor import NetworkRegressor
+from meshrec.regress.weights import find_weights
+from meshrec.synthetic.benchmark import SyntheticBenchmark
 
 CHUNK = 64
 BETAS = 10

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from meshrec.body import BodyModel
 from meshrec.body.joints import convert_joints, joint_set
+from meshrec.body.measures import MEASURES as SHAPE_MEASURES
+from meshrec.body.measures import body_measures
 from meshrec.evaluation.prediction import Bodies
 from meshrec.evaluation.silhouettes import part_pixels, part_scores, silhouette_scores
 from meshrec.evaluation.subjects import Subject
@@ -21,7 +23,6 @@ from meshrec.metrics import (
     keypoint_errors,
     mesh_errors,
     pose_errors,
-    shape,
     torso_size,
     vertex_parts,
 )
@@ -73,7 +74,7 @@ MEASURES = {
     "hips": Measure("hips", "mm"),
     "volume": Measure("volume", "l"),
 }
-SHAPE = shape.MEASURES
+SHAPE = SHAPE_MEASURES
 IN_MILLIMETRES = ("mpjpe", "n_mpjpe", "pa_mpjpe")
 
 
@@ -146,7 +147,7 @@ def score(
 
 def shape_errors(body: BodyModel, betas: Tensor, truth: Truth) -> dict[str, np.ndarray]:
     """By measure of :data:`SHAPE`, (B,) absolute errors of shapes (B, S); of the mean shape, give betas of zero."""
-    measures = shape.body_measures(body, betas.to(body.v_template))
+    measures = body_measures(body, betas.to(body.v_template))
     return {name: (measures[name].cpu() - truth.measures[name]).abs().numpy() for name in SHAPE}
 
 

@@ -11,13 +11,13 @@ from torch import Tensor
 
 from meshrec.body.joints import convert_joints
 from meshrec.data.sample import FAR, Sample
-from meshrec.data.synthetic.benchmark import SyntheticBenchmark
 from meshrec.detect.people import Detection, Detector, Mask, keypoint_box, person_at, photo_edges
 from meshrec.errors import InputError
 from meshrec.evaluation.datasets import EvaluationSet
 from meshrec.evaluation.detections import load_detections
 from meshrec.geometry import Camera
 from meshrec.geometry.affine import apply, inverse
+from meshrec.synthetic.benchmark import SyntheticBenchmark
 
 LABEL_JOINTS = "union55"  # any data set's keypoints have a place in it
 

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from meshrec.body import BodyModel
 from meshrec.body.joints import convert_joints, joint_index, joint_set
+from meshrec.body.measures import MEASURES, body_measures
 from meshrec.data.sample import Sample, pixels_of, with_middles
 from meshrec.evaluation.datasets import EvaluationSet
 from meshrec.geometry.affine import compose, warp
-from meshrec.metrics.shape import MEASURES, body_measures
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Truth:
         vertices: (B, V, 3) metres, measured from the pelvis, and confidence (B,).
         vertices_confidence: Of them.
         pelvis: (B, 3) where that pelvis is in the camera, NaN where the labels do not say.
-        measures: By name, (B,) of :func:`meshrec.metrics.shape.body_measures`.
+        measures: By name, (B,) of :func:`meshrec.body.measures.body_measures`.
     """
 
     joints: Tensor

@@ -1,6 +1,5 @@
 """Meshes and parameters as files: OBJ, PLY, GLB (static, skinned, scene), JSON and NPZ, each written atomically."""
 
-from meshrec.atomic import known_suffix, write_file
 from meshrec.export.mesh import Mesh, camera_to_y_up
 from meshrec.export.meshes import MESH_SUFFIXES, write_mesh
 from meshrec.export.params import PARAMETER_SUFFIXES, PersonParameters, read_parameters, write_parameters
@@ -16,10 +15,8 @@ __all__ = [
     "Rig",
     "camera_to_y_up",
     "draw_uv_template",
-    "known_suffix",
     "pose_to_y_up",
     "read_parameters",
-    "write_file",
     "write_mesh",
     "write_parameters",
     "write_scene",

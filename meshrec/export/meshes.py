@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from meshrec.atomic import known_suffix, write_file
 from meshrec.export.mesh import Mesh
 from meshrec.export.scene import write_scene
 from meshrec.export.uv_template import uv_template_png
+from meshrec.files.atomic import known_suffix, write_file
 
 MESH_SUFFIXES = (".obj", ".ply", ".glb")
 

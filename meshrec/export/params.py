@@ -39,11 +39,11 @@ from typing import Any
 
 import numpy as np
 
-from meshrec.atomic import known_suffix, write_file
 from meshrec.errors import InputError
 from meshrec.export.mesh import float_array, to_numpy
+from meshrec.files.atomic import known_suffix, write_file
+from meshrec.files.npz import read_npz
 from meshrec.geometry import Camera
-from meshrec.npz import read_npz
 
 PARAMETER_SUFFIXES = (".json", ".npz")
 SCHEMA, VERSION = "meshrec.person", 1

@@ -4,9 +4,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from meshrec.atomic import known_suffix, write_file
 from meshrec.export.gltf import Glb
 from meshrec.export.mesh import Mesh
+from meshrec.files.atomic import known_suffix, write_file
 from meshrec.geometry import Camera
 
 

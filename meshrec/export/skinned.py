@@ -8,9 +8,9 @@ import numpy as np
 import pygltflib as gl
 import torch
 
-from meshrec.atomic import known_suffix, write_file
 from meshrec.export.gltf import Glb
 from meshrec.export.mesh import Array, Mesh, camera_to_y_up, float_array, to_numpy
+from meshrec.files.atomic import known_suffix, write_file
 from meshrec.geometry import matrix_to_quaternion
 
 INFLUENCES = 4  # what every glTF viewer supports

@@ -2,6 +2,5 @@
 
 from meshrec.fit.fitter import Fitter, Initial
 from meshrec.fit.result import FitResult
-from meshrec.fit.state import BodyState
 
-__all__ = ["BodyState", "FitResult", "Fitter", "Initial"]
+__all__ = ["FitResult", "Fitter", "Initial"]

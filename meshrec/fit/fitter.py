@@ -13,18 +13,13 @@ from torch import Tensor
 
 from meshrec.body import BodyModel, load_body
 from meshrec.body.kinematics import mirror_pose
-from meshrec.data.pose_bank import load_pose_bank
-from meshrec.data.synthetic.authored_poses import authored_poses
-from meshrec.data.synthetic.everyday_poses import everyday_poses
-from meshrec.detect.noise import face_errors, offsets, precision
+from meshrec.body.state import BodyState
 from meshrec.detect.people import Detection
 from meshrec.errors import InputError
-from meshrec.fit.landmarks import Landmarks
 from meshrec.fit.outline import MaskView, drawn_faces, match_outlines
 from meshrec.fit.result import FitResult, confidence_in, joint_deviations, reprojection_error
 from meshrec.fit.solver import Quadratic, Term, minimize
 from meshrec.fit.starts import PoseLibrary
-from meshrec.fit.state import BodyState
 from meshrec.fit.terms import (
     RESTING_HANDS,
     STRAIGHT_KNEES,
@@ -36,7 +31,12 @@ from meshrec.fit.terms import (
     UprightTerm,
 )
 from meshrec.geometry import Camera
-from meshrec.models.pose_prior import PosePrior, load_pose_prior
+from meshrec.landmarks.landmarks import Landmarks
+from meshrec.landmarks.placements import face_errors, offsets, precision
+from meshrec.poses.authored_poses import authored_poses
+from meshrec.poses.everyday_poses import everyday_poses
+from meshrec.poses.pose_bank import load_pose_bank
+from meshrec.poses.pose_prior import PosePrior, load_pose_prior
 
 STARTS = 6  # from the library, of each person whom no regressor has seen; a regressor's estimate is start enough
 KEPT = 2  # of each person's starts after the first round

@@ -15,14 +15,14 @@ import torch
 from torch import Tensor
 
 from meshrec.body import BodyModel
+from meshrec.body.state import BodyState
 from meshrec.detect.people import Detection
 from meshrec.fit.clothes import usual_thickness, worn_over
-from meshrec.fit.landmarks import Landmarks
 from meshrec.fit.nuisance import Nuisance, robust_squares
 from meshrec.fit.solver import Quadratic
-from meshrec.fit.state import BodyState
 from meshrec.fit.terms import projected
 from meshrec.geometry import Camera
+from meshrec.landmarks.landmarks import Landmarks
 from meshrec.render import rasterize
 
 SIDE = 112  # pixels of the square picture in which outlines are compared

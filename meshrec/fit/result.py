@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from meshrec.body import joint_index
+from meshrec.body.state import BodyState
 from meshrec.detect.people import Detection
-from meshrec.fit.landmarks import Landmarks
 from meshrec.fit.solver import Quadratic
-from meshrec.fit.state import BodyState
 from meshrec.fit.terms import Reprojection
+from meshrec.landmarks.landmarks import Landmarks
 
 TYPICAL_ERROR = 0.02  # reprojection error, share of the box, that costs a score two thirds
 TYPICAL_OVERLAP = 0.8  # of masks, for people without one

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from meshrec.fit.state import BodyState, choose
+from meshrec.body.state import BodyState, choose
 
 LEAST_DAMPING, MOST_DAMPING = 1e-6, 1e6
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from meshrec.fit.landmarks import Landmarks
-from meshrec.fit.state import BodyState
+from meshrec.body.state import BodyState
 from meshrec.fit.terms import NEAREST
 from meshrec.geometry import Camera, axis_angle_to_matrix
 from meshrec.geometry.crops import look_along
+from meshrec.landmarks.landmarks import Landmarks
 
 # From a body's space (y up, z forward) to that of a camera it faces (y down, z away from the camera).
 FACING = torch.diag(torch.tensor([1.0, -1.0, -1.0], dtype=torch.float64))

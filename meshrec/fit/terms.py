@@ -11,15 +11,15 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from meshrec.body.joints import joint_index
-from meshrec.fit.landmarks import Landmarks
+from meshrec.body.state import BETAS, BODY_TURNS, JOINTS, BodyState
 from meshrec.fit.nuisance import Nuisance, robust_squares
 from meshrec.fit.solver import Quadratic, squares
-from meshrec.fit.state import BETAS, BODY_TURNS, JOINTS, BodyState
 from meshrec.geometry import Camera, matrix_to_axis_angle
 from meshrec.geometry.rotations import skew
-from meshrec.models.joint_limits import joint_limit_residuals
-from meshrec.models.pose_prior import PosePrior
-from meshrec.models.tangent import pull_back, right_jacobian_inverse
+from meshrec.geometry.tangent import pull_back, right_jacobian_inverse
+from meshrec.landmarks.landmarks import Landmarks
+from meshrec.poses.joint_limits import joint_limit_residuals
+from meshrec.poses.pose_prior import PosePrior
 
 NEAREST = 0.1  # metres in front of the camera's plane; nobody stands closer
 

@@ -12,9 +12,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from meshrec.atomic import known_suffix, write_file
 from meshrec.body import BodyModel
 from meshrec.errors import InputError
+from meshrec.files.atomic import known_suffix, write_file
 from meshrec.models.build import build_network, describe_network
 from meshrec.models.graph import GraphMesh
 from meshrec.models.mesh_to_params import MeshRecovery
@@ -35,8 +35,8 @@ class Checkpoint:
         body_hash: of the body that its betas and vertices belong to.
         provenance: whatever was noted when it was written, such as data, date and scores.
         error_covariance: (K, 72 + S, 72 + S) of its errors on people it had not seen, where that was measured: of
-            people with a mask, and if K is 2, of people without. See :func:`meshrec.regressor.error_covariance`.
-        shape_calibration: (K, S + 1, S) likewise; see :func:`meshrec.regressor.shape_calibration`.
+            people with a mask, and if K is 2, of people without. See :mod:`meshrec.regress.calibration`.
+        shape_calibration: (K, S + 1, S) likewise.
     """
 
     network: nn.Module

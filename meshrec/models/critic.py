@@ -2,7 +2,7 @@
 
 It is factorised: one small critic judges each joint's rotation, one all joints together, one the shape. Each has little
 to learn, so a few poses suffice, and they need not belong to pictures: motion capture trains it, which makes training
-possible where pictures have 2D labels alone. The losses of both sides are in :mod:`meshrec.losses`.
+possible where pictures have 2D labels alone. The losses of both sides are in :mod:`meshrec.training.losses`.
 """
 
 import torch

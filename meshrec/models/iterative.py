@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from meshrec.body import BodyModel, joint_set
 from meshrec.errors import InputError
 from meshrec.geometry import matrix_to_rotation_6d, rotation_6d_to_matrix
+from meshrec.landmarks.landmark_slopes import LandmarkSlopes
+from meshrec.landmarks.posed_landmarks import PosedLandmarks
 from meshrec.models.encoders import (
     Encoder,
     EncoderConfig,
@@ -26,8 +28,6 @@ from meshrec.models.encoders import (
 )
 from meshrec.models.estimate import Estimate
 from meshrec.models.keypoint_step import keypoint_step
-from meshrec.models.landmark_slopes import LandmarkSlopes
-from meshrec.models.posed_landmarks import PosedLandmarks
 from meshrec.models.silhouette_feedback import SilhouetteFeedback
 
 POSE = 24 * 6

@@ -10,8 +10,8 @@ certain everything is (compare Choutas et al. 2022, "Learning to Fit Morphable M
 import torch
 from torch import Tensor
 
+from meshrec.landmarks.landmark_slopes import LandmarkSlopes
 from meshrec.models.estimate import Estimate
-from meshrec.models.landmark_slopes import LandmarkSlopes
 
 TURN, BETA, CAMERA = 0.15, 0.3, 0.2  # usual standard deviations: of turns, radians, of betas, of the camera
 KEYPOINT = 0.03  # likewise of keypoints, halves of the crop

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from meshrec.body import BodyModel
-from meshrec.body.landmarks import SMPL_VERTEX_COUNT
-from meshrec.body.unpickle import unpickle_element
+from meshrec.body.smpl_landmarks import SMPL_VERTEX_COUNT
 from meshrec.errors import InputError
+from meshrec.files.unpickle import unpickle_element
 from meshrec.models.checkpoints import Checkpoint, check_weights, save_checkpoint
 from meshrec.models.graph import GraphConfig, GraphMesh, GraphRegressor
 from meshrec.models.iterative import IterativeConfig, IterativeRegressor

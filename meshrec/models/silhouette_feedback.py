@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, grid_sample
 
 from meshrec.body import BodyModel
+from meshrec.landmarks.posed_landmarks import PosedLandmarks
 from meshrec.models.encoders import ResidualBlock
 from meshrec.models.estimate import Estimate
-from meshrec.models.posed_landmarks import PosedLandmarks
 
 POINTS = 256  # of the skin
 LEVELS = 4  # of the pyramid: the silhouette, and at a half, a quarter and an eighth of its resolution

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from meshrec.parallel import over_items
+from meshrec.compiled.threads import over_items
 from meshrec.render import numba_kernels as kernels
 from meshrec.render.edges import mesh_edges
 

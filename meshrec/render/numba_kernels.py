@@ -8,7 +8,7 @@ from math import ceil, exp, floor, hypot, inf
 
 import numpy as np
 
-from meshrec.compiled import compiled
+from meshrec.compiled.jit import compiled
 
 UNDRAWABLE = -(2**31)
 TOUCH = 1e-7  # pixels: an outline this near to a pixel's centre runs through it

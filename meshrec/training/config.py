@@ -8,15 +8,15 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from meshrec.data.augmentation import Augmentation
-from meshrec.data.formats import Format
-from meshrec.data.synthetic.cameras import ViewMix
-from meshrec.data.synthetic.detected_keypoints import Variation
-from meshrec.data.synthetic.detector_noise import DetectorNoise
-from meshrec.data.synthetic.loose_clothes import ClothesMix
-from meshrec.data.synthetic.people import ShapeMix
-from meshrec.data.synthetic.poses import PoseMix
+from meshrec.datasets.formats import Format
 from meshrec.models.graph import GraphConfig
 from meshrec.models.iterative import IterativeConfig
+from meshrec.synthetic.cameras import ViewMix
+from meshrec.synthetic.detected_keypoints import Variation
+from meshrec.synthetic.detector_noise import DetectorNoise
+from meshrec.synthetic.loose_clothes import ClothesMix
+from meshrec.synthetic.people import ShapeMix
+from meshrec.synthetic.poses import PoseMix
 from meshrec.training.objective import Weights
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -90,7 +90,7 @@ class RendersConfig:
 
 @dataclass(frozen=True)
 class DatasetConfig:
-    """A dataset on disk; see :func:`meshrec.data.formats.read_samples`.
+    """A dataset on disk; see :func:`meshrec.datasets.formats.read_samples`.
 
     Attributes:
         format, path, pictures, bodies: As there.

@@ -16,7 +16,7 @@ from meshrec.models.encoders import EncoderConfig, NetworkInput, normalize_rgb
 from meshrec.models.estimate import Estimate
 from meshrec.models.mesh_to_params import MeshRecoveryOutput
 from meshrec.models.mirrored import final_estimate, mirror_averaged
-from meshrec.regressor import calibrated, error_covariance, shape_calibration
+from meshrec.regress.calibration import calibrated, error_covariance, shape_calibration
 from meshrec.training.objective import Objective, posed
 from meshrec.training.pieces import Piece
 
@@ -72,9 +72,8 @@ def measure_errors(
         device: Where the network is.
 
     Returns:
-        (1, 72 + S, 72 + S) and (1, S + 1, S), see :func:`meshrec.regressor.error_covariance` and
-        :func:`meshrec.regressor.shape_calibration`. Of a network that sees masks and can do without, two of each: the
-        second are of the same people without their masks.
+        (1, 72 + S, 72 + S) and (1, S + 1, S), see :mod:`meshrec.regress.calibration`. Of a network that sees masks and
+        can do without, two of each: the second are of the same people without their masks.
     """
     training, found = network.training, []
     network.eval()

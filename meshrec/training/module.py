@@ -14,7 +14,6 @@ from torch.optim.swa_utils import AveragedModel
 
 from meshrec.data.sample import Batch
 from meshrec.errors import InputError
-from meshrec.losses import critic_loss, fooling_loss
 from meshrec.models.critic import Critic
 from meshrec.models.encoders import NetworkInput
 from meshrec.models.estimate import Estimate
@@ -22,6 +21,7 @@ from meshrec.models.graph import MeshEstimate
 from meshrec.models.mesh_to_params import MeshRecoveryOutput
 from meshrec.models.mirrored import final_estimate
 from meshrec.training.config import OptimizerConfig, TrainingConfig
+from meshrec.training.losses import critic_loss, fooling_loss
 from meshrec.training.measure import moved, with_pictures
 from meshrec.training.mixture import Loader, Mixture
 from meshrec.training.objective import Objective

@@ -16,7 +16,11 @@ from meshrec.body.joints import LIMB_JOINTS
 from meshrec.body.topology import edges
 from meshrec.data.sample import Batch
 from meshrec.geometry import Camera
-from meshrec.losses import (
+from meshrec.landmarks.posed_landmarks import PosedLandmarks
+from meshrec.models.estimate import Estimate
+from meshrec.models.graph import MeshEstimate
+from meshrec.models.mesh_to_params import MeshRecoveryOutput
+from meshrec.training.losses import (
     absolute,
     aligned_joint_loss,
     betas_loss,
@@ -29,10 +33,6 @@ from meshrec.losses import (
     silhouette_loss,
     vertex_loss,
 )
-from meshrec.models.estimate import Estimate
-from meshrec.models.graph import MeshEstimate
-from meshrec.models.mesh_to_params import MeshRecoveryOutput
-from meshrec.models.posed_landmarks import PosedLandmarks
 
 SOFTNESS = 1e-5  # of soft silhouettes, SoftRas' sigma
 

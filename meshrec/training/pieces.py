@@ -9,8 +9,8 @@ from torch import Tensor
 
 from meshrec.body.joints import convert_joints, flip_permutation
 from meshrec.body.kinematics import mirror_pose
+from meshrec.data.proxies import Proxies
 from meshrec.data.sample import Batch, concatenate
-from meshrec.data.synthetic.proxy import Proxies
 from meshrec.models.encoders import NetworkInput
 from meshrec.models.mirrored import mirror_input
 

@@ -9,14 +9,14 @@ from torch import Tensor
 
 from meshrec.body.joints import mirror_name
 from meshrec.body.kinematics import mirror_pose
-from meshrec.data.pose_bank import POSE_BANK, load_pose_bank
 from meshrec.data.streams import Streams
-from meshrec.data.synthetic.authored_poses import authored_poses
-from meshrec.data.synthetic.everyday_poses import everyday_poses
-from meshrec.data.synthetic.poses import perturbed
 from meshrec.geometry import matrix_to_axis_angle, nearest_rotation
-from meshrec.models.pose_prior import PRIOR_JOINTS, PosePrior
-from meshrec.models.t_mixture import fit_t_mixture
+from meshrec.poses.authored_poses import authored_poses
+from meshrec.poses.everyday_poses import everyday_poses
+from meshrec.poses.pose_bank import POSE_BANK, load_pose_bank
+from meshrec.poses.pose_prior import PRIOR_JOINTS, PosePrior
+from meshrec.synthetic.poses import perturbed
+from meshrec.training.t_mixture import fit_t_mixture
 
 # How well a recording knows a joint, radians; for collars and toes, which the bank hardly moves, what they may do.
 NOISE = {"collar": 0.15, "foot": 0.15}

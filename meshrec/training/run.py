@@ -14,10 +14,10 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 from torch import nn
 
-from meshrec.atomic import write_file
 from meshrec.body import BodyModel, load_body
 from meshrec.data.sample import NUM_BETAS
 from meshrec.errors import InputError
+from meshrec.files.atomic import write_file
 from meshrec.models.build import build_network
 from meshrec.models.checkpoints import load_checkpoint
 from meshrec.models.warm_start import take_encoder, warm_start

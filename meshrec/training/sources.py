@@ -14,22 +14,22 @@ import torch
 from meshrec.body import BodyModel, load_body
 from meshrec.data.augmentation import Augmentation
 from meshrec.data.centred import centred
-from meshrec.data.formats import read_samples
 from meshrec.data.mixing import MixedSamples, order
 from meshrec.data.occluders import voc_occluders
+from meshrec.data.proxies import Proxies
 from meshrec.data.sample import Batch, Sample, Samples
 from meshrec.data.streams import Streams
-from meshrec.data.synthetic.backgrounds import FolderBackgrounds, noise_backgrounds
-from meshrec.data.synthetic.clothes import TextureLayout
-from meshrec.data.synthetic.detected_keypoints import DetectedKeypoints
-from meshrec.data.synthetic.detected_renders import DetectedRenders, load_renders
-from meshrec.data.synthetic.detector_noise import DetectorNoise
-from meshrec.data.synthetic.keypoints import JOINTS, SyntheticKeypoints
-from meshrec.data.synthetic.labels import Pictures, synthetic_batch
-from meshrec.data.synthetic.loose_clothes import ClothesMix, draw_clothes
-from meshrec.data.synthetic.people import SyntheticPeople
-from meshrec.data.synthetic.proxy import Proxies
+from meshrec.datasets.formats import read_samples
 from meshrec.errors import InputError
+from meshrec.synthetic.backgrounds import FolderBackgrounds, noise_backgrounds
+from meshrec.synthetic.clothes import TextureLayout
+from meshrec.synthetic.detected_keypoints import DetectedKeypoints
+from meshrec.synthetic.detected_renders import DetectedRenders, load_renders
+from meshrec.synthetic.detector_noise import DetectorNoise
+from meshrec.synthetic.keypoints import JOINTS, SyntheticKeypoints
+from meshrec.synthetic.labels import Pictures, synthetic_batch
+from meshrec.synthetic.loose_clothes import ClothesMix, draw_clothes
+from meshrec.synthetic.people import SyntheticPeople
 from meshrec.training.config import DatasetConfig, RendersConfig, SyntheticConfig, TrainingConfig
 from meshrec.training.pieces import Needs, Piece, joined, mirrored
 

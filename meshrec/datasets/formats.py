@@ -1,0 +1,54 @@
+"""Open a dataset by the name of its format, as configs and tools do."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from meshrec.data.sample import Samples
+from meshrec.datasets.coco import read_coco
+from meshrec.datasets.lspe import read_lspe
+from meshrec.datasets.multiview import read_multiview
+from meshrec.datasets.shards import read_shards
+from meshrec.datasets.spin_npz import read_spin_npz
+from meshrec.datasets.threedpw import read_threedpw
+from meshrec.errors import InputError
+
+Format = Literal["spin", "coco", "3dpw", "lspe", "multiview", "shards"]
+FORMATS: tuple[Format, ...] = ("spin", "coco", "3dpw", "lspe", "multiview", "shards")
+WITH_PICTURES_ELSEWHERE = ("spin", "coco", "3dpw")
+
+
+def read_samples(
+    form: Format, path: str | Path, pictures: str | Path | None = None, bodies: Mapping[str, str] | None = None
+) -> Samples:
+    """Read a dataset.
+
+    Args:
+        form: ``spin`` (an ``.npz`` file), ``coco`` (keypoint JSON of COCO or OpenPose), ``3dpw`` (sequence files),
+            ``lspe`` (a tar of crops), ``multiview`` (a folder), or ``shards`` (a folder).
+        path: The file or folder of labels.
+        pictures: The folder of pictures, which the first three need.
+        bodies: Hashes of the bodies that the betas of ``spin`` and ``3dpw`` belong to, by ``neutral``, ``male``,
+            ``female``.
+
+    Raises:
+        InputError: There is no such format, or the dataset is damaged; the message names file and row.
+    """
+    if form not in FORMATS:
+        raise InputError(f"there is no dataset format '{form}'; there are {', '.join(FORMATS)}.")
+    if form in WITH_PICTURES_ELSEWHERE and pictures is None:
+        raise InputError(f"{path}: datasets of the format '{form}' need the folder of their pictures.")
+    folder = Path(pictures or path)
+    match form:
+        case "spin":
+            return read_spin_npz(path, folder, bodies)
+        case "coco":
+            return read_coco(path, folder)
+        case "3dpw":
+            return read_threedpw(path, folder, bodies)
+        case "lspe":
+            return read_lspe(path)
+        case "multiview":
+            return read_multiview(path)
+        case "shards":
+            return read_shards(path)

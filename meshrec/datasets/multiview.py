@@ -1,0 +1,123 @@
+"""Reader of calibrated frames with 3D joints: a folder with ``gt.npz`` and the pictures it names.
+
+One row per picture; these columns are read:
+
+- ``image`` (N,): picture, relative to the folder; ``camera`` (N,) and ``time_s`` (N,): which camera, and when.
+- ``wh`` (N, 2), ``K`` (N, 3, 3), ``dist`` (N, 5): picture size and calibration, distortion as in OpenCV.
+- ``R`` (N, 3, 3), ``t`` (N, 3): world to camera, x_cam = R X + t, metres.
+- ``joint_names`` (J,), such as ``l_knee``; ``joints_3d`` (N, J, 3) in the world, metres; ``valid`` (N, J).
+- ``box2d`` (N, 4): x0, y0, x1, y1 around the person.
+
+Pictures are undistorted when they are read; keypoints are the projected joints.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from meshrec.data.sample import Sample, box_crop, person_sample
+from meshrec.datasets.columns import labels, numbers, texts
+from meshrec.datasets.lspe import full_name
+from meshrec.errors import InputError
+from meshrec.files.npz import read_npz
+from meshrec.files.picture import Lens, Picture
+from meshrec.geometry import Camera
+
+# Both detectors behind the truth mark the toes at the big one's tip.
+TOES = {"left_toe": "left_big_toe", "right_toe": "right_big_toe"}
+
+
+@dataclass(frozen=True, eq=False)
+class MultiviewSamples:
+    """N pictures of one folder; see this module for the columns.
+
+    Attributes:
+        joints_3d: (N, J, 4) in camera space, and confidence.
+        keypoints_2d: (N, J, 3) in pixels of the undistorted picture, and confidence.
+    """
+
+    folder: Path
+    pictures: np.ndarray
+    cameras: np.ndarray
+    time: np.ndarray
+    size: np.ndarray
+    calibration: np.ndarray
+    distortion: np.ndarray
+    boxes: np.ndarray
+    joints: tuple[str, ...]
+    joints_3d: np.ndarray
+    keypoints_2d: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __getitem__(self, index: int) -> Sample:
+        matrix = self.calibration[index]
+        width, height = (int(n) for n in self.size[index])
+        return person_sample(
+            name=f"{self.folder.name} row {index} ({self.pictures[index]})",
+            image=Picture(self.folder / str(self.pictures[index]), lens=Lens(matrix, self.distortion[index])),
+            crop=box_crop(self.boxes[index]),
+            joints=self.joints,
+            keypoints_2d=self.keypoints_2d[index],
+            joints_3d=self.joints_3d[index],
+            camera=Camera.from_matrix(matrix, (width, height)),
+            sequence=f"{self.folder.name} camera {self.cameras[index]}",
+            time=float(self.time[index]),
+        )
+
+
+def read_multiview(folder: str | Path) -> MultiviewSamples:
+    """Read a folder of calibrated frames.
+
+    Raises:
+        InputError: A column is missing or damaged; the message names file and row.
+    """
+    folder = Path(folder)
+    path = folder / "gt.npz"
+    columns = read_npz(path)
+    pictures = texts(path, columns, "image")
+    rows = len(pictures)
+    joints = tuple(full_name(str(name)) for name in texts(path, columns, "joint_names"))
+    joints = tuple(TOES.get(name, name) for name in joints)
+    matrix = numbers(path, columns, "K", (3, 3), rows)
+    rotation, translation = numbers(path, columns, "R", (3, 3), rows), numbers(path, columns, "t", (3,), rows)
+    world = labels(path, columns, "joints_3d", (len(joints), 4), rows, confidence="valid")
+    joints_3d, keypoints_2d = to_camera(world, rotation, translation, matrix)
+    if lost := np.flatnonzero(((joints_3d[..., 2] <= 0) & (world[..., 3] > 0)).any(1)).tolist():
+        raise InputError(f"{path}: row {lost[0]}: a joint lies behind the camera; R and t are world to camera.")
+    return MultiviewSamples(
+        folder=folder,
+        pictures=pictures,
+        cameras=numbers(path, columns, "camera", (), rows).astype(int),
+        time=numbers(path, columns, "time_s", (), rows),
+        size=numbers(path, columns, "wh", (2,), rows),
+        calibration=matrix,
+        distortion=numbers(path, columns, "dist", (5,), rows),
+        boxes=numbers(path, columns, "box2d", (4,), rows),
+        joints=joints,
+        joints_3d=joints_3d,
+        keypoints_2d=keypoints_2d,
+    )
+
+
+def to_camera(
+    points: np.ndarray, rotation: np.ndarray, translation: np.ndarray, matrix: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Joints of the world as cameras see them.
+
+    Args:
+        points: (N, J, 4) x, y, z in metres, and confidence.
+        rotation, translation: (N, 3, 3) and (N, 3), world to camera.
+        matrix: (3, 3) or (N, 3, 3) calibration.
+
+    Returns:
+        (N, J, 4) in camera space, and (N, J, 3) in pixels, both with the same confidence.
+    """
+    places, confidence = points[..., :3], points[..., 3:]
+    seen = places @ rotation.swapaxes(-1, -2) + translation[:, None]
+    depth = np.where(seen[..., 2:] > 0, seen[..., 2:], 1)  # what lies behind has no place in the picture
+    pixels = (seen / depth) @ matrix.swapaxes(-1, -2)
+    visible = confidence * (seen[..., 2:] > 0)
+    return np.concatenate([seen, confidence], axis=2), np.concatenate([pixels[..., :2], visible], axis=2)

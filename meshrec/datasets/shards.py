@@ -1,0 +1,237 @@
+"""Datasets as shards: plain tars of about a thousand people each, in WebDataset's layout.
+
+Person ``000017`` is ``000017.jpg``, the picture around the person; ``000017.json``, the labels; and, where there is
+one, ``000017.mask.png``. Large datasets become few files that any tool reads, and samples stay reachable by number.
+
+The labels are :class:`meshrec.data.sample.Sample`'s, under its names and in its units: ``name``, ``joints``,
+``to_crop`` (2, 3) from this picture's pixels, ``keypoints_2d`` (K, 3); and where they are known ``joints_3d`` (K, 4),
+``pose`` (24, 3, 3) with ``pose_confidence`` (24,), ``betas`` (10,) with ``betas_confidence`` and ``body``, ``focal``
+and ``principal`` (2,), ``sequence`` and ``time``.
+"""
+
+import io
+import json
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch.utils.data import DataLoader, Dataset
+
+from meshrec.data.sample import FAR, Sample, Samples, cut
+from meshrec.errors import InputError
+from meshrec.files.atomic import write_file
+from meshrec.files.picture import Picture, decode, read_member, tar_members
+from meshrec.geometry.affine import compose
+
+PICTURE, LABELS, MASK = "jpg", "json", "mask.png"
+REQUIRED = ("name", "joints", "to_crop", "keypoints_2d")
+QUALITY = 95
+
+
+@dataclass(frozen=True, eq=False)
+class ShardSamples:
+    """People of some shards.
+
+    Attributes:
+        shards: The tars.
+        shard: (N,) which of them holds a person.
+        keys: (N,) what the person's files are called in it.
+        places: (N, 3, 2) first byte and length of picture, labels and mask; of length 0 where there is no mask.
+    """
+
+    shards: tuple[Path, ...]
+    shard: np.ndarray
+    keys: np.ndarray
+    places: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.shard)
+
+    def __getitem__(self, index: int) -> Sample:
+        path = self.shards[int(self.shard[index])]
+        picture, labels, mask = ((int(start), int(length)) for start, length in self.places[index])
+        where = f"{path} {self.keys[index]}"
+        sample = _decoded(read_member(path, labels).getvalue(), Picture(path, *picture), f"{where}.{LABELS}")
+        if mask[1]:
+            sample = replace(sample, mask=decode(read_member(path, mask).getvalue(), f"{where}.{MASK}", gray=True))
+        return sample
+
+
+def read_shards(path: str | Path) -> ShardSamples:
+    """Read shards written by :func:`write_shards`.
+
+    Args:
+        path: A folder of ``.tar`` files, or one of them.
+
+    Raises:
+        InputError: There are none, or one is cut short or lacks a file of a person; the message names it.
+    """
+    path = Path(path)
+    shards = sorted(path.glob("*.tar")) if path.is_dir() else [path]
+    if not shards:
+        raise InputError(f"{path}: the folder holds no shards (.tar).")
+    number, keys, places = [], [], []
+    for i, shard in enumerate(shards):
+        people: dict[str, dict[str, tuple[int, int]]] = {}
+        for name, place in tar_members(shard).items():
+            key, _, kind = name.partition(".")
+            people.setdefault(key, {})[kind] = place
+        for key, files in people.items():
+            if missing := [kind for kind in (PICTURE, LABELS) if kind not in files]:
+                raise InputError(f"{shard}: {key}.{missing[0]} is missing; this is no shard of meshrec's.")
+            number.append(i)
+            keys.append(key)
+            places.append((files[PICTURE], files[LABELS], files.get(MASK, (0, 0))))
+    if not keys:
+        raise InputError(f"{path}: the shards are empty.")
+    return ShardSamples(tuple(shards), np.array(number), np.array(keys), np.array(places))
+
+
+def write_shards(
+    samples: Samples,
+    folder: str | Path,
+    resolution: int = 256,
+    margin: float = 1.5,
+    per_shard: int = 1000,
+    workers: int = 0,
+) -> Iterator[Path]:
+    """Write people as shards, and give each shard's path when it is there.
+
+    Args:
+        samples: What a reader returned.
+        folder: Where to; it must not hold shards yet.
+        resolution: Side of a person's crop in pixels; pictures that have fewer are not enlarged.
+        margin: The picture's side over the crop's: how far augmentation can turn and move the crop.
+        per_shard: People in one shard.
+        workers: Processes that write shards; 0 is this one.
+
+    Raises:
+        InputError: The folder already holds shards or cannot be written to, or a sample cannot be read.
+    """
+    folder = Path(folder)
+    if next(folder.glob("*.tar"), None):
+        raise InputError(f"{folder}: the folder already holds shards; name another one.")
+    jobs = _Shards(samples, folder, resolution, margin, per_shard)
+    for outcome in DataLoader(jobs, batch_size=None, num_workers=workers):
+        if isinstance(outcome, InputError):
+            raise outcome
+        yield outcome
+
+
+@dataclass(frozen=True, eq=False)
+class _Shards(Dataset):
+    """Writes shard number k when asked for it, so that a data loader's workers share the work.
+
+    Errors come as values: raised in a worker they would arrive with its traceback around them.
+    """
+
+    samples: Samples
+    folder: Path
+    resolution: int
+    margin: float
+    per_shard: int
+
+    def __len__(self) -> int:
+        return -(-len(self.samples) // self.per_shard)
+
+    def __getitem__(self, number: int) -> Path | InputError:
+        try:
+            return write_file(self.folder / f"{number:05d}.tar", self._shard(number))
+        except InputError as error:
+            return error
+
+    def _shard(self, number: int) -> bytes:
+        data = io.BytesIO()
+        first = number * self.per_shard
+        with tarfile.open(fileobj=data, mode="w") as tar:
+            for index in range(first, min(first + self.per_shard, len(self.samples))):
+                files = _encoded(_around(self.samples[index], self.resolution, self.margin))
+                for kind, content in files.items():
+                    member = tarfile.TarInfo(f"{index:08d}.{kind}")
+                    member.size = len(content)
+                    tar.addfile(member, io.BytesIO(content))
+        return data.getvalue()
+
+
+def _around(sample: Sample, resolution: int, margin: float) -> Sample:
+    """The sample with its picture cut to ``margin`` times the crop, at most ``resolution`` pixels a crop."""
+    native = 2 / np.sqrt(abs(np.linalg.det(sample.to_crop[:, :2])))
+    size = max(round(margin * min(resolution, native)), 1)
+    wide = np.array([[1 / margin, 0, 0], [0, 1 / margin, 0]])
+    around = cut(replace(sample, to_crop=compose(wide, sample.to_crop)), size)
+    return replace(sample, image=around.image, mask=around.mask, to_crop=around.to_crop * margin)
+
+
+def _encoded(sample: Sample) -> dict[str, bytes]:
+    """The files of a person by kind."""
+    import cv2
+
+    labels: dict[str, Any] = {
+        "name": sample.name,
+        "joints": sample.joints,
+        "to_crop": sample.to_crop.tolist(),
+        "keypoints_2d": _list(sample.keypoints_2d),
+    }
+    if sample.joints_3d[:, 3].any():
+        labels |= {"joints_3d": _list(sample.joints_3d)}
+    if sample.pose_confidence.any():
+        labels |= {"pose": _list(sample.pose), "pose_confidence": _list(sample.pose_confidence)}
+    if sample.betas_confidence:
+        labels |= {"betas": _list(sample.betas), "betas_confidence": sample.betas_confidence, "body": sample.body}
+    if sample.camera_confidence:
+        labels |= {"focal": _list(sample.focal), "principal": _list(sample.principal)}
+    if sample.sequence:
+        labels |= {"sequence": sample.sequence, "time": sample.time}
+    bgr = np.ascontiguousarray(sample.read_image()[..., ::-1])
+    files = {
+        PICTURE: cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes(),
+        LABELS: json.dumps(labels).encode(),
+    }
+    if sample.mask is not None:
+        files[MASK] = cv2.imencode(".png", sample.mask)[1].tobytes()
+    return files
+
+
+def _decoded(data: bytes, picture: Picture, where: str) -> Sample:
+    """A sample from its labels' JSON."""
+    try:
+        labels = json.loads(data)
+        if lacking := [name for name in REQUIRED if name not in labels]:
+            raise ValueError(f"{lacking[0]} is missing")
+        joints = tuple(labels["joints"])
+        count = len(joints)
+
+        def array(name: str, shape: tuple[int, ...], missing: float = 0) -> np.ndarray:
+            values = np.asarray(labels.get(name, np.full(shape, missing)), np.float32)
+            if values.shape != shape or not np.isfinite(values).all():
+                raise ValueError(f"{name} must be {shape} finite numbers")
+            return values
+
+        return Sample(
+            name=labels["name"],
+            image=picture,
+            to_crop=array("to_crop", (2, 3)).astype(float),
+            joints=joints,
+            keypoints_2d=array("keypoints_2d", (count, 3)),
+            joints_3d=array("joints_3d", (count, 4)),
+            pose=array("pose", (24, 3, 3)) if "pose" in labels else np.tile(np.eye(3, dtype=np.float32), (24, 1, 1)),
+            pose_confidence=array("pose_confidence", (24,)),
+            betas=array("betas", (10,)),
+            betas_confidence=float(labels.get("betas_confidence", 0)),
+            body=labels.get("body", ""),
+            focal=array("focal", (2,), missing=FAR),
+            principal=array("principal", (2,)),
+            camera_confidence=float("focal" in labels),
+            sequence=labels.get("sequence", ""),
+            time=float(labels.get("time", 0)),
+        )
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{where}: not the labels of a person ({error}).") from error
+
+
+def _list(values: np.ndarray) -> list:
+    """Nested lists of the shortest numbers that are these float32."""
+    return [_list(v) if v.ndim else float(str(v)) for v in np.asarray(values, np.float32)]

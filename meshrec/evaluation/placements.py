@@ -1,0 +1,170 @@
+"""Measuring where a detector or annotators see landmarks, from people whose bodies are known."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from rich.progress import track
+from torch import Tensor
+
+from meshrec.body import LIMB_JOINTS, BodyModel, flip_permutation, joint_index, joint_set
+from meshrec.body.joints import mirror_name
+from meshrec.body.state import BodyState
+from meshrec.datasets.lspe import LspeSamples
+from meshrec.detect.people import Detector, inner_box
+from meshrec.fit.fitter import Fitter
+from meshrec.geometry import Camera
+from meshrec.landmarks.landmarks import Landmarks
+from meshrec.landmarks.placements import LSP, MEDIAPIPE, Placement
+from meshrec.synthetic.detected_renders import DetectedRenders
+
+SURE = 0.9  # confidence from which a landmark counts: hidden ones are guessed by the detector
+ROBUST = 0.01  # share of the box: larger residuals lose their pull
+MISTAKEN = 0.05  # share of the box: median error of the limbs from which somebody is not recognised at all
+MISLABELLED = 0.08  # share of the box: labels farther from what the detector sees are taken for wrong
+MAD_TO_DEVIATION = 1.4826
+
+
+def measure_placements(renders: DetectedRenders, body: BodyModel) -> dict[str, Placement]:
+    """Offsets and scatter of a detector's landmarks; those of :data:`meshrec.landmarks.placements.MEDIAPIPE`.
+
+    People with left and right exchanged are left out.
+
+    Args:
+        renders: Pictures of the body, detected.
+        body: The one they show.
+    """
+    joints = str(renders.joint_set)
+    flip = flip_permutation(joints)
+    found = np.flatnonzero(renders.score > 0)
+    take = lambda values: torch.tensor(values[found], dtype=torch.float64)  # noqa: E731
+    state = BodyState(take(renders.rotations), take(renders.translation), take(renders.betas))
+    focal, center, keypoints = take(renders.focal), take(renders.center), take(renders.keypoints)
+    pixels = (keypoints[..., :2] + 1) * (int(renders.resolution) / 2) - 0.5
+    side = _sides(pixels)
+
+    points = Landmarks.of_rows(body, body.joint_regressor(joints)).positions(state)
+    expected = points[..., :2] / points[..., 2:] * focal[:, None] + center[:, None]
+    limbs = [joint_index(name, joints) for name in LIMB_JOINTS]
+    share = [
+        ((p - expected).norm(dim=-1) / side[:, None])[:, limbs].median(1).values for p in (pixels, pixels[:, flip])
+    ]
+    good = (share[0] < MISTAKEN) & (share[0] < share[1])
+    sure = (keypoints[..., 2] > SURE) & good[:, None]
+    return _placements(MEDIAPIPE, joints, body, state, focal, center, pixels, side, sure)
+
+
+def measure_annotators(people: LspeSamples, detector: Detector, fitter: Fitter, step: int = 1) -> dict[str, Placement]:
+    """Offsets and scatter of where people marked joints in photos; those of :data:`meshrec.landmarks.placements.LSP`.
+
+    Bodies are fitted to what the detector sees, not to the labels, and the labels' mean offsets from them taken.
+
+    Args:
+        people: Labelled photos.
+        detector: To find them with.
+        fitter: To fit them with.
+        step: Use every so many.
+    """
+    limbs = len(LIMB_JOINTS)  # the first of lsp14
+    states, focal, center, labels, sides, sure = [], [], [], [], [], []
+    for row in track(range(0, len(people), step), "annotators"):
+        image = people[row].read_image()
+        size = image.shape[1], image.shape[0]
+        (detection,) = detector(image, inner_box(size)[None])
+        if detection.score == 0:
+            continue
+        camera = Camera.from_fov(size)
+        (fit,) = fitter([detection], camera)
+        label, side = people.keypoints_2d[row, :limbs], float((detection.box[2:] - detection.box[:2]).max())
+        seen = detection.keypoints[[joint_index(name, detection.joint_set) for name in LIMB_JOINTS]]
+        apart = np.linalg.norm(seen[:, :2] - label[:, :2], axis=1) / side
+        states.append((fit.pose, fit.translation, fit.betas))
+        focal.append(np.broadcast_to(camera.focal, 2))
+        center.append(camera.center)
+        labels.append(label[:, :2])
+        sides.append(side)
+        sure.append((label[:, 2] > 0) & (apart < MISLABELLED))
+    stacked = lambda rows: torch.tensor(np.stack(rows), dtype=torch.float64)  # noqa: E731
+    state = BodyState(*(stacked(part) for part in zip(*states)))
+    numbers = stacked(focal), stacked(center), stacked(labels), stacked(sides)
+    return _placements(LSP, "lsp14", fitter.body, state, *numbers, torch.tensor(np.stack(sure)))
+
+
+def _placements(
+    table: Mapping[str, Placement],
+    joints: str,
+    body: BodyModel,
+    state: BodyState,
+    focal: Tensor,
+    center: Tensor,
+    pixels: Tensor,
+    side: Tensor,
+    sure: Tensor,
+) -> dict[str, Placement]:
+    """Each landmark's offsets in the frames of the joints that a table names, left and right together.
+
+    They are found by robust least squares on the distances in the picture.
+
+    Args:
+        table: Left and central landmarks.
+        joints: The set they are of.
+        body: What the states are of.
+        state: B bodies.
+        focal: (B, 2), and center: (B, 2), of their cameras.
+        pixels: (B, K, 2) where the first K of the set's landmarks were seen.
+        side: (B,) the longer side of the boxes, pixels.
+        sure: (B, K) bool, which count.
+    """
+    names = joint_set(joints)
+    points = Landmarks.of_rows(body, body.joint_regressor(joints)).positions(state)
+    depth = points[..., 2:]
+    expected = points[..., :2] / depth * focal[:, None] + center[:, None]
+    frames = _global_rotations(state, body)
+    placements = {}
+    for name, place in table.items():
+        systems, wanted, counts = [], [], []
+        for twin, mirror in (
+            {name: 1.0, mirror_name(name): -1.0}.items() if mirror_name(name) != name else [(name, 1.0)]
+        ):
+            k = names.index(twin)
+            turns = [frames[:, joint_index(j if mirror > 0 else mirror_name(j), "smpl24")] for j in place.offsets]
+            turned = torch.cat([turn * turn.new_tensor([mirror, 1, 1]) for turn in turns], dim=-1)
+            ratio = (points[:, k, :2] / depth[:, k])[..., None]
+            slope = (focal / depth[:, k])[..., None] * (turned[:, :2] - ratio * turned[:, 2:])
+            systems.append(slope / side[:, None, None])
+            wanted.append((pixels[:, k] - expected[:, k]) / side[:, None])
+            counts.append(sure[:, k])
+        offsets, deviation = _robust_fit(torch.cat(systems), torch.cat(wanted), torch.cat(counts))
+        if mirror_name(name) == name:
+            offsets[..., 0] = 0
+        millimetres = {j: tuple(round(1e3 * x) for x in o) for j, o in zip(place.offsets, offsets.tolist())}
+        placements[name] = Placement(millimetres, round(deviation, 4))
+    return placements
+
+
+def _robust_fit(system: Tensor, wanted: Tensor, sure: Tensor, rounds: int = 20) -> tuple[Tensor, float]:
+    """Offsets (F, 3) with ``system @ offsets = wanted`` in the main, and the deviation of what remains, per axis."""
+    offsets = system.new_zeros(system.shape[-1])
+    for _ in range(rounds):
+        residual = system @ offsets - wanted
+        weight = (sure / (1 + residual.square().sum(-1) / ROBUST**2))[:, None, None]
+        transposed = system.transpose(1, 2) * weight
+        # Along a straight limb two frames cannot be told apart: a trace of ridge shares the offset between them.
+        normal = (transposed @ system).sum(0) + 1e-3 * torch.eye(len(offsets), dtype=system.dtype)
+        offsets = torch.linalg.solve(normal, (transposed @ wanted[..., None]).sum(0).squeeze(-1))
+    residual = (system @ offsets - wanted)[sure]
+    return offsets.unflatten(0, (-1, 3)), MAD_TO_DEVIATION * float(residual.abs().median())
+
+
+def _global_rotations(state: BodyState, body: BodyModel) -> Tensor:
+    """(B, 24, 3, 3) from each joint's rest frame to camera space."""
+    turned: list[Tensor] = []
+    for joint, parent in enumerate(body.parents):
+        local = state.rotations[:, joint]
+        turned.append(local if parent < 0 else turned[parent] @ local)
+    return torch.stack(turned, dim=1)
+
+
+def _sides(pixels: Tensor, margin: float = 0.15) -> Tensor:
+    """(B,) longer sides of the boxes that detectors draw around people."""
+    return (pixels.amax(1) - pixels.amin(1)).amax(1) * (1 + 2 * margin)

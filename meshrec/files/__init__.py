@@ -1,0 +1,7 @@
+"""Files as arrays: atomic writing, untrusted archives and pickles, photos and pictures of datasets."""
+
+from meshrec.files.atomic import known_suffix, write_file
+from meshrec.files.npz import read_npz
+from meshrec.files.photos import Photo, read_photo
+
+__all__ = ["Photo", "known_suffix", "read_npz", "read_photo", "write_file"]

@@ -1,0 +1,42 @@
+"""How coordinates of rotations change with small turns, each in its own frame."""
+
+import torch
+from torch import Tensor
+
+from meshrec.geometry.rotations import skew
+
+
+def right_jacobian_inverse(axis_angle: Tensor) -> Tensor:
+    """d log(R exp(t)) / d t at t = 0, where R = exp(axis_angle).
+
+    I + K/2 + (1/a^2 - (1 + cos a) / (2 a sin a)) K^2 with K = skew(axis_angle) and a its angle (Sola et al. 2018, "A
+    micro Lie theory for state estimation in robotics", equation 144). Infinite at an angle of 2 pi, finite up to there.
+
+    Args:
+        axis_angle: (..., 3) radians.
+
+    Returns:
+        (..., 3, 3).
+    """
+    squared = (axis_angle * axis_angle).sum(-1)[..., None, None]
+    small = squared < 1e-4
+    half = torch.where(small, torch.ones_like(squared), squared).sqrt() / 2
+    # (1 + cos a) / sin a = cot(a / 2), which is zero and not 0 / 0 at a half turn.
+    curvature = torch.where(small, 1 / 12 + squared / 720, (1 - half * half.cos() / half.sin()) / (4 * half * half))
+    k = skew(axis_angle)
+    return torch.eye(3, dtype=axis_angle.dtype, device=axis_angle.device) + k / 2 + curvature * (k @ k)
+
+
+def pull_back(slopes: Tensor, matrix: Tensor) -> Tensor:
+    """D' M, where D is the identity but for blocks on its diagonal, which come first.
+
+    Args:
+        slopes: (B, J, 3, 3) the blocks, such as those of :func:`right_jacobian_inverse`.
+        matrix: (B or 1, 3 J + R, Q).
+
+    Returns:
+        (B, 3 J + R, Q).
+    """
+    batch, joints = slopes.shape[:2]
+    first = slopes.mT @ matrix[:, : 3 * joints].unflatten(1, (joints, 3))
+    return torch.cat([first.flatten(1, 2), matrix[:, 3 * joints :].expand(batch, -1, -1)], dim=1)

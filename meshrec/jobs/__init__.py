@@ -1,0 +1,1 @@
+"""Many photos into a folder: listing inputs, resuming, processes, result files, progress."""

@@ -1,0 +1,165 @@
+"""Where detectors and annotators put landmarks, and how far they scatter around there.
+
+MediaPipe's landmarks are not the body's: its ankles, for one, lie 3 cm above the joint, and a fit that takes them for
+the joint bends the knees of someone who stands straight. Its table was measured on renders of the open body whose
+landmarks are known: 640 people of seed 4242 (``tools/detect_renders.py``, ``tools/measure_detector.py``).
+
+Nor do people who label photos mark the centres that a skeleton turns about. They mark what they see: the shoulder's
+top, the hip's side, the kneecap. So published bodies come with joints of their own for LSP's labels (SPIN's
+``J_regressor_extra``). LSP's table was measured on LSP-extended's training photos (``tools/measure_annotators.py``).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from meshrec.body import joint_index, joint_set
+from meshrec.body.joints import mirror_name
+
+Offset = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a detector or an annotator sees a landmark.
+
+    Attributes:
+        offsets: By joint, (x, y, z) from the body's landmark, millimetres in rest orientation, turning with that joint.
+        deviation: Standard deviation along x and along y when seen with certainty, share of the box's longer side.
+    """
+
+    offsets: dict[str, Offset]
+    deviation: float
+
+
+# Left and central landmarks; the right ones mirror them. The elbow's point is its outer corner, which the upper arm and
+# the forearm move together.
+MEDIAPIPE = {
+    "nose": Placement({"head": (0, 9, -31)}, 0.0113),
+    "left_eye_inner": Placement({"head": (-4, 5, -21)}, 0.0095),
+    "left_eye": Placement({"head": (-10, 3, -25)}, 0.01),
+    "left_eye_outer": Placement({"head": (-11, 2, -25)}, 0.0102),
+    "left_ear": Placement({"head": (-33, 2, 29)}, 0.0098),
+    "mouth_left": Placement({"head": (-6, 10, -21)}, 0.0108),
+    "left_shoulder": Placement({"spine3": (7, 22, -8)}, 0.0131),
+    "left_elbow": Placement({"left_shoulder": (22, 1, 2), "left_elbow": (-32, 0, 1)}, 0.0099),
+    "left_wrist": Placement({"left_wrist": (14, 0, 4)}, 0.0077),
+    "left_pinky": Placement({"left_wrist": (-9, -9, 28)}, 0.0088),
+    "left_index": Placement({"left_wrist": (-17, -5, -15)}, 0.0088),
+    "left_thumb": Placement({"left_wrist": (3, 27, -32)}, 0.0088),
+    "left_hip": Placement({"pelvis": (2, -6, 6)}, 0.0138),
+    "left_knee": Placement({"left_hip": (3, -14, -1)}, 0.0119),
+    "left_ankle": Placement({"left_knee": (2, 28, 4)}, 0.0082),
+    "left_heel": Placement({"left_ankle": (0, 8, 23)}, 0.0097),
+    "left_foot_index": Placement({"left_ankle": (-11, 14, -34)}, 0.0095),
+}
+
+LSP = {
+    "left_shoulder": Placement({"spine3": (3, 33, -4)}, 0.0269),
+    "left_elbow": Placement({"left_shoulder": (39, -4, 2), "left_elbow": (-41, 6, 1)}, 0.0209),
+    "left_wrist": Placement({"left_wrist": (18, -3, 0)}, 0.0218),
+    "left_hip": Placement({"pelvis": (31, 20, 12)}, 0.0342),
+    "left_knee": Placement({"left_hip": (9, -31, 5)}, 0.0278),
+    "left_ankle": Placement({"left_knee": (9, 28, 11)}, 0.0257),
+}
+PLACEMENTS = {"mediapipe33": MEDIAPIPE, "lsp14": LSP}
+
+# Of detectors that were not measured: their landmarks are taken to lie where the body's do.
+USUAL_DEVIATION = 0.01
+DEVIATIONS = {"hip": 0.015, "heel": 0.013, "toe": 0.013, "head_top": 0.02, "neck": 0.015}
+
+FACE = ("nose", "eye", "ear", "mouth")
+FACE_POINTS = 4  # the points of a face err together and count as this many at most
+# In photos faces and the ends of limbs are found less well than in renders. Twice their deviation fits the limbs of
+# LSP-extended's training photos (PCK 0.653 instead of 0.649) and held-out renders (83.0 mm instead of 83.6) better.
+ENDS, ROUGHER = ("pinky", "index", "thumb", "heel", "toe"), 2.0
+LEAST_CONFIDENCE = 0.02
+# In photos, faces are found elsewhere as a whole, and their fronts besides: see meshrec/synthetic/photo_faces.py.
+# Standard deviations along x and along y, shares of the box's longer side.
+WHOLE_FACE, FRONT_OF_FACE = 0.012, 0.012
+
+
+def placement(name: str, joints: str) -> Placement | None:
+    """Where those who see the landmarks of a joint set see one of them; None where that was not measured."""
+    table = PLACEMENTS.get(joints, {})
+    if name in table or mirror_name(name) not in table:
+        return table.get(name)
+    twin = table[mirror_name(name)]
+    mirrored = {mirror_name(joint): (-x, y, z) for joint, (x, y, z) in twin.offsets.items()}
+    return Placement(mirrored, twin.deviation)
+
+
+def offsets(joints: str) -> list[dict[int, np.ndarray]]:
+    """For each landmark of a set, offsets in metres by the ``smpl24`` joint that they turn with."""
+    places = [placement(name, joints) for name in joint_set(joints)]
+    return [
+        {joint_index(joint, "smpl24"): np.array(offset) / 1000 for joint, offset in place.offsets.items()}
+        if place
+        else {}
+        for place in places
+    ]
+
+
+def on_face(joints: str, ears: bool = True) -> np.ndarray:
+    """(K,) bool: the landmarks of a set that lie on faces, with or without the ears."""
+    return _named(joints, FACE) & (ears | ~_named(joints, ("ear",)))
+
+
+def deviations(joints: str) -> np.ndarray:
+    """(K,) standard deviations in photos along x and along y of a set's landmarks, shares of the box's longer side."""
+    names, face = joint_set(joints), on_face(joints)
+    rough = face | _named(joints, ENDS)
+    crowd = max(1.0, face.sum() / FACE_POINTS) ** 0.5
+    return np.array([_deviation(n, joints) for n in names]) * np.where(face, crowd, 1) * np.where(rough, ROUGHER, 1)
+
+
+def face_errors(joints: str, box: Tensor) -> Tensor:
+    """By how much errors that landmarks of a face share move each of them, standard deviations.
+
+    Args:
+        joints: Set of the landmarks.
+        box: (B, 4) x0, y0, x1, y1 of the people.
+
+    Returns:
+        (B, 2, K) pixels along x and along y: of the whole face, and of its front, that is without the ears.
+    """
+    face, front = (torch.from_numpy(part) for part in (on_face(joints), on_face(joints, ears=False)))
+    return _side(box)[..., None] * torch.stack([WHOLE_FACE * face, FRONT_OF_FACE * front]).to(box)
+
+
+def precision(joints: str, keypoints: Tensor, box: Tensor, size: tuple[int, int]) -> Tensor:
+    """One over the standard deviation of detected landmarks; 0 for those outside the photo or hardly seen.
+
+    Args:
+        joints: Their set.
+        keypoints: (B, K, 3) x, y in photo pixels and confidence.
+        box: (B, 4) x0, y0, x1, y1 of the people.
+        size: (W, H) of the photo.
+
+    Returns:
+        (B, K), 1 / pixels.
+    """
+    x, y, confidence = keypoints.unbind(-1)
+    inside = (x > -0.5) & (x < size[0] - 0.5) & (y > -0.5) & (y < size[1] - 0.5)
+    seen = inside & (confidence >= LEAST_CONFIDENCE)
+    spread = torch.as_tensor(deviations(joints), dtype=keypoints.dtype) * _side(box)
+    return torch.where(seen, confidence.clamp(max=1), 0) / spread
+
+
+def _named(joints: str, parts: tuple[str, ...]) -> np.ndarray:
+    """(K,) bool: the landmarks of a set whose names hold one of these parts."""
+    return np.array([any(part in name for part in parts) for name in joint_set(joints)])
+
+
+def _side(box: Tensor) -> Tensor:
+    """(B, 1) the longer sides of boxes (B, 4), pixels."""
+    return (box[:, 2:] - box[:, :2]).amax(1, keepdim=True).clamp(min=1)
+
+
+def _deviation(name: str, joints: str) -> float:
+    place = placement(name, joints)
+    if place is not None:
+        return place.deviation
+    return next((value for part, value in DEVIATIONS.items() if part in name), USUAL_DEVIATION)

@@ -1,0 +1,1 @@
+"""Motion capture: BVH and Acclaim files, mending of recording errors, retargeting to SMPL's skeleton."""

@@ -1,0 +1,198 @@
+"""Motion capture in SMPL's joints: retargeting.
+
+The target's joint turns in the world as the source's does, times the smallest rotation that lays the target's rest
+bone along the source's: so limbs point where the actor's pointed, whatever the two rest poses and proportions.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy import ndarray
+
+from meshrec.body.joints import JOINT_SETS, SMPL_PARENTS, mirror_name
+from meshrec.errors import InputError
+from meshrec.geometry import axis_angle_to_matrix, nearest_rotation
+from meshrec.motion.motion import Motion, euler_to_matrix, local_rotations, twist_angle
+
+SMPL_JOINTS = JOINT_SETS["smpl24"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where one SMPL joint takes its rotation from.
+
+    Attributes:
+        joints: source joints whose mean rotation in the world it takes; one named twice counts twice.
+        bone: the two source joints that bound its limb bone, or None where the rest frames already agree (trunk, head
+            and feet, which stand upright and flat in both rest poses).
+        turn: an axis and the degrees about it by which the source's rest frame is turned against SMPL's T-pose.
+    """
+
+    joints: tuple[str, ...]
+    bone: tuple[str, str] | None = None
+    turn: tuple[str, float] = ("x", 0.0)
+
+
+def _with_right_side(prefixes: tuple[str, str], table: dict[str, Source]) -> dict[str, Source]:
+    """Add the right side to a table of left and central joints; ``prefixes`` mark the source's left and right names."""
+
+    def right(name: str) -> str:
+        return prefixes[1] + name.removeprefix(prefixes[0])
+
+    mirrored = {}
+    for target, source in table.items():
+        if target.startswith("left_"):
+            axis, degrees = source.turn
+            bone = (right(source.bone[0]), right(source.bone[1])) if source.bone else None
+            # Mirrored in the sagittal plane, turns about x stay and those about y and z change their sign.
+            turn = (axis, degrees if axis == "x" else -degrees)
+            mirrored[mirror_name(target)] = Source(tuple(map(right, source.joints)), bone, turn)
+    return {**table, **mirrored}
+
+
+def _trunk(pelvis: str, chest: str, head: str) -> dict[str, Source]:
+    """Pelvis, chest and head as recorded; between them the back bends two thirds at spine1 and the rest above it, and
+    the neck halfway. CMU's solver folds the back at one vertebra and bends neck and head against each other.
+    """
+    return {
+        "pelvis": Source((pelvis,)),
+        "spine1": Source((pelvis, chest, chest)),
+        "spine2": Source((pelvis, chest, chest, chest, chest, chest)),
+        "spine3": Source((chest,)),
+        "neck": Source((chest, head)),
+        "head": Source((head,)),
+    }
+
+
+# In both skeletons the elbow's hinge is rolled 30 degrees from the vertical ("axis 180 -30 -90" in the .asf).
+ACCLAIM_JOINTS = _with_right_side(
+    ("l", "r"),
+    {
+        **_trunk("root", "thorax", "head"),
+        "left_hip": Source(("lfemur",), ("lfemur", "ltibia")),
+        "left_knee": Source(("ltibia",), ("ltibia", "lfoot")),
+        # The legs rest 20 degrees apart and the feet are rolled with them.
+        "left_ankle": Source(("lfoot",), turn=("z", 20.0)),
+        "left_foot": Source(("ltoes",), turn=("z", 20.0)),
+        "left_collar": Source(("lclavicle",)),
+        "left_shoulder": Source(("lhumerus",), ("lhumerus", "lradius"), turn=("x", -30.0)),
+        "left_elbow": Source(("lradius",), ("lradius", "lwrist"), turn=("x", -30.0)),
+        "left_wrist": Source(("lhand",), ("lhand", "lfingers")),
+    },
+)
+"""CMU's Acclaim skeletons."""
+
+DAZ_JOINTS = _with_right_side(
+    ("l", "r"),
+    {
+        **_trunk("hip", "chest", "head"),
+        "left_hip": Source(("lThigh",), ("lThigh", "lShin")),
+        "left_knee": Source(("lShin",), ("lShin", "lFoot")),
+        "left_ankle": Source(("lFoot",)),
+        "left_collar": Source(("lCollar",)),
+        "left_shoulder": Source(("lShldr",), ("lShldr", "lForeArm"), turn=("x", -30.0)),
+        "left_elbow": Source(("lForeArm",), ("lForeArm", "lHand"), turn=("x", -30.0)),
+        "left_wrist": Source(("lHand",), ("lHand", "lMid1")),
+    },
+)
+"""The BVH conversions of CMU's takes with the joint names of DAZ figures."""
+
+
+def retarget(motion: Motion, rest_joints: ndarray) -> ndarray:
+    """Local rotations of SMPL's 24 joints that follow a motion.
+
+    The root keeps its orientation in the world. Joints the source lacks (fingers, often toes) stay at rest.
+
+    Args:
+        motion: a take whose rest pose is a T-pose, y up and z forward.
+        rest_joints: (24, 3) joints of the target body at rest.
+
+    Returns:
+        (T, 24, 3, 3).
+
+    Raises:
+        InputError: the skeleton is neither CMU's Acclaim skeleton nor its DAZ conversion.
+    """
+    table = _joint_table(motion)
+    skeleton = motion.skeleton
+    rest = np.zeros((len(skeleton.names), 3))
+    for joint, parent in enumerate(skeleton.parents[1:], start=1):
+        rest[joint] = rest[parent] + skeleton.offsets[joint]
+    source_world = motion.global_rotations()
+    world = np.empty((len(motion), len(SMPL_JOINTS), 3, 3))
+    for joint, (name, parent) in enumerate(zip(SMPL_JOINTS, SMPL_PARENTS)):
+        if (source := table.get(name)) is None:
+            world[:, joint] = world[:, parent]
+            continue
+        axis, degrees = source.turn
+        align = euler_to_matrix(np.deg2rad([degrees]), axis)
+        if source.bone:
+            start, end = (skeleton.index(s) for s in source.bone)
+            child = SMPL_PARENTS.index(joint)
+            align = align @ rotation_between(
+                rest_joints[child] - rest_joints[joint], align.T @ (rest[end] - rest[start])
+            )
+        world[:, joint] = mean_rotation(source_world[:, [skeleton.index(s) for s in source.joints]]) @ align
+    return _share_forearm_twist(local_rotations(world, np.array(SMPL_PARENTS)), rest_joints)
+
+
+def _share_forearm_twist(rotations: ndarray, rest_joints: ndarray) -> ndarray:
+    """Turn elbow and wrist by half the forearm's twist each, so that no skin collapses.
+
+    Twist beyond what a forearm can do (76 degrees one way and 82 the other, Boone & Azen 1979, and some slack for the
+    recording) is cut off: CMU's hands carry few markers.
+    """
+    limit = np.deg2rad(110)
+    rotations = rotations.copy()
+    for side in ("left", "right"):
+        elbow, wrist = SMPL_JOINTS.index(f"{side}_elbow"), SMPL_JOINTS.index(f"{side}_wrist")
+        forearm = rest_joints[wrist] - rest_joints[elbow]
+        axis = forearm / np.linalg.norm(forearm)
+        twist = twist_angle(rotations[:, wrist], axis)
+        half = _turn(axis, twist.clip(-limit, limit) / 2)
+        rotations[:, elbow] = rotations[:, elbow] @ half
+        rotations[:, wrist] = half @ _turn(axis, -twist) @ rotations[:, wrist]
+    return rotations
+
+
+def _turn(axis: ndarray, angles: ndarray) -> ndarray:
+    """(T, 3, 3) rotations by (T,) angles about one axis."""
+    return axis_angle_to_matrix(torch.from_numpy(angles[:, None] * axis)).numpy()
+
+
+def _joint_table(motion: Motion) -> dict[str, Source]:
+    names = set(motion.skeleton.names)
+    for table in (ACCLAIM_JOINTS, DAZ_JOINTS):
+        if all(names.issuperset((*source.joints, *(source.bone or ()))) for source in table.values()):
+            return table
+    raise InputError(
+        f"cannot retarget a skeleton with the joints {', '.join(motion.skeleton.names[:8])}, ...: known are CMU's "
+        "Acclaim skeleton and its BVH conversion with DAZ names"
+    )
+
+
+def rotation_between(a: ndarray, b: ndarray) -> ndarray:
+    """The smallest rotation that turns the direction of ``a`` (3,) to that of ``b`` (3,); not for opposite ones.
+
+    R = I + K + K^2 / (1 + a.b), where K is the cross-product matrix of a x b.
+
+    Returns:
+        (3, 3).
+    """
+    a, b = a / np.linalg.norm(a), b / np.linalg.norm(b)
+    x, y, z = np.cross(a, b)
+    k = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    return np.eye(3) + k + k @ k / (1 + a @ b)
+
+
+def mean_rotation(rotations: ndarray) -> ndarray:
+    """The rotation nearest to the average of several matrices (Moakher 2002, projected arithmetic mean).
+
+    Args:
+        rotations: (..., n, 3, 3).
+
+    Returns:
+        (..., 3, 3).
+    """
+    return nearest_rotation(torch.from_numpy(rotations.mean(-3))).numpy()

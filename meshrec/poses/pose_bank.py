@@ -1,0 +1,83 @@
+"""The poses that ship with the project: motion capture retargeted to SMPL's joints, split by take."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from meshrec.body.joints import JOINT_SETS
+from meshrec.errors import InputError
+from meshrec.files.npz import read_npz
+from meshrec.geometry import axis_angle_to_matrix
+
+POSE_BANK = Path(__file__).with_name("pose_bank.npz")
+
+
+@dataclass(frozen=True)
+class PoseBank:
+    """N poses of one or more takes; consecutive frames of a take are about a thirtieth of a second apart.
+
+    Attributes:
+        axis_angle: (N, 24, 3) radians, joints as in ``smpl24``; the first is the orientation of the body in the world
+            (y up), hands are at rest.
+        take: (N,) int64, which of ``takes`` each pose comes from.
+        takes: names of the takes.
+    """
+
+    axis_angle: Tensor
+    take: Tensor
+    takes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.axis_angle)
+
+    def rotations(self, index: Tensor | slice = slice(None)) -> Tensor:
+        """(n, 24, 3, 3) local rotations of the chosen poses."""
+        return axis_angle_to_matrix(self.axis_angle[index])
+
+
+def load_pose_bank(split: Literal["train", "held_out", "all"] = "train", path: str | Path = POSE_BANK) -> PoseBank:
+    """Load the shipped poses, or another bank written by :func:`save_pose_bank`.
+
+    Whole takes are held out, and both dancers of a duet together, so that the two splits share no motion.
+
+    Raises:
+        InputError: The file is missing or not a pose bank.
+    """
+    if split not in ("train", "held_out", "all"):
+        raise ValueError(f"unknown split {split!r}; there are train, held_out and all")
+    try:
+        arrays = read_npz(path)
+        stored, take = arrays["axis_angle"], arrays["take"].astype(np.int64)
+        takes, held_out = arrays["takes"], arrays["held_out"]
+    except (InputError, KeyError) as error:
+        raise InputError(f"{path} is not a pose bank ({error}); tools/build_pose_bank.py writes one") from error
+    wanted = np.ones(len(takes), bool) if split == "all" else held_out == (split == "held_out")
+    chosen = wanted[take]
+    axis_angle = np.zeros((int(chosen.sum()), len(JOINT_SETS["smpl24"]), 3), np.float32)
+    axis_angle[:, : stored.shape[1]] = stored[chosen]
+    renumbered = np.cumsum(wanted) - 1
+    names = tuple(str(name) for name in takes[wanted])
+    return PoseBank(torch.from_numpy(axis_angle), torch.from_numpy(renumbered[take[chosen]]), names)
+
+
+def save_pose_bank(path: str | Path, bank: PoseBank, held_out: set[str]) -> None:
+    """Write a bank: float16 axis-angle, without the hands, which no take moves.
+
+    Args:
+        path: an ``.npz`` file.
+        bank: all poses.
+        held_out: names of the takes kept from training.
+    """
+    if unknown := held_out.difference(bank.takes):
+        raise ValueError(f"held-out takes that the bank lacks: {', '.join(sorted(unknown))}")
+    np.savez_compressed(
+        path,
+        axis_angle=bank.axis_angle[:, : JOINT_SETS["smpl24"].index("left_hand")].numpy().astype(np.float16),
+        take=bank.take.numpy().astype(np.uint8 if len(bank.takes) < 256 else np.int32),
+        takes=np.array(bank.takes),
+        held_out=np.array([name in held_out for name in bank.takes]),
+    )

@@ -1,0 +1,157 @@
+"""How likely a body pose is: a mixture of multivariate t distributions learned from motion capture and written poses.
+
+A mixture of Gaussians (Bogo et al. 2016, "Keep it SMPL") crushes poses that the motion capture lacks. The t
+distribution's tails fall like a power of the distance instead (Peel & McLachlan 2000, "Robust mixture modelling using
+the t distribution"), and remain as easy to fit: every component is a Mahalanobis distance.
+
+Poses are described by coordinates x, the axis-angle vectors of each joint relative to the joint's mean rotation. Few
+poses come near the half turn from there at which such vectors jump; from the T-pose, raised and turned arms do.
+"""
+
+import math
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from meshrec.body.joints import BODY_JOINTS
+from meshrec.errors import InputError
+from meshrec.files.atomic import write_file
+from meshrec.geometry.rotations import axis_angle_to_matrix, matrix_to_axis_angle
+from meshrec.geometry.tangent import pull_back, right_jacobian_inverse
+
+POSE_PRIOR = Path(__file__).with_name("pose_prior.safetensors")
+
+PRIOR_JOINTS = BODY_JOINTS[:-2]
+"""The joints that have a prior: all but the hands."""
+
+
+class PosePrior(nn.Module):
+    """A density over body poses.
+
+    Args:
+        center: (21, 3, 3) the mean rotation of each joint.
+        log_weights: (K,) of the components, their exponentials summing to 1.
+        means: (K, 63) coordinates.
+        scales: (K, 63, 63) lower Cholesky factors L of the scale matrices S = L L^T.
+        freedom: degrees of freedom of the t distributions, a whole number: the smaller, the fatter the tails.
+    """
+
+    center: Tensor
+    log_weights: Tensor
+    means: Tensor
+    scales: Tensor
+    _whiten: Tensor
+    _information: Tensor
+    _heights: Tensor
+
+    def __init__(self, center: Tensor, log_weights: Tensor, means: Tensor, scales: Tensor, freedom: int) -> None:
+        super().__init__()
+        self.freedom = freedom
+        self.register_buffer("center", center)
+        self.register_buffer("log_weights", log_weights)
+        self.register_buffer("means", means)
+        self.register_buffer("scales", scales)
+        eye = torch.eye(means.shape[-1], dtype=means.dtype, device=means.device)
+        self.register_buffer("_whiten", torch.linalg.solve_triangular(scales, eye.expand_as(scales), upper=False))
+        self.register_buffer("_information", self._whiten.mT @ self._whiten)
+        size = means.shape[-1]
+        constant = math.lgamma((freedom + size) / 2) - math.lgamma(freedom / 2) - size / 2 * math.log(freedom * math.pi)
+        self.register_buffer("_heights", log_weights + constant - scales.diagonal(dim1=-2, dim2=-1).log().sum(-1))
+
+    def coordinates(self, body_pose: Tensor) -> Tensor:
+        """(B, 63) coordinates of rotations (B, 23, 3, 3), or of (B, 21, 3, 3) without the hands."""
+        rotations = body_pose[:, : len(PRIOR_JOINTS)]
+        return matrix_to_axis_angle(self.center.transpose(-1, -2) @ rotations).flatten(1)
+
+    def body_pose(self, coordinates: Tensor) -> Tensor:
+        """(B, 23, 3, 3) rotations with the given coordinates (B, 63); hands at rest."""
+        rotations = self.center @ axis_angle_to_matrix(coordinates.unflatten(1, (-1, 3)))
+        hands = torch.eye(3, dtype=rotations.dtype, device=rotations.device).expand(len(rotations), 2, 3, 3)
+        return torch.cat([rotations, hands], dim=1)
+
+    def log_density(self, body_pose: Tensor) -> Tensor:
+        """Natural logarithm of the density of the coordinates.
+
+        Args:
+            body_pose: (B, 23, 3, 3) rotations.
+
+        Returns:
+            (B,).
+        """
+        return torch.logsumexp(self._component_log_densities(self._distances(self.coordinates(body_pose))), dim=-1)
+
+    def quadratic(self, body_pose: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The log-density near the given poses, for a Gauss-Newton step.
+
+        The likeliest component k counts, as w |u|^2 / 2 with u = L_k^-1 (x - m_k) and the weight of iteratively
+        reweighted least squares, w = (f + d) / (f + |u|^2), taken as constant. So the gradient is component k's.
+
+        Args:
+            body_pose: (B, 23, 3, 3) rotations.
+
+        Returns:
+            :meth:`log_density` (B,), and of its negative the gradient (B, 69) and the Hessian (B, 69, 69) by a small
+            turn t of every joint in its own frame, R_j <- R_j exp(t_j).
+        """
+        x = self.coordinates(body_pose)
+        distances = self._distances(x)
+        densities = self._component_log_densities(distances)
+        best = densities.argmax(-1)
+        distance = distances.gather(-1, best[:, None])[..., None]
+        information = (self.freedom + x.shape[-1]) / (self.freedom + distance) * self._information[best]
+        slopes = right_jacobian_inverse(x.unflatten(1, (-1, 3)))
+        gradient = pull_back(slopes, information @ (x - self.means[best])[..., None]).squeeze(-1)
+        hessian = pull_back(slopes, pull_back(slopes, information).mT)
+        hands = 3 * (len(BODY_JOINTS) - len(PRIOR_JOINTS))
+        gradient, hessian = nn.functional.pad(gradient, (0, hands)), nn.functional.pad(hessian, (0, hands, 0, hands))
+        return torch.logsumexp(densities, dim=-1), gradient, hessian
+
+    def sample(self, count: int, generator: torch.Generator) -> Tensor:
+        """Random poses: (count, 23, 3, 3) rotations."""
+
+        def random(size: int) -> Tensor:
+            return torch.randn(count, size, generator=generator, dtype=self.means.dtype, device=self.means.device)
+
+        component = torch.multinomial(self.log_weights.exp(), count, replacement=True, generator=generator)
+        normal = random(self.means.shape[-1])
+        chi_squared = random(self.freedom).square().sum(-1)
+        deviation = normal * (self.freedom / chi_squared).sqrt()[:, None]
+        for k, scale in enumerate(self.scales):
+            deviation[component == k] @= scale.mT
+        return self.body_pose(self.means[component] + deviation)
+
+    def _distances(self, x: Tensor) -> Tensor:
+        """(B, K) squared Mahalanobis distances."""
+        offsets = torch.einsum("knd,bkd->bkn", self._whiten, x[:, None] - self.means)
+        return offsets.square().sum(-1)
+
+    def _component_log_densities(self, distances: Tensor) -> Tensor:
+        size = self.means.shape[-1]
+        return self._heights - (self.freedom + size) / 2 * torch.log1p(distances / self.freedom)
+
+
+def load_pose_prior(path: str | Path = POSE_PRIOR) -> PosePrior:
+    """Load the shipped pose prior, or another one written by ``tools/train_pose_prior.py``.
+
+    Raises:
+        InputError: The file is missing or not a pose prior.
+    """
+    try:
+        arrays = load_file(path)
+        freedom = int(arrays.pop("freedom"))
+        return PosePrior(freedom=freedom, **arrays)
+    except (OSError, SafetensorError, KeyError, TypeError, RuntimeError) as error:
+        raise InputError(f"{path} is not a pose prior ({error}); tools/train_pose_prior.py writes one") from error
+
+
+def save_pose_prior(path: str | Path, prior: PosePrior) -> None:
+    """Write a pose prior for :func:`load_pose_prior`.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
+    arrays = {name: getattr(prior, name).float().contiguous() for name in ("center", "log_weights", "means", "scales")}
+    write_file(path, save(arrays | {"freedom": torch.tensor(float(prior.freedom))}))

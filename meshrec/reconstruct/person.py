@@ -1,0 +1,276 @@
+"""One reconstructed person: a posed body in front of the photo's camera, and what is known about it."""
+
+import math
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from meshrec.body import BodyModel, BodyOutput, joint_set, load_body
+from meshrec.errors import InputError
+from meshrec.export import (
+    MESH_SUFFIXES,
+    PARAMETER_SUFFIXES,
+    Mesh,
+    PersonParameters,
+    Rig,
+    camera_to_y_up,
+    pose_to_y_up,
+    read_parameters,
+    write_mesh,
+    write_parameters,
+    write_skinned,
+)
+from meshrec.export.mesh import float_array
+from meshrec.files.atomic import known_suffix
+from meshrec.geometry import Camera, axis_angle_to_matrix, matrix_to_axis_angle
+
+NEARBY = 0.10  # metres: what a joint's confidence means by "there"
+JOINTS = "smpl24"  # the joints that parameter files list
+SAVE_SUFFIXES = (*MESH_SUFFIXES, *PARAMETER_SUFFIXES)
+
+
+@dataclass(frozen=True, eq=False)
+class Person:
+    """A posed body in camera space (x right, y down, z forward; metres). Arrays are numpy, float32.
+
+    Attributes:
+        body: The body that betas and pose belong to.
+        betas: (n,) shape coefficients, usually 10.
+        pose: (24, 3, 3) rotation of each joint relative to its parent, the first one global.
+        translation: (3,) added to the posed body.
+        camera: The photo's.
+        box: (4,) x0, y0, x1, y1 in photo pixels.
+        score: Confidence in [0, 1] that the body is right; good results rank above bad ones.
+        reprojection_error: Mean distance of detected and projected landmarks, as a share of the box's longer side.
+        mask_iou: Overlap of the body's outline with the person's mask in the photo.
+        keypoints_2d: (K, 3) x, y in photo pixels and confidence, as they were detected.
+        keypoint_names: Their K names.
+        joint_deviation: (24,) metres: the standard deviation of each ``smpl24`` joint relative to the pelvis. Large
+            where the photo does not show the joint.
+        body_name: What :func:`meshrec.load_body` finds the body by.
+        made_by: What estimated the body: the regressor's name, ``fit``, or both, as ``keypoints + fit``.
+
+    Raises:
+        ValueError: An array's shape is wrong or a number is not finite.
+    """
+
+    body: BodyModel = field(repr=False)
+    betas: np.ndarray
+    pose: np.ndarray = field(repr=False)
+    translation: np.ndarray
+    camera: Camera | None = None
+    box: np.ndarray | None = None
+    score: float | None = None
+    reprojection_error: float | None = None
+    mask_iou: float | None = None
+    keypoints_2d: np.ndarray | None = field(default=None, repr=False)
+    keypoint_names: tuple[str, ...] = field(default=(), repr=False)
+    joint_deviation: np.ndarray | None = field(default=None, repr=False)
+    body_name: str = "neutral"
+    made_by: str = ""
+
+    def __post_init__(self) -> None:
+        shapes = {"betas": (None,), "pose": (24, 3, 3), "translation": (3,), "box": (4,)}
+        shapes |= {"keypoints_2d": (len(self.keypoint_names), 3), "joint_deviation": (24,)}
+        for name, shape in shapes.items():
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, float_array(getattr(self, name), shape, name))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike, body: str | Path | BodyModel | None = None) -> "Person":
+        """A person from a parameter file.
+
+        Args:
+            path: ``.json`` or ``.npz``, as :meth:`save` writes them.
+            body: The body it was made with, as for :func:`meshrec.load_body`; default the one that the file names.
+
+        Raises:
+            InputError: The file or the body cannot be read, or the body is not the one the parameters belong to.
+        """
+        parameters = read_parameters(path)
+        name = parameters.body_name if body is None else body
+        model = body if isinstance(body, BodyModel) else load_body(name, num_betas=len(parameters.betas))
+        if model.hash != parameters.body_hash:
+            raise InputError(
+                f"{path}: its betas belong to the body '{parameters.body_name}' of hash {parameters.body_hash}, "
+                f"but '{name if isinstance(name, str | Path) else model.data.name}' has hash {model.hash}; "
+                "name the body it was made with."
+            )
+        return cls(
+            body=model,
+            betas=parameters.betas,
+            pose=axis_angle_to_matrix(torch.from_numpy(parameters.pose)).numpy(),
+            translation=parameters.translation,
+            camera=parameters.camera,
+            box=parameters.box,
+            score=parameters.score,
+            reprojection_error=parameters.reprojection_error,
+            mask_iou=parameters.mask_iou,
+            keypoints_2d=parameters.keypoints_2d,
+            keypoint_names=parameters.keypoint_names,
+            joint_deviation=parameters.joint_deviation if parameters.joint_names == joint_set(JOINTS) else None,
+            body_name=parameters.body_name,
+            made_by=parameters.made_by,
+        )
+
+    @property
+    def vertices(self) -> np.ndarray:
+        """(V, 3): exactly what ``body(betas, body_pose, global_orient, transl)`` gives for this person's own values."""
+        return self._posed.vertices[0].cpu().numpy()
+
+    @property
+    def faces(self) -> np.ndarray:
+        """(F, 3) int64 vertex indices."""
+        return self.body.faces.cpu().numpy()
+
+    @property
+    def joint_confidence(self) -> np.ndarray | None:
+        """(24,) in [0, 1]: the probability that each ``smpl24`` joint is within 10 cm of its place.
+
+        A normal distribution that is alike in all directions lies within a standard deviations of its middle with the
+        probability erf(a / sqrt 2) - sqrt(2 / pi) a exp(-a^2 / 2) (Maxwell's distribution).
+        """
+        if self.joint_deviation is None:
+            return None
+        # The deviation is of the distance: sqrt(3) times that along one axis. The pelvis has none.
+        a = torch.from_numpy(NEARBY * math.sqrt(3) / self.joint_deviation.clip(1e-6)).double()
+        inside = torch.erf(a / math.sqrt(2)) - math.sqrt(2 / math.pi) * a * torch.exp(-a.square() / 2)
+        return inside.clamp(0, 1).float().numpy()
+
+    def joints(self, joints: str = JOINTS) -> np.ndarray:
+        """Joints of a named set, (K, 3).
+
+        Raises:
+            ValueError: No set has this name, or the body lacks landmarks for it.
+        """
+        if joints == JOINTS:  # the skeleton's own, not a guess from the skin around them
+            return self._posed.joints[0].cpu().numpy()
+        return self.body.joints_from(self._posed.vertices, joints)[0].cpu().numpy()
+
+    def mesh(self, name: str = "body", color: tuple[float, float, float] = Mesh.color) -> Mesh:
+        """The posed mesh in y-up space, as files hold it.
+
+        Args:
+            name: What it is called inside the file.
+            color: (r, g, b) sRGB in [0, 1].
+        """
+        data = self.body.data
+        return Mesh(camera_to_y_up(self.vertices), data.faces, data.uv, data.uv_faces, name, color)
+
+    def parameters(self) -> PersonParameters:
+        """What a parameter file holds; the joints are those of ``smpl24``."""
+        joints = self.joints()
+        screen = self.camera.project(torch.from_numpy(joints)).numpy() if self.camera is not None else None
+        return PersonParameters(
+            body_name=self.body_name,
+            body_hash=self.body.hash,
+            betas=self.betas,
+            pose=matrix_to_axis_angle(torch.from_numpy(self.pose)).numpy(),
+            translation=self.translation,
+            camera=self.camera,
+            made_by=self.made_by,
+            box=self.box,
+            score=self.score,
+            reprojection_error=self.reprojection_error,
+            mask_iou=self.mask_iou,
+            keypoints_2d=self.keypoints_2d,
+            keypoint_names=self.keypoint_names,
+            joints_3d=joints,
+            joints_2d=None if screen is None else screen[:, :2],
+            joint_deviation=self.joint_deviation,
+            joint_confidence=self.joint_confidence,
+            joint_names=joint_set(JOINTS),
+        )
+
+    def save(
+        self,
+        path: str | os.PathLike,
+        *,
+        skinned: bool = False,
+        name: str = "body",
+        color: tuple[float, float, float] = Mesh.color,
+    ) -> None:
+        """Write the person; the suffix chooses the format. The file appears whole or not at all.
+
+        - ``.obj``, ``.ply``, ``.glb``: the mesh, turned to y up so that it stands upright in 3D programs.
+        - ``.json``, ``.npz``: every parameter, in camera space; :meth:`load` reads them.
+
+        Args:
+            path: Where to write.
+            skinned: Write a ``.glb`` with a skeleton that poses it.
+            name: What the mesh is called inside the file.
+            color: (r, g, b) sRGB in [0, 1] of the mesh.
+
+        Raises:
+            InputError: Unknown suffix, or the file cannot be written.
+        """
+        suffix = known_suffix(path, SAVE_SUFFIXES)
+        if suffix in PARAMETER_SUFFIXES:
+            write_parameters(path, self.parameters())
+        elif skinned and suffix == ".glb":
+            self._write_skinned(path, name, color)
+        else:
+            write_mesh(path, self.mesh(name, color))
+
+    def _write_skinned(self, path: str | os.PathLike, name: str, color: tuple[float, float, float]) -> None:
+        body = self.body
+        vertices, joints = (part[0].cpu().numpy() for part in body.rest(self._tensor("betas")))
+        rest = Mesh(vertices, body.data.faces, body.data.uv, body.data.uv_faces, name, color)
+        rig = Rig(joints, np.array(body.parents), body.weights.cpu().numpy(), body.joint_names)
+        pose, translation = pose_to_y_up(self.pose, self.translation, joints[0])
+        write_skinned(path, rest, rig, pose, translation, pose_correctives=body.has_posedirs)
+
+    @cached_property
+    def _posed(self) -> BodyOutput:
+        pose = self._tensor("pose")
+        with torch.no_grad():
+            return self.body(self._tensor("betas"), pose[:, 1:], pose[:, 0], self._tensor("translation"))
+
+    def _tensor(self, name: str) -> torch.Tensor:
+        """A field as the body takes it: a batch of one."""
+        return torch.from_numpy(getattr(self, name))[None].to(self.body.v_template)
+
+
+def export_people(
+    files: Sequence[str | os.PathLike],
+    formats: Sequence[str] = ("obj", "glb"),
+    out: str | os.PathLike | None = None,
+    body: str | Path | None = None,
+    skinned: bool = False,
+) -> Iterator[Path]:
+    """Rebuild files from people's parameters.
+
+    Args:
+        files: ``.json`` or ``.npz``, as :meth:`Person.save` writes them.
+        formats: Of obj, ply, glb, json, npz.
+        out: The folder to write into; default beside each file.
+        body: The body they were made with; default the one that each file names.
+        skinned: Write ``.glb`` with a skeleton.
+
+    Yields:
+        Each file written.
+
+    Raises:
+        InputError: A file cannot be read, its body is missing or another, two files would get the same name, or
+            nothing can be written there.
+    """
+    suffixes = [f".{name.lstrip('.')}" for name in formats]
+    unknown = [suffix for suffix in suffixes if suffix not in SAVE_SUFFIXES]
+    if unknown or not suffixes:
+        known = ", ".join(suffix.lstrip(".") for suffix in SAVE_SUFFIXES)
+        raise InputError(f"unknown formats {', '.join(name[1:] for name in unknown)}: choose of {known}.")
+    stems = [(Path(file).parent if out is None else Path(out)) / Path(file).stem for file in files]
+    repeated = [stem for stem in stems if stems.count(stem) > 1]
+    if repeated:
+        raise InputError(f"several files would be written to {repeated[0]}{suffixes[0]}; export them one by one.")
+    for file, stem in zip(files, stems):
+        person = Person.load(file, body)
+        for suffix in suffixes:
+            path = stem.with_name(stem.name + suffix)
+            person.save(path, skinned=skinned, name=stem.name)
+            yield path

@@ -1,0 +1,136 @@
+"""Endless poses from the bank, the authored and the everyday ones: mirrored, recombined, perturbed, turned over."""
+
+import math
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from meshrec.body.joints import joint_set
+from meshrec.body.kinematics import mirror_pose
+from meshrec.data.streams import Streams
+from meshrec.geometry import axis_angle_to_matrix, matrix_to_axis_angle
+from meshrec.geometry.rotations import quaternion_to_matrix
+from meshrec.poses.joint_limits import joint_limits
+from meshrec.poses.pose_bank import PoseBank
+
+LEGS = ("hip", "knee", "ankle", "foot")
+ARMS = ("collar", "shoulder", "elbow", "wrist", "hand")
+
+# How far a joint is turned at random, degrees about each axis; hinges little about the axes that they do not have.
+SPREAD = {
+    "spine": (5, 4, 4), "neck": (7, 10, 6), "head": (5, 6, 4), "hip": (8, 6, 5), "knee": (8, 2, 2),
+    "ankle": (8, 4, 4), "foot": (4, 0, 0), "collar": (3, 4, 5), "shoulder": (10, 12, 10), "elbow": (4, 12, 4),
+    "wrist": (10, 8, 12), "hand": (4, 4, 10),
+}  # fmt: skip
+
+KINDS = ("motion", "authored", "lying", "tumbled", "everyday")
+
+
+@dataclass(frozen=True)
+class PoseMix:
+    """Shares of poses; what is left over is motion capture as it was recorded.
+
+    Attributes:
+        authored: Poses written by hand: sitting, kneeling, crawling, lying, upside down.
+        lying: Motion laid on its back, front or a side.
+        tumbled: Motion turned every which way.
+        everyday: Standing, walking and sitting on chairs as most people do.
+        mirrored: Share of all that is mirrored.
+        recombined: Share of all whose legs, arms or both come from another frame of the bank.
+        perturbed: Share of all whose joints are turned a little at random.
+    """
+
+    authored: float = 0.15
+    lying: float = 0.05
+    tumbled: float = 0.08
+    everyday: float = 0.2
+    mirrored: float = 0.5
+    recombined: float = 0.25
+    perturbed: float = 0.6
+
+
+def draw_poses(
+    streams: Streams, bank: PoseBank, authored: Tensor, everyday: Tensor, mix: PoseMix = PoseMix()
+) -> tuple[Tensor, Tensor]:
+    """Draw a pose for each stream.
+
+    Args:
+        streams: One for each pose.
+        bank: Motion capture.
+        authored: (N, 24, 3, 3) of :func:`meshrec.poses.authored_poses.authored_poses`.
+        everyday: (M, 24, 3, 3) of :func:`meshrec.poses.everyday_poses.everyday_poses`.
+        mix: How often which.
+
+    Returns:
+        Local rotations (B, 24, 3, 3), the first the body's place in a world whose y is up, and the kind (B,) of each
+        pose, an index into :data:`KINDS`.
+    """
+    kind = streams.pick((mix.authored, mix.lying, mix.tumbled, mix.everyday)) + 1
+    chosen = streams.whole(len(authored))
+    frame, other = streams.whole(len(bank), 2).unbind(1)
+    pose = torch.where(_spread(kind == 1), authored[chosen], bank.rotations(frame))
+    if mix.everyday:  # mixes without them stay what they were before there were any
+        pose = torch.where(_spread(kind == 4), everyday[streams.whole(len(everyday))], pose)
+    pose = _recombine(streams, pose, bank.rotations(other), mix.recombined, (kind == 1) | (kind == 4))
+    pose = torch.where(_spread(streams.happens(mix.mirrored)), mirror_pose(pose), pose)
+    pose = torch.where(_spread(streams.happens(mix.perturbed)), perturbed(pose, streams), pose)
+    pose[:, 0] = _turned(streams, pose[:, 0], kind)
+    return pose, kind
+
+
+def perturbed(pose: Tensor, streams: Streams) -> Tensor:
+    """Turn every joint but the root a little at random, never further beyond its limits than it was.
+
+    Args:
+        pose: (B, 24, 3, 3).
+        streams: B of them.
+
+    Returns:
+        (B, 24, 3, 3).
+    """
+    names = joint_set("smpl24")[1:]
+    spread = torch.tensor([next(SPREAD[part] for part in SPREAD if part in name) for name in names])
+    strength = streams.uniform(1, 1, high=1.6)
+    axis_angle = matrix_to_axis_angle(pose[:, 1:])
+    lowest, highest = joint_limits()
+    moved = axis_angle + streams.normal(len(names), 3) * strength * spread.deg2rad()
+    moved = moved.clamp(torch.minimum(lowest, axis_angle), torch.maximum(highest, axis_angle))
+    return torch.cat([pose[:, :1], axis_angle_to_matrix(moved)], dim=1)
+
+
+@cache
+def _members(parts: tuple[str, ...]) -> Tensor:
+    """(24,) bool: the joints of these limbs."""
+    return torch.tensor([any(part in name for part in parts) for name in joint_set("smpl24")])
+
+
+def _recombine(streams: Streams, pose: Tensor, other: Tensor, share: float, written: Tensor) -> Tensor:
+    """Take legs or arms from other poses. Written poses keep their legs, which make them what they are."""
+    which = streams.pick((share / 3, share / 3, share / 3))
+    legs = ((which == 0) | (which == 2)) & ~written
+    arms = (which == 1) | (which == 2)
+    taken = (legs[:, None] & _members(LEGS)) | (arms[:, None] & _members(ARMS))
+    return torch.where(taken[..., None, None], other, pose)
+
+
+def _turned(streams: Streams, orient: Tensor, kind: Tensor) -> Tensor:
+    """Lay and tumble the bodies that are to be."""
+    count = len(orient)
+    # On the back, the front, the left and the right side.
+    ways = torch.tensor([[-math.pi / 2, 0, 0], [math.pi / 2, 0, 0], [0, 0, -math.pi / 2], [0, 0, math.pi / 2]])
+    tilt = ways[streams.whole(4)] + 0.2 * streams.normal(3)
+    # The heading is taken away first, so that it is the front that comes to lie on the ground.
+    front = orient[:, :, 2]
+    heading = torch.zeros(count, 3)
+    heading[:, 1] = -torch.atan2(front[:, 0], front[:, 2])
+    laid = axis_angle_to_matrix(tilt) @ axis_angle_to_matrix(heading) @ orient
+    tumbled = quaternion_to_matrix(streams.normal(4)) @ orient
+    turned = torch.where((kind == 2)[:, None, None], laid, orient)
+    return torch.where((kind == 3)[:, None, None], tumbled, turned)
+
+
+def _spread(flags: Tensor) -> Tensor:
+    """(B,) to (B, 1, 1, 1)."""
+    return flags[:, None, None, None]

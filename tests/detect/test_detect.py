@@ -1,0 +1,456 @@
+"""Finding people: masks and views, agreement of several looks, users' files, and MediaPipe on real photos."""
+
+import json
+import os
+import sys
+
+import numpy as np
+import pytest
+from helpers.paths import EXAMPLES, SHARED
+
+from meshrec.body import joint_set
+from meshrec.detect import Detection, Mask
+from meshrec.detect.inputs import boxes_in_photo, for_photo, people_in_photo, read_boxes, read_keypoints
+from meshrec.detect.people import box_iou, keypoint_box, person_at, person_box, photo_edges, pose_distance
+from meshrec.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def detector():
+    pytest.importorskip("mediapipe", reason="MediaPipe is the detect extra")
+    from meshrec.detect.mediapipe_detector import MediaPipeDetector
+
+    return MediaPipeDetector()
+
+
+# --- masks and boxes -------------------------------------------------------------------------------------------------
+
+
+def test_mask_crop_one_to_one_and_shifted():
+    values = np.random.default_rng(0).integers(0, 256, (6, 8), dtype=np.uint8)
+    mask = Mask(values, np.array([9.5, 19.5, 17.5, 25.5]))  # pixels x 10..17, y 20..25, one to one
+    photo = np.zeros((40, 30), np.float32)
+    photo[20:26, 10:18] = values / 255
+    assert np.allclose(mask.crop(photo_edges((30, 40)), (40, 30)), photo, atol=1e-6)
+    assert np.allclose(mask.crop(np.array([11.5, 18.5, 20.5, 23.5]), (5, 9)), photo[19:24, 12:21], atol=1e-6)
+
+
+def test_mask_crop_keeps_area_when_coarser():
+    values = np.zeros((256, 256), np.uint8)
+    values[:, 100:103] = 255  # a thin limb
+    mask = Mask(values, np.array([-0.5, -0.5, 1023.5, 1023.5]))
+    coarse = mask.crop(photo_edges((1024, 1024)), (32, 32))
+    assert coarse.sum() / 32**2 == pytest.approx(3 / 256, rel=0.02)
+
+
+def test_boxes_around_people():
+    keypoints = np.array([[10, 10, 0.9], [20, 50, 0.8], [500, 500, 0.1]], np.float32)
+    assert keypoint_box(keypoints).tolist() == [4, 4, 26, 56]
+    assert keypoint_box(keypoints, (25, 40)).tolist() == [4, 4, 24, 39]
+    mask = Mask(np.full((10, 5), 255, np.uint8), np.array([4.5, 29.5, 9.5, 39.5]))
+    assert person_box(keypoints, mask, (100, 100)).tolist() == [4.5, 10, 20, 50]
+
+
+def test_box_iou_against_counting_pixels():
+    random = np.random.default_rng(1)
+    low = random.integers(0, 20, (6, 2))
+    boxes = np.hstack([low, low + random.integers(1, 20, (6, 2))])
+    area = np.zeros((6, 40, 40), bool)
+    for grid, (x0, y0, x1, y1) in zip(area, boxes):
+        grid[y0:y1, x0:x1] = True
+    counted = [[(a & b).sum() / (a | b).sum() for b in area] for a in area]
+    assert np.allclose(box_iou(boxes, boxes), counted)
+
+
+def test_who_is_where_somebody_is_known_to_be():
+    boxes = np.array([[0, 0, 10, 20], [4, 0, 14, 20], [50, 0, 60, 20]], np.float32)
+    people = [Detection(box, np.zeros((33, 3), np.float32), "mediapipe33", 1.0) for box in boxes]
+    assert person_at(people, np.array([5.0, 0, 15, 20])) is people[1]
+    assert person_at(people[::2], np.array([5.0, 0, 15, 20])) is people[0]  # 5 / 15 is the same person ...
+    assert person_at(people[::2], np.array([6.0, 0, 16, 20])) is None  # ... and 4 / 16 another
+    assert person_at([], boxes[0]) is None
+
+
+def test_pose_distance_is_a_share_of_the_body():
+    pose = np.random.default_rng(2).random((33, 3)).astype(np.float32)
+    pose[:2, :2] = [[0, 0], [3, 4]]  # corners of the extent: 5 long
+    moved = pose + np.array([0.5, 0, 0], np.float32)
+    assert pose_distance(pose, pose) == 0
+    assert pose_distance(pose, moved) == pytest.approx(0.1, rel=1e-4)
+    assert pose_distance(pose * (100, 100, 1), moved * (100, 100, 1)) == pytest.approx(0.1, rel=1e-4)
+
+
+# --- views -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [300, 3000])
+@pytest.mark.parametrize(("degrees", "mirrored"), [(0, False), (30, False), (-90, True)])
+def test_a_view_shows_what_its_matrix_says(size, degrees, mirrored):
+    """A spot in the photo appears in the view where the matrix sends it, and a pose found there comes back to it."""
+    from meshrec.detect.mediapipe_model import Pose
+    from meshrec.detect.views import MIRRORED, View, apply, inverse, show, to_photo
+
+    box = np.array([0.3, 0.2, 0.6, 0.8]) * size
+    place = np.array([round(0.4 * size), round(0.5 * size)])
+    y, x = np.mgrid[0:size, 0:size]
+    spot = 255 * np.exp(-((x - place[0]) ** 2 + (y - place[1]) ** 2) / (2 * (0.02 * size) ** 2))
+    image = np.repeat(spot[..., None], 3, axis=2).astype(np.uint8)
+
+    view = View(2.0, degrees, mirrored)
+    matrix = view.matrix(box)
+    shown = show(image, matrix)[..., 0].astype(float)
+    y, x = np.mgrid[0 : shown.shape[0], 0 : shown.shape[1]]
+    center = np.array([(shown * x).sum(), (shown * y).sum()]) / shown.sum()
+    assert np.allclose(center, apply(matrix, place), atol=0.2)
+    assert np.allclose(apply(inverse(matrix), apply(matrix, place)), place)
+
+    keypoints = np.concatenate([np.tile(center, (33, 1)), np.ones((33, 1))], axis=1).astype(np.float32)
+    keypoints[:, 2] = np.linspace(0, 1, 33)
+    found = to_photo(Pose(keypoints, np.zeros((33, 3), np.float32), None), matrix, view)
+    assert np.allclose(found.keypoints[:, :2], place, atol=0.2 * size / 300)
+    expected = keypoints[MIRRORED, 2] if mirrored else keypoints[:, 2]
+    assert np.array_equal(found.keypoints[:, 2], expected)
+
+
+def test_world_landmarks_follow_the_view():
+    """A body turned or mirrored in the view has its metric landmarks turned back: they project onto the keypoints."""
+    from meshrec.detect.mediapipe_model import Pose
+    from meshrec.detect.views import View, apply, to_photo
+
+    random = np.random.default_rng(3)
+    view = View(2.0, 40, mirrored=True)
+    matrix = view.matrix(np.array([100, 100, 200, 300.0]))
+    world = random.normal(size=(33, 3)).astype(np.float32)
+    keypoints = np.hstack([200 + 100 * world[:, :2], np.ones((33, 1))]).astype(np.float32)
+    found = to_photo(Pose(keypoints, world, None), matrix, view)
+    flat = found.keypoints[:, :2] - found.keypoints[:, :2].mean(0)
+    metric = found.world[:, :2] - found.world[:, :2].mean(0)
+    scale = np.abs(flat).sum() / np.abs(metric).sum()
+    assert np.allclose(flat, scale * metric, atol=1e-2)
+    assert np.allclose(apply(matrix, found.keypoints[:, :2]).mean(0), keypoints[:, :2].mean(0), atol=1e-2)
+
+
+def test_only_the_box_is_shown_when_asked():
+    from meshrec.detect.views import View, show
+
+    image = np.full((200, 200, 3), 200, np.uint8)
+    box = np.array([50, 80, 100, 130.0])
+    view = show(image, View(2.0).matrix(box), box)
+    assert (view > 0).mean() == pytest.approx(0.25, rel=0.02)
+
+
+@pytest.mark.parametrize(("degrees", "mirrored"), [(0, False), (30, True)])
+def test_people_are_painted_over_where_their_mask_is(degrees, mirrored):
+    """A view of a photo with a white person, painted over, has no white left, and nothing else is touched."""
+    from meshrec.detect.views import View, show, without_people
+
+    image = np.full((300, 300, 3), 60, np.uint8)
+    image[100:200, 120:160] = 255
+    mask = Mask(np.full((20, 8), 255, np.uint8), np.array([119.5, 99.5, 159.5, 199.5]))  # 5 photo pixels a value
+    person = Detection(np.array([120, 100, 159, 199]), np.zeros((33, 3)), "mediapipe33", 1.0, mask)
+    matrix = View(2.0, degrees, mirrored).matrix(person.box)
+    view = show(image, matrix)
+    painted = without_people(view, matrix, [person])
+    inside = (view == 255).all(-1)
+    assert (painted[inside] == 128).mean() > 0.97 and (painted == 255).mean() < 0.003
+    assert (painted != view)[~inside].mean() < 0.01
+
+
+def test_squares_beside_people():
+    from meshrec.detect.mediapipe_detector import beside
+
+    person = Detection(np.array([200, 100, 280, 300], np.float32), np.zeros((33, 3)), "mediapipe33", 1.0)
+    left, right = beside([person], 2.0)
+    assert left == (35, 35, 165, 165) and right == (75, 35, 205, 165)
+
+
+def test_consensus_outvotes_a_flipped_look():
+    from meshrec.detect.mediapipe_model import Pose
+    from meshrec.detect.views import MIRRORED, consensus
+
+    random = np.random.default_rng(4)
+    true = np.hstack([random.random((33, 2)) * 200, np.full((33, 1), 0.9)]).astype(np.float32)
+
+    def look(keypoints, number):
+        noise = np.hstack([random.normal(0, 1, (33, 2)), np.zeros((33, 1))])
+        return Pose((keypoints + noise).astype(np.float32), np.full((33, 3), number, np.float32), None)
+
+    looks = [look(true[MIRRORED], 0), look(true, 1), look(true, 2), look(true, 3)]
+    keypoints, world, members = consensus(looks)
+    assert members == [1, 2, 3] and world[0, 0] in (1, 2, 3)
+    assert np.abs(keypoints[:, :2] - true[:, :2]).max() < 4
+    sided = np.linalg.norm(true[:, :2] - true[MIRRORED, :2], axis=1) > 100
+    nose = np.arange(33) == MIRRORED
+    assert keypoints[sided, 2].max() < 0.7 < keypoints[nose, 2].min()  # the dissenting look costs confidence
+
+
+def test_consensus_of_one_is_itself():
+    from meshrec.detect.mediapipe_model import Pose
+    from meshrec.detect.views import consensus
+
+    keypoints = np.random.default_rng(5).random((33, 3)).astype(np.float32)
+    agreed, _, members = consensus([Pose(keypoints, keypoints, None)])
+    assert members == [0] and np.allclose(agreed, keypoints)
+
+
+@pytest.mark.parametrize("size", [(800, 533), (300, 900), (500, 500)])
+def test_tiles_cover_the_photo(size):
+    from meshrec.detect.mediapipe_detector import tiles
+
+    for scale in (0.4, 0.6):
+        count = np.zeros(size[::-1], int)
+        for x0, y0, x1, y1 in tiles(size, scale):
+            assert x1 - x0 == y1 - y0 == round(scale * max(size))
+            count[max(y0, 0) : y1, max(x0, 0) : x1] += 1
+        assert count.min() >= 1
+    assert len(tiles(size, 1.5)) == 1
+
+
+# --- MediaPipe -------------------------------------------------------------------------------------------------------
+
+
+def test_nobody_is_a_result(detector):
+    assert detector(np.zeros((300, 400, 3), np.uint8)) == []
+    noise = np.random.default_rng(6).integers(0, 256, (200, 200, 3), dtype=np.uint8)
+    assert detector(noise) == []
+    empty = detector(noise, np.array([[20, 20, 90, 150], [0, 0, 199, 199]]))
+    assert [p.score for p in empty] == [0, 0] and empty[0].box.tolist() == [20, 20, 90, 150]
+    assert (empty[0].keypoints[:, 2] == 0).all()
+    assert detector(np.zeros((16, 16, 3), np.uint8)) == [] and detector(noise, np.zeros((0, 4))) == []
+    for wrong in ([[5, 5, 5, 9]], [[0, 0, np.nan, 9]], [1, 2, 3]):
+        with pytest.raises(InputError, match="boxes are"):
+            detector(noise, np.array(wrong))
+
+
+def test_a_rough_pose_off_the_photo_is_left_out(detector):
+    """The network now and then puts all visible keypoints beyond the border; such a pose has no box in the photo."""
+    from meshrec.detect.mediapipe_model import Pose
+
+    keypoints = np.hstack([np.random.default_rng(9).uniform(-90, -50, (33, 2)), np.full((33, 1), 0.9)])
+    seed = Pose(keypoints.astype(np.float32), np.zeros((33, 3), np.float32), None)
+    assert detector._confirmed(np.zeros((200, 200, 3), np.uint8), [(0.9, seed)], 1.0, []) == []
+
+
+@pytest.mark.skipif(not (SHARED / "multiview").is_dir(), reason="needs ../shared/multiview")
+def test_a_real_person_is_found_where_they_are(detector):
+    from meshrec.files import read_photo
+
+    truth = np.load(SHARED / "multiview" / "gt.npz")
+    names = joint_set("mediapipe33")
+    for row in (0, 80):
+        image = read_photo(SHARED / "multiview" / str(truth["image"][row])).image
+        box = truth["box2d"][row]
+        for people in (detector(image), detector(image, box[None])):
+            person = max(people, key=lambda p: box_iou(p.box[None], box[None])[0, 0])
+            assert box_iou(person.box[None], box[None])[0, 0] > 0.5 and person.score > 0.7
+            error = [
+                np.linalg.norm(person.keypoints[names.index(side + joint), :2] - truth["joints_2d"][row][i])
+                for i, short in enumerate(truth["joint_names"])
+                for side, joint in [({"l": "left", "r": "right"}.get(short[0], ""), str(short[1:]))]
+                if i in truth["limb12"] and truth["valid"][row][i]
+            ]
+            assert np.median(error) < 0.03 * max(box[2:] - box[:2])
+            inside = person.mask.crop(photo_edges(image.shape[1::-1]), image.shape[:2])
+            torso = person.keypoints[[names.index(n) for n in ("left_hip", "right_hip")], :2].round().astype(int)
+            assert inside[torso[:, 1], torso[:, 0]].min() > 0.5
+            assert 0.1 < inside.sum() / np.prod(person.box[2:] - person.box[:2]) < 0.8
+
+
+@pytest.mark.skipif(not (SHARED / "photos").is_dir(), reason="needs ../shared/photos")
+@pytest.mark.parametrize(("name", "people"), [("group_1", 3), ("group_3", 7), ("standing_1", 2), ("standing_6", 1)])
+def test_everyone_is_found_once(detector, name, people):
+    from meshrec.files import read_photo
+
+    found = detector(read_photo(SHARED / "photos" / f"{name}.jpg").image)
+    assert len(found) == people
+    assert [p.score for p in found] == sorted((p.score for p in found), reverse=True)
+
+
+@pytest.mark.skipif(not (SHARED / "photos").is_dir(), reason="needs ../shared/photos")
+def test_large_photos_are_found_in_full_pixels(detector):
+    import cv2
+
+    from meshrec.files import read_photo
+
+    small = read_photo(SHARED / "photos" / "standing_6.jpg").image
+    large = cv2.resize(small, None, fx=8, fy=8, interpolation=cv2.INTER_CUBIC)
+    (a,), (b,) = detector(small), detector(large)
+    seen = a.keypoints[:, 2] > 0.5
+    moved = (a.keypoints[seen, :2] + 0.5) * 8 - 0.5
+    assert np.median(np.linalg.norm(moved - b.keypoints[seen, :2], axis=1)) < 0.02 * 8 * 400
+    assert b.mask.values.size < 500_000
+
+
+def test_native_noise_is_dropped_and_errors_pass(capfd):
+    from meshrec.detect.mediapipe_model import quiet_stderr
+
+    with quiet_stderr():
+        os.write(2, b"I0000 00:00:1.1 1 a.cc:1] chatter\nW0000 00:00:1.1 1 b.cc:2] warning\n")
+        os.write(2, b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\n")
+        os.write(2, b"E0000 00:00:1.1 1 c.cc:3] trouble\n")
+    with pytest.raises(KeyError), quiet_stderr():
+        os.write(2, b"before the error\n")
+        raise KeyError
+    os.write(2, b"after\n")
+    lines = capfd.readouterr().err.splitlines()
+    assert lines == ["E0000 00:00:1.1 1 c.cc:3] trouble", "before the error", "after"]
+
+
+def test_a_task_file_takes_the_place_of_the_wheels_networks(tmp_path):
+    pytest.importorskip("mediapipe", reason="MediaPipe is the detect extra")
+    import zipfile
+
+    from meshrec.detect.mediapipe_model import load_model
+
+    path = tmp_path / "pose.task"
+    path.write_bytes(load_model())
+    assert set(zipfile.ZipFile(path).namelist()) == {"pose_detector.tflite", "pose_landmarks_detector.tflite"}
+    assert load_model(path) == path.read_bytes()
+
+
+def test_missing_pieces_are_named(monkeypatch, tmp_path):
+    from meshrec.detect import mediapipe_model
+
+    monkeypatch.setitem(sys.modules, "mediapipe", None)
+    with pytest.raises(InputError, match=r'pip install "meshrec\[detect\]"'):
+        mediapipe_model.load_model()
+    with pytest.raises(InputError, match="no such pose model"):
+        mediapipe_model.load_model(tmp_path / "none.task")
+    (tmp_path / "bad.task").write_text("text")
+    with pytest.raises(InputError, match=r"not a MediaPipe \.task"):
+        mediapipe_model.load_model(tmp_path / "bad.task")
+
+
+def test_a_missing_system_library_is_named(monkeypatch):
+    import builtins
+
+    from meshrec.detect import mediapipe_model
+
+    def no_libgl(name, *rest, **more):
+        if name == "mediapipe":
+            raise ImportError("libGL.so.1: cannot open shared object file: No such file or directory")
+        return imported(name, *rest, **more)
+
+    imported = builtins.__import__
+    monkeypatch.delitem(sys.modules, "mediapipe", raising=False)
+    monkeypatch.setattr(builtins, "__import__", no_libgl)
+    with pytest.raises(InputError, match=r"libGL\.so\.1.*apt install"):
+        mediapipe_model.import_mediapipe()
+
+
+# --- users' files ----------------------------------------------------------------------------------------------------
+
+
+def _write(path, content):
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return path
+
+
+def test_boxes_by_photo_name(tmp_path):
+    path = _write(tmp_path / "b.json", {"a/1.jpg": [[1, 2, 30, 40]], "1.jpg": [[5, 6, 7, 8], [0, 0, 9, 9]], "2": []})
+    boxes = read_boxes(path)
+    assert for_photo(boxes, "/somewhere/a/1.jpg").tolist() == [[1, 2, 30, 40]]
+    assert for_photo(boxes, "/somewhere/b/1.jpg").shape == (2, 4)
+    assert for_photo(boxes, "2.png").shape == (0, 4)
+    assert for_photo(boxes, "11.jpg") is None
+    single = read_boxes(_write(tmp_path / "s.json", [[1, 2, 3, 4]]))
+    assert for_photo(single, "any/photo.webp").tolist() == [[1, 2, 3, 4]]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("{", "not JSON"),
+        ("7", "boxes are"),
+        ({"a": [[1, 2, 3]]}, "list of"),
+        ({"a": [[1, 2, 3, 4], [1, 2]]}, "not all numbers"),
+        ({"a": [["x", 2, 3, 4]]}, "not all numbers"),
+        ('{"a": [[1, 2, NaN, 4]]}', "no numbers"),
+        ({"a": [[1, 2, None, 4]]}, "no numbers"),
+        ({"a": [[100, 100, 50, 50]]}, "not widths"),
+    ],
+)
+def test_wrong_boxes_are_refused(tmp_path, content, reason):
+    path = _write(tmp_path / "b.json", content)
+    with pytest.raises(InputError, match=reason) as caught:
+        read_boxes(path)
+    assert str(caught.value).startswith(str(path))
+
+
+def test_boxes_are_clipped_to_the_photo_or_refused():
+    boxes = boxes_in_photo(np.array([[-5, 10, 50, 500]]), (100, 80), "a.jpg")
+    assert boxes.tolist() == [[0, 10, 50, 79]]
+    with pytest.raises(InputError, match="covers nothing"):
+        boxes_in_photo(np.array([[200, 10, 300, 50]]), (100, 80), "a.jpg")
+
+
+def _openpose(scale=1.0):
+    values = np.random.default_rng(7).random((25, 3)) * (200 * scale, 300 * scale, 0.9) + (0, 0, 0.05)
+    values[3] = 0
+    return values
+
+
+def test_openpose_files(tmp_path):
+    values = _openpose()
+    people = [{"pose_keypoints_2d": values.ravel().tolist()}, {"pose_keypoints_2d": [0] * 75}]
+    _write(tmp_path / "walk_keypoints.json", {"version": 1.3, "people": people})
+    _write(tmp_path / "run_keypoints.json", {"people": []})
+    found = read_keypoints(tmp_path)
+    (person,) = for_photo(found, "x/walk.jpg")
+    assert isinstance(person, Detection) and person.joint_set == "openpose25"
+    assert np.allclose(person.keypoints, values, atol=1e-4) and len(joint_set("openpose25")) == 25
+    assert for_photo(found, "run.png") == []
+    assert person.score == pytest.approx(values[values[:, 2] > 0, 2].mean())
+    (placed,) = people_in_photo([person], (150, 150), "x/walk.jpg")
+    assert placed.box.tolist()[2:] == [149, 149]
+    with pytest.raises(InputError, match="no keypoint on this"):
+        people_in_photo([Detection(person.box, person.keypoints + (999, 0, 0), "openpose25", 1.0)], (99, 99), "w.jpg")
+
+
+def test_coco_files(tmp_path):
+    values = np.random.default_rng(8).integers(5, 200, (17, 3)).astype(float)
+    values[:, 2] = np.arange(17) % 3
+    row = {"image_id": 7, "keypoints": values.ravel().tolist(), "bbox": [10, 20, 100, 150]}
+    annotations = {"images": [{"id": 7, "file_name": "a/1.jpg"}, {"id": 8, "file_name": "2.jpg"}], "annotations": [row]}
+    found = read_keypoints(_write(tmp_path / "coco.json", annotations))
+    (person,) = for_photo(found, "set/a/1.jpg")
+    assert person.box.tolist() == [10, 20, 110, 170] and person.joint_set == "coco17"
+    assert person.keypoints[:, 2].tolist() == np.minimum(values[:, 2], 1).tolist()
+    assert for_photo(found, "2.jpg") == []
+    results = read_keypoints(_write(tmp_path / "results.json", [row | {"score": 0.25}]))
+    (scored,) = for_photo(results, "val/000000000007.jpg")
+    assert scored.score == 0.25
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ({"version": 1}, "neither"),
+        ({"people": [{"pose_keypoints_2d": [1.0] * 54}]}, "BODY_25"),
+        ({"people": [{"face": []}]}, "BODY_25"),
+        ({"people": [{"pose_keypoints_2d": _openpose(1 / 400).ravel().tolist()}]}, "scaled to 1"),
+        ({"people": [{"pose_keypoints_2d": [1.0] * 74 + [-1]}]}, "negative"),
+        ('{"people": [{"pose_keypoints_2d": [' + "NaN," * 74 + "1]}]}", "no numbers"),
+        ([{"image_id": 1, "keypoints": [1, 2, 3]}], "17 keypoints"),
+        ([{"keypoints": [1] * 51}], "image_id"),
+        ({"images": [{"id": 1}], "annotations": []}, "file_name"),
+        ({"images": [], "annotations": [{"image_id": 1, "keypoints": [5] * 51}]}, "not among the images"),
+    ],
+)
+def test_wrong_keypoints_are_refused(tmp_path, content, reason):
+    with pytest.raises(InputError, match=reason):
+        read_keypoints(_write(tmp_path / "k.json", content))
+
+
+def test_a_person_cut_off_by_the_photo_is_not_squeezed_into_it():
+    """NASA's portrait ends at the hips: the knees lie below the photo, and are not seen."""
+    pytest.importorskip("mediapipe", reason="MediaPipe is the detect extra")
+    from meshrec.detect.mediapipe_detector import MediaPipeDetector
+    from meshrec.files import read_photo
+
+    photo = read_photo(EXAMPLES / "astronaut.jpg")
+    (person,) = MediaPipeDetector()(photo.image)
+    height = photo.image.shape[0]
+    y = {name: person.keypoints[i, 1] for i, name in enumerate(joint_set("mediapipe33"))}
+    assert y["left_hip"] > 0.9 * height and y["right_hip"] > 0.9 * height
+    assert y["left_knee"] > 1.2 * height and y["right_knee"] > 1.2 * height

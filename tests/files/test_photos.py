@@ -1,0 +1,167 @@
+"""Reading photos: every kind of file people have gives the same upright RGB, every broken one a clear sentence."""
+
+import math
+
+import cv2
+import numpy as np
+import pytest
+from helpers.bad_input.files import png
+from PIL import ExifTags, Image
+
+from meshrec.errors import InputError
+from meshrec.files.photos import read_photo
+
+
+@pytest.fixture
+def scene() -> np.ndarray:
+    """(48, 64, 3) uint8: smooth, so that lossy formats keep it, and different in every corner."""
+    y, x = np.mgrid[0:48, 0:64]
+    return np.stack([x * 4, y * 5, 255 - 2 * (x + y)], axis=-1).clip(0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("name", "tolerance"),
+    [("a.png", 0), ("a.bmp", 0), ("a.tif", 0), ("a.ppm", 0), ("a.jpg", 12), ("a.webp", 12), ("a.jp2", 12)],
+)
+def test_formats_give_the_pixels_that_were_written(tmp_path, scene, name, tolerance):
+    Image.fromarray(scene).save(tmp_path / name)
+    photo = read_photo(tmp_path / name)
+    assert photo.image.dtype == np.uint8 and photo.image.flags.c_contiguous and photo.image.flags.writeable
+    assert np.abs(photo.image.astype(int) - scene).max() <= tolerance
+    assert photo.focal_px is None and photo.notes == ()
+
+
+def test_orientation_is_honoured(tmp_path, scene):
+    """All eight EXIF orientations, made by the inverse of what each tells a viewer to do."""
+    stored = {
+        1: scene,
+        2: scene[:, ::-1],
+        3: scene[::-1, ::-1],
+        4: scene[::-1],
+        5: scene.transpose(1, 0, 2),
+        6: np.rot90(scene, 1),
+        7: scene[::-1, ::-1].transpose(1, 0, 2),
+        8: np.rot90(scene, -1),
+    }
+    for orientation, pixels in stored.items():
+        exif = Image.Exif()
+        exif[ExifTags.Base.Orientation] = orientation
+        Image.fromarray(np.ascontiguousarray(pixels)).save(tmp_path / "o.png", exif=exif)
+        assert np.array_equal(read_photo(tmp_path / "o.png").image, scene), orientation
+
+
+def _with_exif(path, size, tags, orientation=1):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    exif.get_ifd(ExifTags.IFD.Exif).update(tags)
+    Image.new("RGB", size).save(path, exif=exif)
+    return path
+
+
+def test_focal_length_from_exif(tmp_path):
+    path = tmp_path / "f.jpg"
+    tag = ExifTags.Base
+    # a full-frame camera: 50 mm on 36 x 24 mm, so 50 / 36 of the width
+    photo = read_photo(_with_exif(path, (3600, 2400), {tag.FocalLengthIn35mmFilm: 50}))
+    assert photo.focal_px == pytest.approx(50 / 36 * 3600, rel=1e-3)
+    # turned on its side the focal length stays
+    turned = read_photo(_with_exif(path, (3600, 2400), {tag.FocalLengthIn35mmFilm: 50}, orientation=6))
+    assert turned.image.shape[:2] == (3600, 2400) and turned.focal_px == photo.focal_px
+    # 4 mm behind a sensor of 250 pixels a millimetre, photo later halved
+    plane = {tag.FocalLength: 4.0, tag.FocalPlaneXResolution: 2500.0, tag.FocalPlaneResolutionUnit: 3}
+    halved = read_photo(_with_exif(path, (800, 600), plane | {tag.ExifImageWidth: 1600}))
+    assert halved.focal_px == pytest.approx(500)
+    for nonsense in ({}, {tag.FocalLengthIn35mmFilm: 0}, {tag.FocalLengthIn35mmFilm: 60000}, {tag.FocalLength: 4.0}):
+        assert read_photo(_with_exif(path, (800, 600), nonsense)).focal_px is None
+
+
+def test_gray_alpha_palette_and_cmyk(tmp_path, scene):
+    gray = np.repeat(scene[..., :1], 3, axis=-1)
+    Image.fromarray(scene[..., 0]).save(tmp_path / "gray.png")
+    assert np.array_equal(read_photo(tmp_path / "gray.png").image, gray)
+
+    alpha = np.full(scene.shape[:2], 255, np.uint8)
+    alpha[:, :20] = 0
+    Image.fromarray(np.dstack([scene, alpha])).save(tmp_path / "alpha.png")
+    shown = read_photo(tmp_path / "alpha.png")
+    assert (shown.image[:, :20] == 255).all() and np.array_equal(shown.image[:, 20:], scene[:, 20:])
+    assert "white" in shown.notes[0]
+
+    colours = Image.fromarray(scene).quantize(16)
+    colours.save(tmp_path / "palette.png")
+    assert np.array_equal(read_photo(tmp_path / "palette.png").image, np.array(colours.convert("RGB")))
+
+    Image.fromarray(scene).convert("CMYK").save(tmp_path / "cmyk.jpg", quality=95)
+    assert np.abs(read_photo(tmp_path / "cmyk.jpg").image.astype(int) - scene).mean() < 6
+
+
+@pytest.mark.parametrize("name", ["deep.png", "deep.tif"])
+def test_sixteen_bits(tmp_path, scene, name):
+    cv2.imwrite(str(tmp_path / name), scene[..., 0].astype(np.uint16) * 257)
+    assert np.array_equal(read_photo(tmp_path / name).image[..., 1], scene[..., 0])
+    cv2.imwrite(str(tmp_path / name), scene[..., ::-1].astype(np.uint16) * 257)
+    if name.endswith("png"):
+        assert np.array_equal(read_photo(tmp_path / name).image, scene)
+
+
+def test_float_tiff(tmp_path, scene):
+    values = scene[..., 0].astype(np.float32) / 255
+    Image.fromarray(values).save(tmp_path / "f.tif")
+    assert np.array_equal(read_photo(tmp_path / "f.tif").image[..., 0], scene[..., 0])
+    values[3, 4] = np.nan
+    Image.fromarray(values).save(tmp_path / "nan.tif")
+    with pytest.raises(InputError, match="NaN"):
+        read_photo(tmp_path / "nan.tif")
+
+
+def test_first_frame_of_an_animation(tmp_path, scene):
+    frames = [Image.fromarray(scene), Image.fromarray(255 - scene)]
+    frames[0].save(tmp_path / "a.webp", save_all=True, append_images=frames[1:], lossless=True)
+    photo = read_photo(tmp_path / "a.webp")
+    assert np.array_equal(photo.image, scene)
+    assert photo.notes == ("the first of 2 frames is used",)
+
+
+def test_broken_files_give_one_sentence(tmp_path, scene):
+    good = tmp_path / "good.jpg"
+    Image.fromarray(scene).resize((640, 480)).save(good)
+    cases = {
+        "empty.jpg": (b"", "empty"),
+        "text.jpg": (b"dear reader, this is no photo", "not a photo"),
+        "cut.jpg": (good.read_bytes()[:2000], "cut short"),
+        "bomb.png": (png(20000, 20000), "megapixels"),
+        "large.png": (png(12000, 11000), "megapixels"),
+        "dot.png": (png(1, 1), "too small"),
+        "phone.heic": (b"\0\0\0\x18ftypheic" + bytes(64), "HEIC"),
+        "page.eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 50 50\n", "not a photo"),
+    }
+    for name, (content, reason) in cases.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(InputError, match=reason) as caught:
+            read_photo(tmp_path / name)
+        assert str(caught.value).startswith(str(tmp_path / name)) and "\n" not in str(caught.value)
+    with pytest.raises(InputError, match="folder"):
+        read_photo(tmp_path)
+    with pytest.raises(InputError, match="no such file"):
+        read_photo(tmp_path / "missing.jpg")
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif", "gif", "bmp"])
+def test_damaged_bytes_raise_nothing_but_input_errors(tmp_path, scene, suffix):
+    random = np.random.default_rng(0)
+    path = tmp_path / f"a.{suffix}"
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    Image.fromarray(scene).save(path, **({"exif": exif} if suffix in ("jpg", "png", "webp", "tif") else {}))
+    whole = np.frombuffer(path.read_bytes(), np.uint8)
+    for _ in range(60):
+        broken = whole.copy()
+        places = random.integers(0, min(len(whole), 400), 4)
+        broken[places] = random.integers(0, 256, 4)
+        path.write_bytes(broken.tobytes())
+        try:
+            photo = read_photo(path)
+        except InputError:
+            continue
+        assert photo.image.ndim == 3 and photo.image.shape[2] == 3
+        assert photo.focal_px is None or math.isfinite(photo.focal_px)

@@ -1,0 +1,200 @@
+"""Broken photos, boxes and keypoints, and options of the photo job that cannot be."""
+
+import json
+import pickle
+import zlib
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from helpers.bad_input import files as make
+from helpers.bad_input.case import Case, Content
+
+GOOD_PHOTO = {"a.jpg": lambda: make.picture("JPEG", (320, 240))}
+
+
+def photos() -> Iterable[Case]:
+    def photo(name: str, file: str, content: Content, sentence: str, code: int = 1) -> Case:
+        return Case(f"photo-{name}", f"reconstruct {file} --out out", sentence, {file: content}, code)
+
+    yield photo("empty", "a.jpg", b"", r"a\.jpg: the file is empty")
+    yield photo("empty-png", "a.png", b"", r"a\.png: the file is empty")
+    other = "not a photo in a known format"
+    for name, content in {
+        "text": b"dear reader, this is no photo",
+        "html": b"<!doctype html><title>404</title>",
+        "pdf": b"%PDF-1.7\n",
+        "svg": b'<svg xmlns="http://www.w3.org/2000/svg"/>',
+        "eps": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 50 50\n",
+        "zip": b"PK\x03\x04" + bytes(40),
+        "pickle": pickle.dumps({"a": make.Hostile()}),
+        "zeros": bytes(1000),
+        "one-byte": b"\xff",
+    }.items():
+        yield photo(f"{name}-named-jpg", "a.jpg", content, other)
+    yield photo("heic", "a.heic", b"\0\0\0\x18ftypheic" + bytes(64), "HEIC and video files are not read")
+    yield photo("video", "a.mp4", b"\0\0\0\x20ftypisom" + bytes(64), "HEIC and video files are not read")
+    for kind, suffix in (("JPEG", "jpg"), ("PNG", "png"), ("WEBP", "webp"), ("TIFF", "tif"), ("GIF", "gif")):
+        whole = make.picture(kind)
+        for share in (0.05, 0.3, 0.6):
+            cut = whole[: int(len(whole) * share)]
+            sentence = r"a\.\w+: (the photo is (cut short or )?damaged|this (is not a photo|kind of TIFF))"
+            yield photo(f"{suffix}-cut-at-{share}", f"a.{suffix}", cut, sentence)
+    yield photo("bmp-cut", "a.bmp", lambda: make.picture("BMP")[:200], "cut short or damaged")
+    yield photo("1x1", "a.png", make.png(1, 1), "1 x 1 pixels is too small; a side needs at least 16 pixels")
+    yield photo("1000x3", "a.png", make.png(1000, 3), "1000 x 3 pixels is too small")
+    yield photo("0x0", "a.png", make.png(0, 0), r"a\.png: ")
+    yield photo("20000x20000", "a.png", make.png(20_000, 20_000), "more than 128 megapixels; scale it down")
+    yield photo("65000x65000-jpg", "a.jpg", lambda: make.jpeg_that_claims(65_000, 65_000), "more than 128 megapixels")
+    bomb = b"k\0\0" + zlib.compress(bytes(20_000_000))
+    yield photo("text-bomb", "a.png", make.png(64, 48, (b"zTXt", bomb)), "the photo is damaged .*too large")
+    yield photo("NaN", "a.tif", lambda: make.float_tiff(np.nan), r"pixels that are not numbers \(NaN or infinite\)")
+    yield photo("infinite", "a.tif", lambda: make.float_tiff(np.inf), "pixels that are not numbers")
+    for kind in ("GIF", "WEBP", "TIFF", "PNG"):
+        animated = make.animation(kind)
+        yield photo(f"animated-{kind}", f"a.{kind.lower()}", animated, "the first of 3 frames is used", code=0)
+    yield Case("photo-folder-without", "reconstruct folder --out out", "folder: no photos there", {"folder/": b""})
+    yield Case("photo-folder-named-jpg", "reconstruct a.jpg --out out", r"a\.jpg: no photos there", {"a.jpg/": b""})
+    yield Case("photo-missing", "reconstruct a.jpg --out out", r"a\.jpg: no such file")
+    yield Case("photo-pattern-without", "reconstruct '*.jpg' --out out", r"\*\.jpg: no photos there")
+    yield Case("photo-name-too-long", f"reconstruct {'x' * 300}.jpg --out out", "no such file")
+    yield Case("photo-device", "reconstruct /dev/zero --out out", "/dev/zero: the file is empty")
+    control = "reconstruct 'a\x1b\nb.jpg' --out out"
+    yield Case("photo-name-of-control-characters", control, r"a\?\?b\.jpg: no such file")
+
+
+def boxes() -> Iterable[Case]:
+    def case(name: str, content: Content, sentence: str) -> Case:
+        files = {**GOOD_PHOTO, "boxes.json": content}
+        return Case(f"boxes-{name}", "reconstruct a.jpg --out out --boxes boxes.json", sentence, files)
+
+    yield Case("boxes-missing", "reconstruct a.jpg --out out --boxes b.json", r"b\.json: .*No such file", GOOD_PHOTO)
+    folder = {**GOOD_PHOTO, "b.json/": b""}
+    yield Case("boxes-folder", "reconstruct a.jpg --out out --boxes b.json", r"b\.json: .*Is a directory", folder)
+    for name, content in {
+        "empty": b"",
+        "text": b"10 20 30 40",
+        "binary": bytes(range(128, 256)),
+        "cut": b'{"a.jpg": [[10, 20, 30',
+        "nested-100000-deep": b"[" * 100_000,
+        "single-quotes": b"{'a.jpg': [[10, 20, 30, 40]]}",
+    }.items():
+        yield case(name, content, r"boxes\.json: this is not JSON")
+    shape = r"not a list of \[x0, y0, x1, y1\]"
+    numbers = "are not all numbers"
+    finite = "no numbers .NaN, infinite or null."
+    for name, content, sentence in (
+        ("a-number", "3", "boxes are"),
+        ("a-text", '"a.jpg"', "boxes are"),
+        ("null", "null", "boxes are"),
+        ("one-flat-box", "[10, 20, 30, 40]", shape),
+        ("three-numbers", "[[10, 20, 30]]", shape),
+        ("five-numbers", "[[10, 20, 30, 40, 0.9]]", shape),
+        ("ragged", "[[10, 20, 30, 40], [10, 20]]", numbers),
+        ("words", '[["left", "top", "right", "bottom"]]', numbers),
+        ("objects", '[{"x": 10, "y": 20, "w": 30, "h": 40}]', numbers),
+        ("photo-to-object", '{"a.jpg": {"box": [10, 20, 30, 40]}}', numbers),
+        ("photo-to-number", '{"a.jpg": 3}', shape),
+        ("null-in-box", "[[10, 20, null, 40]]", finite),
+        ("NaN", "[[10, 20, NaN, 40]]", finite),
+        ("infinite", "[[10, 20, Infinity, 40]]", finite),
+        ("too-large", "[[10, 20, 1e300, 40]]", finite),
+        ("too-large-an-integer", f"[[10, 20, {'9' * 400}, 40]]", numbers),
+        ("width-and-height", "[[100, 90, 50, 60]]", "a box of the photo is empty; boxes are .*not widths"),
+        ("of-no-area", "[[10, 20, 10, 40]]", "a box of the photo is empty"),
+        ("right-of-photo", "[[400, 20, 500, 40]]", "covers nothing of this 320 x 240 photo"),
+        ("above-photo", '{"a.jpg": [[10, -50, 100, -5]]}', "covers nothing of this 320 x 240 photo"),
+        ("within-a-pixel", "[[10, 20, 10.5, 40]]", "covers nothing"),
+        ("of-another-photo", '{"b.jpg": [[10, 20, 30, 40]]}', r"boxes\.json does not name this photo"),
+        ("of-no-photo", "{}", "does not name this photo"),
+    ):
+        yield case(name, content, sentence)
+
+
+def coco(**changes: object) -> str:
+    """COCO's format with one person; a key names what is changed in the file, the image or the person."""
+    image, person = {"id": 1, "file_name": "a.jpg"}, {"image_id": 1, "keypoints": [100.0, 90.0, 2.0] * 17}
+    content = {"images": [image], "annotations": [person]}
+    for key, value in changes.items():
+        (content if key in content else image if key in image else person)[key] = value
+    return json.dumps(content)
+
+
+def openpose(values: object) -> str:
+    return json.dumps({"people": [{"pose_keypoints_2d": values}]})
+
+
+def keypoints() -> Iterable[Case]:
+    def case(name: str, content: Content, sentence: str, file: str = "poses.json") -> Case:
+        command = f"reconstruct a.jpg --out out --keypoints {file}"
+        return Case(f"keypoints-{name}", command, sentence, {**GOOD_PHOTO, file: content})
+
+    yield Case("keypoints-missing", "reconstruct a.jpg --out out --keypoints p.json", "No such file", GOOD_PHOTO)
+    yield case("empty-folder", b"", "the folder holds no OpenPose files", file="poses/")
+    yield case("empty", b"", "this is not JSON")
+    yield case("cut", coco()[:60], "this is not JSON")
+    yield case("binary", bytes(range(128, 256)), "this is not JSON")
+    neither = "neither OpenPose's JSON .* nor COCO's"
+    for name, content in {"empty-object": "{}", "number": "3", "null": "null", "images-only": '{"images": []}'}.items():
+        yield case(name, content, neither)
+    line = [100.0, 90.0, 2.0]
+    for name, content, sentence in (
+        ("openpose-no-list", '{"people": 3}', "people is not a list"),
+        ("openpose-of-numbers", '{"people": [3]}', "person 0 has no 25 keypoints"),
+        ("openpose-18-keypoints", openpose(line * 18), "person 0 has no 25 keypoints .*BODY_25"),
+        ("openpose-words", openpose(["x"] * 75), "the keypoints of person 0 are not all numbers"),
+        ("openpose-NaN", openpose([float("nan")] * 75), "the keypoints of person 0 hold values that are no numbers"),
+        ("openpose-null", openpose([None] * 75), "the keypoints of person 0 hold values that are no numbers"),
+        ("openpose-negative-confidence", openpose([100.0, 90.0, -1.0] * 25), "a negative keypoint confidence"),
+        ("openpose-scaled-to-1", openpose([0.4, 0.5, 0.9] * 25), "are scaled to 1; write them in photo pixels"),
+        ("openpose-of-another-photo", openpose(line * 25), r"poses\.json does not name this photo"),
+        ("list-of-numbers", "[1, 2]", "a list of objects with an image_id each"),
+        ("list-without-image", json.dumps([{"keypoints": line * 17}]), "a list of objects with an image_id each"),
+        ("annotations-no-list", coco(annotations={}), "a list of objects with an image_id each"),
+        ("images-no-list", coco(images=3), "images need an id and a file_name each"),
+        ("images-without-names", coco(images=[{"id": 1}]), "images need an id and a file_name each"),
+        ("image-unknown", coco(image_id=7), "person 0 is of image 7, which is not among the images"),
+        ("image-a-list", coco(image_id=[1]), r"is of image \[1\], which is not among the images"),
+        ("of-another-photo", coco(file_name="b.jpg"), "does not name this photo"),
+        ("16-keypoints", coco(keypoints=line * 16), "person 0 has no 17 keypoints"),
+        ("missing-keypoints", coco(keypoints=None), "person 0 has no 17 keypoints"),
+        ("nested", coco(keypoints=[line] * 17), "person 0 has no 17 keypoints"),
+        ("words", coco(keypoints=["x"] * 51), "the keypoints of person 0 are not all numbers"),
+        ("NaN", coco(keypoints=[100.0, float("nan"), 2.0] * 17), "hold values that are no numbers"),
+        ("infinite", coco(keypoints=[100.0, float("inf"), 2.0] * 17), "hold values that are no numbers"),
+        ("too-large", coco(keypoints=[100.0, 1e300, 2.0] * 17), "hold values that are no numbers"),
+        ("scaled-to-1", coco(keypoints=[0.4, 0.5, 2.0] * 17), "are scaled to 1"),
+        ("off-photo", coco(keypoints=[900.0, 90.0, 2.0] * 17), "no keypoint on this 320 x 240 photo"),
+        ("bbox-of-3", coco(bbox=[1, 2, 3]), r"the bbox of person 0 is not \[x, y, width, height\]"),
+        ("bbox-words", coco(bbox="all"), "the bbox of person 0 are not all numbers"),
+        ("bbox-NaN", coco(bbox=[1, 2, 3, float("nan")]), "the bbox of person 0 hold values that are no numbers"),
+        ("bbox-off-photo", coco(bbox=[900, 2, 30, 40]), "covers nothing of this 320 x 240 photo"),
+        ("score-word", coco(score="high"), "the score of person 0 are not all numbers"),
+        ("score-NaN", coco(score=float("nan")), "the score of person 0 hold values that are no numbers"),
+        ("score-list", coco(score=[1, 2]), "the score of person 0 is not a number"),
+        ("score-object", coco(score={}), "the score of person 0 are not all numbers"),
+    ):
+        yield case(name, content, sentence)
+
+
+def options() -> Iterable[Case]:
+    def case(name: str, words: str, sentence: str, files: Mapping[str, Content] | None = None, code: int = 1) -> Case:
+        files = {**GOOD_PHOTO, "p.json": coco(), **(files or {})}
+        return Case(f"reconstruct-{name}", f"reconstruct a.jpg --out out {words}", sentence, files, code)
+
+    poses = "--keypoints p.json"  # so that no detector is needed
+    yield case("format-unknown", "--format fbx", "unknown formats fbx: choose of obj, ply, glb")
+    yield case("format-none", "--format ,", "unknown formats")
+    yield case("skeleton-without-glb", "--format obj --skinned", "a skeleton needs the format glb")
+    yield case("jobs-0", "--jobs 0", "the number of processes must be at least 1, not 0")
+    yield case("jobs-negative", "--jobs -2", "at least 1")
+    for value in ("0", "-3", "nan", "inf"):
+        yield case(f"focal-{value}", f"--focal {value}", "the focal length must be a positive number of pixels")
+    yield case("boxes-and-keypoints", f"{poses} --boxes p.json", "not allowed with argument", code=2)
+    yield case("device-unknown", f"{poses} --device abacus", "device 'abacus' cannot be used here")
+    yield case("body-unknown", f"{poses} --body nobody", "there is no body 'nobody': give neutral, male, female")
+    yield case("body-text", f"{poses} --body b.txt", "a body file ends in", {"b.txt": "text"})
+    yield case("body-broken", f"{poses} --body b.npz", "not a readable .npz", {"b.npz": b"PK"})
+    yield case("pose-model-missing", "--pose-model m.task", r"m\.task: no such pose model file")
+    yield case("pose-model-text", "--pose-model m.task", "not a MediaPipe .task file", {"m.task": "text"})
+    yield case("pose-model-folder", "--pose-model m.task", "no such pose model file", {"m.task/": b""})

@@ -1,0 +1,371 @@
+"""Many photos: where results go, what is skipped, what fails alone, and what a kill leaves behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from helpers.paths import EXAMPLES
+from PIL import Image
+from pygltflib import GLTF2
+
+from meshrec import Camera, InputError, load_body
+from meshrec.cli import main
+from meshrec.export import read_parameters
+from meshrec.jobs.inputs import list_photos
+from meshrec.jobs.photos import Settings, plan_run, reconstruct_photos
+from meshrec.jobs.results import RECORD
+from meshrec.models.build import build_network
+from meshrec.models.checkpoints import save_checkpoint
+from meshrec.poses.named_poses import named_pose
+
+SIZE = (320, 240)
+
+
+def write_photo(path: Path, brightness: int = 90) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", SIZE, (brightness, 120, 140)).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def standing() -> list[float]:
+    """COCO keypoints of somebody standing in the middle of such a photo."""
+    body = load_body("neutral")
+    facing = torch.diag(torch.tensor([1.0, -1.0, -1.0]))[None]
+    transl = torch.tensor([[0.0, 0.2, 4.0]])
+    with torch.no_grad():
+        out = body(body_pose=named_pose("arms down")[None], global_orient=facing, transl=transl)
+    screen = Camera(400.0, size=SIZE).project(body.joints_from(out.vertices, "coco17"))[0]
+    screen[:, 2] = 2
+    return screen.flatten().tolist()
+
+
+@pytest.fixture
+def folder(tmp_path, standing, monkeypatch) -> Path:
+    """The current folder, with three photos and a file of keypoints: of one person, two, and nobody."""
+    monkeypatch.chdir(tmp_path)
+    people = {"a/1.jpg": 1, "b/1.png": 2, "b/2.png": 0}
+    for name in people:
+        write_photo(tmp_path / name)
+    write_keypoints(tmp_path / "poses.json", people, standing)
+    return tmp_path
+
+
+def write_keypoints(path: Path, people: dict[str, int], standing: list[float]) -> None:
+    images = [{"id": i, "file_name": name} for i, name in enumerate(people)]
+    rows = [{"image_id": i, "keypoints": standing} for i, count in enumerate(people.values()) for _ in range(count)]
+    path.write_text(json.dumps({"images": images, "annotations": rows}))
+
+
+def folders(sources, out="out") -> list[str]:
+    return [task.folder.relative_to(out).as_posix() for task in list_photos(sources, out)]
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+# --- which photos, and where their results go ------------------------------------------------------------------------
+
+
+def test_results_mirror_relative_paths(folder):
+    assert folders(["a/1.jpg", "b/1.png"]) == ["a/1.jpg", "b/1.png"]
+    assert folders(["b", "a/1.jpg"]) == ["b/1.png", "b/2.png", "a/1.jpg"]
+    assert folders(["."]) == folders([folder]) == ["a/1.jpg", "b/1.png", "b/2.png"]
+    assert folders(["a/1.jpg", "a", folder / "a" / "1.jpg"]) == ["a/1.jpg"]  # once
+    assert folders(["*/1.*"]) == ["a/1.jpg", "b/1.png"]
+    assert folders(["**/*.png"]) == ["b/1.png", "b/2.png"]
+    assert folders(["missing.jpg"]) == ["missing.jpg"]  # said when it is read
+
+
+def test_photos_from_elsewhere_are_relative_to_what_they_share(folder, monkeypatch):
+    (folder / "here").mkdir()
+    write_photo(folder / "here" / "1.jpg")
+    monkeypatch.chdir(folder / "here")
+    assert folders(["../a", "../b"]) == ["a/1.jpg", "b/1.png", "b/2.png"]
+    assert folders([folder / "b"]) == ["1.png", "2.png"]
+    assert folders(["../a/1.jpg"]) == ["1.jpg"]
+    assert folders(["../a/1.jpg", "../b/2.png", "missing.jpg"]) == ["a/1.jpg", "b/2.png", "missing.jpg"]
+    with pytest.raises(InputError, match="separate runs"):
+        folders(["1.jpg", "../a/1.jpg"])
+
+
+def test_results_are_no_photos(folder):
+    write_photo(folder / "out" / "a" / "1.jpg" / "overlay.png")
+    write_photo(folder / "a" / "._1.jpg")
+    write_photo(folder / ".cache" / "1.jpg")
+    (folder / "a" / "notes.txt").write_text("no photo")
+    assert folders(["."]) == folders(["**/*"]) == ["a/1.jpg", "b/1.png", "b/2.png"]
+    assert folders(["out/a"], out="other") == ["out/a/1.jpg/overlay.png"]
+
+
+def test_sources_without_photos(folder):
+    (folder / "empty").mkdir()
+    for source in ("empty", "*.webp"):
+        with pytest.raises(InputError, match=rf"{source.replace('*', '.')}: no photos there"):
+            folders([source])
+    with pytest.raises(InputError, match="have the name of a file"):
+        folders(["a"], out=".")
+
+
+# --- runs ------------------------------------------------------------------------------------------------------------
+
+
+def run(*options: str) -> int:
+    return main(["reconstruct", ".", "--out", "out", "--keypoints", "poses.json", *options])
+
+
+PERSON = ["person_0.glb", "person_0.json", "person_0.obj"]
+
+
+def test_a_run_writes_what_it_says(folder, capfd):
+    assert run() == 0
+    shared = ["overlay.png", "photo.json", "scene.glb"]
+    assert files(folder / "out" / "a" / "1.jpg") == sorted([*shared, *PERSON])
+    assert len(files(folder / "out" / "b" / "1.png")) == 3 + 2 * 3
+    assert files(folder / "out" / "b" / "2.png") == ["photo.json"]
+    lines = capfd.readouterr().out.splitlines()
+    assert lines == [
+        "a/1.jpg: 1 person -> out/a/1.jpg",
+        "b/1.png: 2 people -> out/b/1.png",
+        "b/2.png: nobody found -> out/b/2.png",
+        "3 photos, 3 people",
+    ]
+    record = json.loads((folder / "out" / "b" / "1.png" / RECORD).read_text())
+    assert record["people"] == ["person_0.json", "person_1.json"]
+    person = read_parameters(folder / "out" / "a" / "1.jpg" / "person_0.json")
+    assert person.camera.size == SIZE
+    scene = GLTF2().load_binary(str(folder / "out" / "b" / "1.png" / "scene.glb"))
+    assert [mesh.name for mesh in scene.meshes] == ["person_0", "person_1"]
+    # The mesh lies where the keypoints are: the overlay's middle panel is tinted there, and is the photo elsewhere.
+    overlay = cv2.imread(str(folder / "out" / "a" / "1.jpg" / "overlay.png"))
+    panel = (overlay.shape[1] - 4 * 8 - int(0.75 * (overlay.shape[0] - 16))) // 2
+    photo, drawn = overlay[8:-8, 8 : 8 + panel], overlay[8:-8, 16 + panel : 16 + 2 * panel]
+    changed = np.abs(photo.astype(int) - drawn).max(-1) > 30
+    points = person.keypoints_2d[5:13, :2] * panel / SIZE[0]  # shoulders to hips
+    assert changed[tuple(points.round().astype(int).T[::-1])].mean() > 0.8
+    assert not changed[:, : panel // 6].any()
+
+
+def test_a_second_run_does_what_is_left(folder, capfd):
+    assert run() == 0
+    before = {name: (folder / "out" / name).stat().st_mtime_ns for name in files(folder / "out")}
+    (folder / "out" / "b" / "1.png" / RECORD).unlink()
+    capfd.readouterr()
+    assert run() == 0
+    assert "2 finished before" in capfd.readouterr().out
+    after = {name: (folder / "out" / name).stat().st_mtime_ns for name in files(folder / "out")}
+    assert before.keys() == after.keys()
+    redone = {name.rsplit("/", 1)[0] for name in before if before[name] != after[name]}
+    assert redone == {"b/1.png"}
+    assert run("--force") == 0
+    again = {name: (folder / "out" / name).stat().st_mtime_ns for name in files(folder / "out")}
+    assert all(again[name] != after[name] for name in after)
+
+
+def test_other_wishes_and_other_photos_are_done_anew(folder, standing):
+    settings = Settings(keypoints=Path("poses.json"))
+
+    def left(settings: Settings) -> list[str]:
+        return [job.photo.name for job in plan_run(["a", "b"], "out", settings).jobs]
+
+    list(reconstruct_photos(plan_run(["a", "b"], "out", settings).jobs, settings))
+    assert left(settings) == []
+    assert len(left(replace(settings, formats=("ply",)))) == 3
+    assert len(left(replace(settings, focal=500.0))) == 3
+    assert len(left(replace(settings, refine=False))) == 3
+    assert len(left(replace(settings, regressor="other.safetensors"))) == 3
+    write_keypoints(folder / "poses.json", {"a/1.jpg": 1, "b/1.png": 1, "b/2.png": 0}, standing)
+    assert left(settings) == ["1.png"]
+    write_photo(folder / "a" / "1.jpg", brightness=10)  # edited
+    assert left(settings) == ["1.jpg", "1.png"]
+    list(reconstruct_photos(plan_run(["a", "b"], "out", settings).jobs, settings))
+    assert files(folder / "out" / "b" / "1.png") == sorted([*PERSON, "overlay.png", "photo.json", "scene.glb"])
+
+
+def test_a_network_without_fit(folder):
+    body = load_body("neutral")
+    encoder = {"inputs": ["keypoints"], "joints": "openpose25", "width": 16, "blocks": 1}
+    torch.manual_seed(0)
+    save_checkpoint("own.safetensors", build_network("iterative", {"encoder": encoder, "width": 16}, body), body.hash)
+    assert run("--regressor", "own.safetensors", "--no-refine") == 0
+    person = json.loads((folder / "out" / "a" / "1.jpg" / "person_0.json").read_bytes())
+    assert person["made_by"] == "own"
+    record = json.loads((folder / "out" / "a" / "1.jpg" / RECORD).read_bytes())
+    assert (record["request"]["regressor"], record["request"]["refine"]) == ("own.safetensors", False)
+
+
+def test_results_of_another_photo_are_not_overwritten(folder, capfd, monkeypatch):
+    assert run() == 0
+    write_photo(folder / "elsewhere" / "a" / "1.jpg", brightness=200)
+    monkeypatch.chdir(folder / "elsewhere")
+    options = ["reconstruct", "a/1.jpg", "--out", "../out", "--keypoints", "../poses.json"]
+    assert main(options) == 1
+    assert "holds the results of" in capfd.readouterr().err
+    assert main([*options, "--force"]) == 0
+
+
+def test_own_files_in_a_result_folder_stay(folder):
+    (folder / "out" / "a" / "1.jpg").mkdir(parents=True)
+    for name in ("notes.txt", "person_0_edited.glb", "person_7.ply", ".0123456789abcdef.part"):
+        (folder / "out" / "a" / "1.jpg" / name).write_text("x")
+    assert run() == 0
+    kept = files(folder / "out" / "a" / "1.jpg")
+    assert {"notes.txt", "person_0_edited.glb"} <= set(kept)
+    assert not {"person_7.ply", ".0123456789abcdef.part"} & set(kept)
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_photo_that_fails_does_so_alone(folder, capfd, jobs):
+    (folder / "a" / "0.jpg").write_text("no photo")
+    write_photo(folder / "b" / "3.png")
+    people = {"a/0.jpg": 1, "a/1.jpg": 1, "b/1.png": 1, "b/2.png": 0}
+    write_keypoints(
+        folder / "poses.json", people, json.loads((folder / "poses.json").read_text())["annotations"][0]["keypoints"]
+    )
+    assert run("--jobs", jobs, "--format", "ply") == 1
+    output = capfd.readouterr()
+    assert output.out.splitlines()[-1] == "5 photos, 2 people; 2 failed"
+    assert sorted(output.err.splitlines()) == [
+        "meshrec: a/0.jpg: this is not a photo in a known format (JPEG, PNG, WebP, TIFF, ...).",
+        "meshrec: b/3.png: poses.json does not name this photo.",
+    ]
+    assert not (folder / "out" / "a" / "0.jpg").exists()
+    assert "person_0.ply" in files(folder / "out" / "a" / "1.jpg")
+
+
+def test_a_place_that_cannot_be_written_to_is_found_out_before_the_work(folder, capfd, monkeypatch):
+    monkeypatch.setattr("meshrec.jobs.photos.Reconstructor.__call__", lambda *_, **__: pytest.fail("the work was done"))
+    (folder / "out").write_text("a file")
+    assert run() == 1
+    error = capfd.readouterr().err.splitlines()
+    assert len(error) == 3 and all("a part of the path is a file" in line for line in error)
+
+
+def test_skinned_people(folder):
+    assert run("--skinned", "--format", "glb") == 0
+    file = GLTF2().load_binary(str(folder / "out" / "a" / "1.jpg" / "person_0.glb"))
+    assert len(file.skins) == 1
+
+
+class Deadly:
+    """Ends the process that unpickles it, as a decoder's crash would."""
+
+    def __reduce__(self):
+        return os._exit, (9,)
+
+
+def test_a_process_that_dies_fails_its_photo_alone(folder):
+    settings = Settings(keypoints=Path("poses.json"), formats=("ply",))
+    jobs = plan_run(["a", "b"], "out", settings).jobs
+    jobs[0] = replace(jobs[0], people=Deadly())
+    outcomes = {outcome.photo: outcome for outcome in reconstruct_photos(jobs, settings, processes=2)}
+    assert "ended with exit code 9" in outcomes[Path("a/1.jpg")].error
+    assert [outcomes[Path(name)].people for name in ("b/1.png", "b/2.png")] == [2, 0]
+
+
+def test_a_wrong_body_ends_the_run_at_once(folder, capfd):
+    for jobs in ("1", "2"):
+        assert run("--body", "nobody", "--jobs", jobs) == 1
+        assert len(capfd.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs kill -9")
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_kill_leaves_whole_files_and_the_rest_to_do(folder, standing, jobs):
+    photos = {f"a/{i}.jpg": 1 for i in range(40)}
+    for name in photos:
+        write_photo(folder / name)
+    write_keypoints(folder / "poses.json", photos, standing)
+    command = [sys.executable, "-m", "meshrec.cli", "reconstruct", "a", "--out", "out", "--keypoints", "poses.json"]
+    process = subprocess.Popen([*command, "--jobs", jobs], stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while len(list(folder.glob("out/a/*/photo.json"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    settled = -1
+    while settled != (settled := len(files(folder / "out"))):  # processes of --jobs 2 finish their photo, and end
+        time.sleep(1.5)
+    done = {path.parent.name for path in folder.glob("out/a/*/photo.json")}
+    assert 2 <= len(done) < 40
+    for path in (path for path in (folder / "out").rglob("*") if path.is_file()):
+        if path.suffix == ".json":
+            json.loads(path.read_text())
+        elif path.suffix == ".glb":
+            assert len(GLTF2().load_binary(str(path)).meshes) == 1
+        elif path.suffix == ".png":
+            assert cv2.imread(str(path)) is not None
+        elif path.suffix == ".obj":
+            assert path.read_text().rstrip().rsplit("\n", 1)[1].startswith("f ")
+        else:
+            assert path.suffix == ".part"  # a whole file, killed between its two names
+    left = plan_run(["a"], "out", Settings(keypoints=Path("poses.json")))
+    assert {job.photo.name for job in left.jobs} == {Path(name).name for name in photos} - done
+    assert all(outcome.people == 1 for outcome in left.outcomes)
+
+
+# --- the command line ------------------------------------------------------------------------------------------------
+
+
+def test_export_from_the_command_line(folder, capfd):
+    assert run() == 0
+    capfd.readouterr()
+    source = "out/a/1.jpg/person_0.json"
+    assert main(["export", source, "--out", "meshes", "--format", "ply,glb", "--skinned"]) == 0
+    assert capfd.readouterr().out.splitlines() == ["meshes/person_0.ply", "meshes/person_0.glb"]
+    assert main(["export", source, "--body", "male"]) == 1
+    error = capfd.readouterr().err
+    assert len(error.splitlines()) == 1
+    assert "has hash" in error
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--format", "fbx"], "unknown formats fbx"),
+        (["--format", "obj", "--skinned"], "needs the format glb"),
+        (["--jobs", "0"], "at least 1"),
+        (["--focal", "-3"], "positive number of pixels"),
+        (["--regressor", "nonsense"], "there is no regressor 'nonsense'"),
+        (["--regressor", "poses.json"], "poses.json is not a readable .safetensors file"),
+        (["--regressor", "none", "--no-refine"], "a regressor is needed"),
+    ],
+)
+def test_wishes_that_cannot_be_met(folder, capfd, options, message):
+    assert run(*options) == 1
+    assert message in capfd.readouterr().err
+
+
+def test_a_wrong_command_line(folder, capfd):
+    with pytest.raises(SystemExit) as end:
+        run("--boxes", "boxes.json")  # with keypoints
+    assert end.value.code == 2
+    assert "not allowed with" in capfd.readouterr().err
+
+
+def test_boxes_and_keypoints_exclude_each_other():
+    with pytest.raises(InputError, match="not both"):
+        Settings(boxes=Path("a"), keypoints=Path("b"))
+
+
+def test_the_detector_end_to_end(tmp_path, monkeypatch, capfd):
+    pytest.importorskip("mediapipe", reason="MediaPipe is the detect extra")
+    monkeypatch.chdir(tmp_path)
+    photo = EXAMPLES / "dancer.jpg"
+    assert main(["reconstruct", str(photo), "--out", "out"]) == 0
+    assert capfd.readouterr().out == f"{photo}: 1 person -> out/dancer.jpg\n"
+    boxes = [[150, 150, 560, 880], [10, 10, 90, 90]]  # the dancer and the wall
+    (tmp_path / "boxes.json").write_text(json.dumps({"dancer.jpg": boxes}))
+    assert main(["reconstruct", str(photo), "--out", "out", "--boxes", "boxes.json"]) == 0
+    assert "1 person -> out/dancer.jpg (1 of 2 boxes show nobody)" in capfd.readouterr().out
+    assert read_parameters("out/dancer.jpg/person_0.json").keypoint_names[0] == "nose"

@@ -1,0 +1,205 @@
+"""A photo in, people out: cameras, evidence, and a body found again from its own projection."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from helpers.paths import EXAMPLES
+from PIL import Image
+
+from meshrec import Camera, InputError, Reconstructor, load_body
+from meshrec.body import joint_set
+from meshrec.body.state import BodyState
+from meshrec.detect import Detection
+from meshrec.files import Photo
+from meshrec.fit import Initial
+from meshrec.geometry import rotation_angle
+from meshrec.poses.named_poses import named_pose
+from meshrec.reconstruct.reconstructor import photo_camera
+
+FACING = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
+SIZE = (640, 480)
+CAMERA = Camera(600.0, size=SIZE)
+PHOTO = np.full((480, 640, 3), 90, np.uint8)
+
+
+class FakeDetector:
+    """Says what it is told to, and remembers what it was asked."""
+
+    def __init__(self, people: list[Detection]) -> None:
+        self.people, self.boxes = people, "not asked"
+
+    def __call__(self, image: np.ndarray, boxes: np.ndarray | None = None) -> list[Detection]:
+        self.boxes = boxes
+        return self.people
+
+
+@pytest.fixture(scope="module")
+def truth(body):
+    """Someone running, four metres away."""
+    transl = torch.tensor([[0.2, 0.1, 4.0]])
+    pose = named_pose("running")[None]
+    with torch.no_grad():
+        return body(body_pose=pose, global_orient=FACING[None], transl=transl)
+
+
+@pytest.fixture(scope="module")
+def keypoints(body, truth) -> np.ndarray:
+    screen = CAMERA.project(body.joints_from(truth.vertices, "openpose25"))[0]
+    screen[:, 2] = 1.0
+    return screen.numpy()
+
+
+@pytest.fixture(scope="module")
+def reconstructor() -> Reconstructor:
+    return Reconstructor(detector=FakeDetector([]))
+
+
+def detection(keypoints: np.ndarray, score: float = 0.9) -> Detection:
+    low, high = keypoints[:, :2].min(0), keypoints[:, :2].max(0)
+    return Detection(np.concatenate([low, high]).astype(np.float32), keypoints, "openpose25", score)
+
+
+def test_a_body_is_found_again_from_its_keypoints(reconstructor, body, truth, keypoints):
+    (person,) = reconstructor(PHOTO, keypoints=keypoints[None], camera=CAMERA)
+    found = CAMERA.project(torch.from_numpy(person.joints("openpose25")))[:, :2].numpy()
+    assert np.median(np.linalg.norm(found - keypoints[:, :2], axis=1)) < 8  # of a person 250 pixels high
+    assert abs(person.translation[2] - 4.0) < 0.6
+    own = body(
+        torch.from_numpy(person.betas)[None],
+        torch.from_numpy(person.pose)[None, 1:],
+        torch.from_numpy(person.pose)[None, 0],
+        torch.from_numpy(person.translation)[None],
+    )
+    assert np.array_equal(person.vertices, own.vertices[0].numpy())
+    assert person.betas.shape == (10,)
+    assert person.camera is CAMERA
+    assert np.array_equal(person.keypoints_2d, keypoints)
+    assert person.keypoint_names == joint_set("openpose25")
+    assert 0 < person.score <= 1
+
+
+def test_people_come_in_the_order_of_their_keypoints(reconstructor, keypoints):
+    aside = keypoints + np.float32([150, 0, 0])
+    left, right = reconstructor(PHOTO, keypoints=np.stack([keypoints, aside]), camera=CAMERA)
+    assert left.translation[0] < right.translation[0] - 0.5
+    right, left = reconstructor(PHOTO, keypoints=[detection(aside), detection(keypoints)], camera=CAMERA)
+    assert left.translation[0] < right.translation[0] - 0.5
+
+
+def test_a_longer_lens_puts_people_farther_away(reconstructor, keypoints):
+    near, far = (reconstructor(PHOTO, keypoints=keypoints[None], focal=focal)[0] for focal in (600, 1800))
+    assert 2 < far.translation[2] / near.translation[2] < 4
+
+
+def test_nobody_is_a_result(keypoints):
+    assert Reconstructor(detector=FakeDetector([]))(PHOTO) == []
+    assert Reconstructor(detector=FakeDetector([detection(keypoints, score=0.0)]))(PHOTO) == []
+    assert Reconstructor(detector=FakeDetector([]))(PHOTO, keypoints=np.zeros((0, 17, 3))) == []
+
+
+def test_the_detector_is_asked_about_the_users_boxes(keypoints):
+    detector = FakeDetector([detection(keypoints)])
+    reconstructor = Reconstructor(detector=detector)
+    (person,) = reconstructor(PHOTO, camera=CAMERA)
+    assert detector.boxes is None
+    assert np.array_equal(person.box, detector.people[0].box)
+    reconstructor(PHOTO, boxes=np.array([[-5, 10, 200, 1000]]))
+    assert np.array_equal(detector.boxes, [[0, 10, 200, 479]])  # clipped to the photo
+    detector.boxes = "not asked"
+    assert reconstructor(PHOTO, boxes=np.zeros((0, 4))) == []
+    assert detector.boxes == "not asked"
+
+
+def test_a_regressors_estimate_is_the_result_or_the_start(truth, keypoints):
+    pose = torch.cat([FACING[None], named_pose("running")]).double()[None]
+    state = BodyState(pose, torch.tensor([[0.2, 0.1, 4.0]], dtype=torch.float64), torch.zeros(1, 10).double())
+    asked = []
+
+    def regressor(image, people, camera):
+        asked.append((image.shape, len(people), camera))
+        return Initial(state, 30 * torch.eye(85, dtype=torch.float64)[None])  # sure to 1/30 of a radian
+
+    (person,) = Reconstructor(regressor=regressor, refine=False)(PHOTO, keypoints=keypoints[None], camera=CAMERA)
+    assert asked == [((480, 640, 3), 1, CAMERA)]
+    assert np.abs(person.vertices - truth.vertices[0].numpy()).max() < 1e-5
+    (refined,) = Reconstructor(regressor=regressor)(PHOTO, keypoints=keypoints[None], camera=CAMERA)
+    turned = rotation_angle(torch.from_numpy(refined.pose).double(), pose[0])
+    assert turned.max() < math.radians(20)
+    with pytest.raises(InputError, match="a regressor is needed"):
+        Reconstructor(regressor="none", refine=False)
+
+
+def test_cameras(tmp_path):
+    photo = Photo(PHOTO, None, Path("photo"))
+    default = photo_camera(photo)
+    assert default.size == SIZE
+    assert math.isclose(2 * math.atan(400 / default.focal), math.radians(55))  # half of the 800-pixel diagonal
+    exif = Photo(PHOTO, 700.0, Path("photo"))
+    assert photo_camera(exif).focal == 700.0
+    assert photo_camera(exif, focal=500).focal == 500.0
+    assert photo_camera(exif, camera=CAMERA) is CAMERA
+    with pytest.raises(InputError, match="640 x 480"):
+        photo_camera(photo, camera=Camera(500.0, size=(64, 48)))
+    with pytest.raises(InputError, match="not both"):
+        photo_camera(photo, focal=500, camera=CAMERA)
+    for focal in (0, -3, math.nan, math.inf):
+        with pytest.raises(InputError, match="positive number of pixels"):
+            photo_camera(photo, focal=focal)
+
+
+def test_a_files_own_focal_length_counts(tmp_path, reconstructor, keypoints):
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0xA405] = 30  # FocalLengthIn35mmFilm
+    Image.fromarray(PHOTO).save(tmp_path / "a.jpg", exif=exif)
+    (person,) = reconstructor(tmp_path / "a.jpg", keypoints=keypoints[None])
+    assert math.isclose(person.camera.focal, 30 * 800 / 43.27, rel_tol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"boxes": [[0, 0, 9, 9]], "keypoints": np.ones((1, 17, 3))}, "not both"),
+        ({"keypoints": np.ones((1, 18, 3))}, "17, 25, 33"),
+        ({"keypoints": np.full((1, 17, 3), np.nan)}, "finite"),
+        ({"keypoints": np.full((1, 17, 3), 5000.0)}, "no keypoint on this 640 x 480 photo"),
+        ({"boxes": [[700, 0, 800, 100]]}, "covers nothing"),
+    ],
+)
+def test_evidence_that_does_not_fit(reconstructor, options, message):
+    with pytest.raises(InputError, match=message):
+        reconstructor(PHOTO, **options)
+
+
+@pytest.mark.parametrize(
+    ("photo", "message"),
+    [
+        (PHOTO[..., 0], r"uint8 \(480, 640\)"),
+        (PHOTO / 255, "float64"),
+        (None, "NoneType"),
+        ("nope.jpg", "no such file"),
+    ],
+)
+def test_what_is_no_photo(reconstructor, photo, message):
+    with pytest.raises(InputError, match=message):
+        reconstructor(photo)
+
+
+def test_bodies_and_devices():
+    with pytest.raises(InputError, match="no body 'nobody'"):
+        Reconstructor(body="nobody")
+    with pytest.raises(InputError, match="device 'abacus'"):
+        Reconstructor(device="abacus")
+    assert Reconstructor(body="male").body.hash == load_body("male").hash
+
+
+def test_the_example_photos_have_one_person_each():
+    pytest.importorskip("mediapipe", reason="MediaPipe is the detect extra")
+    reconstructor = Reconstructor()
+    for name in ("dancer.jpg", "astronaut.jpg"):
+        (person,) = reconstructor(EXAMPLES / name)
+        head = person.camera.project(torch.from_numpy(person.joints("coco17")))[0, :2].numpy()
+        seen = person.keypoints_2d[person.keypoint_names.index("nose"), :2]
+        assert np.linalg.norm(head - seen) < 0.1 * (person.box[2:] - person.box[:2]).max(), name
