@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import torch
 
-from meshrec.detect import Detection
+from meshrec.detect import Detection, load_detector
 from meshrec.detect.inputs import for_photo, read_boxes, read_keypoints
 from meshrec.errors import InputError
 from meshrec.files import read_photo
@@ -206,9 +206,7 @@ def _here(jobs: Sequence[Job], settings: Settings) -> Iterator[Outcome]:
 def _reconstructor(settings: Settings) -> Reconstructor:
     detector = None
     if settings.keypoints is None:  # loaded now, so that a missing one ends the run and not each photo
-        from meshrec.detect.mediapipe_detector import MediaPipeDetector
-
-        detector = MediaPipeDetector(settings.pose_model)
+        detector = load_detector(settings.pose_model)
     return Reconstructor(settings.device, settings.regressor, settings.body, detector, settings.refine)
 
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from meshrec.body import BodyData, BodyModel, joint_set, load_body
 from meshrec.compiled.device import usable_device
-from meshrec.detect import Detection, Detector
+from meshrec.detect import Detection, Detector, load_detector
 from meshrec.detect.inputs import boxes_in_photo, people_in_photo
 from meshrec.detect.people import keypoint_box
 from meshrec.errors import InputError
@@ -36,14 +36,15 @@ class Reconstructor:
             for the shipped networks, a checkpoint's file, or anything that takes (H, W, 3) uint8 RGB, detections and
             camera. Default: the best of the shipped ones. ``"none"``: the fit finds its starts by itself.
         body: As for :func:`meshrec.load_body`; default the open neutral body.
-        detector: Finds people (:class:`meshrec.detect.Detector`); default MediaPipe, loaded when first needed.
+        detector: Finds people: a name or network file as for :func:`meshrec.detect.load_detector`, or any function as
+            :class:`meshrec.detect.Detector` describes it. Default: MediaPipe, loaded when it is first needed.
         refine: Fit the regressor's estimates to the detections; without, they are the result.
 
     A shipped network knows the shapes of the open neutral body only. Of another body it gives the pose, and the fit
     finds the shape.
 
     Raises:
-        InputError: There is no such body, device or regressor, or there is nothing that makes bodies.
+        InputError: There is no such body, device, regressor or detector, or neither regressor nor fit makes bodies.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class Reconstructor:
         device: str | torch.device = "cpu",
         regressor: Regressor | str | Path | None = None,
         body: str | Path | BodyData | nn.Module | None = None,
-        detector: Detector | None = None,
+        detector: Detector | str | Path | None = None,
         refine: bool = True,
     ) -> None:
         self.body_name = str(body) if isinstance(body, str | Path) else "neutral" if body is None else ""
@@ -60,7 +61,7 @@ class Reconstructor:
         self._regressor, name = _as_regressor(regressor, self.body)
         if self._regressor is None and not refine:
             raise InputError("without the fit, a regressor is needed: one of them has to make the body.")
-        self._detector = detector
+        self._detector = load_detector(detector) if isinstance(detector, str | Path) else detector
         self._fitter = Fitter(self.body) if refine else None
         self.made_by = " + ".join([*([name] if name else []), *(["fit"] if refine else [])])
 
@@ -107,9 +108,7 @@ class Reconstructor:
             if not len(boxes):
                 return []
         if self._detector is None:
-            from meshrec.detect.mediapipe_detector import MediaPipeDetector
-
-            self._detector = MediaPipeDetector()
+            self._detector = load_detector()
         return [person for person in self._detector(photo.image, boxes) if person.score > 0]
 
     def _embody(self, photo: Photo, found: Sequence[Detection], camera: Camera) -> list[Person]:
