@@ -65,7 +65,7 @@ def test_no_room_holds_too_much():
 def test_inference_loads_no_training_data():
     """In a fresh process, of which nothing else has loaded anything."""
     code = (
-        "import sys, meshrec.reconstruct, meshrec.regress, meshrec.fit.fitter, meshrec.detect.mediapipe_detector;"
+        "import sys, meshrec.reconstruct, meshrec.regress, meshrec.fit.fitter, meshrec.detect.blazepose_detector;"
         "meshrec.Reconstructor();"
         "print(*sorted({name.split('.')[1] for name in sys.modules if name.startswith('meshrec.')}))"
     )

@@ -34,9 +34,9 @@ class Entry:
         return make() if path is None else make(path)
 
 
-DEFAULT = "mediapipe"
+DEFAULT = "blazepose"
 DETECTORS = {
-    DEFAULT: Entry("meshrec.detect.mediapipe_detector", "MediaPipeDetector", ".task"),
+    DEFAULT: Entry("meshrec.detect.blazepose_detector", "BlazePoseDetector", ".task"),
 }
 
 
@@ -45,7 +45,7 @@ def load_detector(name_or_path: str | Path | None = None) -> Detector:
 
     Args:
         name_or_path: A name in :data:`DETECTORS`, or a network file of one of them, such as MediaPipe's
-            ``pose_landmarker_heavy.task``. Default: ``"mediapipe"``.
+            ``pose_landmarker_heavy.task``. Default: ``"blazepose"``.
 
     Returns:
         The detector; :class:`meshrec.detect.people.Detector` says how to call it.

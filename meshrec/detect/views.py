@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from meshrec.body.joints import flip_permutation
-from meshrec.detect.mediapipe_model import Pose
+from meshrec.detect.blazepose import Pose
 from meshrec.detect.people import Detection
 from meshrec.geometry.affine import apply, inverse, warp
 

@@ -12,7 +12,7 @@ from helpers.paths import EXAMPLES, SHARED
 from meshrec.body import joint_set
 from meshrec.detect import Detection, Mask, load_detector
 from meshrec.detect.inputs import boxes_in_photo, for_photo, people_in_photo, read_boxes, read_keypoints
-from meshrec.detect.mediapipe_settings import MediaPipeSettings
+from meshrec.detect.blazepose_settings import BlazePoseSettings
 from meshrec.detect.people import box_iou, keypoint_box, person_at, person_box, photo_edges, pose_distance
 from meshrec.errors import InputError
 
@@ -157,7 +157,7 @@ def test_people_are_painted_over_where_their_mask_is(degrees, mirrored):
 
 
 def test_squares_beside_people():
-    from meshrec.detect.mediapipe_detector import beside
+    from meshrec.detect.blazepose_detector import beside
 
     person = Detection(np.array([200, 100, 280, 300], np.float32), np.zeros((33, 3)), "mediapipe33", 1.0)
     left, right = beside([person], 2.0, side=1.3, least=8)
@@ -196,7 +196,7 @@ def test_consensus_of_one_is_itself():
 
 @pytest.mark.parametrize("size", [(800, 533), (300, 900), (500, 500)])
 def test_tiles_cover_the_photo(size):
-    from meshrec.detect.mediapipe_detector import tiles
+    from meshrec.detect.blazepose_detector import tiles
 
     for scale in (0.4, 0.6):
         count = np.zeros(size[::-1], int)
@@ -341,15 +341,15 @@ def test_a_missing_system_library_is_named(monkeypatch):
 
 def test_settings_change_whom_a_detector_reports():
     pytest.importorskip("mediapipe", reason="MediaPipe is the detect extra")
-    from meshrec.detect.mediapipe_detector import MediaPipeDetector
+    from meshrec.detect.blazepose_detector import BlazePoseDetector
     from meshrec.files import read_photo
 
     image = read_photo(EXAMPLES / "astronaut.jpg").image
-    (person,) = MediaPipeDetector()(image)
-    strict = replace(MediaPipeSettings(), least_score=1.01)
-    assert MediaPipeDetector(settings=strict)(image) == []
-    small = replace(MediaPipeSettings(), view_side=256, agreeing=2)
-    (found,) = MediaPipeDetector(settings=small)(image)
+    (person,) = BlazePoseDetector()(image)
+    strict = replace(BlazePoseSettings(), least_score=1.01)
+    assert BlazePoseDetector(settings=strict)(image) == []
+    small = replace(BlazePoseSettings(), view_side=256, agreeing=2)
+    (found,) = BlazePoseDetector(settings=small)(image)
     visible = person.keypoints[:, 2] > 0.5
     apart = np.linalg.norm(found.keypoints[visible, :2] - person.keypoints[visible, :2], axis=1)
     assert max(found.mask.values.shape) <= 256 and np.median(apart) < 0.03 * max(person.box[2:] - person.box[:2])

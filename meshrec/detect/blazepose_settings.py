@@ -6,8 +6,8 @@ from meshrec.detect.views import View
 
 
 @dataclass(frozen=True)
-class MediaPipeSettings:
-    """How :class:`meshrec.detect.mediapipe_detector.MediaPipeDetector` searches a photo, and whom it reports.
+class BlazePoseSettings:
+    """How :class:`meshrec.detect.blazepose_detector.BlazePoseDetector` searches a photo, and whom it reports.
 
     The detector searches the photo and tiles of it for rough poses. It then looks at each of them more closely in
     several views, and reports those people on whom enough views agree. Values for which no reason is given were set by
@@ -27,11 +27,11 @@ class MediaPipeSettings:
         least_neighbour: Least size of a pose found in such a square, as a share of its side. Smaller people are
             onlookers far behind.
         search_poses: Most people found in one picture of the search.
-        search_confidence: Least confidence of MediaPipe's person detector during the search, in [0, 1].
+        search_confidence: Least confidence of the person detector during the search, in [0, 1].
         look_poses: Most people found in one view.
-        look_confidence: Least confidence of MediaPipe's person detector in a view, in [0, 1]. Each person it finds
+        look_confidence: Least confidence of the person detector in a view, in [0, 1]. Each person it finds
             costs a run of the larger landmark network.
-        least_presence: Least confidence of MediaPipe's landmark network that there is a pose, in [0, 1]. It is low,
+        least_presence: Least confidence of the landmark network that there is a pose, in [0, 1]. It is low,
             because the settings below judge what has been computed.
         seed_certainty: Least certainty of a rough pose that is looked at more closely, in [0, 1]: the mean visibility
             of its landmarks times the share of them inside the tile.

@@ -1,4 +1,4 @@
-"""The default detector: MediaPipe Pose on the photo and on tiles of it, then on several views of each person found.
+"""The default detector: BlazePose on the photo and on tiles of it, then on several views of each person found.
 
 The networks find a single large person reliably, small people in tiles, and people in a crowd if their neighbours are
 hidden. So the search goes from large to small and paints over the people it has found, and each rough pose has to be
@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from meshrec.compiled.threads import over_items
-from meshrec.detect.mediapipe_model import Pose, PoseNetwork, load_model
-from meshrec.detect.mediapipe_settings import MediaPipeSettings
+from meshrec.detect.blazepose import Pose, PoseNetwork, load_networks
+from meshrec.detect.blazepose_settings import BlazePoseSettings
 from meshrec.detect.people import Detection, Mask, box_iou, keypoint_box, person_box, photo_edges, pose_distance
 from meshrec.detect.views import MIRRORED, View, consensus, look_inside, show, to_photo, without_people
 from meshrec.errors import InputError
@@ -27,22 +27,23 @@ Seed = tuple[float, Pose]  # certainty in [0, 1] and a rough pose
 Square = tuple[int, int, int, int]  # x0, y0, x1, y1 in whole pixels
 
 
-class MediaPipeDetector:
-    """Finds people in a photo with MediaPipe Pose, offline. Keypoints are ``mediapipe33``.
+class BlazePoseDetector:
+    """Finds people in a photo with BlazePose, offline. Keypoints are ``mediapipe33``.
 
     Args:
-        model: A pose_landmarker .task file. Default: the networks in MediaPipe's wheel.
+        model: A MediaPipe pose_landmarker .task file. Default: the shipped networks.
         settings: Thresholds and views of the search.
 
     Raises:
-        InputError: MediaPipe or its networks are missing, or the file is not a MediaPipe .task file.
+        InputError: The file is not a MediaPipe .task file.
     """
 
-    def __init__(self, model: str | Path | None = None, settings: MediaPipeSettings = MediaPipeSettings()) -> None:
+    def __init__(self, model: str | Path | None = None, settings: BlazePoseSettings = BlazePoseSettings()) -> None:
         self.settings = settings
-        network = partial(PoseNetwork, load_model(model), presence=settings.least_presence)
-        self._search = network(max_poses=settings.search_poses, masks=False, confidence=settings.search_confidence)
-        self._look = network(max_poses=settings.look_poses, masks=True, confidence=settings.look_confidence)
+        networks, least = load_networks(model), settings.least_presence
+        find = partial(PoseNetwork, networks.persons, presence=least)
+        self._search = find(networks.search, settings.search_poses, settings.search_confidence, masks=False)
+        self._look = find(networks.look, settings.look_poses, settings.look_confidence, masks=True)
 
     def __call__(self, image: np.ndarray, boxes: np.ndarray | None = None) -> list[Detection]:
         """Find everyone in a photo, or one person in each box.
@@ -239,7 +240,7 @@ def _moved(pose: Pose, origin: tuple[int, int], scale: float) -> Pose:
 
 
 def _choose(
-    poses: list[Pose], box: np.ndarray, seed: Pose | None, size: tuple[int, int], settings: MediaPipeSettings
+    poses: list[Pose], box: np.ndarray, seed: Pose | None, size: tuple[int, int], settings: BlazePoseSettings
 ) -> Pose | None:
     """The pose of the rough pose's person, or without one of the box's; None if all poses belong to other people."""
     if seed is not None:
@@ -323,7 +324,7 @@ def _visibility(keypoints: np.ndarray) -> float:
     return float(keypoints[:, 2].mean())
 
 
-def _distinct(found: list[Seed], people: list[Detection], settings: MediaPipeSettings) -> list[Pose]:
+def _distinct(found: list[Seed], people: list[Detection], settings: BlazePoseSettings) -> list[Pose]:
     """The most certain rough pose of each person who is not among ``people``."""
     kept: list[Pose] = []
     for certainty, pose in sorted(found, key=lambda f: -f[0]):
@@ -346,7 +347,7 @@ def _apart(a: np.ndarray, b: np.ndarray) -> float:
     return min(pose_distance(a, b), pose_distance(a, b[MIRRORED]))
 
 
-def _clear_people(people: list[Detection], size: tuple[int, int], settings: MediaPipeSettings) -> list[Detection]:
+def _clear_people(people: list[Detection], size: tuple[int, int], settings: BlazePoseSettings) -> list[Detection]:
     """People by falling score, without unclear ones and without those who repeat one of a higher score."""
     scale = 160 / max(size)  # a coarse grid is enough to compare areas
     grid = max(round(size[1] * scale), 1), max(round(size[0] * scale), 1)

@@ -1,0 +1,332 @@
+"""BlazePose's networks: where people are in a picture, and the 33 landmarks, mask and 3D points of each.
+
+Bazarevsky et al. 2020, "BlazePose: On-device Real-time Body Pose tracking"; Grishchenko et al. 2022, "BlazePose GHUM
+Holistic", for mask and 3D points. What stands around the networks follows MediaPipe 0.10.21's PoseLandmarker, so that
+both give the same: a detector of people in the whole picture puts a turned square around each, and a landmark network
+looks at the square.
+
+The two networks sample pictures so that pixel i of a crop lies at the picture's coordinate M i, without the half pixels
+by which centres are away from edges. Landmarks go back through the same M, in which this cancels.
+"""
+
+from __future__ import annotations
+
+import math
+import zipfile
+import zlib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from meshrec.detect.litert import LiteNetwork
+from meshrec.errors import InputError
+from meshrec.geometry.affine import apply, inverse
+
+LANDMARKS = 33  # of the 39 that the network gives; the others say where to look in the next frame of a video
+NEXT_REGION = (33, 34)  # of the 39: the middle of the hips, and a point above the head that tells size and turn
+STRIDES = (8, 16, 32, 32, 32)  # of the person detector's anchor grids
+POINTS = 4  # that the person detector gives of each person: the middle of the hips and what tells size and turn first
+OVERLAP = 0.3  # intersection over union from which two boxes are one person's
+MARGIN = 1.25  # side of the region over the diameter of the circle around a person
+REFINED_FROM = 0.5  # least peak of a landmark's heatmap by which its place is refined
+WINDOW = 3  # cells of the heatmap to each side of a landmark that refine it
+
+
+FOLDER = Path(__file__).parent / "networks"
+# The two members of MediaPipe's .task files.
+TASK_PERSONS, TASK_LANDMARKS = "pose_detector.tflite", "pose_landmarks_detector.tflite"
+MOST_BYTES = 256 << 20  # of a network in a .task file
+
+
+@dataclass(frozen=True)
+class Region:
+    """A turned square of a picture, in which a person stands upright.
+
+    Attributes:
+        center: (2,) x, y in pixels from the picture's upper left edge.
+        side: Pixels.
+        turn: Radians, clockwise as seen.
+    """
+
+    center: np.ndarray
+    side: float
+    turn: float
+
+    def matrix(self, size: int) -> np.ndarray:
+        """(2, 3) affine map from a crop of ``size`` x ``size`` pixels to the picture."""
+        cos, sin = math.cos(self.turn), math.sin(self.turn)
+        linear = np.array([[cos, -sin], [sin, cos]]) * (self.side / size)
+        return np.hstack([linear, (self.center - linear @ [size / 2, size / 2])[:, None]])
+
+
+@dataclass(frozen=True)
+class Pose:
+    """One person as the landmark network sees them, in the coordinates of the picture.
+
+    Attributes:
+        keypoints: (33, 3) x, y in pixels, visibility in [0, 1].
+        world: (33, 3) metres, hips at the origin, x right, y down, z away from the camera.
+        mask: (H, W) float32 in [0, 1], or None.
+        presence: Confidence in [0, 1] that the region shows a person.
+        next_region: Where to look for the person in the next frame of a video.
+    """
+
+    keypoints: np.ndarray
+    world: np.ndarray
+    mask: np.ndarray | None
+    presence: float = 1.0
+    next_region: Region | None = None
+
+
+class PersonDetector:
+    """Finds people in a picture as regions for :class:`LandmarkNetwork`.
+
+    Args:
+        network: ``pose_detection.tflite``.
+    """
+
+    def __init__(self, network: LiteNetwork) -> None:
+        self.network = network
+
+    def __call__(self, image: np.ndarray, least: float, most: int) -> list[Region]:
+        """Regions of people, most certain first.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            least: Confidence in [0, 1] from which something is a person.
+            most: How many regions are returned at most.
+        """
+        size = self.network.input_shape[0]
+        height, width = image.shape[:2]
+        whole = Region(np.array([width / 2, height / 2]), max(height, width), 0.0)
+        boxes, scores = self.network(_crop(image, whole.matrix(size), size) / np.float32(127.5) - 1)
+        certain = _sigmoid(scores[:, 0])
+        kept = np.flatnonzero(certain >= least)
+        points = boxes[kept, 4:].reshape(-1, POINTS, 2) + size * _anchors(size)[kept, None]
+        centers = boxes[kept, :2] + size * _anchors(size)[kept]
+        extents = boxes[kept, 2:4]
+        corners = np.concatenate([centers - extents / 2, centers + extents / 2], axis=1)
+        found = _weighted_suppression(corners, certain[kept], points)[:most]
+        return [_region(*apply(whole.matrix(size), pair[:2])) for pair in found]
+
+
+class LandmarkNetwork:
+    """The landmarks of the person in a region. Threads may share it.
+
+    Args:
+        network: ``pose_landmark_full.tflite`` or ``pose_landmark_heavy.tflite``.
+    """
+
+    def __init__(self, network: LiteNetwork) -> None:
+        self.network = network
+
+    def __call__(self, image: np.ndarray, region: Region, mask: bool = True) -> Pose:
+        """Look at a region.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            region: Where to look; beyond the picture its edge is repeated.
+            mask: Whether to give the mask.
+        """
+        import cv2
+
+        size = self.network.input_shape[0]
+        matrix = region.matrix(size)
+        crop = _crop(image, matrix, size, repeat_edge=True) / np.float32(255)
+        landmarks, presence, logits, heatmaps, world = self.network(crop)
+        landmarks, world = landmarks.reshape(-1, 5), world.reshape(-1, 3)[:LANDMARKS].copy()
+        places = apply(matrix, _refined(landmarks[:, :2] / size, heatmaps) * size)
+        cos, sin = math.cos(region.turn), math.sin(region.turn)
+        world[:, :2] = world[:, :2] @ np.array([[cos, sin], [-sin, cos]])
+        seen = None
+        if mask:
+            shape = image.shape[1::-1]
+            seen = cv2.warpPerspective(_sigmoid(logits[..., 0]), _projective(inverse(matrix)), shape, flags=_SAMPLED)
+        return Pose(
+            keypoints=np.column_stack([places[:LANDMARKS] - 0.5, _sigmoid(landmarks[:LANDMARKS, 3])]).astype(
+                np.float32
+            ),
+            world=world.astype(np.float32),
+            mask=seen,
+            presence=float(presence[0]),
+            next_region=_region(*places[list(NEXT_REGION)]),
+        )
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The networks of a detector.
+
+    Attributes:
+        persons: Finds regions of people.
+        search: The landmark network that makes rough poses, many times a photo.
+        look: The landmark network that looks closely.
+    """
+
+    persons: PersonDetector
+    search: LandmarkNetwork
+    look: LandmarkNetwork
+
+
+def load_networks(path: str | Path | None = None) -> Networks:
+    """The shipped networks, or those of a file.
+
+    Args:
+        path: A MediaPipe pose_landmarker ``.task`` file, whose landmark network then searches and looks. Default: the
+            shipped networks, of which ``full`` searches and ``heavy`` looks.
+
+    Raises:
+        InputError: The file is missing, or no such file.
+    """
+    if path is None:
+        persons, full, heavy = (
+            LiteNetwork(FOLDER / f"{name}.tflite")
+            for name in ("pose_detection", "pose_landmark_full", "pose_landmark_heavy")
+        )
+        return Networks(PersonDetector(persons), LandmarkNetwork(full), LandmarkNetwork(heavy))
+    persons, landmarks = (
+        LiteNetwork(_member(Path(path), name), f"{path}, {name}") for name in (TASK_PERSONS, TASK_LANDMARKS)
+    )
+    return Networks(PersonDetector(persons), LandmarkNetwork(landmarks), LandmarkNetwork(landmarks))
+
+
+def _member(path: Path, name: str) -> bytes:
+    """The content of one file of a ``.task`` archive."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such pose model file.")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if archive.getinfo(name).file_size > MOST_BYTES:
+                raise InputError(f"{path}: {name} in it is larger than any pose network.")
+            return archive.read(name)
+    except (zipfile.BadZipFile, KeyError, OSError, NotImplementedError, RuntimeError, zlib.error) as error:
+        raise InputError(f"{path}: this is not a MediaPipe pose_landmarker .task file ({error}).") from None
+
+
+class PoseNetwork:
+    """Finds people in a picture, and looks at each: both networks as one function. Threads may share it.
+
+    Args:
+        persons: Finds the regions to look at.
+        landmarks: Looks at them.
+        most: How many people are looked at, at most.
+        confidence: Least confidence of the person detector in a person, in [0, 1].
+        presence: Least confidence of the landmark network that the region shows a person, in [0, 1].
+        masks: Whether poses have masks.
+    """
+
+    def __init__(
+        self,
+        persons: PersonDetector,
+        landmarks: LandmarkNetwork,
+        most: int,
+        confidence: float,
+        presence: float,
+        masks: bool,
+    ) -> None:
+        self._persons, self._landmarks = persons, landmarks
+        self._most, self._confidence, self._presence, self._masks = most, confidence, presence, masks
+
+    def __call__(self, image: np.ndarray) -> list[Pose]:
+        """Poses of the people in an (H, W, 3) uint8 RGB image."""
+        regions = self._persons(image, self._confidence, self._most)
+        poses = [self._landmarks(image, region, self._masks) for region in regions]
+        return [pose for pose in poses if pose.presence >= self._presence]
+
+
+_SAMPLED = 1 | 16  # cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+
+
+def _crop(image: np.ndarray, matrix: np.ndarray, size: int, repeat_edge: bool = False) -> np.ndarray:
+    """(size, size, 3) uint8: the picture under the map (2, 3) from crop to picture; black or its edge beyond."""
+    import cv2
+
+    border = cv2.BORDER_REPLICATE if repeat_edge else cv2.BORDER_CONSTANT
+    # Perspective warps interpolate more finely than affine ones.
+    return cv2.warpPerspective(image, _projective(matrix), (size, size), flags=_SAMPLED, borderMode=border)
+
+
+def _projective(matrix: np.ndarray) -> np.ndarray:
+    return np.vstack([matrix, [0.0, 0.0, 1.0]])
+
+
+def _sigmoid(values: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-np.clip(values, -80, 80)))
+
+
+@cache
+def _anchors(size: int) -> np.ndarray:
+    """(2254, 2) centres of the detector's boxes as shares of its input: two in each cell of a grid for each stride."""
+    cells = []
+    for stride in sorted(set(STRIDES)):
+        rows, columns = np.mgrid[: size // stride, : size // stride]
+        centers = (np.stack([columns, rows], axis=-1).reshape(-1, 2) + 0.5) * (stride / size)
+        cells.append(np.repeat(centers, 2 * STRIDES.count(stride), axis=0))
+    return np.concatenate(cells).astype(np.float32)
+
+
+def _weighted_suppression(corners: np.ndarray, scores: np.ndarray, points: np.ndarray) -> list[np.ndarray]:
+    """The keypoints of each person: boxes that overlap the most certain one are averaged, weighted by their scores.
+
+    Args:
+        corners: (N, 4) x0, y0, x1, y1.
+        scores: (N,).
+        points: (N, K, 2).
+
+    Returns:
+        (K, 2) of each person, most certain first.
+    """
+    left = np.argsort(-scores, kind="stable")
+    people = []
+    while len(left):
+        same = _overlap(corners[left[0]], corners[left]) > OVERLAP
+        same[0] = True
+        group = left[same]
+        people.append(np.average(points[group], axis=0, weights=scores[group]))
+        left = left[~same]
+    return people
+
+
+def _overlap(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """(N,) intersection over union of a box (4,) with boxes (N, 4)."""
+    low, high = np.maximum(box[:2], boxes[:, :2]), np.minimum(box[2:], boxes[:, 2:])
+    shared = np.maximum(high - low, 0).prod(1)
+    area = (box[2:] - box[:2]).prod() + (boxes[:, 2:] - boxes[:, :2]).prod(1) - shared
+    return shared / np.maximum(area, 1e-9)
+
+
+def _region(hips: np.ndarray, above: np.ndarray) -> Region:
+    """The region around a person, from the middle of the hips (2,) and the point (2,) that tells size and turn."""
+    x, y = above - hips
+    turn = math.pi / 2 - math.atan2(-y, x)
+    return Region(
+        hips, 2 * MARGIN * math.hypot(x, y), turn - 2 * math.pi * math.floor((turn + math.pi) / (2 * math.pi))
+    )
+
+
+def _refined(places: np.ndarray, heatmaps: np.ndarray) -> np.ndarray:
+    """Landmarks moved to the centre of mass of their heatmaps near them, where these are certain.
+
+    Args:
+        places: (K, 2) x, y as shares of the crop.
+        heatmaps: (N, N, K) logits.
+
+    Returns:
+        (K, 2) shares of the crop.
+    """
+    count = heatmaps.shape[0]
+    cells = np.trunc(places * count).astype(int)
+    reach = np.arange(-WINDOW, WINDOW + 1)
+    columns, rows = (cells[:, axis, None] + reach for axis in (0, 1))  # (K, 7)
+    clipped = [np.clip(index, 0, count - 1) for index in (rows, columns)]
+    values = _sigmoid(heatmaps[clipped[0][:, :, None], clipped[1][:, None, :], np.arange(len(places))[:, None, None]])
+    inside = [(index >= 0) & (index < count) for index in (rows, columns)]
+    values = values * inside[0][:, :, None] * inside[1][:, None, :]
+    mass = values.sum((1, 2))
+    sure = (values.max((1, 2)) >= REFINED_FROM) & ((cells >= 0) & (cells < count)).all(1)
+    mean = (
+        np.stack([(values.sum(1) * columns).sum(1), (values.sum(2) * rows).sum(1)], 1) / np.maximum(mass, 1e-9)[:, None]
+    )
+    return np.where(sure[:, None], mean / count, places)
