@@ -42,10 +42,12 @@ class Overlap:
 
     @property
     def precision(self) -> Tensor:
+        """Share of the predicted silhouette that is right."""
         return self.hit / (self.hit + self.extra)
 
     @property
     def recall(self) -> Tensor:
+        """Share of the true silhouette that is found."""
         return self.hit / (self.hit + self.missed)
 
     @property
