@@ -88,7 +88,7 @@ class PosePrior(nn.Module):
 
         It is that of the likeliest component k alone, w |u|^2 / 2 with u = L_k^-1 (x - m_k) and the weight of
         iteratively reweighted least squares w = (f + d) / (f + |u|^2), which is held constant; f is the degrees of
-        freedom and d = 63 the number of coordinates.
+        freedom and d = 63 the number of coordinates. Its gradient is exactly that of component k.
 
         Args:
             body_pose: (B, 23, 3, 3) rotations.
