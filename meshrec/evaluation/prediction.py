@@ -1,4 +1,4 @@
-"""What is evaluated: networks, alone or with the fit after them, as bodies of people at every stage of the way."""
+"""The methods that are evaluated: networks, the fit, or both, and the bodies that they predict at every stage."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -30,7 +30,7 @@ class Bodies:
 
     Attributes:
         vertices: (B, V, 3) metres.
-        betas: (B, S), or None of a mesh without parameters.
+        betas: (B, S), or None for a mesh without parameters.
     """
 
     vertices: Tensor
@@ -38,11 +38,11 @@ class Bodies:
 
 
 class Predictor(Protocol):
-    """What makes bodies.
+    """A method that predicts bodies.
 
     Attributes:
-        stages: Of the bodies it makes, the last being its result.
-        looks: Whether it looks at pictures.
+        stages: names of its stages, of which the last is its result.
+        looks: whether it needs the pictures.
     """
 
     @property
@@ -52,11 +52,11 @@ class Predictor(Protocol):
     def looks(self) -> bool: ...
 
     def camera_of(self, sample: Sample, size: tuple[int, int]) -> Camera:
-        """The camera it assumes for a sample's picture of (width, height)."""
+        """The camera that it assumes for a sample's picture, whose ``size`` is (width, height)."""
         ...
 
     def __call__(self, subjects: Sequence[Subject]) -> Stages:
-        """Bodies of people."""
+        """The bodies of people at every stage."""
         ...
 
 
@@ -93,7 +93,7 @@ class FromDetections:
 
 
 class FromCrops:
-    """A network that sees pictures alone, cut as the data set says.
+    """A network that sees pictures alone, in crops as the data set defines them.
 
     Args:
         network: the network.
@@ -127,11 +127,11 @@ class FromCrops:
 
 
 class Fitted:
-    """The fit after a network, or alone, one person after another as the product does it. Its stage is ``fit``.
+    """The fit after a network, or alone, of one person at a time as in the photo job. Its stage is ``fit``.
 
     Args:
-        fitter: The fit.
-        regressor: What it starts from; None for its own search.
+        fitter: the fit.
+        regressor: the network whose estimate it starts from; None for its own search.
     """
 
     stages = ("fit",)
@@ -193,7 +193,7 @@ def _posed(estimate: Estimate, body: BodyModel, focal: Tensor, turn: Tensor) -> 
 
 
 def _placed(vertices: Tensor, estimate: Estimate, focal: Tensor, turn: Tensor) -> Tensor:
-    """Vertices (B, V, 3) of crops where they stand, in the pictures' cameras."""
+    """Vertices (B, V, 3) from the crops' cameras to the pictures', translated to where the bodies stand."""
     camera = estimate.camera.cpu()
     place = Estimate(
         estimate.rotations, estimate.betas, torch.cat([camera[:, :1].clamp(min=LEAST_SCALE), camera[:, 1:]], dim=1)

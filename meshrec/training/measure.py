@@ -1,4 +1,4 @@
-"""How good a network is on people it has not seen: errors in millimetres, covariances of its errors, a picture."""
+"""Measurements of a network on held-out people: errors in millimetres, the covariance of its errors, a picture."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -40,9 +40,9 @@ def measure(network: Network, people: Mapping[str, Sequence[Piece]], objective: 
     """Errors of a network.
 
     Args:
-        network: Left in the mode in which it is found.
-        people: Held-out ones by where they come from, synthetic ones, so that all is known of them.
-        objective: Its body and landmarks are used; they are where the network is.
+        network: any network; its training mode is left as it is.
+        people: held-out people by source. They are synthetic, so every label is known.
+        objective: the objective whose body and landmarks are used; they are on the network's device.
 
     Returns:
         Means in millimetres by name, such as ``renders/pa_mpjpe``, over the twelve joints of arms and legs.
@@ -64,17 +64,17 @@ def measure(network: Network, people: Mapping[str, Sequence[Piece]], objective: 
 def measure_errors(
     network: Network, people: Mapping[str, Sequence[Piece]], encoder: EncoderConfig, device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """How far a network's estimates are off as the product has them: averaged with those of the mirror image.
+    """The covariance of a network's errors and the calibration of its shapes, mirror-averaged as in the photo job.
 
     Args:
-        network: Left in the mode in which it is found.
-        people: As for :func:`measure`. Those of the last source tell the errors, those of all how to calibrate shapes.
-        encoder: The network's.
-        device: Where the network is.
+        network: any network; its training mode is left as it is.
+        people: as for :func:`measure`. The covariance is that of the last source; shapes are calibrated on all.
+        encoder: the settings of the network's encoder.
+        device: the network's device.
 
     Returns:
-        (1, 72 + S, 72 + S) and (1, S + 1, S), see :mod:`meshrec.regress.calibration`. Of a network that sees masks and
-        can do without, two of each: the second are of the same people without their masks.
+        Covariances (1, 72 + S, 72 + S) and calibrations (1, S + 1, S), see :mod:`meshrec.regress.calibration`. For a
+        network that sees masks but can do without them, two of each: the second are for the same people without masks.
     """
     training, found = network.training, []
     network.eval()
@@ -105,13 +105,13 @@ def _estimates(
 
 
 def picture(network: Network, piece: Piece, objective: Objective, count: int = 6) -> np.ndarray:
-    """What a network makes of people: the estimate over the picture and from the side, then the truth likewise.
+    """A picture of a network's estimates of people, over the photo and from the side, and of the truth likewise.
 
     Args:
-        network: In evaluation mode.
-        piece: On any device.
-        objective: Its body is drawn.
-        count: People.
+        network: any network, in evaluation mode.
+        piece: the people, on any device.
+        objective: the objective whose body is drawn.
+        count: how many people to draw.
 
     Returns:
         (H, W, 3) uint8 RGB.

@@ -1,4 +1,4 @@
-"""One training as Lightning runs it: a step, the optimizer, the mean of the weights, the critic."""
+"""A training as a Lightning module: its step, its optimizer, the moving average of the weights, the critic."""
 
 import math
 import os
@@ -31,18 +31,18 @@ SEEDS = 1_000_003  # a prime, so that seeds of neighbouring batches, ranks and t
 
 
 class Training(pl.LightningModule):
-    """A network on its way.
+    """The training of a network.
 
     Args:
-        config: How it is trained.
-        network: Starts with its present weights.
-        objective: What is minimised; on the device where the training will be.
-        sources: Where samples come from.
+        config: the configuration.
+        network: the network, with the weights from which training starts.
+        objective: the losses to minimise, on the device where the training will run.
+        sources: the sources of samples.
 
     Attributes:
-        averaged: The network with the exponential mean of its weights, which is what is measured and kept.
-        losses: Of the latest batch, by name.
-        loader: Of the batches, once training has begun.
+        averaged: the network with the exponential moving average of its weights, which is measured and saved.
+        losses: the losses of the latest batch by name.
+        loader: the loader of batches, once training has begun.
     """
 
     def __init__(
