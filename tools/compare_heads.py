@@ -21,7 +21,6 @@ from meshrec.body import joint_set, load_body
 from meshrec.errors import run_tool
 from meshrec.evaluation import evaluate
 from meshrec.files.atomic import write_file
-from meshrec.models.build import encoder_of
 from meshrec.models.checkpoints import load_checkpoint
 from meshrec.models.encoders import NetworkInput
 from meshrec.synthetic.benchmark import HARD
@@ -101,7 +100,7 @@ def table_rows(head: Head, path: Path, limit: int | None = None) -> list[list[st
     checkpoint = load_checkpoint(path, load_body("neutral"))
     network, known = checkpoint.network, checkpoint.provenance
     weights = sum(weight.numel() for weight in network.parameters()) / 1e6
-    inputs = NetworkInput(keypoints=torch.rand(1, len(joint_set(encoder_of(network).config.joints)), 3))
+    inputs = NetworkInput(keypoints=torch.rand(1, len(joint_set(network.encoder.config.joints)), 3))
     with torch.inference_mode():
         timing = time_in_turn({head.name: lambda: network(inputs)})[head.name]
     rows = []

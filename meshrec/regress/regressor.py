@@ -1,17 +1,16 @@
 """Networks as regressors of a reconstruction: detected people in, first estimates of their bodies out.
 
 A network sees each person in a square crop, through a camera that looks at the crop's centre
-(:mod:`meshrec.geometry.crops`), as in training. What it says is turned back into the photo's camera, and goes to the
-fit together with how far such estimates were off on people the network had not seen.
+(:mod:`meshrec.geometry.crops`), as in training. Its estimate is turned back into the photo's camera, and goes to the
+fit together with the covariance of its errors on people it had not seen.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from meshrec.body import BodyModel
 from meshrec.body.state import BodyState
@@ -20,7 +19,8 @@ from meshrec.fit import Initial
 from meshrec.geometry import Camera
 from meshrec.models.encoders import EncoderConfig, NetworkInput
 from meshrec.models.estimate import Estimate
-from meshrec.models.mirrored import final_estimate, mirror_averaged
+from meshrec.models.mirrored import mirror_averaged
+from meshrec.models.network import Network
 from meshrec.regress.calibration import calibrated, whitening
 from meshrec.regress.crops import person_inputs
 
@@ -31,18 +31,18 @@ class NetworkRegressor:
     """A network that estimates the bodies of detected people: ``initial = regressor(image, detections, camera)``.
 
     Args:
-        network: As :func:`meshrec.models.build.build_network` makes them. It is moved to the trained body's device.
-        trained: The body it was trained with.
-        body: The body to estimate. Of another one than the trained, only the pose is the network's.
-        covariance: (K, 72 + S, 72 + S) of the network's errors, see :mod:`meshrec.regress.calibration`: of people with
-            a mask, and if K is 2, of people without.
-        calibration: (K, S + 1, S) of the network's betas, likewise.
-        mirror: Also look at the mirror image, and take the mean.
+        network: any network. It is moved to the device of ``trained``.
+        trained: the body it was trained with.
+        body: the body to estimate. If it is not ``trained``, only the pose comes from the network.
+        covariance: (K, 72 + S, 72 + S) covariance of the network's errors, see :mod:`meshrec.regress.calibration`: for
+            people with a mask, and if K is 2, for people without.
+        calibration: (K, S + 1, S) calibration of the network's betas, likewise.
+        mirror: estimate from the mirror image too, and take the mean.
     """
 
     def __init__(
         self,
-        network: nn.Module,
+        network: Network,
         trained: BodyModel,
         body: BodyModel | None = None,
         covariance: Tensor | None = None,
@@ -51,8 +51,7 @@ class NetworkRegressor:
     ) -> None:
         self.device = trained.v_template.device
         self.network = network.eval().to(self.device)
-        iterative_or_mesh: Any = getattr(network, "regressor", network)
-        self.encoder: EncoderConfig = iterative_or_mesh.config.encoder
+        self.encoder: EncoderConfig = network.encoder.config
         self.mirror = mirror
         body = trained if body is None else body
         self._num_betas = body.num_betas
@@ -62,12 +61,12 @@ class NetworkRegressor:
         self._calibration = calibration
 
     def __call__(self, image: np.ndarray, detections: Sequence[Detection], camera: Camera) -> Initial:
-        """What the network says of everyone in a photo, for a fit to start from.
+        """The network's estimates of all people in a photo, for a fit to start from.
 
         Args:
             image: (H, W, 3) uint8 RGB.
             detections: N people, photo pixels, with keypoints of one joint set.
-            camera: The photo's, with a single focal length and centre.
+            camera: the photo's camera, with a single focal length and centre.
 
         Raises:
             InputError: The network's ResNet sees masks, and somebody has none.
@@ -79,12 +78,12 @@ class NetworkRegressor:
 
     @torch.no_grad()
     def estimate(self, inputs: NetworkInput) -> Estimate:
-        """What the network says of people in their crops' cameras, float32 on the CPU."""
+        """The network's estimates of people in their crops' cameras, float32 on the CPU."""
         moved = inputs.to(self.device)
         if self.mirror:
             estimate = mirror_averaged(self.network, moved, self.encoder.joints)
         else:
-            estimate = final_estimate(self.network(moved))
+            estimate = self.network(moved).final
         estimate = Estimate(*(value.cpu() for value in vars(estimate).values()))
         if self._calibration is None:
             return estimate
@@ -96,8 +95,8 @@ class NetworkRegressor:
 
         Args:
             estimate: N bodies.
-            focal: (N,) of the centred crops.
-            turn: (N, 3, 3) from the photo's camera to the crops'.
+            focal: (N,) focal lengths of the crops' cameras, over half the crop's side.
+            turn: (N, 3, 3) rotations from the photo's camera to those of the crops.
         """
         betas = estimate.betas if self._knows_shape else estimate.betas.new_zeros(len(turn), self._num_betas)
         scale = estimate.camera[:, :1].clamp(min=LEAST_SCALE)

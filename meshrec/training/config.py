@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic_core import PydanticCustomError
 
 from meshrec.data.augmentation import Augmentation
 from meshrec.datasets.formats import Format
-from meshrec.models.graph import GraphConfig
-from meshrec.models.iterative import IterativeConfig
+from meshrec.models.build import ARCHITECTURES, read_config
+from meshrec.models.network import NetworkSettings
 from meshrec.synthetic.cameras import ViewMix
 from meshrec.synthetic.detected_keypoints import Variation
 from meshrec.synthetic.detector_noise import DetectorNoise
@@ -20,7 +21,13 @@ from meshrec.synthetic.poses import PoseMix
 from meshrec.training.objective import Weights
 
 Share = Annotated[float, Field(ge=0, le=1)]
-SETTINGS: dict[str, type] = {"iterative": IterativeConfig, "graph": GraphConfig, "fully_connected": GraphConfig}
+
+
+def _known_architecture(name: str) -> str:
+    if name not in ARCHITECTURES:
+        *others, last = map(repr, ARCHITECTURES)
+        raise PydanticCustomError("architecture", f"Input should be {', '.join(others)} or {last}")
+    return name
 
 
 @dataclass(frozen=True)
@@ -28,16 +35,15 @@ class NetworkConfig:
     """Which network, and where its weights start.
 
     Attributes:
-        architecture: What :func:`meshrec.models.build.build_network` makes.
-        settings: Of :class:`meshrec.models.iterative.IterativeConfig` or :class:`meshrec.models.graph.GraphConfig`;
-            ``encoder.resolution`` is that of all crops.
-        init: A checkpoint of the same network, or of one without its ResNet, to start from; none starts from scratch.
-        encoder: A checkpoint of any network with the same encoder, which alone is taken from it.
-        frozen: Parts of the network that keep their weights, such as ``regressor``.
-        freeze_batch_norm: Batch normalisation keeps its statistics, as small batches need.
+        architecture: one of :data:`meshrec.models.build.ARCHITECTURES`.
+        settings: values of the architecture's settings by name; ``encoder.resolution`` is the side of all crops.
+        init: a checkpoint of the same network, or of one without its ResNet, to start from; none starts from scratch.
+        encoder: a checkpoint of any network with the same encoder, from which only the encoder's weights are taken.
+        frozen: parts of the network that keep their weights, such as ``regressor``.
+        freeze_batch_norm: whether batch normalisation keeps its statistics, as small batches need.
     """
 
-    architecture: Literal["iterative", "graph", "fully_connected"] = "iterative"
+    architecture: Annotated[str, AfterValidator(_known_architecture)] = "iterative"
     settings: Mapping[str, Any] = field(default_factory=dict)
     init: Path | None = None
     encoder: Path | None = None
@@ -190,8 +196,6 @@ class TrainingConfig:
     log_every: PositiveInt = 50
 
     @property
-    def architecture(self) -> IterativeConfig | GraphConfig:
-        """The network's settings, with defaults where the file says nothing."""
-        from meshrec.models.build import read_config
-
-        return read_config(SETTINGS[self.network.architecture], self.network.settings)
+    def architecture(self) -> NetworkSettings:
+        """The network's settings, with defaults where the file gives none."""
+        return read_config(ARCHITECTURES[self.network.architecture].config, self.network.settings)

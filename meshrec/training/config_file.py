@@ -12,7 +12,8 @@ import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
 
 from meshrec.errors import InputError
-from meshrec.training.config import SETTINGS, TrainingConfig
+from meshrec.models.build import ARCHITECTURES
+from meshrec.training.config import NetworkConfig, TrainingConfig
 
 Keys = tuple[int | str, ...]
 
@@ -37,9 +38,9 @@ def load_config(path: str | Path | Sequence[str | Path], overrides: Sequence[str
     label = " + ".join(map(str, paths))
     network = values.get("network")
     if isinstance(network, Mapping):
-        kind = SETTINGS.get(str(network.get("architecture", "iterative")))
-        if kind is not None:
-            _checked(kind, network.get("settings") or {}, label, ("network", "settings"))
+        row = ARCHITECTURES.get(str(network.get("architecture", NetworkConfig.architecture)))
+        if row is not None:
+            _checked(row.config, network.get("settings") or {}, label, ("network", "settings"))
     return _checked(TrainingConfig, values, label)
 
 

@@ -96,7 +96,8 @@ class Keeper(pl.Callback):
         self.logger.log_metrics(values, self._step)
 
     def _measure(self, trainer: pl.Trainer) -> None:
-        network, objective = self.training.averaged.module, self.training.objective
+        network: Any = self.training.averaged.module
+        objective = self.training.objective
         # Every process measures the same people, and the mean of what they find is what each finds.
         self.metrics = measure(network, self.people, objective)
         if not trainer.is_global_zero:
@@ -124,6 +125,7 @@ class Keeper(pl.Callback):
             "machine": f"{platform.machine()} with {os.cpu_count()} cores, {training.device.type}",
             "versions": {"meshrec": meshrec.__version__, "torch": str(torch.__version__)},
         }
-        network, body = training.averaged.module, training.objective.body.hash
+        network: Any = training.averaged.module
+        body = training.objective.body.hash
         measured = measure_errors(network, self.people, config.architecture.encoder, training.device)
         save_checkpoint(Path(config.out) / WEIGHTS, network, body, provenance, *measured)
