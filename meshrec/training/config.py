@@ -11,12 +11,12 @@ from meshrec.data.augmentation import Augmentation
 from meshrec.datasets.formats import Format
 from meshrec.models.graph import GraphConfig
 from meshrec.models.iterative import IterativeConfig
-from meshrec.synthetic.cameras import ViewMix
-from meshrec.synthetic.detected_keypoints import Variation
 from meshrec.synthetic.detector_noise import DetectorNoise
 from meshrec.synthetic.loose_clothes import ClothesMix
-from meshrec.synthetic.people import ShapeMix
-from meshrec.synthetic.poses import PoseMix
+from meshrec.synthetic.random_cameras import ViewMix
+from meshrec.synthetic.random_poses import PoseMix
+from meshrec.synthetic.random_shapes import ShapeMix
+from meshrec.synthetic.render_batches import Variation
 from meshrec.training.objective import Weights
 
 Share = Annotated[float, Field(ge=0, le=1)]

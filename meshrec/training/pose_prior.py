@@ -15,7 +15,7 @@ from meshrec.poses.authored_poses import authored_poses
 from meshrec.poses.everyday_poses import everyday_poses
 from meshrec.poses.pose_bank import POSE_BANK, load_pose_bank
 from meshrec.poses.pose_prior import PRIOR_JOINTS, PosePrior
-from meshrec.synthetic.poses import perturbed
+from meshrec.synthetic.random_poses import perturbed
 from meshrec.training.t_mixture import fit_t_mixture
 
 # How well a recording knows a joint, radians; for collars and toes, which the bank hardly moves, what they may do.

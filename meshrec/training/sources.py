@@ -22,14 +22,15 @@ from meshrec.data.streams import Streams
 from meshrec.datasets.formats import read_samples
 from meshrec.errors import InputError
 from meshrec.synthetic.backgrounds import FolderBackgrounds, noise_backgrounds
-from meshrec.synthetic.clothes import TextureLayout
-from meshrec.synthetic.detected_keypoints import DetectedKeypoints
+from meshrec.synthetic.batches import synthetic_batch
 from meshrec.synthetic.detected_renders import DetectedRenders, load_renders
 from meshrec.synthetic.detector_noise import DetectorNoise
-from meshrec.synthetic.keypoints import JOINTS, SyntheticKeypoints
-from meshrec.synthetic.labels import Pictures, synthetic_batch
+from meshrec.synthetic.keypoint_batches import JOINTS, SyntheticKeypoints
 from meshrec.synthetic.loose_clothes import ClothesMix, draw_clothes
 from meshrec.synthetic.people import SyntheticPeople
+from meshrec.synthetic.pictures import Pictures
+from meshrec.synthetic.render_batches import DetectedKeypoints
+from meshrec.synthetic.textures import TextureLayout
 from meshrec.training.config import DatasetConfig, RendersConfig, SyntheticConfig, TrainingConfig
 from meshrec.training.pieces import Needs, Piece, joined, mirrored
 

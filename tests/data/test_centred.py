@@ -9,8 +9,8 @@ from meshrec.body import load_body
 from meshrec.data.centred import centred
 from meshrec.data.sample import FAR
 from meshrec.render import silhouette
+from meshrec.synthetic.batches import synthetic_batch
 from meshrec.synthetic.detector_noise import EXACT
-from meshrec.synthetic.labels import synthetic_batch
 from meshrec.synthetic.people import SyntheticPeople
 
 SIZE = 160

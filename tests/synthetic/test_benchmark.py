@@ -8,7 +8,7 @@ from meshrec.body import BodyModel, joint_index, joint_set
 from meshrec.data.sample import collate, cut
 from meshrec.geometry.affine import apply
 from meshrec.synthetic.benchmark import GROUPS, HARD, SyntheticBenchmark
-from meshrec.synthetic.people import heaviness
+from meshrec.synthetic.random_shapes import heaviness
 
 # Where the first left shoulder of each group lies.
 FROZEN = [[-0.4044, -0.3670], [0.3948, -0.3992], [0.3166, 0.2932], [0.3148, -0.7902], [0.1768, -0.2618]]

@@ -1,4 +1,4 @@
-"""Faces as in photos: against a face that is drawn by hand."""
+"""Faces as in photos, compared with a face whose landmarks are given."""
 
 import pytest
 import torch
