@@ -50,7 +50,7 @@ class MixedSamples:
         if len(self.datasets) != len(self.proportions):
             raise InputError(f"{len(self.datasets)} datasets need as many proportions, not {len(self.proportions)}.")
         if empty := [number for number, dataset in enumerate(self.datasets) if not len(dataset)]:
-            raise InputError(f"dataset {empty[0]} of those to mix holds nobody.")
+            raise InputError(f"dataset {empty[0]} of the mixture is empty.")
         object.__setattr__(self, "pattern", spread(self.proportions))
 
     def batch(self, places: range) -> Batch:
