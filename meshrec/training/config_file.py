@@ -79,7 +79,7 @@ def _parsed(override: str) -> dict:
     """An override such as ``optimizer.rate=1`` as nested dictionaries."""
     key, equals, text = override.partition("=")
     if not equals or not all(key.split(".")):
-        raise InputError(f"'{override}' changes nothing: write it as key=value or key.sub=value.")
+        raise InputError(f"'{override}' is not an override: write key=value or key.sub=value.")
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
