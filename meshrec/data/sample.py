@@ -26,7 +26,7 @@ class Readable(Protocol):
     """A picture that is read or rendered when it is needed, such as :class:`meshrec.files.picture.Picture`."""
 
     def read(self) -> np.ndarray:
-        """(H, W, 3) uint8 RGB."""
+        """The picture, (H, W, 3) uint8 RGB."""
         ...
 
 

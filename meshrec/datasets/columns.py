@@ -111,6 +111,7 @@ def _required(path: Path, columns: Mapping[str, np.ndarray], name: str) -> np.nd
 
 
 def _shaped(path: Path, columns: Mapping[str, np.ndarray], name: str, shape: tuple[int, ...], rows: int) -> np.ndarray:
+    """A column of numbers of the right shape, which need not be finite; arguments as in :func:`numbers`."""
     values = _required(path, columns, name)
     if values.dtype.kind not in "fiub" or values.shape != (rows, *shape):
         wanted = " x ".join(str(n) for n in (rows, *shape))
@@ -119,6 +120,7 @@ def _shaped(path: Path, columns: Mapping[str, np.ndarray], name: str, shape: tup
 
 
 def _refuse(path: Path, bad: np.ndarray, problem: str) -> None:
+    """Raise an error that names the first row with a true entry in ``bad`` (rows, ...), if there is one."""
     rows = np.flatnonzero(bad.reshape(len(bad), -1).any(1))
     if len(rows):
         raise InputError(f"{path}: row {rows[0]}: {problem} (so in {len(rows)} of {len(bad)} rows).")

@@ -123,6 +123,7 @@ def read_threedpw(path: str | Path, folder: str | Path, bodies: Mapping[str, str
 
 
 def _read_sequence(path: Path, folder: Path, bodies: Mapping[str, str]) -> list[ThreedpwSamples]:
+    """The people of one sequence file."""
     try:
         fields = unpickle_arrays(path)
     except OSError as error:
@@ -147,6 +148,7 @@ def _read_sequence(path: Path, folder: Path, bodies: Mapping[str, str]) -> list[
 def _read_person(
     path: Path, folder: Path, fields: dict[str, Any], person: int, bodies: Mapping[str, str]
 ) -> ThreedpwSamples:
+    """One person of a sequence, from the fields of its file."""
     rows = len(fields["cam_poses"])
     own = f" of person {person}"
     columns = {

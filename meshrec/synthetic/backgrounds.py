@@ -66,6 +66,7 @@ class FolderBackgrounds:
 
 @lru_cache(maxsize=256)
 def _read(path: Path) -> np.ndarray:
+    """A picture, reduced to at most :data:`KEPT_SIDE` pixels a side."""
     import cv2
 
     from meshrec.files.picture import Picture

@@ -172,6 +172,7 @@ def _detect(
 
 
 def _normalized(person: Detection, corner: np.ndarray, photo: tuple[int, int], size: int) -> np.ndarray:
+    """Keypoints (K, 3) in crop coordinates of a detection in the photo, whose corner and size are in crop pixels."""
     keypoints = person.keypoints.astype(np.float32)
     inside = ((keypoints[:, :2] > -0.5) & (keypoints[:, :2] < np.array(photo) - 0.5)).all(1)
     place = (2 * (keypoints[:, :2] + corner) + 1) / size - 1
@@ -179,10 +180,12 @@ def _normalized(person: Detection, corner: np.ndarray, photo: tuple[int, int], s
 
 
 def _world(person: Detection) -> np.ndarray:
+    """3D landmarks (K, 3) of a detection, zeros if it has none."""
     return np.zeros((len(person.keypoints), 3), np.float32) if person.world is None else person.world
 
 
 def _mask(person: Detection, corner: np.ndarray, size: int) -> np.ndarray:
+    """Mask (M, M) over the crop of a detection in the photo, zeros if it has none."""
     if person.mask is None:
         return np.zeros((MASK_SIDE, MASK_SIDE), np.uint8)
     crop = np.array([-0.5, -0.5, size - 0.5, size - 0.5]) - corner
@@ -190,6 +193,7 @@ def _mask(person: Detection, corner: np.ndarray, size: int) -> np.ndarray:
 
 
 def _together(source: SyntheticPeople, people: People, detections: list[tuple]) -> DetectedRenders:
+    """People with their detections, as :func:`_detect` returns them."""
     score, keypoints, world, mask = (np.stack(values) for values in zip(*detections))
     return DetectedRenders(
         index=np.array(people.indices),

@@ -22,6 +22,11 @@ def train(config: TrainingConfig) -> Path:
 
     Raises:
         InputError: A file that the configuration names is missing or wrong, or the folder holds another training.
+
+    Example:
+        >>> config = load_config(["configs/iterative_keypoints.yaml", "configs/tiny.yaml"], ["out=runs/tiny"])
+        >>> train(config)  # doctest: +SKIP
+        PosixPath('runs/tiny/last.safetensors')
     """
     from meshrec.training.run import run
 

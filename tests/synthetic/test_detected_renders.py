@@ -29,7 +29,7 @@ SIZE = 64
 
 
 class GreenScreen:
-    """Detects what is not green, as a box and a mask; and a small stranger in the corner."""
+    """A detector that finds what is not green, with box and mask, and a second, small person in the corner."""
 
     def __call__(self, image: np.ndarray, boxes: np.ndarray | None = None) -> list[Detection]:
         red, green, blue = image.astype(float).transpose(2, 0, 1)

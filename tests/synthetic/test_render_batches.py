@@ -26,7 +26,7 @@ def _people(body) -> SyntheticPeople:
 
 @pytest.fixture(scope="module")
 def renders(body) -> DetectedRenders:
-    """People whom a simulated detector saw; it did not find the third."""
+    """Six people with simulated detections, of whom the detector did not find the third."""
     source = _people(body)
     people = source.draw(range(6))
     keypoints = observe(people, body, source.streams(range(6), "detector")).keypoints
@@ -50,7 +50,7 @@ def renders(body) -> DetectedRenders:
 
 
 def errors(batch, seen):
-    """(B, 33, 2) of detections, and their confidence (B, 33)."""
+    """Errors of detections (B, 33, 2) in crop coordinates, and their confidences (B, 33)."""
     order = [joint_index(name, batch.joint_set) for name in joint_set("mediapipe33")]
     points = batch.joints_3d[:, order, :3]
     place = points[..., :2] / points[..., 2:] * batch.focal[:, None]
