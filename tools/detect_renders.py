@@ -18,7 +18,6 @@ from meshrec.body import load_body
 from meshrec.detect.mediapipe_detector import MediaPipeDetector
 from meshrec.errors import InputError, run_tool
 from meshrec.synthetic.backgrounds import FolderBackgrounds, noise_backgrounds
-from meshrec.synthetic.clothes import TextureLayout
 from meshrec.synthetic.detected_renders import (
     DetectedRenders,
     detect_renders,
@@ -26,8 +25,9 @@ from meshrec.synthetic.detected_renders import (
     load_renders,
     save_renders,
 )
-from meshrec.synthetic.labels import Pictures
 from meshrec.synthetic.people import SyntheticPeople
+from meshrec.synthetic.pictures import Pictures
+from meshrec.synthetic.textures import TextureLayout
 
 CHUNK = 16
 SAVED_EVERY = 32  # chunks

@@ -17,10 +17,10 @@ from meshrec.files.atomic import known_suffix, write_file
 from meshrec.render.overlay import encode_png
 from meshrec.synthetic.backgrounds import FolderBackgrounds, noise_backgrounds
 from meshrec.synthetic.benchmark import SyntheticBenchmark
-from meshrec.synthetic.clothes import TextureLayout
-from meshrec.synthetic.labels import Pictures
 from meshrec.synthetic.people import SyntheticPeople
+from meshrec.synthetic.pictures import Pictures
 from meshrec.synthetic.sheet import benchmark_sheet, people_sheet
+from meshrec.synthetic.textures import TextureLayout
 
 RESOLUTION = 224
 

@@ -14,7 +14,7 @@ BODY = {"b.npz": lambda: make.body(".npz")}
 
 
 def body_faults() -> Iterable[tuple[str, Callable, str]]:
-    """Name, change and sentence of what can be wrong inside a body, whatever file it is in."""
+    """Faults inside a body, whatever its file format: name, change to the arrays, and expected sentence."""
     for key in KEYS:
         yield f"without-{key}", lambda a, key=key: a.pop(key), f"not an SMPL body: it lacks {key}"
     for key, function, sentence in (

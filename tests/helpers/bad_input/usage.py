@@ -84,7 +84,7 @@ def usage() -> Iterable[Case]:
         files = {"old.json": content, "new.json": good}
         yield Case(f"compare-{name}", "benchmark --compare old.json new.json", f"old.json {run}", files)
     yield Case("compare-missing", "benchmark --compare a.json a.json", "cannot read a.json: No such file")
-    # Refused before minutes of work, of which nothing would be left.
+    # These are refused at once, before minutes of work whose results could not be written.
     for name, place, sentence in (
         ("folder", "there", "cannot write there: it is a folder"),
         ("file", "a.txt/b.json", "cannot write a.txt/b.json: .*a part of the path is a file"),
