@@ -292,6 +292,7 @@ class _Worker:
         theirs.close()
 
     def give(self, job: Job) -> None:
+        """Start a photo; the process must be idle."""
         self._job = job
         with suppress(OSError):  # the process has died already, which `take` reports
             self.connection.send(job)
@@ -316,6 +317,7 @@ class _Worker:
         return result
 
     def end(self) -> None:
+        """End the process, whatever it is doing."""
         self.connection.close()
         self._process.terminate()
         self._process.join()
