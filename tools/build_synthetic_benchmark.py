@@ -15,7 +15,7 @@ import torch
 
 from meshrec.body import load_body
 from meshrec.datasets.shards import write_shards
-from meshrec.detect.mediapipe_detector import MediaPipeDetector
+from meshrec.detect import load_detector
 from meshrec.errors import run_tool
 from meshrec.evaluation.detections import detect_samples
 from meshrec.evaluation.run import PHOTO_RESOLUTION
@@ -33,7 +33,7 @@ def main() -> None:
     if not options.no_shards and not any((options.out / "shards").glob("*.tar")):
         for shard in write_shards(benchmark, options.out / "shards", PHOTO_RESOLUTION, margin=1.0, per_shard=500):
             print(shard)
-    detector, count = Detected(MediaPipeDetector()), min(options.count or len(benchmark), len(benchmark))
+    detector, count = Detected(load_detector()), min(options.count or len(benchmark), len(benchmark))
     found = detect_samples(benchmark, detector.of, options.out / "detections.npz", count)
     missed = sum(detection is None for detection in found.values())
     print(f"{options.out / 'detections.npz'}: {len(found)} people, {missed} of them not found")

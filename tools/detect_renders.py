@@ -15,7 +15,7 @@ import torch
 from rich.progress import track
 
 from meshrec.body import load_body
-from meshrec.detect.mediapipe_detector import MediaPipeDetector
+from meshrec.detect import load_detector
 from meshrec.errors import InputError, run_tool
 from meshrec.synthetic.backgrounds import FolderBackgrounds, noise_backgrounds
 from meshrec.synthetic.detected_renders import (
@@ -50,7 +50,7 @@ def main() -> None:
     parts = [_earlier(options.out, source)] if options.out.exists() else []
     start = sum(len(part) for part in parts)
     indices = range(start, options.count)
-    work = detect_renders(source, indices, pictures, MediaPipeDetector(), CHUNK)
+    work = detect_renders(source, indices, pictures, load_detector(), CHUNK)
     for i, part in enumerate(track(work, "detecting", -(-len(indices) // CHUNK)), start=1):
         parts.append(part)
         if i % SAVED_EVERY == 0:

@@ -13,7 +13,7 @@ from meshrec.benchmarks.methods import methods_of
 from meshrec.benchmarks.photo_sheet import multiview_sheet
 from meshrec.benchmarks.photos import DATA
 from meshrec.body import load_body
-from meshrec.detect.mediapipe_detector import MediaPipeDetector
+from meshrec.detect import load_detector
 from meshrec.errors import run_tool
 from meshrec.files.atomic import known_suffix, write_file
 
@@ -30,7 +30,7 @@ def main() -> None:
     options = parser.parse_args()
     suffix = known_suffix(options.out, (".png", ".jpg"))
     methods = methods_of(load_body("neutral"), options.regressor)
-    sheet = multiview_sheet(options.data / "multiview", MediaPipeDetector(), methods, options.rows)
+    sheet = multiview_sheet(options.data / "multiview", load_detector(), methods, options.rows)
     size = options.width, round(options.width * sheet.shape[0] / sheet.shape[1])
     picture = cv2.resize(sheet[..., ::-1], size, interpolation=cv2.INTER_AREA)
     print(write_file(options.out, cv2.imencode(suffix, picture, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()))

@@ -26,6 +26,7 @@ from meshrec.poses.pose_bank import load_pose_bank
 from meshrec.regress.calibration import calibrated, error_covariance, shape_calibration
 from meshrec.regress.crops import person_inputs
 from meshrec.regress.regressor import NetworkRegressor
+from meshrec.regress.settings import RegressorSettings
 from meshrec.regress.weights import load_regressor
 from meshrec.render import silhouette
 
@@ -175,6 +176,18 @@ def test_errors_weigh_as_they_were_measured(body, people, detections):
     assert 0.9 < float(2 * energy.mean()) / 82 < 1.01  # the floor takes a little
 
 
+def test_settings_replace_the_margin_and_the_assumed_errors(body, people, detections):
+    image, answers = np.zeros((720, 640, 3), np.uint8), true_answers(body, people, detections)[0]
+    wide, usual = (person_inputs(ENCODER, image, detections, CAMERA, margin)[0].keypoints for margin in (2.6, 1.3))
+    extent = [np.ptp(points[0, points[0, :, 2] > 0, :2].numpy(), axis=0).max() for points in (wide, usual)]
+    assert extent[0] == pytest.approx(extent[1] / 2, rel=0.05)  # the crops' cameras look in slightly other directions
+    settings = RegressorSettings(margin=2.6, usual_turn=0.5, usual_beta=2.0)
+    regressor = NetworkRegressor(Knowing(answers), body, settings=settings)
+    (row,) = regressor(image, detections[:1], CAMERA).whiten
+    assert torch.allclose(row[:72, :72].diagonal(), torch.tensor(2.0).double())
+    assert torch.allclose(row[72:, 75:].diagonal(), torch.tensor(0.5).double())
+
+
 def test_people_without_a_mask_have_errors_of_their_own(body, people, detections):
     answers, *_ = true_answers(body, people, detections)
     some = [detections[0], replace(detections[1], mask=None), detections[2]]
@@ -257,7 +270,7 @@ def test_people_of_different_joint_sets_are_refused(detections):
 def test_a_network_that_sees_masks_says_so(body, detections):
     answers = Estimate(torch.eye(3).expand(1, 24, 3, 3), torch.zeros(1, 10), torch.ones(1, 3))
     regressor = NetworkRegressor(Knowing(answers), body)
-    with pytest.raises(InputError, match="sees people's masks"):
+    with pytest.raises(InputError, match="needs people's masks"):
         regressor(np.zeros((720, 640, 3), np.uint8), [replace(detections[0], mask=None)], CAMERA)
 
 

@@ -146,7 +146,7 @@ def bodies() -> Iterable[Case]:
         ("pose-none", "--poses ,", "unknown poses"),
         ("format-unknown", "--format fbx", "unknown formats"),
         ("betas-words", "--betas tall", "'tall' should be numbers separated by commas"),
-        ("betas-NaN", "--betas nan", "betas should be up to 10 finite numbers"),
-        ("betas-too-many", f"--betas {','.join('0' * 11)}", "betas should be up to 10 finite numbers"),
+        ("betas-NaN", "--betas nan", "betas must be up to 10 finite numbers"),
+        ("betas-too-many", f"--betas {','.join('0' * 11)}", "betas must be up to 10 finite numbers"),
     ):
         yield Case(f"body-{name}", f"body --out out --body b.npz {words}", sentence, BODY)
