@@ -1,6 +1,6 @@
-"""Measure where the annotators of LSP-extended marked joints on the body.
+"""Measure where on the body the annotators of LSP-extended marked joints.
 
-Prints the rows of the table LSP in meshrec/landmarks/placements.py.
+The script prints the rows of the table LSP in meshrec/landmarks/placements.py.
 
 Example:
     python tools/measure_annotators.py ../shared/lspe/train.tar --step 8
@@ -20,7 +20,7 @@ from meshrec.fit import Fitter
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("archive", type=Path, help="the training photos, as a tar of crops")
-    parser.add_argument("--step", type=int, default=8, help="use every so many photos (default 8)")
+    parser.add_argument("--step", type=int, default=8, help="use every STEP-th photo (default: 8)")
     parser.add_argument("--body", default="neutral", help="the body to fit")
     options = parser.parse_args()
     from meshrec.evaluation.placements import measure_annotators

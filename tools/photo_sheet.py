@@ -1,4 +1,4 @@
-"""Draw the filmed man of the calibrated frames as regressor and fit see him, beside the truth.
+"""Draw the filmed man of the calibrated frames as regressor and fit reconstruct him, beside the truth.
 
 Example: python tools/photo_sheet.py --data ../shared --rows 10 44 78 112 --out out/filmed.jpg
 """
@@ -21,10 +21,12 @@ from meshrec.files.atomic import known_suffix, write_file
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=DATA, help="folder that holds multiview/")
-    parser.add_argument("--rows", type=int, nargs="+", default=[10, 44, 78, 112], help="of its pictures")
+    parser.add_argument(
+        "--rows", type=int, nargs="+", default=[10, 44, 78, 112], help="numbers of the pictures to show"
+    )
     parser.add_argument("--regressor", help="as for meshrec reconstruct")
-    parser.add_argument("--width", type=int, default=1334, help="of the sheet, pixels")
-    parser.add_argument("--out", type=Path, default=Path("out/filmed.jpg"))
+    parser.add_argument("--width", type=int, default=1334, help="width of the sheet, pixels")
+    parser.add_argument("--out", type=Path, default=Path("out/filmed.jpg"), help="picture to write, .png or .jpg")
     options = parser.parse_args()
     suffix = known_suffix(options.out, (".png", ".jpg"))
     methods = methods_of(load_body("neutral"), options.regressor)

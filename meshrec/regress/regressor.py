@@ -7,11 +7,10 @@ with the covariance of the network's errors on people on whom it was not trained
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from meshrec.body import BodyModel
 from meshrec.body.state import BodyState
@@ -20,7 +19,8 @@ from meshrec.fit import Initial
 from meshrec.geometry import Camera
 from meshrec.models.encoders import EncoderConfig, NetworkInput
 from meshrec.models.estimate import Estimate
-from meshrec.models.mirrored import final_estimate, mirror_averaged
+from meshrec.models.mirrored import mirror_averaged
+from meshrec.models.network import Network
 from meshrec.regress.calibration import calibrated, whitening
 from meshrec.regress.crops import person_inputs
 from meshrec.regress.settings import RegressorSettings
@@ -49,7 +49,7 @@ class NetworkRegressor:
 
     def __init__(
         self,
-        network: nn.Module,
+        network: Network,
         trained: BodyModel,
         body: BodyModel | None = None,
         covariance: Tensor | None = None,
@@ -59,8 +59,7 @@ class NetworkRegressor:
     ) -> None:
         self.device = trained.v_template.device
         self.network = network.eval().to(self.device)
-        iterative_or_mesh: Any = getattr(network, "regressor", network)
-        self.encoder: EncoderConfig = iterative_or_mesh.config.encoder
+        self.encoder: EncoderConfig = network.encoder.config
         self.mirror = mirror
         self.settings = settings
         body = trained if body is None else body
@@ -104,7 +103,7 @@ class NetworkRegressor:
         if self.mirror:
             estimate = mirror_averaged(self.network, moved, self.encoder.joints)
         else:
-            estimate = final_estimate(self.network(moved))
+            estimate = self.network(moved).final
         estimate = Estimate(*(value.cpu() for value in vars(estimate).values()))
         if self._calibration is None:
             return estimate

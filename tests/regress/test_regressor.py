@@ -1,6 +1,7 @@
 """Networks in the product: what they see of a photo, and how what they say comes back to it."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,6 +20,8 @@ from meshrec.models.checkpoints import save_checkpoint
 from meshrec.models.encoders import EncoderConfig
 from meshrec.models.estimate import Estimate
 from meshrec.models.mirrored import mirror_estimate
+from meshrec.models.network import Network
+from meshrec.models.output import NetworkOutput
 from meshrec.poses.pose_bank import load_pose_bank
 from meshrec.regress.calibration import calibrated, error_covariance, shape_calibration
 from meshrec.regress.crops import person_inputs
@@ -70,19 +73,19 @@ def photo_of(vertices, body) -> np.ndarray:
     return (255 * white).byte()[..., None].expand(-1, -1, 3).contiguous().numpy()
 
 
-class Knowing(torch.nn.Module):
+class Knowing(Network):
     """A network that says what it was told to of each crop, and of its mirror image the mirror image of that."""
 
     def __init__(self, answers: Estimate, encoder: EncoderConfig = ENCODER) -> None:
         super().__init__()
-        self.config = type("Config", (), {"encoder": encoder})
+        self.encoder = SimpleNamespace(config=encoder)
         self.answers = answers
 
     def forward(self, inputs):
         answers = [self.answers]
         if len(inputs.keypoints) > len(self.answers.betas):
             answers.append(mirror_estimate(self.answers))
-        return [Estimate(*(torch.cat(parts) for parts in zip(*(vars(a).values() for a in answers))))]
+        return NetworkOutput([Estimate(*(torch.cat(parts) for parts in zip(*(vars(a).values() for a in answers))))])
 
 
 def true_answers(body, people, detections) -> tuple[Estimate, torch.Tensor, torch.Tensor]:

@@ -1,4 +1,4 @@
-"""Broken photos, boxes and keypoints, and options of the photo job that cannot be."""
+"""Broken photos, boxes, keypoints and options of the photo job."""
 
 import json
 import pickle
@@ -112,7 +112,7 @@ def boxes() -> Iterable[Case]:
 
 
 def coco(**changes: object) -> str:
-    """COCO's format with one person; a key names what is changed in the file, the image or the person."""
+    """A COCO file with one person, in which the given keys of the file, the image or the person are changed."""
     image, person = {"id": 1, "file_name": "a.jpg"}, {"image_id": 1, "keypoints": [100.0, 90.0, 2.0] * 17}
     content = {"images": [image], "annotations": [person]}
     for key, value in changes.items():
