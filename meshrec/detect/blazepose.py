@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from meshrec.detect.litert import LiteNetwork
+from meshrec.detect.people import Region
 from meshrec.errors import InputError
 from meshrec.geometry.affine import apply, inverse
 
@@ -41,27 +42,6 @@ MOST_BYTES = 256 << 20  # of a network in a .task file
 
 
 @dataclass(frozen=True)
-class Region:
-    """A turned square of a picture, in which a person stands upright.
-
-    Attributes:
-        center: (2,) x, y in pixels from the picture's upper left edge.
-        side: Pixels.
-        turn: Radians, clockwise as seen.
-    """
-
-    center: np.ndarray
-    side: float
-    turn: float
-
-    def matrix(self, size: int) -> np.ndarray:
-        """(2, 3) affine map from a crop of ``size`` x ``size`` pixels to the picture."""
-        cos, sin = math.cos(self.turn), math.sin(self.turn)
-        linear = np.array([[cos, -sin], [sin, cos]]) * (self.side / size)
-        return np.hstack([linear, (self.center - linear @ [size / 2, size / 2])[:, None]])
-
-
-@dataclass(frozen=True)
 class Pose:
     """One person as the landmark network sees them, in the coordinates of the picture.
 
@@ -70,14 +50,16 @@ class Pose:
         world: (33, 3) metres, hips at the origin, x right, y down, z away from the camera.
         mask: (H, W) float32 in [0, 1], or None.
         presence: Confidence in [0, 1] that the region shows a person.
-        next_region: Where to look for the person in the next frame of a video.
+        region: Around the person, by what was seen: where to look more closely, or in the next frame of a video.
+        to_mask: (2, 3) affine map from the picture to the mask; None where the mask lies over the picture.
     """
 
     keypoints: np.ndarray
     world: np.ndarray
     mask: np.ndarray | None
     presence: float = 1.0
-    next_region: Region | None = None
+    region: Region | None = None
+    to_mask: np.ndarray | None = None
 
 
 class PersonDetector:
@@ -109,7 +91,26 @@ class PersonDetector:
         extents = boxes[kept, 2:4]
         corners = np.concatenate([centers - extents / 2, centers + extents / 2], axis=1)
         found = _weighted_suppression(corners, certain[kept], points)[:most]
-        return [_region(*apply(whole.matrix(size), pair[:2])) for pair in found]
+        return [region_around(*apply(whole.matrix(size), pair[:2])) for pair in found]
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What the landmark network sees in one crop, in the crop's coordinates.
+
+    Attributes:
+        places: (39, 2) x, y of all landmarks as shares of the crop's side, from its upper left edge.
+        visibility: (39,) in [0, 1].
+        world: (33, 3) metres, hips at the origin, x right, y down, z away from the camera.
+        mask: (N, N) in [0, 1], one value for each pixel of the crop.
+        presence: Confidence in [0, 1] that the crop shows a person.
+    """
+
+    places: np.ndarray
+    visibility: np.ndarray
+    world: np.ndarray
+    mask: np.ndarray
+    presence: float
 
 
 class LandmarkNetwork:
@@ -121,9 +122,26 @@ class LandmarkNetwork:
 
     def __init__(self, network: LiteNetwork) -> None:
         self.network = network
+        self.side = network.input_shape[0]  # of its crops, pixels
+
+    def look(self, crop: np.ndarray) -> Sight:
+        """Look at a crop.
+
+        Args:
+            crop: (N, N, 3) uint8 RGB, N being :attr:`side`, in which the person stands upright.
+        """
+        landmarks, presence, logits, heatmaps, world = self.network(crop / np.float32(255))
+        landmarks = landmarks.reshape(-1, 5)
+        return Sight(
+            places=_refined(landmarks[:, :2] / self.side, heatmaps),
+            visibility=_sigmoid(landmarks[:, 3]),
+            world=world.reshape(-1, 3)[:LANDMARKS],
+            mask=_sigmoid(logits[..., 0]),
+            presence=float(presence[0]),
+        )
 
     def __call__(self, image: np.ndarray, region: Region, mask: bool = True) -> Pose:
-        """Look at a region.
+        """Look at a region of a picture, as MediaPipe does.
 
         Args:
             image: (H, W, 3) uint8 RGB.
@@ -132,27 +150,25 @@ class LandmarkNetwork:
         """
         import cv2
 
-        size = self.network.input_shape[0]
-        matrix = region.matrix(size)
-        crop = _crop(image, matrix, size, repeat_edge=True) / np.float32(255)
-        landmarks, presence, logits, heatmaps, world = self.network(crop)
-        landmarks, world = landmarks.reshape(-1, 5), world.reshape(-1, 3)[:LANDMARKS].copy()
-        places = apply(matrix, _refined(landmarks[:, :2] / size, heatmaps) * size)
-        cos, sin = math.cos(region.turn), math.sin(region.turn)
-        world[:, :2] = world[:, :2] @ np.array([[cos, sin], [-sin, cos]])
+        matrix = region.matrix(self.side)
+        sight = self.look(_crop(image, matrix, self.side, repeat_edge=True))
         seen = None
         if mask:
-            shape = image.shape[1::-1]
-            seen = cv2.warpPerspective(_sigmoid(logits[..., 0]), _projective(inverse(matrix)), shape, flags=_SAMPLED)
+            seen = cv2.warpPerspective(sight.mask, _projective(inverse(matrix)), image.shape[1::-1], flags=_SAMPLED)
+        places = apply(matrix, sight.places * self.side)
         return Pose(
-            keypoints=np.column_stack([places[:LANDMARKS] - 0.5, _sigmoid(landmarks[:LANDMARKS, 3])]).astype(
-                np.float32
-            ),
-            world=world.astype(np.float32),
+            keypoints=np.column_stack([places[:LANDMARKS] - 0.5, sight.visibility[:LANDMARKS]]).astype(np.float32),
+            world=turned_world(sight.world, region.turn),
             mask=seen,
-            presence=float(presence[0]),
-            next_region=_region(*places[list(NEXT_REGION)]),
+            presence=sight.presence,
+            region=region_around(*places[list(NEXT_REGION)]),
         )
+
+
+def turned_world(world: np.ndarray, turn: float) -> np.ndarray:
+    """World landmarks (33, 3) of a crop in the axes of the picture, in which the region is turned by ``turn``."""
+    cos, sin = math.cos(turn), math.sin(turn)
+    return np.hstack([world[:, :2] @ np.array([[cos, sin], [-sin, cos]]), world[:, 2:]]).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -297,7 +313,7 @@ def _overlap(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     return shared / np.maximum(area, 1e-9)
 
 
-def _region(hips: np.ndarray, above: np.ndarray) -> Region:
+def region_around(hips: np.ndarray, above: np.ndarray) -> Region:
     """The region around a person, from the middle of the hips (2,) and the point (2,) that tells size and turn."""
     x, y = above - hips
     turn = math.pi / 2 - math.atan2(-y, x)

@@ -1,13 +1,14 @@
-"""The default detector: BlazePose on the photo and on tiles of it, then on several views of each person found.
+"""The default detector: BlazePose on the photo and on tiles of it, then several looks at each person found.
 
 The networks find a single large person reliably, small people in tiles, and people in a crowd if their neighbours are
 hidden. So the search goes from large to small and paints over the people it has found, and each rough pose has to be
-confirmed in views of its own that do not show the neighbours.
+confirmed by looks at the person alone, which do not show the neighbours.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -16,15 +17,15 @@ import numpy as np
 from meshrec.compiled.threads import over_items
 from meshrec.detect.blazepose import Pose, PoseNetwork, load_networks
 from meshrec.detect.blazepose_settings import BlazePoseSettings
-from meshrec.detect.people import Detection, Mask, box_iou, keypoint_box, person_box, photo_edges, pose_distance
-from meshrec.detect.views import MIRRORED, View, consensus, look_inside, show, to_photo, without_people
+from meshrec.detect.looks import MIRRORED, Look, consensus, in_photo, look_at, show, without_people
+from meshrec.detect.people import Detection, Mask, Region, box_iou, keypoint_box, person_box, photo_edges, pose_distance
 from meshrec.errors import InputError
-from meshrec.geometry.affine import apply, inverse
-
-MASK_VIEW = View(2.0)  # the grid on which the masks of a person's views are averaged
+from meshrec.geometry.affine import apply, compose, inverse
 
 Seed = tuple[float, Pose]  # certainty in [0, 1] and a rough pose
 Square = tuple[int, int, int, int]  # x0, y0, x1, y1 in whole pixels
+MOST_TIMES = 12  # longer over shorter side of the longest photo that keeps its height in the search
+AT_ONCE = 2  # looks at a person between two decisions whether they are enough; it does not depend on the machine
 
 
 class BlazePoseDetector:
@@ -32,7 +33,7 @@ class BlazePoseDetector:
 
     Args:
         model: A MediaPipe pose_landmarker .task file. Default: the shipped networks.
-        settings: Thresholds and views of the search.
+        settings: Thresholds and looks of the search.
 
     Raises:
         InputError: The file is not a MediaPipe .task file.
@@ -40,10 +41,10 @@ class BlazePoseDetector:
 
     def __init__(self, model: str | Path | None = None, settings: BlazePoseSettings = BlazePoseSettings()) -> None:
         self.settings = settings
-        networks, least = load_networks(model), settings.least_presence
-        find = partial(PoseNetwork, networks.persons, presence=least)
-        self._search = find(networks.search, settings.search_poses, settings.search_confidence, masks=False)
-        self._look = find(networks.look, settings.look_poses, settings.look_confidence, masks=True)
+        self._networks = load_networks(model)
+        find = partial(PoseNetwork, self._networks.persons, presence=settings.least_presence, masks=False)
+        self._search = find(self._networks.search, settings.search_poses, settings.search_confidence)
+        self._search_closely = find(self._networks.look, settings.look_poses, settings.look_confidence)
 
     def __call__(self, image: np.ndarray, boxes: np.ndarray | None = None) -> list[Detection]:
         """Find everyone in a photo, or one person in each box.
@@ -60,12 +61,32 @@ class BlazePoseDetector:
             InputError: The boxes have another shape, or one is empty or not finite.
         """
         if boxes is not None:
-            return [self._in_box(image, box) for box in _checked(boxes)]
+            return self._in_boxes(image, _checked(boxes))
         people = self._everyone(image)
         if not people:
-            whole = np.array([0, 0, image.shape[1] - 1, image.shape[0] - 1], np.float32)
-            people = _clear_people([self._in_box(image, whole)], (image.shape[1], image.shape[0]), self.settings)
+            whole = np.array([[0, 0, image.shape[1] - 1, image.shape[0] - 1]], np.float32)
+            people = _clear_people(self._in_boxes(image, whole), (image.shape[1], image.shape[0]), self.settings)
         return people
+
+    def follow(self, image: np.ndarray, regions: Sequence[Region]) -> list[Detection]:
+        """Find people whose regions are known, as from the frame before of a video, by one look at each.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            regions: Where the people are, such as :attr:`meshrec.detect.Detection.region` of the frame before.
+
+        Returns:
+            One detection for each region, in their order; its score is 0 if the region shows nobody.
+        """
+        size = image.shape[1], image.shape[0]
+        poses = over_items(lambda i: look_at(self._networks.look, image, regions[i]), len(regions))
+        found = []
+        for region, pose in zip(regions, poses):
+            person = _Candidate(pose, self.settings).detection(size)
+            lost = pose.presence < self.settings.followed_presence or person is None
+            around = np.concatenate([region.center - region.side / 2, region.center + region.side / 2])
+            found.append(_nobody(around.astype(np.float32)) if lost or person is None else person)
+        return found
 
     def _everyone(self, image: np.ndarray) -> list[Detection]:
         """Everyone in a photo, highest score first.
@@ -75,10 +96,10 @@ class BlazePoseDetector:
         is finished. In a photo of several, squares beside each person are searched until nobody new is found.
         """
         settings = self.settings
-        small, scale = _shrink(image, settings.search_side)
+        small, scale = _resized(image, settings.search_side)
         people = self._confirmed(image, self._search_whole(small), scale, [])
         for tile_scale in settings.tile_scales:
-            squares = tiles((small.shape[1], small.shape[0]), tile_scale, settings.tile_overlap)
+            squares = self._tiles(small, tile_scale)
             while squares:
                 people, new = self._more(image, small, scale, people, squares)
                 squares = [s for s in squares if any(_overlap(s, person.box / scale) for person in new)]
@@ -103,7 +124,7 @@ class BlazePoseDetector:
 
         Args:
             image: (H, W, 3) uint8 RGB photo.
-            small: The same, shrunk by ``scale``.
+            small: The same, resized.
             scale: Photo pixels per pixel of ``small``.
             people: The people already found.
             squares: Squares in pixels of ``small``.
@@ -124,88 +145,148 @@ class BlazePoseDetector:
 
         Args:
             image: (H, W, 3) uint8 RGB photo.
-            found: Rough poses in pixels of the photo shrunk by ``scale``.
-            scale: Photo pixels per pixel of the shrunk photo.
+            found: Rough poses in pixels of the resized photo.
+            scale: Photo pixels per pixel of the resized photo.
             people: The people already found.
 
         Returns:
-            ``people`` and those whom the closer views confirm.
+            ``people`` and those whom the closer looks confirm.
         """
-        settings, size = self.settings, (image.shape[1], image.shape[0])
-        in_photo = [(certainty, _moved(pose, (0, 0), scale)) for certainty, pose in found]
-        seeds = _distinct(in_photo, people, settings)
+        size = image.shape[1], image.shape[0]
+        rough = [(certainty, _moved(pose, (0, 0), scale)) for certainty, pose in found]
+        seeds = [
+            seed
+            for seed in _distinct(rough, people, self.settings)
+            if np.ptp(keypoint_box(seed.keypoints, size).reshape(2, 2), axis=0).max() >= self.settings.least_size
+        ]
         crowded = len(seeds) + len(people) > 1
-        views = settings.crowd_views if crowded else settings.views
-        boxes = [keypoint_box(seed.keypoints, size) for seed in seeds]
-        seen = [(box, seed) for box, seed in zip(boxes, seeds) if (box[2:] - box[:2]).max() >= settings.least_size]
-        new = over_items(lambda i: self._person(image, *seen[i], views, people if crowded else None), len(seen))
-        return _clear_people(people + [person for person in new if person], size, settings)
+        new = self._looked_at(image, seeds, people if crowded else None)
+        return _clear_people(people + [person for person in new if person], size, self.settings)
 
-    def _in_box(self, image: np.ndarray, box: np.ndarray) -> Detection:
-        """The person in a box; the score is 0 if there is none."""
-        views, rescue = self.settings.views, self.settings.rescue_views
-        person = self._person(image, box, None, views) or self._person(image, box, None, rescue)
-        return person or Detection(box, np.zeros((33, 3), np.float32), "mediapipe33", 0.0)
+    def _in_boxes(self, image: np.ndarray, boxes: np.ndarray) -> list[Detection]:
+        """The person in each box; the score is 0 if there is none."""
+        seeds = over_items(lambda i: self._in_box(image, boxes[i]), len(boxes))
+        people = iter(self._looked_at(image, [seed for seed in seeds if seed is not None], None))
+        found = [next(people) if seed is not None else None for seed in seeds]
+        return [person or _nobody(box) for box, person in zip(boxes, found)]
+
+    def _in_box(self, image: np.ndarray, box: np.ndarray) -> Pose | None:
+        """A first look at the person whose pose overlaps a box most; None if no view of the box shows anybody."""
+        settings, size = self.settings, (image.shape[1], image.shape[0])
+        for view in settings.box_views:
+            side = settings.view_side
+            whole = Region((box[:2] + box[2:]) / 2 + 0.5, float((box[2:] - box[:2]).max()), 0.0)
+            matrix = view.matrix(whole, side)
+            regions = self._networks.persons(show(image, matrix, side), settings.look_confidence, settings.look_poses)
+            poses = [look_at(self._networks.look, image, in_photo(region, matrix)) for region in regions]
+            overlaps = [
+                float(box_iou(keypoint_box(pose.keypoints, size)[None], box[None])[0, 0])
+                if pose.presence >= settings.least_presence
+                else 0.0
+                for pose in poses
+            ]
+            if max(overlaps, default=0.0) > 1 - settings.outside:
+                return poses[int(np.argmax(overlaps))]
+        return None
 
     def _search_whole(self, image: np.ndarray) -> list[Seed]:
         """Rough poses in the whole photo; if there are none, less certain ones in the photo with a margin."""
-        size, overlap = (image.shape[1], image.shape[0]), self.settings.tile_overlap
-        found = _search_squares(image, tiles(size, 1.0, overlap), self._search)
-        return found or _search_squares(image, tiles(size, self.settings.wide_scale, overlap), self._look)
+        found = _search_squares(image, self._tiles(image, 1.0), self._search)
+        return found or _search_squares(image, self._tiles(image, self.settings.wide_scale), self._search_closely)
 
-    def _person(
-        self,
-        image: np.ndarray,
-        box: np.ndarray,
-        seed: Pose | None,
-        views: tuple[View, ...],
-        others: list[Detection] | None = None,
-    ) -> Detection | None:
-        """Look at one person in several views, until enough poses agree.
+    def _tiles(self, image: np.ndarray, scale: float) -> list[Square]:
+        """Squares of a photo to search, whose side is ``scale`` times that of the first square."""
+        size = image.shape[1], image.shape[0]
+        first = min(max(size), self.settings.longest * min(size))
+        return tiles(size, round(scale * first), self.settings.tile_overlap)
+
+    def _looked_at(
+        self, image: np.ndarray, seeds: Sequence[Pose], others: list[Detection] | None
+    ) -> list[Detection | None]:
+        """Look at people a few times each, until enough poses agree.
 
         Args:
             image: (H, W, 3) uint8 RGB.
-            box: (4,) x0, y0, x1, y1 in photo pixels.
-            seed: A rough pose that tells the person from others in the box; it counts as one of the poses that agree.
-            views: The views in the order in which they are taken.
-            others: In a crowd, the people already found. The views then show only the box, and these people painted
-                over, and the search ends when too few views are left for enough poses to agree.
+            seeds: A rough pose of each person, in photo pixels; it counts as one of the poses that agree.
+            others: In a crowd, the people already found. The looks then show only the person's box, and these people
+                painted over.
 
         Returns:
-            The person, or None if no view shows them.
+            For each rough pose the person, or None if no look shows them.
         """
         settings, size = self.settings, (image.shape[1], image.shape[0])
-        poses = [] if seed is None else [seed]
-        cut = seed is not None and _share_outside(seed.keypoints, size) > settings.cut
-        rough = len(poses)
-        matrices: list[np.ndarray] = []
-        for left, view in zip(range(len(views), 0, -1), views):
-            if others is not None and len(poses) + left < settings.agreeing:
-                return None
-            matrix = view.matrix(box, settings.view_side)
-            shown = show(image, matrix, settings.view_side, None if others is None else box)
-            shown = without_people(shown, matrix, others or [])
-            seen = look_inside(self._look, shown, matrix, size) if cut else self._look(shown)
-            pose = _choose([to_photo(one, matrix, view) for one in seen], box, seed, size, settings)
-            if pose is not None:
-                poses.append(pose)
-                matrices.append(matrix)
-                keypoints, world, members = consensus(poses, settings.near)
-                if len(members) == settings.agreeing:
-                    break
-        views_of = [(poses[i].mask, matrices[i - rough]) for i in members if i >= rough] if matrices else []
-        masks = [(mask, matrix) for mask, matrix in views_of if mask is not None]
-        if not masks:
+        looks = settings.looks if others is None else settings.crowd_looks
+        candidates = [_Candidate(seed, settings) for seed in seeds]
+
+        def look(candidate: _Candidate, how: Look) -> Pose:
+            seed = candidate.poses[0]
+            assert seed.region is not None
+            cut = _share_outside(seed.keypoints, size) > settings.cut
+            only = None if others is None else keypoint_box(seed.keypoints, size)
+            return look_at(self._networks.look, image, seed.region, how, cut, only, others or ())
+
+        for start in range(0, len(looks), AT_ONCE):
+            left = len(looks) - start
+            jobs = [(c, how) for c in candidates if c.open(left) for how in looks[start : start + AT_ONCE]]
+            for (candidate, _), pose in zip(jobs, over_items(lambda i, jobs=jobs: look(*jobs[i]), len(jobs))):
+                candidate.add(pose)
+        return [candidate.detection(size) for candidate in candidates]
+
+
+@dataclass
+class _Candidate:
+    """Somebody who may be a person, and the looks at them so far."""
+
+    seed: Pose
+    settings: BlazePoseSettings
+    poses: list[Pose] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.poses = [self.seed]
+        self._judge()
+
+    def add(self, pose: Pose) -> None:
+        """Take another look's pose, unless it shows nobody or somebody else."""
+        same = _apart(pose.keypoints, self.seed.keypoints) < self.settings.other
+        if same and pose.presence >= self.settings.least_presence:
+            self.poses.append(pose)
+            self._judge()
+
+    def open(self, left: int) -> bool:
+        """Whether more looks are needed and, of those that are left, enough to reach agreement."""
+        return len(self.members) < self.settings.agreeing <= len(self.poses) + left
+
+    def detection(self, size: tuple[int, int]) -> Detection | None:
+        """The person, or None without any close look, in a photo of ``size`` (width, height)."""
+        masks = [
+            (pose.mask, pose.to_mask)
+            for pose in (self.poses[i] for i in self.members)
+            if pose.mask is not None and pose.to_mask is not None
+        ]
+        region = self.poses[self.members[0]].region
+        if not masks or region is None:
             return None
-        mask = _merge_masks(masks, MASK_VIEW.matrix(box, settings.view_side))
-        return Detection(
-            box=person_box(keypoints, mask, size),
-            keypoints=keypoints,
-            joint_set="mediapipe33",
-            score=_visibility(keypoints) * min(len(members) / settings.agreeing, 1),
-            mask=mask,
-            world=world,
+        mask = _merge_masks(
+            masks, Look().matrix(replace(region, turn=0.0), self.settings.mask_side), self.settings.mask_side
         )
+        agreement = min(len(self.members) / self.settings.agreeing, 1.0)
+        return Detection(
+            box=person_box(self.keypoints, mask, size),
+            keypoints=self.keypoints,
+            joint_set="mediapipe33",
+            score=_visibility(self.keypoints) * agreement,
+            mask=mask,
+            world=self.world,
+            region=region,
+        )
+
+    def _judge(self) -> None:
+        self.keypoints, self.world, self.members = consensus(self.poses, self.settings.near)
+
+
+def _nobody(box: np.ndarray) -> Detection:
+    """What is said of a place that shows nobody."""
+    return Detection(box, np.zeros((33, 3), np.float32), "mediapipe33", 0.0)
 
 
 def _share_outside(keypoints: np.ndarray, size: tuple[int, int]) -> float:
@@ -223,36 +304,27 @@ def _checked(boxes: np.ndarray) -> np.ndarray:
     return boxes
 
 
-def _shrink(image: np.ndarray, longest: int) -> tuple[np.ndarray, float]:
-    """A photo (H, W, 3) with a longer side of at most ``longest`` pixels, and photo pixels per pixel of it."""
+def _resized(image: np.ndarray, shortest: int) -> tuple[np.ndarray, float]:
+    """A photo (H, W, 3) with a shorter side of ``shortest`` pixels, and photo pixels per pixel of it.
+
+    Small photos are enlarged too: whom the search finds must not depend on the photo's resolution.
+    """
     import cv2
 
-    scale = max(1.0, max(image.shape[:2]) / longest)
-    size = round(image.shape[1] / scale), round(image.shape[0] / scale)
-    return (cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scale > 1 else image), scale
+    scale = min(image.shape[:2]) / shortest
+    scale = max(scale, max(image.shape[:2]) / (MOST_TIMES * shortest))
+    size = max(round(image.shape[1] / scale), 1), max(round(image.shape[0] / scale), 1)
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale > 1 else cv2.INTER_LINEAR), scale
 
 
 def _moved(pose: Pose, origin: tuple[int, int], scale: float) -> Pose:
     """A pose in photo pixels, from one in a part that begins at ``origin`` of the photo shrunk by ``scale``."""
     keypoints = pose.keypoints.copy()
     keypoints[:, :2] = (keypoints[:, :2] + origin + 0.5) * scale - 0.5
-    return replace(pose, keypoints=keypoints)
-
-
-def _choose(
-    poses: list[Pose], box: np.ndarray, seed: Pose | None, size: tuple[int, int], settings: BlazePoseSettings
-) -> Pose | None:
-    """The pose of the rough pose's person, or without one of the box's; None if all poses belong to other people."""
-    if seed is not None:
-        ranked = [(_apart(pose.keypoints, seed.keypoints), pose) for pose in poses]
-        far = settings.other
-    else:
-        ranked = [
-            (1 - float(box_iou(keypoint_box(pose.keypoints, size)[None], box[None])[0, 0]), pose) for pose in poses
-        ]
-        far = settings.outside
-    distance, best = min(ranked, key=lambda r: r[0], default=(np.inf, None))
-    return best if distance < far else None
+    region = pose.region
+    if region is not None:
+        region = Region((region.center + origin) * scale, region.side * scale, region.turn)
+    return replace(pose, keypoints=keypoints, region=region)
 
 
 def _search_squares(image: np.ndarray, squares: list[Square], network: PoseNetwork, least: float = 0) -> list[Seed]:
@@ -267,18 +339,17 @@ def _search_squares(image: np.ndarray, squares: list[Square], network: PoseNetwo
     return found
 
 
-def tiles(size: tuple[int, int], scale: float, overlap: float) -> list[Square]:
+def tiles(size: tuple[int, int], side: int, overlap: float) -> list[Square]:
     """Overlapping squares that cover a photo. Along a side shorter than the squares they are centred on it.
 
     Args:
         size: (width, height) of the photo, pixels.
-        scale: Side of the squares as a share of the photo's longer side.
+        side: Side of the squares, pixels.
         overlap: Least overlap of neighbouring squares, as a share of their side.
 
     Returns:
         Squares in photo pixels; parts of them may lie outside the photo.
     """
-    side = round(scale * max(size))
     starts = []
     for length in size:
         slack = length - side
@@ -372,24 +443,22 @@ def _is_crisp(mask: Mask, least: float) -> bool:
     return len(inside) > 0 and inside.mean() >= 255 * least
 
 
-def _merge_masks(masks: list[tuple[np.ndarray, np.ndarray]], target: np.ndarray) -> Mask:
-    """Average the masks of several views.
+def _merge_masks(masks: list[tuple[np.ndarray, np.ndarray]], target: np.ndarray, side: int) -> Mask:
+    """Average the masks of several looks.
 
     Args:
-        masks: The mask (S, S) of each view in [0, 1], and the affine map (2, 3) from photo pixels to its pixels.
-        target: (2, 3) affine map from photo pixels to the grid (S, S) of the mean.
+        masks: The mask of each look in [0, 1], and the affine map (2, 3) from photo pixels to its pixels.
+        target: (2, 3) affine map from photo pixels to the grid of the mean.
+        side: Side of that grid.
 
     Returns:
         The mean, trimmed to the rows and columns that are not empty.
     """
     import cv2
 
-    side = len(masks[0][0])
     total = np.zeros((side, side), np.float32)
     for values, matrix in masks:
-        back = inverse(matrix)
-        chain = np.hstack([target[:, :2] @ back[:, :2], target[:, :2] @ back[:, 2:] + target[:, 2:]])
-        total += cv2.warpAffine(values, chain, (side, side), flags=cv2.INTER_LINEAR)
+        total += cv2.warpAffine(values, compose(target, inverse(matrix)), (side, side), flags=cv2.INTER_LINEAR)
     values = np.round(255 * total / len(masks)).astype(np.uint8)
     rows, columns = (np.flatnonzero((values > 2).any(axis)) for axis in (1, 0))
     if not len(rows):

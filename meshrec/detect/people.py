@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -54,6 +55,27 @@ class Mask:
 
 
 @dataclass(frozen=True)
+class Region:
+    """A turned square of a picture, in which a person stands upright.
+
+    Attributes:
+        center: (2,) x, y in pixels from the picture's upper left edge.
+        side: Pixels.
+        turn: Radians, clockwise as seen.
+    """
+
+    center: np.ndarray
+    side: float
+    turn: float
+
+    def matrix(self, size: int) -> np.ndarray:
+        """(2, 3) affine map from a crop of ``size`` x ``size`` pixels to the picture."""
+        cos, sin = math.cos(self.turn), math.sin(self.turn)
+        linear = np.array([[cos, -sin], [sin, cos]]) * (self.side / size)
+        return np.hstack([linear, (self.center - linear @ [size / 2, size / 2])[:, None]])
+
+
+@dataclass(frozen=True)
 class Detection:
     """One person in a photo.
 
@@ -65,6 +87,7 @@ class Detection:
         mask: The pixels that show the person, or None.
         world: (K, 3) float32 the detector's own estimate of the keypoints in space, metres: origin between the hips,
             x right, y down, z away from the camera. None if it makes none.
+        region: Where to look for the person in the next frame of a video, or None if the detector does not say.
     """
 
     box: np.ndarray
@@ -73,6 +96,7 @@ class Detection:
     score: float
     mask: Mask | None = None
     world: np.ndarray | None = None
+    region: Region | None = None
 
 
 class Detector(Protocol):

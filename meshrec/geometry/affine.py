@@ -21,8 +21,8 @@ def compose(outer: np.ndarray, inner: np.ndarray) -> np.ndarray:
     return np.hstack([outer[:, :2] @ inner[:, :2], outer[:, :2] @ inner[:, 2:] + outer[:, 2:]])
 
 
-def warp(image: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resample a picture by an affine map; the view is black where the picture does not reach.
+def warp(image: np.ndarray, matrix: np.ndarray, size: tuple[int, int], repeat_edge: bool = False) -> np.ndarray:
+    """Resample a picture by an affine map.
 
     A picture that the map shrinks to half or less is averaged down first, so that the view does not alias.
 
@@ -30,6 +30,7 @@ def warp(image: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.nda
         image: (H, W) or (H, W, C) uint8.
         matrix: (2, 3) from the picture's pixels to the view's; pixel centres lie at integers.
         size: Width and height of the view, pixels.
+        repeat_edge: Whether the view repeats the picture's edge where the picture does not reach; else it is black.
 
     Returns:
         The view, (height, width) or (height, width, C) uint8.
@@ -48,4 +49,5 @@ def warp(image: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.nda
         part = cv2.resize(image[low[1] : high[1], low[0] : high[0]], small.tolist(), interpolation=cv2.INTER_AREA)
         step = (high - low) / small
         to_view = np.hstack([matrix[:, :2] * step, apply(matrix, low + (step - 1) / 2)[:, None]])
-    return cv2.warpAffine(part, to_view, size, flags=cv2.INTER_LINEAR)
+    border = cv2.BORDER_REPLICATE if repeat_edge else cv2.BORDER_CONSTANT
+    return cv2.warpAffine(part, to_view, size, flags=cv2.INTER_LINEAR, borderMode=border)
