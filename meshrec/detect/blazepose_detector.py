@@ -82,7 +82,7 @@ class BlazePoseDetector:
         poses = over_items(lambda i: look_at(self._networks.look, image, regions[i]), len(regions))
         found = []
         for region, pose in zip(regions, poses):
-            person = _Candidate(pose, self.settings).detection(size)
+            person = _Candidate(pose, replace(self.settings, agreeing=1)).detection(size)
             lost = pose.presence < self.settings.followed_presence or person is None
             around = np.concatenate([region.center - region.side / 2, region.center + region.side / 2])
             found.append(_nobody(around.astype(np.float32)) if lost or person is None else person)

@@ -71,7 +71,7 @@ class LiteNetwork:
             {"model_content": self._source} if isinstance(self._source, bytes) else {"model_path": str(self._source)}
         )
         try:
-            with _without_chatter():
+            with without_chatter():
                 interpreter = Interpreter(**content, num_threads=1)
                 interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
@@ -84,7 +84,7 @@ _redirect = threading.Lock()
 
 
 @contextlib.contextmanager
-def _without_chatter() -> Iterator[None]:
+def without_chatter() -> Iterator[None]:
     """Drop the information lines that LiteRT writes to stderr when it loads a network; everything else passes.
 
     Native code writes to file descriptor 2 past Python, so that is what is redirected, for the whole process: one

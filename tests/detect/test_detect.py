@@ -1,25 +1,30 @@
-"""Finding people: masks, views and their consensus, detectors by name, users' files, and MediaPipe on real photos."""
+"""Finding people: masks, looks and their consensus, users' files, and the default detector on real photos."""
 
 import json
 import os
-import sys
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 from helpers.paths import EXAMPLES, SHARED
 
 from meshrec.body import joint_set
 from meshrec.detect import Detection, Mask, load_detector
-from meshrec.detect.inputs import boxes_in_photo, for_photo, people_in_photo, read_boxes, read_keypoints
+from meshrec.detect.blazepose import Pose, Sight
+from meshrec.detect.blazepose_detector import BlazePoseDetector, beside, tiles
 from meshrec.detect.blazepose_settings import BlazePoseSettings
-from meshrec.detect.people import box_iou, keypoint_box, person_at, person_box, photo_edges, pose_distance
+from meshrec.detect.inputs import boxes_in_photo, for_photo, people_in_photo, read_boxes, read_keypoints
+from meshrec.detect.litert import without_chatter
+from meshrec.detect.looks import MIRRORED, Look, consensus, in_photo, look_at, show, without_people
+from meshrec.detect.people import Region, box_iou, keypoint_box, person_at, person_box, photo_edges, pose_distance
 from meshrec.errors import InputError
+from meshrec.files import read_photo
+from meshrec.geometry.affine import apply
 
 
 @pytest.fixture(scope="module")
 def detector():
-    pytest.importorskip("mediapipe", reason="MediaPipe is the detect extra")
     return load_detector()
 
 
@@ -80,75 +85,79 @@ def test_pose_distance_is_a_share_of_the_body():
     assert pose_distance(pose * (100, 100, 1), moved * (100, 100, 1)) == pytest.approx(0.1, rel=1e-4)
 
 
-# --- views -----------------------------------------------------------------------------------------------------------
+# --- looks -----------------------------------------------------------------------------------------------------------
+
+
+class SpotNetwork:
+    """A landmark network that sees all landmarks where the crop is brightest, half of them a little to the right."""
+
+    side = 256
+
+    def look(self, crop):
+        bright = crop[..., 0].astype(float) ** 2
+        y, x = np.mgrid[0 : self.side, 0 : self.side]
+        place = np.array([(bright * x).sum(), (bright * y).sum()]) / bright.sum() + 0.5
+        places = np.tile(place / self.side, (39, 1))
+        places[1::2, 0] += 0.01
+        world = np.zeros((33, 3), np.float32)
+        world[:, :2] = (places[:33] - places[0]) * 10
+        return Sight(places, np.linspace(0, 1, 39), world, crop[..., 0] / np.float32(255), 1.0)
 
 
 @pytest.mark.parametrize("size", [300, 3000])
 @pytest.mark.parametrize(("degrees", "mirrored"), [(0, False), (30, False), (-90, True)])
-def test_a_view_shows_what_its_matrix_says(size, degrees, mirrored):
-    """A spot in the photo appears in the view where the matrix sends it, and a pose found there comes back to it."""
-    from meshrec.detect.mediapipe_model import Pose
-    from meshrec.detect.views import MIRRORED, View, apply, inverse, show, to_photo
-
-    box = np.array([0.3, 0.2, 0.6, 0.8]) * size
+def test_what_is_seen_in_a_look_comes_back_to_where_it_is_in_the_photo(size, degrees, mirrored):
     place = np.array([round(0.4 * size), round(0.5 * size)])
     y, x = np.mgrid[0:size, 0:size]
     spot = 255 * np.exp(-((x - place[0]) ** 2 + (y - place[1]) ** 2) / (2 * (0.02 * size) ** 2))
     image = np.repeat(spot[..., None], 3, axis=2).astype(np.uint8)
-
-    view = View(2.0, degrees, mirrored)
-    matrix = view.matrix(box, 448)
-    shown = show(image, matrix, 448)[..., 0].astype(float)
-    y, x = np.mgrid[0 : shown.shape[0], 0 : shown.shape[1]]
-    center = np.array([(shown * x).sum(), (shown * y).sum()]) / shown.sum()
-    assert np.allclose(center, apply(matrix, place), atol=0.2)
-    assert np.allclose(apply(inverse(matrix), apply(matrix, place)), place)
-
-    keypoints = np.concatenate([np.tile(center, (33, 1)), np.ones((33, 1))], axis=1).astype(np.float32)
-    keypoints[:, 2] = np.linspace(0, 1, 33)
-    found = to_photo(Pose(keypoints, np.zeros((33, 3), np.float32), None), matrix, view)
-    assert np.allclose(found.keypoints[:, :2], place, atol=0.2 * size / 300)
-    expected = keypoints[MIRRORED, 2] if mirrored else keypoints[:, 2]
-    assert np.array_equal(found.keypoints[:, 2], expected)
+    region = Region(np.array([0.45, 0.5]) * size, 0.6 * size, np.radians(20))
+    pose = look_at(SpotNetwork(), image, region, Look(1.2, degrees, mirrored))
+    on_spot = np.arange(33) % 2 == 0
+    if mirrored:  # left and right are the person's own again
+        on_spot = on_spot[MIRRORED]
+        assert np.allclose(pose.keypoints[:, 2], np.linspace(0, 1, 39)[:33][MIRRORED])
+    assert np.allclose(pose.keypoints[on_spot, :2], place, atol=0.2 * size / 300)
+    # World landmarks turn with the look: in the photo's axes they point where the keypoints do.
+    apart = (pose.keypoints - pose.keypoints[on_spot][0])[~on_spot][0, :2]
+    metric = (pose.world - pose.world[on_spot][0])[~on_spot][0, :2]
+    assert np.allclose(metric / np.linalg.norm(metric), apart / np.linalg.norm(apart), atol=1e-3)
+    seen = cv2.warpAffine(pose.mask, pose.to_mask, (size, size), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    assert np.unravel_index(seen.argmax(), seen.shape) == pytest.approx(place[::-1], abs=0.01 * size)
 
 
-def test_world_landmarks_follow_the_view():
-    """A body turned or mirrored in the view has its metric landmarks turned back: they project onto the keypoints."""
-    from meshrec.detect.mediapipe_model import Pose
-    from meshrec.detect.views import View, apply, to_photo
-
-    random = np.random.default_rng(3)
-    view = View(2.0, 40, mirrored=True)
-    matrix = view.matrix(np.array([100, 100, 200, 300.0]), 448)
-    world = random.normal(size=(33, 3)).astype(np.float32)
-    keypoints = np.hstack([200 + 100 * world[:, :2], np.ones((33, 1))]).astype(np.float32)
-    found = to_photo(Pose(keypoints, world, None), matrix, view)
-    flat = found.keypoints[:, :2] - found.keypoints[:, :2].mean(0)
-    metric = found.world[:, :2] - found.world[:, :2].mean(0)
-    scale = np.abs(flat).sum() / np.abs(metric).sum()
-    assert np.allclose(flat, scale * metric, atol=1e-2)
-    assert np.allclose(apply(matrix, found.keypoints[:, :2]).mean(0), keypoints[:, :2].mean(0), atol=1e-2)
+def test_a_region_of_a_view_in_the_photo():
+    whole = Region(np.array([120.0, 90.0]), 60.0, 0.3)
+    matrix = Look(1.5, 25).matrix(whole, 448)
+    inner = Region(np.array([200.0, 250.0]), 100.0, -0.4)
+    found = in_photo(inner, matrix)
+    assert found.side == pytest.approx(100 * 1.5 * 60 / 448)
+    assert found.turn == pytest.approx(0.3 + np.radians(25) - 0.4)
+    assert np.allclose(apply(matrix, found.center - 0.5) + 0.5, inner.center)
 
 
 def test_only_the_box_is_shown_when_asked():
-    from meshrec.detect.views import View, show
-
     image = np.full((200, 200, 3), 200, np.uint8)
     box = np.array([50, 80, 100, 130.0])
-    view = show(image, View(2.0).matrix(box, 448), 448, box)
-    assert (view > 0).mean() == pytest.approx(0.25, rel=0.02)
+    matrix = Look(2.0).matrix(Region(np.array([75.5, 105.5]), 50.0, 0.0), 448)
+    assert (show(image, matrix, 448, box) > 0).mean() == pytest.approx(0.25, rel=0.02)
+
+
+def test_beyond_the_photo_a_look_is_black_or_repeats_the_edge():
+    image = np.full((100, 100, 3), 200, np.uint8)
+    matrix = Look().matrix(Region(np.array([100.0, 50.0]), 100.0, 0.0), 256)
+    assert (show(image, matrix, 256) > 100).mean() == pytest.approx(0.5, abs=0.01)
+    assert (show(image, matrix, 256, repeat_edge=True) == 200).all()
 
 
 @pytest.mark.parametrize(("degrees", "mirrored"), [(0, False), (30, True)])
 def test_people_are_painted_over_where_their_mask_is(degrees, mirrored):
     """A view of a photo with a white person, painted over, has no white left, and nothing else is touched."""
-    from meshrec.detect.views import View, show, without_people
-
     image = np.full((300, 300, 3), 60, np.uint8)
     image[100:200, 120:160] = 255
     mask = Mask(np.full((20, 8), 255, np.uint8), np.array([119.5, 99.5, 159.5, 199.5]))  # 5 photo pixels a value
     person = Detection(np.array([120, 100, 159, 199]), np.zeros((33, 3)), "mediapipe33", 1.0, mask)
-    matrix = View(2.0, degrees, mirrored).matrix(person.box, 448)
+    matrix = Look(2.0, degrees, mirrored).matrix(Region(np.array([140.0, 150.0]), 100.0, 0.0), 448)
     view = show(image, matrix, 448)
     painted = without_people(view, matrix, [person])
     inside = (view == 255).all(-1)
@@ -157,8 +166,6 @@ def test_people_are_painted_over_where_their_mask_is(degrees, mirrored):
 
 
 def test_squares_beside_people():
-    from meshrec.detect.blazepose_detector import beside
-
     person = Detection(np.array([200, 100, 280, 300], np.float32), np.zeros((33, 3)), "mediapipe33", 1.0)
     left, right = beside([person], 2.0, side=1.3, least=8)
     assert left == (35, 35, 165, 165) and right == (75, 35, 205, 165)
@@ -166,9 +173,6 @@ def test_squares_beside_people():
 
 
 def test_consensus_outvotes_a_flipped_look():
-    from meshrec.detect.mediapipe_model import Pose
-    from meshrec.detect.views import MIRRORED, consensus
-
     random = np.random.default_rng(4)
     true = np.hstack([random.random((33, 2)) * 200, np.full((33, 1), 0.9)]).astype(np.float32)
 
@@ -178,7 +182,7 @@ def test_consensus_outvotes_a_flipped_look():
 
     looks = [look(true[MIRRORED], 0), look(true, 1), look(true, 2), look(true, 3)]
     keypoints, world, members = consensus(looks, near=0.08)
-    assert members == [1, 2, 3] and world[0, 0] in (1, 2, 3)
+    assert sorted(members) == [1, 2, 3] and world[0, 0] == members[0]
     assert np.abs(keypoints[:, :2] - true[:, :2]).max() < 4
     sided = np.linalg.norm(true[:, :2] - true[MIRRORED, :2], axis=1) > 100
     nose = np.arange(33) == MIRRORED
@@ -186,9 +190,6 @@ def test_consensus_outvotes_a_flipped_look():
 
 
 def test_consensus_of_one_is_itself():
-    from meshrec.detect.mediapipe_model import Pose
-    from meshrec.detect.views import consensus
-
     keypoints = np.random.default_rng(5).random((33, 3)).astype(np.float32)
     agreed, _, members = consensus([Pose(keypoints, keypoints, None)], near=0.08)
     assert members == [0] and np.allclose(agreed, keypoints)
@@ -196,18 +197,16 @@ def test_consensus_of_one_is_itself():
 
 @pytest.mark.parametrize("size", [(800, 533), (300, 900), (500, 500)])
 def test_tiles_cover_the_photo(size):
-    from meshrec.detect.blazepose_detector import tiles
-
-    for scale in (0.4, 0.6):
+    for side in (200, 320):
         count = np.zeros(size[::-1], int)
-        for x0, y0, x1, y1 in tiles(size, scale, overlap=0.25):
-            assert x1 - x0 == y1 - y0 == round(scale * max(size))
+        for x0, y0, x1, y1 in tiles(size, side, overlap=0.25):
+            assert x1 - x0 == y1 - y0 == side
             count[max(y0, 0) : y1, max(x0, 0) : x1] += 1
         assert count.min() >= 1
-    assert len(tiles(size, 1.5, overlap=0.25)) == 1
+    assert len(tiles(size, 2 * max(size), overlap=0.25)) == 1
 
 
-# --- MediaPipe -------------------------------------------------------------------------------------------------------
+# --- the default detector --------------------------------------------------------------------------------------------
 
 
 def test_nobody_is_a_result(detector):
@@ -225,8 +224,6 @@ def test_nobody_is_a_result(detector):
 
 def test_a_rough_pose_off_the_photo_is_left_out(detector):
     """The network now and then puts all visible keypoints beyond the border; such a pose has no box in the photo."""
-    from meshrec.detect.mediapipe_model import Pose
-
     keypoints = np.hstack([np.random.default_rng(9).uniform(-90, -50, (33, 2)), np.full((33, 1), 0.9)])
     seed = Pose(keypoints.astype(np.float32), np.zeros((33, 3), np.float32), None)
     assert detector._confirmed(np.zeros((200, 200, 3), np.uint8), [(0.9, seed)], 1.0, []) == []
@@ -234,8 +231,6 @@ def test_a_rough_pose_off_the_photo_is_left_out(detector):
 
 @pytest.mark.skipif(not (SHARED / "multiview").is_dir(), reason="needs ../shared/multiview")
 def test_a_real_person_is_found_where_they_are(detector):
-    from meshrec.files import read_photo
-
     truth = np.load(SHARED / "multiview" / "gt.npz")
     names = joint_set("mediapipe33")
     for row in (0, 80):
@@ -260,8 +255,6 @@ def test_a_real_person_is_found_where_they_are(detector):
 @pytest.mark.skipif(not (SHARED / "photos").is_dir(), reason="needs ../shared/photos")
 @pytest.mark.parametrize(("name", "people"), [("group_1", 3), ("group_3", 7), ("standing_1", 2), ("standing_6", 1)])
 def test_everyone_is_found_once(detector, name, people):
-    from meshrec.files import read_photo
-
     found = detector(read_photo(SHARED / "photos" / f"{name}.jpg").image)
     assert len(found) == people
     assert [p.score for p in found] == sorted((p.score for p in found), reverse=True)
@@ -269,10 +262,6 @@ def test_everyone_is_found_once(detector, name, people):
 
 @pytest.mark.skipif(not (SHARED / "photos").is_dir(), reason="needs ../shared/photos")
 def test_large_photos_are_found_in_full_pixels(detector):
-    import cv2
-
-    from meshrec.files import read_photo
-
     small = read_photo(SHARED / "photos" / "standing_6.jpg").image
     large = cv2.resize(small, None, fx=8, fy=8, interpolation=cv2.INTER_CUBIC)
     (a,), (b,) = detector(small), detector(large)
@@ -282,77 +271,63 @@ def test_large_photos_are_found_in_full_pixels(detector):
     assert b.mask.values.size < 500_000
 
 
-def test_native_noise_is_dropped_and_errors_pass(capfd):
-    from meshrec.detect.mediapipe_model import quiet_stderr
-
-    with quiet_stderr():
-        os.write(2, b"I0000 00:00:1.1 1 a.cc:1] chatter\nW0000 00:00:1.1 1 b.cc:2] warning\n")
+def test_the_runtimes_chatter_is_dropped_and_errors_pass(capfd):
+    with without_chatter():
         os.write(2, b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\n")
-        os.write(2, b"E0000 00:00:1.1 1 c.cc:3] trouble\n")
-    with pytest.raises(KeyError), quiet_stderr():
+        os.write(2, b"ERROR: trouble\n")
+    with pytest.raises(KeyError), without_chatter():
         os.write(2, b"before the error\n")
         raise KeyError
     os.write(2, b"after\n")
-    lines = capfd.readouterr().err.splitlines()
-    assert lines == ["E0000 00:00:1.1 1 c.cc:3] trouble", "before the error", "after"]
-
-
-def test_a_task_file_takes_the_place_of_the_wheels_networks(tmp_path):
-    pytest.importorskip("mediapipe", reason="MediaPipe is the detect extra")
-    import zipfile
-
-    from meshrec.detect.mediapipe_model import load_model
-
-    path = tmp_path / "pose.task"
-    path.write_bytes(load_model())
-    assert set(zipfile.ZipFile(path).namelist()) == {"pose_detector.tflite", "pose_landmarks_detector.tflite"}
-    assert load_model(path) == path.read_bytes()
-
-
-def test_missing_pieces_are_named(monkeypatch, tmp_path):
-    from meshrec.detect import mediapipe_model
-
-    monkeypatch.setitem(sys.modules, "mediapipe", None)
-    with pytest.raises(InputError, match=r'pip install "meshrec\[detect\]"'):
-        mediapipe_model.load_model()
-    with pytest.raises(InputError, match="no such pose model"):
-        mediapipe_model.load_model(tmp_path / "none.task")
-    (tmp_path / "bad.task").write_text("text")
-    with pytest.raises(InputError, match=r"not a MediaPipe \.task"):
-        mediapipe_model.load_model(tmp_path / "bad.task")
-
-
-def test_a_missing_system_library_is_named(monkeypatch):
-    import builtins
-
-    from meshrec.detect import mediapipe_model
-
-    def no_libgl(name, *rest, **more):
-        if name == "mediapipe":
-            raise ImportError("libGL.so.1: cannot open shared object file: No such file or directory")
-        return imported(name, *rest, **more)
-
-    imported = builtins.__import__
-    monkeypatch.delitem(sys.modules, "mediapipe", raising=False)
-    monkeypatch.setattr(builtins, "__import__", no_libgl)
-    with pytest.raises(InputError, match=r"libGL\.so\.1.*apt install"):
-        mediapipe_model.import_mediapipe()
+    assert capfd.readouterr().err.splitlines() == ["ERROR: trouble", "before the error", "after"]
 
 
 def test_settings_change_whom_a_detector_reports():
-    pytest.importorskip("mediapipe", reason="MediaPipe is the detect extra")
-    from meshrec.detect.blazepose_detector import BlazePoseDetector
-    from meshrec.files import read_photo
-
     image = read_photo(EXAMPLES / "astronaut.jpg").image
     (person,) = BlazePoseDetector()(image)
     strict = replace(BlazePoseSettings(), least_score=1.01)
     assert BlazePoseDetector(settings=strict)(image) == []
-    small = replace(BlazePoseSettings(), view_side=256, agreeing=2)
+    small = replace(BlazePoseSettings(), mask_side=256, agreeing=2)
     (found,) = BlazePoseDetector(settings=small)(image)
     visible = person.keypoints[:, 2] > 0.5
     apart = np.linalg.norm(found.keypoints[visible, :2] - person.keypoints[visible, :2], axis=1)
     assert max(found.mask.values.shape) <= 256 and np.median(apart) < 0.03 * max(person.box[2:] - person.box[:2])
+
+
+def test_people_are_followed_by_one_look(detector, monkeypatch):
+    """In the same photo, shifted a little, a followed person is where they are, with fewer runs of the network."""
+    image = read_photo(EXAMPLES / "dancer.jpg").image
+    (person,) = detector(image)
+    moved = np.roll(image, (6, -9), axis=(0, 1))
+    looks = []
+    network = detector._networks.look
+    monkeypatch.setattr(network, "look", lambda crop, look=network.look: looks.append(1) or look(crop))
+    found, nobody = detector.follow(moved, [person.region, Region(np.array([60.0, 60.0]), 80.0, 0.0)])
+    assert len(looks) == 2 and nobody.score == 0 and found.score > 0.7
+    sure = person.keypoints[:, 2] > 0.5
+    apart = found.keypoints[sure, :2] - person.keypoints[sure, :2] - (-9, 6)
+    assert np.median(np.linalg.norm(apart, axis=1)) < 0.02 * max(person.box[2:] - person.box[:2])
+    assert np.linalg.norm(found.region.center - person.region.center - (-9, 6)) < 0.1 * person.region.side
+
+
+@pytest.mark.parametrize("factor", [0.5, 2.0])
+def test_who_is_found_does_not_depend_on_the_photos_size(detector, factor):
+    image = read_photo(EXAMPLES / "dancer.jpg").image
+    (person,), (other,) = detector(image), detector(cv2.resize(image, None, fx=factor, fy=factor))
+    expected = (person.keypoints[:, :2] + 0.5) * factor - 0.5
+    sure = person.keypoints[:, 2] > 0.5
+    apart = np.linalg.norm(other.keypoints[sure, :2] - expected[sure], axis=1)
+    assert np.median(apart) < 0.01 * factor * max(person.box[2:] - person.box[:2])
+
+
+def test_a_panorama_is_searched_along_its_length(detector):
+    """Ten times as wide as high: as one square, its people would be a few pixels high."""
+    person = cv2.resize(read_photo(EXAMPLES / "dancer.jpg").image, (320, 400))
+    wall = np.full((400, 4000, 3), person[5, 5], np.uint8)
+    for left in (300, 1900, 3500):
+        wall[:, left : left + 320] = person
+    found = sorted((p.box[0] + p.box[2]) / 2 for p in detector(wall))
+    assert np.allclose(found, [460, 2060, 3660], atol=60)
 
 
 # --- users' files ----------------------------------------------------------------------------------------------------
@@ -461,9 +436,6 @@ def test_wrong_keypoints_are_refused(tmp_path, content, reason):
 
 def test_a_person_cut_off_by_the_photo_is_not_squeezed_into_it():
     """NASA's portrait ends at the hips: the knees lie below the photo, and are not seen."""
-    pytest.importorskip("mediapipe", reason="MediaPipe is the detect extra")
-    from meshrec.files import read_photo
-
     photo = read_photo(EXAMPLES / "astronaut.jpg")
     (person,) = load_detector()(photo.image)
     height = photo.image.shape[0]
