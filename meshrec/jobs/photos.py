@@ -17,7 +17,7 @@ import torch
 
 from meshrec.detect import Detection
 from meshrec.detect.inputs import for_photo, read_boxes, read_keypoints
-from meshrec.errors import InputError
+from meshrec.errors import InputError, MeshrecError
 from meshrec.files import read_photo
 from meshrec.files.atomic import require_writable
 from meshrec.jobs.inputs import list_photos
@@ -157,7 +157,8 @@ def reconstruct_photos(jobs: Sequence[Job], settings: Settings, processes: int =
         How each photo went, as they are done.
 
     Raises:
-        InputError: No photo can be done: the body, the device or the detector is wrong.
+        InputError: No photo can be done: the body, the device or the regressor is wrong.
+        MissingDependency: The detector's package is not installed.
     """
     if processes < 1:
         raise InputError(f"the number of processes must be at least 1, not {processes}.")
@@ -218,7 +219,7 @@ def _reconstruct(job: Job, reconstructor: Reconstructor, settings: Settings) -> 
         require_writable(job.folder / RECORD)  # now, not when the work is done
         people = reconstructor(photo, boxes=job.boxes, keypoints=job.people, focal=settings.focal)
         write_results(job.folder, photo, people, settings.formats, settings.skinned, job.request)
-    except InputError as error:
+    except MeshrecError as error:
         return Outcome(job.photo, job.folder, error=_sentence(job.photo, error))
     except Exception as error:  # whatever is wrong with one photo must not end a night's work on the others
         reason = f"unexpected {type(error).__name__} ({error}); this is a fault of meshrec, please report it."
@@ -229,7 +230,7 @@ def _reconstruct(job: Job, reconstructor: Reconstructor, settings: Settings) -> 
     return Outcome(job.photo, job.folder, len(people), notes=notes)
 
 
-def _sentence(photo: Path, error: InputError) -> str:
+def _sentence(photo: Path, error: MeshrecError) -> str:
     return str(error) if str(photo) in str(error) else f"{photo}: {error}"
 
 
@@ -288,7 +289,7 @@ class _Worker:
             how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
             reason = f"the process that worked on it {how}; perhaps memory ran out."
             return Outcome(self._job.photo, self._job.folder, error=f"{self._job.photo}: {reason}")
-        if isinstance(result, InputError):
+        if isinstance(result, MeshrecError):
             raise result
         return result
 
@@ -312,13 +313,13 @@ def _interrupts_held_back() -> Iterator[None]:
 
 
 def _serve(connection: Connection, settings: Settings, threads: int) -> None:
-    """Photos in, outcomes out, until the other end closes; an InputError says that no photo can be done."""
+    """Photos in, outcomes out, until the other end closes; a MeshrecError says that no photo can be done."""
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         try:
             reconstructor = _reconstructor(settings)
-        except InputError as error:
+        except MeshrecError as error:
             connection.send(error)
             return
         while True:

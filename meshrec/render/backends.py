@@ -6,6 +6,15 @@ from types import ModuleType
 
 import torch
 
+from meshrec.errors import MissingDependency
+
+# Each backend's package, as pip installs it.
+PACKAGES = {
+    "numba": "numba",
+    "torch": "torch",
+    "pytorch3d": '"git+https://github.com/facebookresearch/pytorch3d.git"',
+}
+
 
 def backends() -> dict[str, bool]:
     """The backends and whether each can be used here.
@@ -13,7 +22,7 @@ def backends() -> dict[str, bool]:
     ``numba`` is the default on the CPU; ``torch`` runs on any device and is the default elsewhere; ``pytorch3d`` needs
     PyTorch3D, which the user installs from its own instructions.
     """
-    return {name: find_spec(name) is not None for name in ("numba", "torch", "pytorch3d")}
+    return {name: find_spec(name) is not None for name in PACKAGES}
 
 
 def pick(backend: str | None, device: torch.device) -> str:
@@ -21,7 +30,7 @@ def pick(backend: str | None, device: torch.device) -> str:
 
     Raises:
         ValueError: No such backend.
-        ImportError: It is not installed.
+        MissingDependency: It is not installed.
     """
     if backend is None:
         return "numba" if device.type == "cpu" else "torch"
@@ -29,7 +38,8 @@ def pick(backend: str | None, device: torch.device) -> str:
     if backend not in available:
         raise ValueError(f"backend must be one of {', '.join(available)}, not {backend!r}")
     if not available[backend]:
-        raise ImportError(f"the {backend} backend needs the package {backend}, which is not installed")
+        install = f"pip install {PACKAGES[backend]}"
+        raise MissingDependency(f"the {backend} backend needs the package {backend}, which is not installed: {install}")
     return backend
 
 

@@ -12,7 +12,7 @@ from meshrec.body import joint_set
 from meshrec.detect import Detection, Mask
 from meshrec.detect.inputs import boxes_in_photo, for_photo, people_in_photo, read_boxes, read_keypoints
 from meshrec.detect.people import box_iou, keypoint_box, person_at, person_box, photo_edges, pose_distance
-from meshrec.errors import InputError
+from meshrec.errors import InputError, MissingDependency
 
 
 @pytest.fixture(scope="module")
@@ -312,7 +312,7 @@ def test_missing_pieces_are_named(monkeypatch, tmp_path):
     from meshrec.detect import mediapipe_model
 
     monkeypatch.setitem(sys.modules, "mediapipe", None)
-    with pytest.raises(InputError, match=r'pip install "meshrec\[detect\]"'):
+    with pytest.raises(MissingDependency, match=r'pip install "meshrec\[detect\]"'):
         mediapipe_model.load_model()
     with pytest.raises(InputError, match="no such pose model"):
         mediapipe_model.load_model(tmp_path / "none.task")
@@ -334,7 +334,7 @@ def test_a_missing_system_library_is_named(monkeypatch):
     imported = builtins.__import__
     monkeypatch.delitem(sys.modules, "mediapipe", raising=False)
     monkeypatch.setattr(builtins, "__import__", no_libgl)
-    with pytest.raises(InputError, match=r"libGL\.so\.1.*apt install"):
+    with pytest.raises(MissingDependency, match=r"libGL\.so\.1.*apt install"):
         mediapipe_model.import_mediapipe()
 
 
