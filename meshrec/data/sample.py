@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from meshrec.body import NUM_BETAS
 from meshrec.body.joints import convert_joints, joint_set
 from meshrec.errors import InputError
 from meshrec.geometry import Camera
 from meshrec.geometry.affine import apply, compose, inverse, warp
 
-NUM_BETAS = 10
 FAR = 5000 / 112  # the focal length given to samples without a camera, over half the crop: SPIN's, nearly orthographic
 MIDDLES = {"mid_hip": ("left_hip", "right_hip"), "thorax": ("left_shoulder", "right_shoulder")}
 
@@ -140,7 +140,7 @@ def person_sample(
         keypoints_2d: (K, 3) x, y in pixels, and confidence.
         joints_3d: (K, 4) x, y, z in metres in camera space, and confidence.
         pose: (24, 3, 3) rotations, the first in camera space.
-        betas: (S,) shape, S up to 10.
+        betas: (S,) shape, S up to ``NUM_BETAS``.
         body: Hash of the body of the betas. Betas of no known body get confidence 0.
         camera: Of the whole picture.
     """

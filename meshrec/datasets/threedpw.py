@@ -23,8 +23,9 @@ import numpy as np
 import torch
 from torch.utils.data import ConcatDataset
 
+from meshrec.body import NUM_BETAS
 from meshrec.body.joints import joint_set
-from meshrec.data.sample import NUM_BETAS, Sample, Samples, box_crop, person_sample
+from meshrec.data.sample import Sample, Samples, box_crop, person_sample
 from meshrec.datasets.columns import blank, labels, numbers
 from meshrec.datasets.multiview import to_camera
 from meshrec.datasets.spin_npz import GENDERS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import deepcopy
+from copy import copy, deepcopy
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from meshrec.body import BodyModel, load_body
+from meshrec.body import BodyModel
 from meshrec.body.kinematics import mirror_pose
 from meshrec.body.state import BodyState
 from meshrec.detect.people import Detection
@@ -109,7 +109,7 @@ class Fitter:
     """
 
     def __init__(self, body: BodyModel, prior: PosePrior | None = None, silhouettes: bool = True) -> None:
-        self.body = body if body.v_template.device.type == "cpu" else load_body(body)
+        self.body = body if body.v_template.device.type == "cpu" else copy(body).cpu()
         self.prior = deepcopy(load_pose_prior() if prior is None else prior).double()
         self.silhouettes = silhouettes
         self._landmarks: dict[str, Landmarks] = {}

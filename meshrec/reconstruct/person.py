@@ -94,7 +94,10 @@ class Person:
         """
         parameters = read_parameters(path)
         name = parameters.body_name if body is None else body
-        model = body if isinstance(body, BodyModel) else load_body(name, num_betas=len(parameters.betas))
+        if not isinstance(body, BodyModel):
+            model = load_body(name, num_betas=len(parameters.betas))
+        else:
+            model = body if body.hash == parameters.body_hash else body.truncated(len(parameters.betas))
         if model.hash != parameters.body_hash:
             raise InputError(
                 f"{path}: its betas belong to the body '{parameters.body_name}' of hash {parameters.body_hash}, "

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from meshrec.body import BodyData, BodyModel, joint_set, load_body
+from meshrec.body import NUM_BETAS, BodyData, BodyModel, joint_set, load_body
 from meshrec.compiled.device import usable_device
 from meshrec.detect import Detection, Detector
 from meshrec.detect.inputs import boxes_in_photo, people_in_photo
@@ -20,7 +20,6 @@ from meshrec.geometry import Camera
 from meshrec.reconstruct.person import Person
 from meshrec.regress.weights import NONE, load_regressor, regressor_name
 
-BETAS = 10
 Regressor = Callable[[np.ndarray, Sequence[Detection], Camera], Initial]
 KEYPOINT_SETS = {17: "coco17", 25: "openpose25", 33: "mediapipe33"}  # by the number of keypoints
 
@@ -35,7 +34,8 @@ class Reconstructor:
         regressor: What estimates bodies, from which the fit then starts: ``"keypoints"``, ``"proxy"`` or ``"graph"``
             for the shipped networks, a checkpoint's file, or anything that takes (H, W, 3) uint8 RGB, detections and
             camera. Default: the best of the shipped ones. ``"none"``: the fit finds its starts by itself.
-        body: As for :func:`meshrec.load_body`; default the open neutral body.
+        body: As for :func:`meshrec.load_body`; default the open neutral body. Of many shape components the first ten
+            are used; joint regressors that a :class:`meshrec.body.BodyModel` was given stay with it.
         detector: Finds people (:class:`meshrec.detect.Detector`); default MediaPipe, loaded when first needed.
         refine: Fit the regressor's estimates to the detections; without, they are the result.
 
@@ -55,7 +55,8 @@ class Reconstructor:
         refine: bool = True,
     ) -> None:
         self.body_name = str(body) if isinstance(body, str | Path) else "neutral" if body is None else ""
-        self.body = _ten_betas(load_body("neutral" if body is None else body)).to(usable_device(device))
+        own = load_body("neutral" if body is None else body)  # a new body, also of a BodyModel: it may be moved
+        self.body = own.truncated(NUM_BETAS).to(usable_device(device))
         self.body_name = self.body_name or self.body.data.name
         self._regressor, name = _as_regressor(regressor, self.body)
         if self._regressor is None and not refine:
@@ -184,8 +185,3 @@ def _as_regressor(regressor: Regressor | str | Path | None, body: BodyModel) -> 
         return regressor, getattr(regressor, "__name__", type(regressor).__name__)
     name = regressor_name(regressor)
     return (None, "") if name == NONE else (load_regressor(name, body), Path(name).stem)
-
-
-def _ten_betas(body: BodyModel) -> BodyModel:
-    """Bodies with hundreds of shape components are used with the first ten."""
-    return body if body.num_betas <= BETAS else load_body(body.data.with_betas(BETAS))

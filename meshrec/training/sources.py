@@ -4,6 +4,7 @@ What a network does not see and no loss needs is not made: pictures, masks.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Literal
@@ -11,7 +12,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from meshrec.body import BodyModel, load_body
+from meshrec.body import BodyModel
 from meshrec.data.augmentation import Augmentation
 from meshrec.data.centred import centred
 from meshrec.data.mixing import MixedSamples, order
@@ -62,7 +63,7 @@ def training_sources(config: TrainingConfig, body: BodyModel) -> list[Share]:
     """
     needs, found, here = needs_of(config), [], body
     if body.v_template.device.type != "cpu":
-        here = load_body(body.data)
+        here = copy(body).cpu()
     if (synthetic := config.synthetic) is not None:
         photographed = here is not body and needs.pictures
         source = synthetic_source(synthetic, needs, body if photographed else here, config.seed)

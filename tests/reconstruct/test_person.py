@@ -153,6 +153,7 @@ def test_a_bodys_own_file_with_more_betas(tmp_path):
     again = Person.load(tmp_path / "p.json")
     assert again.body.hash == model.hash
     assert np.abs(again.vertices - person.vertices).max() < 1e-5
+    assert Person.load(tmp_path / "p.json", load_body(tmp_path / "own.npz")).body.hash == model.hash
 
 
 @pytest.mark.parametrize(

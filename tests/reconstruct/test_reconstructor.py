@@ -1,6 +1,7 @@
 """A photo in, people out: cameras, evidence, and a body found again from its own projection."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -193,6 +194,22 @@ def test_bodies_and_devices():
     with pytest.raises(InputError, match="device 'abacus'"):
         Reconstructor(device="abacus")
     assert Reconstructor(body="male").body.hash == load_body("male").hash
+
+
+def test_a_body_keeps_its_own_regressors_and_stays_as_it_was(keypoints):
+    """Twelve shape components, of which the reconstructor takes ten, and knees that the user has put at the nose."""
+    data = load_body("neutral").data
+    more = np.concatenate([data.shapedirs, data.shapedirs[..., :2]], axis=-1)
+    body = load_body(replace(data, shapedirs=more))
+    nose = body.joint_regressor("coco17")[:1]
+    body = body.with_regressor(("left_knee",), nose).double()
+    reconstructor = Reconstructor(body=body, regressor="none")
+    (person,) = reconstructor(PHOTO, keypoints=keypoints[None], camera=CAMERA)
+    assert person.betas.shape == (10,) and (body.num_betas, body.v_template.dtype) == (12, torch.float64)
+    points = dict(zip(joint_set("coco17"), person.joints("coco17")))
+    assert np.array_equal(points["left_knee"], points["nose"]) and not np.array_equal(
+        points["right_knee"], points["nose"]
+    )
 
 
 def test_the_example_photos_have_one_person_each():
