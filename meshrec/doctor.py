@@ -19,7 +19,7 @@ from meshrec.body.kinematics import plain_joint_motions
 from meshrec.body.library import body_folders
 from meshrec.body.skinning import plain_skinning
 from meshrec.errors import InputError, MissingDependency
-from meshrec.geometry import Camera
+from meshrec.geometry import Camera, camera_to_y_up
 from meshrec.models import weights_folder
 from meshrec.models.checkpoints import read_header
 from meshrec.poses.named_poses import named_pose
@@ -139,7 +139,7 @@ def _compiled_squat() -> tuple[float, float]:
 
 def _measured(vertices: Tensor, body: BodyModel, backend: str) -> tuple[Tensor, Tensor]:
     """Height in metres, and covered pixels, of a body 3 m before the camera."""
-    in_camera = vertices * vertices.new_tensor([1.0, -1.0, -1.0]) + vertices.new_tensor([0.0, 0.0, 3.0])
+    in_camera = camera_to_y_up(vertices) + vertices.new_tensor([0.0, 0.0, 3.0])
     coverage = meshrec.render.silhouette(in_camera, body.faces, CAMERA, backend=backend).sum()
     return vertices[0, :, 1].max() - vertices[0, :, 1].min(), coverage
 

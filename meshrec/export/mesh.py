@@ -92,20 +92,6 @@ class Mesh:
         return Corners(vertex, uv, faces.reshape(-1, 3))
 
 
-def camera_to_y_up(points: Array) -> np.ndarray:
-    """Turn points of camera space (x right, y down, z forward) by 180 degrees about x: y up, z towards the viewer.
-
-    Its own inverse.
-
-    Args:
-        points: (..., 3) metres.
-
-    Returns:
-        (..., 3) float32.
-    """
-    return to_numpy(points).astype(np.float32) * np.array([1, -1, -1], np.float32)
-
-
 def to_numpy(values: Array) -> np.ndarray:
     """A tensor of any device, or anything numpy reads, as an array."""
     return values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)

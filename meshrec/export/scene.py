@@ -15,7 +15,7 @@ def write_scene(path: str | os.PathLike, meshes: Sequence[Mesh], camera: Camera 
 
     Args:
         path: Where to write, ending in .glb.
-        meshes: In y-up space (see :func:`meshrec.export.camera_to_y_up`), at least one.
+        meshes: In y-up space (see :func:`meshrec.geometry.camera_to_y_up`), at least one.
         camera: The photo's camera, to look through in a 3D program.
 
     Raises:

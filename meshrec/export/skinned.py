@@ -9,9 +9,9 @@ import pygltflib as gl
 import torch
 
 from meshrec.export.gltf import Glb
-from meshrec.export.mesh import Array, Mesh, camera_to_y_up, float_array, to_numpy
+from meshrec.export.mesh import Array, Mesh, float_array, to_numpy
 from meshrec.files.atomic import known_suffix, write_file
-from meshrec.geometry import matrix_to_quaternion
+from meshrec.geometry import CAMERA_TO_Y_UP, camera_to_y_up, matrix_to_quaternion
 
 INFLUENCES = 4  # what every glTF viewer supports
 
@@ -117,7 +117,7 @@ def write_skinned(
 
 
 def pose_to_y_up(pose: Array, translation: Array, pelvis: Array) -> tuple[np.ndarray, np.ndarray]:
-    """The pose and translation that put a body of camera space where :func:`camera_to_y_up` puts its vertices.
+    """The pose and translation that put a body where :func:`meshrec.geometry.camera_to_y_up` puts its vertices.
 
     Args:
         pose: (..., J, 3, 3) joint rotations, the first one global.
@@ -128,7 +128,7 @@ def pose_to_y_up(pose: Array, translation: Array, pelvis: Array) -> tuple[np.nda
         pose (..., J, 3, 3) and translation (..., 3).
     """
     pose, pelvis = to_numpy(pose).copy(), to_numpy(pelvis)
-    pose[..., 0, :, :] *= np.array([1, -1, -1], pose.dtype)[:, None]
+    pose[..., 0, :, :] = CAMERA_TO_Y_UP.numpy() @ pose[..., 0, :, :]
     return pose, camera_to_y_up(pelvis + to_numpy(translation)) - pelvis
 
 

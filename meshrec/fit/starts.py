@@ -11,12 +11,10 @@ from torch import Tensor
 
 from meshrec.body.state import BodyState
 from meshrec.fit.terms import NEAREST
-from meshrec.geometry import Camera, axis_angle_to_matrix
+from meshrec.geometry import CAMERA_TO_Y_UP, Camera, axis_angle_to_matrix
 from meshrec.geometry.crops import look_along
 from meshrec.landmarks.landmarks import Landmarks
 
-# From a body's space (y up, z forward) to that of a camera it faces (y down, z away from the camera).
-FACING = torch.diag(torch.tensor([1.0, -1.0, -1.0], dtype=torch.float64))
 # Quarter turns of the camera about its axis: upright, lying and upside-down people.
 ROLLS = axis_angle_to_matrix(torch.tensor([[0.0, 0.0, n * torch.pi / 2] for n in range(4)], dtype=torch.float64))
 ROLL_PENALTY = 2.0  # how much better a rolled pose must look than an upright one
@@ -44,7 +42,7 @@ class PoseLibrary:
     def build(cls, rotations: Tensor, landmarks: Landmarks, yaws: int = 24) -> "PoseLibrary":
         """Look at poses (N, 24, 3, 3), whose roots are oriented in a y-up world, from ``yaws`` directions."""
         rotations = rotations.double().clone()
-        rotations[:, 0] = FACING @ rotations[:, 0]
+        rotations[:, 0] = CAMERA_TO_Y_UP.double() @ rotations[:, 0]
         count = len(rotations)
         betas = torch.zeros(count, landmarks.joint_shapes.shape[-1], dtype=torch.float64)
         points = landmarks.positions(BodyState(rotations, torch.zeros(count, 3, dtype=torch.float64), betas))

@@ -18,7 +18,6 @@ from meshrec.export import (
     Mesh,
     PersonParameters,
     Rig,
-    camera_to_y_up,
     pose_to_y_up,
     read_parameters,
     write_mesh,
@@ -27,7 +26,7 @@ from meshrec.export import (
 )
 from meshrec.export.mesh import float_array
 from meshrec.files.atomic import known_suffix
-from meshrec.geometry import Camera, axis_angle_to_matrix, matrix_to_axis_angle
+from meshrec.geometry import Camera, axis_angle_to_matrix, camera_to_y_up, matrix_to_axis_angle
 
 NEARBY = 0.10  # metres: what a joint's confidence means by "there"
 JOINTS = "smpl24"  # the joints that parameter files list

@@ -16,11 +16,10 @@ from meshrec.body.state import BodyState
 from meshrec.detect import Detection
 from meshrec.files import Photo
 from meshrec.fit import Initial
-from meshrec.geometry import rotation_angle
+from meshrec.geometry import CAMERA_TO_Y_UP, rotation_angle
 from meshrec.poses.named_poses import named_pose
 from meshrec.reconstruct.reconstructor import photo_camera
 
-FACING = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
 SIZE = (640, 480)
 CAMERA = Camera(600.0, size=SIZE)
 PHOTO = np.full((480, 640, 3), 90, np.uint8)
@@ -43,7 +42,7 @@ def truth(body):
     transl = torch.tensor([[0.2, 0.1, 4.0]])
     pose = named_pose("running")[None]
     with torch.no_grad():
-        return body(body_pose=pose, global_orient=FACING[None], transl=transl)
+        return body(body_pose=pose, global_orient=CAMERA_TO_Y_UP[None], transl=transl)
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +114,7 @@ def test_the_detector_is_asked_about_the_users_boxes(keypoints):
 
 
 def test_a_regressors_estimate_is_the_result_or_the_start(truth, keypoints):
-    pose = torch.cat([FACING[None], named_pose("running")]).double()[None]
+    pose = torch.cat([CAMERA_TO_Y_UP[None], named_pose("running")]).double()[None]
     state = BodyState(pose, torch.tensor([[0.2, 0.1, 4.0]], dtype=torch.float64), torch.zeros(1, 10).double())
     asked = []
 

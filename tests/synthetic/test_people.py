@@ -8,6 +8,7 @@ import torch
 
 from meshrec.body import BodyModel, joint_index, joint_set
 from meshrec.data.streams import Streams
+from meshrec.geometry import CAMERA_TO_Y_UP
 from meshrec.landmarks.placements import placement
 from meshrec.render import rasterize
 from meshrec.synthetic.cameras import ViewMix, draw_orientations, draw_views
@@ -133,7 +134,7 @@ def test_occluders_cover_their_share_of_people():
 
 
 def test_landmarks_behind_the_body_are_hidden(body):
-    turns = torch.stack([torch.diag(torch.tensor([1.0, -1, -1])), torch.diag(torch.tensor([-1.0, -1, 1]))])
+    turns = torch.stack([CAMERA_TO_Y_UP, torch.diag(torch.tensor([-1.0, -1, 1]))])
     vertices = body(global_orient=turns).vertices + torch.tensor([0.0, 0, 3])  # facing the camera, and away from it
     people_camera = SyntheticPeople(body, resolution=64).draw([0]).camera
     camera = replace(people_camera, focal=torch.tensor([90.0, 90]), center=torch.tensor([31.5, 31.5]), size=(64, 64))
