@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from meshrec.data.sample import Sample, box_crop, person_sample
-from meshrec.datasets.columns import labels, numbers, texts
+from meshrec.datasets.columns import calibrations, labels, numbers, texts
 from meshrec.datasets.lspe import full_name
 from meshrec.errors import InputError
 from meshrec.files.npz import read_npz
@@ -81,7 +81,7 @@ def read_multiview(folder: str | Path) -> MultiviewSamples:
     rows = len(pictures)
     joints = tuple(full_name(str(name)) for name in texts(path, columns, "joint_names"))
     joints = tuple(TOES.get(name, name) for name in joints)
-    matrix = numbers(path, columns, "K", (3, 3), rows)
+    matrix = calibrations(path, columns, "K", rows)
     rotation, translation = numbers(path, columns, "R", (3, 3), rows), numbers(path, columns, "t", (3,), rows)
     world = labels(path, columns, "joints_3d", (len(joints), 4), rows, confidence="valid")
     joints_3d, keypoints_2d = to_camera(world, rotation, translation, matrix)

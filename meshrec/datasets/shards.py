@@ -211,6 +211,9 @@ def _decoded(data: bytes, picture: Picture, where: str) -> Sample:
                 raise ValueError(f"{name} must be {shape} finite numbers")
             return values
 
+        focal = array("focal", (2,), missing=FAR)
+        if (focal <= 0).any():
+            raise ValueError("focal must be positive")
         return Sample(
             name=labels["name"],
             image=picture,
@@ -223,7 +226,7 @@ def _decoded(data: bytes, picture: Picture, where: str) -> Sample:
             betas=array("betas", (NUM_BETAS,)),
             betas_confidence=float(labels.get("betas_confidence", 0)),
             body=labels.get("body", ""),
-            focal=array("focal", (2,), missing=FAR),
+            focal=focal,
             principal=array("principal", (2,)),
             camera_confidence=float("focal" in labels),
             sequence=labels.get("sequence", ""),

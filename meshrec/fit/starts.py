@@ -68,7 +68,7 @@ class PoseLibrary:
         Returns:
             B * count states, a person's one after the other, likeliest first.
         """
-        focal = torch.as_tensor(camera.focal, dtype=torch.float64).expand(2)
+        focal = torch.as_tensor(camera.focal, dtype=torch.float64)
         center = torch.as_tensor(camera.center, dtype=torch.float64)
         weight = (precision / precision.amax(1, keepdim=True).clamp(min=1e-9)).square() + 1e-9
         rays = torch.cat([(pixels - center) / focal, torch.ones_like(pixels[..., :1])], dim=-1)

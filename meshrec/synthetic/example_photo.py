@@ -64,7 +64,8 @@ def _room(camera: Camera, shadow: Tensor) -> np.ndarray:
     import cv2
 
     u, v = np.meshgrid(np.arange(SIZE[0]), np.arange(SIZE[1]))
-    rays = np.stack([u - (SIZE[0] - 1) / 2, v - (SIZE[1] - 1) / 2, np.full(u.shape, camera.focal)], -1) / camera.focal
+    screen = torch.from_numpy(np.stack([u, v, np.ones(u.shape)], -1))
+    rays = camera.unproject(screen).numpy()  # at a depth of 1 m
     wall = DISTANCE + 1.6
     depth = np.minimum(CAMERA_HEIGHT / np.maximum(rays[..., 1], 1e-6), wall)
     x, y = rays[..., 0] * depth, rays[..., 1] * depth

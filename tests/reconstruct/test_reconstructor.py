@@ -136,10 +136,10 @@ def test_cameras(tmp_path):
     photo = Photo(PHOTO, None, Path("photo"))
     default = photo_camera(photo)
     assert default.size == SIZE
-    assert math.isclose(2 * math.atan(400 / default.focal), math.radians(55))  # half of the 800-pixel diagonal
+    assert math.isclose(2 * math.atan(400 / default.focal[0]), math.radians(55))  # half of the 800-pixel diagonal
     exif = Photo(PHOTO, 700.0, Path("photo"))
-    assert photo_camera(exif).focal == 700.0
-    assert photo_camera(exif, focal=500).focal == 500.0
+    assert photo_camera(exif).focal == (700.0, 700.0)
+    assert photo_camera(exif, focal=500).focal == (500.0, 500.0)
     assert photo_camera(exif, camera=CAMERA) is CAMERA
     with pytest.raises(InputError, match="640 x 480"):
         photo_camera(photo, camera=Camera(500.0, size=(64, 48)))
@@ -155,7 +155,7 @@ def test_a_files_own_focal_length_counts(tmp_path, reconstructor, keypoints):
     exif.get_ifd(0x8769)[0xA405] = 30  # FocalLengthIn35mmFilm
     Image.fromarray(PHOTO).save(tmp_path / "a.jpg", exif=exif)
     (person,) = reconstructor(tmp_path / "a.jpg", keypoints=keypoints[None])
-    assert math.isclose(person.camera.focal, 30 * 800 / 43.27, rel_tol=1e-3)
+    assert math.isclose(person.camera.focal[0], 30 * 800 / 43.27, rel_tol=1e-3)
 
 
 @pytest.mark.parametrize(
