@@ -171,7 +171,10 @@ class BodyModel(nn.Module):
 
         Raises:
             InputError: This body has no landmark for a joint of the set.
+            ValueError: There is no such set, or the vertices are not of this shape.
         """
+        if vertices.dim() != 3 or vertices.shape[1:] != self.v_template.shape:
+            raise ValueError(f"vertices should be (B, {len(self.v_template)}, 3), not {tuple(vertices.shape)}")
         support, rows = self._sparse_regressor(joints, vertices)
         # One large product: the batched one, with three columns each, takes five times as long.
         coordinates = vertices.index_select(1, support).transpose(1, 2).reshape(-1, len(support))

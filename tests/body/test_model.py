@@ -181,6 +181,13 @@ def test_wrong_shapes_are_named(argument, shape):
         make_body()(**{argument: torch.zeros(shape)})
 
 
+@pytest.mark.parametrize("shape", [(40, 3), (2, 39, 3), (2, 40, 2)])
+def test_joints_are_taken_from_this_bodys_vertices(shape):
+    body = make_body().with_regressor("h36m17", np.eye(40)[:17])
+    with pytest.raises(ValueError, match=r"vertices should be \(B, 40, 3\)"):
+        body.joints_from(torch.zeros(shape), "h36m17")
+
+
 def test_part_labels_are_the_files_or_the_strongest_joints():
     body = make_body()
     assert np.array_equal(body.part_labels, body.data.weights.argmax(1))
