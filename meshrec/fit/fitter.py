@@ -157,7 +157,7 @@ class Fitter:
             error = reprojection_error(seen[i : i + 1], own, detection.box)
             results.append(
                 FitResult(
-                    pose=own.rotations[0].float().numpy(),
+                    rotations=own.rotations[0].float().numpy(),
                     betas=own.betas[0].float().numpy(),
                     translation=own.translation[0].float().numpy(),
                     joint_deviation=joint_deviations(self._joints, own, near)[0].float().numpy(),

@@ -121,7 +121,7 @@ class Reconstructor:
             assert initial is not None
             state = initial.state
             rows = zip(state.rotations, state.translation, state.betas, found)
-            bodies = [{"pose": r, "translation": t, "betas": b, "score": f.score} for r, t, b, f in rows]
+            bodies = [{"rotations": r, "translation": t, "betas": b, "score": f.score} for r, t, b, f in rows]
         return [
             Person(
                 self.body,

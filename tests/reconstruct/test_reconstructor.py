@@ -69,8 +69,8 @@ def test_a_body_is_found_again_from_its_keypoints(reconstructor, body, truth, ke
     assert abs(person.translation[2] - 4.0) < 0.6
     own = body(
         torch.from_numpy(person.betas)[None],
-        torch.from_numpy(person.pose)[None, 1:],
-        torch.from_numpy(person.pose)[None, 0],
+        torch.from_numpy(person.rotations)[None, 1:],
+        torch.from_numpy(person.rotations)[None, 0],
         torch.from_numpy(person.translation)[None],
     )
     assert np.array_equal(person.vertices, own.vertices[0].numpy())

@@ -279,7 +279,7 @@ def test_photos_through_a_checkpoint(body, detections, tmp_path):
     alone = Reconstructor(regressor=path, refine=False)(photo, keypoints=detections, camera=CAMERA)
     expected = load_regressor(path, body)(photo, detections, CAMERA).state
     for person, rotations in zip(alone, expected.rotations.float().numpy(), strict=True):
-        assert np.array_equal(person.pose, rotations) and person.made_by == "own"
+        assert np.array_equal(person.rotations, rotations) and person.made_by == "own"
     fitted = Reconstructor(regressor=path)(photo, keypoints=detections, camera=CAMERA)
     for person, detection in zip(fitted, detections, strict=True):
         assert person.made_by == "own + fit" and person.reprojection_error < 0.15  # it has learnt nothing
