@@ -38,7 +38,7 @@ def test_versions_and_bodies_are_those_that_are_there(lines):
 def test_all_is_well_here(capsys):
     assert main(["doctor"]) == 0
     report = capsys.readouterr().out
-    assert "All is well." in report and "bug report" in report and "body and renderer" in report
+    assert "No problems found." in report and "bug report" in report and "body and renderer" in report
 
 
 @pytest.mark.parametrize("part", ["vertices", "gradients", "file"])
@@ -60,7 +60,7 @@ def test_the_self_test_sees_what_is_wrong(part, monkeypatch, capsys):
         monkeypatch.setattr(doctor, "load_body", larger if part == "vertices" else refuse)
     assert main(["doctor"]) == 1
     report = " ".join(capsys.readouterr().out.split())
-    assert "<-- wrong" in report and "Not well: body and renderer" in report
+    assert "<-- wrong" in report and "Problems: body and renderer" in report
 
 
 def test_a_missing_package_is_wrong_and_a_missing_extra_is_not(monkeypatch):

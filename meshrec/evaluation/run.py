@@ -11,6 +11,7 @@ import torch
 from meshrec.body import NUM_BETAS, BodyModel, load_body
 from meshrec.body.joints import joint_index, joint_set
 from meshrec.compiled.device import usable_device
+from meshrec.detect import load_detector
 from meshrec.errors import InputError
 from meshrec.evaluation.collector import Collector
 from meshrec.evaluation.datasets import SYNTHETIC, EvaluationSet, open_evaluation_set
@@ -194,9 +195,7 @@ def _source(said: str | Path | None, data: EvaluationSet) -> DetectionSource | N
     if said == "labels":
         return Labelled()
     if said == "detector":
-        from meshrec.detect.mediapipe_detector import MediaPipeDetector
-
-        return Detected(MediaPipeDetector())
+        return Detected(load_detector())
     if not Path(said).is_file():
         raise InputError(f"there are no detections '{said}'; give {', '.join(DETECTIONS)}, or a file of them.")
     return Kept(said)

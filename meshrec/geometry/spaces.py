@@ -23,6 +23,12 @@ def camera_to_y_up(points: Points) -> Points:
 
     Returns:
         (..., 3), of the same type.
+
+    Example:
+        >>> import torch
+        >>> from meshrec.geometry import camera_to_y_up
+        >>> camera_to_y_up(torch.tensor([[1.0, 2.0, 3.0]])).tolist()
+        [[1.0, -2.0, -3.0]]
     """
     signs = CAMERA_TO_Y_UP.diagonal()
     return points * (signs.to(points) if isinstance(points, torch.Tensor) else signs.numpy().astype(points.dtype))

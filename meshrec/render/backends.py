@@ -1,4 +1,4 @@
-"""Which code finds the visible faces. Everything after that is shared."""
+"""The backends, which find the visible faces and draw silhouettes. Everything else of the renderer is shared."""
 
 from importlib import import_module
 from importlib.util import find_spec
@@ -21,6 +21,11 @@ def backends() -> dict[str, bool]:
 
     ``numba`` is the default on the CPU; ``torch`` runs on any device and is the default elsewhere; ``pytorch3d`` needs
     PyTorch3D, which the user installs from its own instructions.
+
+    Example:
+        >>> from meshrec.render import backends
+        >>> backends()["torch"]
+        True
     """
     return {name: find_spec(name) is not None for name in PACKAGES}
 
@@ -29,8 +34,8 @@ def pick(backend: str | None, device: torch.device) -> str:
     """The backend asked for, or the default for tensors on ``device``.
 
     Raises:
-        ValueError: No such backend.
-        MissingDependency: It is not installed.
+        ValueError: There is no backend of that name.
+        MissingDependency: The package that it needs is not installed.
     """
     if backend is None:
         return "numba" if device.type == "cpu" else "torch"
@@ -44,5 +49,5 @@ def pick(backend: str | None, device: torch.device) -> str:
 
 
 def rasterizer(name: str) -> ModuleType:
-    """The module whose ``visible_faces(screen, faces, size, perspective)`` draws. Imported only when used."""
+    """The backend's module, which is imported here; its ``visible_faces(screen, faces, size, perspective)`` draws."""
     return import_module(f"meshrec.render.{name}_backend")

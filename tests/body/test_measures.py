@@ -11,7 +11,7 @@ from meshrec.body.measures import GIRTHS, body_measures, girth
 from meshrec.body.topology import edges
 from meshrec.geometry import CAMERA_TO_Y_UP, axis_angle_to_matrix
 from meshrec.metrics.posture import angle_between, knee_bends, lean, trunk_direction
-from meshrec.synthetic.people import heaviness
+from meshrec.synthetic.random_shapes import heaviness
 
 
 def test_the_girth_of_a_box_and_of_a_cone():

@@ -1,4 +1,4 @@
-"""Calibrated frames: a hand-made folder, OpenCV as the judge, and the real frames."""
+"""Calibrated frames: a folder made by hand, compared with OpenCV's projections, and the real frames."""
 
 import cv2
 import numpy as np
@@ -34,7 +34,7 @@ def columns() -> dict[str, np.ndarray]:
 
 
 def write(folder, **changes):
-    """Pictures show a spot where OpenCV projects the left hip through the distorting lens."""
+    """Write a folder whose pictures show a spot where OpenCV projects the left hip, with distortion."""
     (folder / "images").mkdir(exist_ok=True)
     content = columns() | changes
     np.savez(folder / "gt.npz", **content)

@@ -114,7 +114,7 @@ def test_sources_without_photos(folder):
     for source in ("empty", "*.webp"):
         with pytest.raises(InputError, match=rf"{source.replace('*', '.')}: no photos there"):
             folders([source])
-    with pytest.raises(InputError, match="have the name of a file"):
+    with pytest.raises(InputError, match="is a file; choose another"):
         folders(["a"], out=".")
 
 
@@ -211,7 +211,7 @@ def test_results_of_another_photo_are_not_overwritten(folder, capfd, monkeypatch
     monkeypatch.chdir(folder / "elsewhere")
     options = ["reconstruct", "a/1.jpg", "--out", "../out", "--keypoints", "../poses.json"]
     assert main(options) == 1
-    assert "holds the results of" in capfd.readouterr().err
+    assert "contains the results of" in capfd.readouterr().err
     assert main([*options, "--force"]) == 0
 
 

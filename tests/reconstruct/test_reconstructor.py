@@ -100,6 +100,22 @@ def test_nobody_is_a_result(keypoints):
     assert Reconstructor(detector=FakeDetector([]))(PHOTO, keypoints=np.zeros((0, 17, 3))) == []
 
 
+def test_a_detector_is_loaded_by_its_name_or_file(monkeypatch, keypoints):
+    asked = []
+
+    def load(name=None):
+        asked.append(name)
+        return FakeDetector([detection(keypoints)])
+
+    monkeypatch.setattr("meshrec.reconstruct.reconstructor.load_detector", load)
+    for named in ("mediapipe", Path("pose.task")):
+        (person,) = Reconstructor(detector=named)(PHOTO, camera=CAMERA)
+        assert asked == [named] and np.array_equal(person.box, detection(keypoints).box)
+        asked.clear()
+    late = Reconstructor()
+    assert asked == [] and len(late(PHOTO)) == len(late(PHOTO)) == 1 and asked == [None]
+
+
 def test_the_detector_is_asked_about_the_users_boxes(keypoints):
     detector = FakeDetector([detection(keypoints)])
     reconstructor = Reconstructor(detector=detector)
@@ -164,8 +180,8 @@ def test_a_files_own_focal_length_counts(tmp_path, reconstructor, keypoints):
         ({"boxes": [[0, 0, 9, 9]], "keypoints": np.ones((1, 17, 3))}, "not both"),
         ({"keypoints": np.ones((1, 18, 3))}, "17, 25, 33"),
         ({"keypoints": np.full((1, 17, 3), np.nan)}, "finite"),
-        ({"keypoints": np.full((1, 17, 3), 5000.0)}, "no keypoint on this 640 x 480 photo"),
-        ({"boxes": [[700, 0, 800, 100]]}, "covers nothing"),
+        ({"keypoints": np.full((1, 17, 3), 5000.0)}, "no keypoint inside this 640 x 480 photo"),
+        ({"boxes": [[700, 0, 800, 100]]}, "lies outside this 640 x 480 photo"),
     ],
 )
 def test_evidence_that_does_not_fit(reconstructor, options, message):
@@ -190,6 +206,8 @@ def test_what_is_no_photo(reconstructor, photo, message):
 def test_bodies_and_devices():
     with pytest.raises(InputError, match="no body 'nobody'"):
         Reconstructor(body="nobody")
+    with pytest.raises(InputError, match="no detector 'posenet': give mediapipe or"):
+        Reconstructor(detector="posenet")
     with pytest.raises(InputError, match="device 'abacus'"):
         Reconstructor(device="abacus")
     assert Reconstructor(body="male").body.hash == load_body("male").hash

@@ -1,4 +1,4 @@
-"""Clothes in masks: around the body, as thick as they are, and in the way of nothing else."""
+"""Clothes in masks: they surround the body at their thickness, and skirts close the gap between the legs."""
 
 import pytest
 import torch
@@ -20,7 +20,7 @@ def tailor() -> Tailor:
 
 @pytest.fixture(scope="module")
 def standing(tailor: Tailor) -> tuple[torch.Tensor, Camera]:
-    """The body at rest, so far away that nothing is nearer than the rest, its face to the camera."""
+    """The body at rest, facing a camera so far away that the projection is orthographic."""
     far = 1000.0
     vertices = camera_to_y_up(tailor.body.rest()[0]) + torch.tensor([0.0, 0.0, far])
     pelvis = (SIZE - 1) / 2, SIZE * 0.45
