@@ -71,14 +71,7 @@ def test_annotators_are_measured_beside_wrong_labels(monkeypatch):
         row = int(
             np.abs(exact[:, 0] - detections[0].keypoints[joint_index("right_ankle", "mediapipe33"), :2]).sum(1).argmin()
         )
-        return [
-            SimpleNamespace(
-                **{
-                    name: part[row].numpy()
-                    for name, part in zip(("pose", "translation", "betas"), vars(states).values())
-                }
-            )
-        ]
+        return [SimpleNamespace(**{name: part[row].numpy() for name, part in vars(states).items()})]
 
     fitter.body = body
     found = measure_annotators(People(), detector, fitter)
