@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,8 +19,8 @@ from meshrec.body.files import SUFFIXES
 from meshrec.body.kinematics import plain_joint_motions
 from meshrec.body.library import body_folders
 from meshrec.body.skinning import plain_skinning
-from meshrec.errors import InputError
-from meshrec.geometry import Camera
+from meshrec.errors import InputError, MeshrecError
+from meshrec.geometry import Camera, camera_to_y_up
 from meshrec.models import weights_folder
 from meshrec.models.checkpoints import read_header
 from meshrec.poses.named_poses import named_pose
@@ -27,9 +28,9 @@ from meshrec.poses.pose_prior import POSE_PRIOR, load_pose_prior
 
 REQUIRED = (
     "torch", "numpy", "scipy", "numba", "opencv-python", "pillow", "trimesh", "pygltflib", "safetensors",
-    "fast-simplification", "rich",
+    "fast-simplification", "rich", "ai-edge-litert",
 )  # fmt: skip
-OPTIONAL = {"mediapipe": "detect", "lightning": "train", "tensorboard": "train", "smplx": "smpl", "pytorch3d": ""}
+OPTIONAL = {"lightning": "train", "tensorboard": "train", "smplx": "smpl", "pytorch3d": ""}
 
 # The self-test draws the shipped neutral body in a squat, 3 m before this camera. These are its height and the number
 # of pixels that it covers.
@@ -145,7 +146,7 @@ def _compiled_squat() -> tuple[float, float]:
 
 def _measured(vertices: Tensor, body: BodyModel, backend: str) -> tuple[Tensor, Tensor]:
     """Height in metres and number of covered pixels of a body 3 m before the camera."""
-    in_camera = vertices * vertices.new_tensor([1.0, -1.0, -1.0]) + vertices.new_tensor([0.0, 0.0, 3.0])
+    in_camera = camera_to_y_up(vertices) + vertices.new_tensor([0.0, 0.0, 3.0])
     coverage = meshrec.render.silhouette(in_camera, body.faces, CAMERA, backend=backend).sum()
     return vertices[0, :, 1].max() - vertices[0, :, 1].min(), coverage
 
@@ -184,16 +185,19 @@ def _machine() -> Iterator[Line]:
 
 
 def _detector() -> Line:
-    from meshrec.detect.mediapipe_model import find_networks
+    """Whether people can be found: the runtime, the networks, and a run of them on a picture of nobody."""
+    from meshrec.detect import load_detector
+    from meshrec.detect.blazepose import FOLDER
 
     try:
-        networks = find_networks()
-    except InputError as error:
-        return Line("detector", "MediaPipe", str(error))
-    except Exception as error:  # MediaPipe's own imports can fail in any way
-        return Line("detector", "MediaPipe", f"{type(error).__name__}: {error}", ok=False)
+        found = load_detector()(np.zeros((64, 64, 3), np.uint8))
+    except MeshrecError as error:
+        return Line("detector", "BlazePose", str(error), ok=False)
+    except Exception as error:  # a broken installation of the runtime can fail in any way
+        return Line("detector", "BlazePose", f"{type(error).__name__}: {error}", ok=False)
+    networks = list(FOLDER.glob("*.tflite"))
     size = sum(path.stat().st_size for path in networks) / 1e6
-    return Line("detector", "MediaPipe", f"works offline: {len(networks)} networks in its wheel, {size:.0f} MB")
+    return Line("detector", "BlazePose", f"works offline: {len(networks)} networks, {size:.0f} MB", ok=not found)
 
 
 def _bodies() -> Iterator[Line]:

@@ -11,6 +11,7 @@ import pytest
 import meshrec
 from meshrec import doctor
 from meshrec.cli import main
+from meshrec.geometry import camera_to_y_up
 
 
 @pytest.fixture
@@ -96,7 +97,7 @@ def test_the_known_values_are_those_of_the_body_and_of_both_backends(backend):
     body = meshrec.load_body("neutral")
     vertices = body(body_pose=doctor.named_pose("squat")[None]).vertices
     assert np.ptp(vertices[0, :, 1].numpy()) == pytest.approx(doctor.SQUAT_METRES, rel=1e-4)
-    in_camera = vertices * vertices.new_tensor([1.0, -1.0, -1.0]) + vertices.new_tensor([0.0, 0.0, 3.0])
+    in_camera = camera_to_y_up(vertices) + vertices.new_tensor([0.0, 0.0, 3.0])
     pixels = meshrec.render.silhouette(in_camera, body.faces, doctor.CAMERA, backend=backend).sum()
     assert float(pixels) == pytest.approx(doctor.SQUAT_PIXELS, rel=1e-5)
 

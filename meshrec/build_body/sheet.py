@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from meshrec.body import BodyModel, joint_index
-from meshrec.geometry import Camera, axis_angle_to_matrix
+from meshrec.geometry import Camera, axis_angle_to_matrix, camera_to_y_up
 from meshrec.poses.named_poses import POSE_NAMES, named_pose
 from meshrec.render import shaded
 
@@ -72,8 +72,7 @@ def _cell(
         middle = (vertices.amax(dim=0) + vertices.amin(dim=0)) / 2
     else:
         middle = out.joints[0, joint_index(centre, "smpl24")]
-    # Half a turn about x takes body space (y up, z to the viewer) to camera space (y down, z away).
-    in_camera = (vertices - middle) * torch.tensor([1.0, -1.0, -1.0]) + torch.tensor([0.0, 0.0, _DISTANCE])
+    in_camera = camera_to_y_up(vertices - middle) + torch.tensor([0.0, 0.0, _DISTANCE])
     camera = Camera(focal=height / shown * _DISTANCE, size=_CELL)
     drawn = shaded(in_camera, body.faces, camera, colors=_SKIN, supersample=2)
     picture = np.ascontiguousarray((drawn.numpy() * 255).round().astype(np.uint8))

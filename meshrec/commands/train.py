@@ -6,7 +6,7 @@ Example: meshrec train --config configs/iterative_keypoints.yaml optimizer.rate=
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from meshrec.errors import InputError
+from meshrec.errors import MissingDependency
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -20,7 +20,7 @@ def run(options: Namespace) -> None:
     from importlib.util import find_spec
 
     if missing := [name for name in ("lightning", "pydantic", "tensorboard") if find_spec(name) is None]:
-        raise InputError(f"training needs {missing[0]}: pip install 'meshrec[train]'")
+        raise MissingDependency(f"training needs {missing[0]}: pip install 'meshrec[train]'")
     from meshrec.training import load_config, train
 
     config = load_config(options.config, options.changes)

@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from meshrec.body import NUM_BETAS
 from meshrec.body.joints import convert_joints, joint_set
 from meshrec.errors import InputError
 from meshrec.geometry import Camera
 from meshrec.geometry.affine import apply, compose, inverse, warp
 
-NUM_BETAS = 10
 FAR = 5000 / 112  # SPIN's focal length over half the crop's side, nearly orthographic, for samples without a camera
 MIDDLES = {"mid_hip": ("left_hip", "right_hip"), "thorax": ("left_shoulder", "right_shoulder")}
 
@@ -152,7 +152,7 @@ def person_sample(
         keypoints_2d: (K, 3) x and y in pixels, and confidence.
         joints_3d: (K, 4) x, y and z in metres, in camera space, and confidence.
         pose: (24, 3, 3) local rotations, the first in camera space.
-        betas: (S,) shape coefficients, S at most 10.
+        betas: (S,) shape coefficients, S at most ``NUM_BETAS``.
         body: Hash of the body that the betas belong to. Without it the betas get a confidence of 0.
         camera: Camera of the whole picture.
     """

@@ -66,6 +66,17 @@ def labels(
     return values
 
 
+def calibrations(path: Path, columns: Mapping[str, np.ndarray], name: str, rows: int) -> np.ndarray:
+    """A column of calibration matrices with positive focal lengths, (rows, 3, 3) float32.
+
+    Raises:
+        InputError: As for :func:`numbers`, or a focal length is not positive.
+    """
+    values = numbers(path, columns, name, (3, 3), rows)
+    _refuse(path, values[:, [0, 1], [0, 1]] <= 0, f"{name} has a focal length that is not positive")
+    return values
+
+
 def blank(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Set rows of a column to zero, so that what the file has there is not checked.
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from meshrec.data.sample import Sample, box_crop, person_sample
-from meshrec.datasets.columns import joint_names, labels, numbers, texts
+from meshrec.datasets.columns import calibrations, joint_names, labels, numbers, texts
 from meshrec.errors import InputError
 from meshrec.files.npz import read_npz
 from meshrec.files.picture import Lens, Picture
@@ -92,7 +92,7 @@ def read_multiview(folder: str | Path) -> MultiviewSamples:
     pictures = texts(path, columns, "image")
     rows = len(pictures)
     joints = tuple(TOES.get(name, name) for name in joint_names(path, columns))
-    matrix = numbers(path, columns, "K", (3, 3), rows)
+    matrix = calibrations(path, columns, "K", rows)
     rotation, translation = numbers(path, columns, "R", (3, 3), rows), numbers(path, columns, "t", (3,), rows)
     world = labels(path, columns, "joints_3d", (len(joints), 4), rows, confidence="valid")
     joints_3d, keypoints_2d = to_camera(world, rotation, translation, matrix)

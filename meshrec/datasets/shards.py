@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
+from meshrec.body import NUM_BETAS
 from meshrec.data.sample import FAR, Sample, Samples, cut
 from meshrec.errors import InputError
 from meshrec.files.atomic import write_file
@@ -229,6 +230,9 @@ def _decoded(data: bytes, picture: Picture, where: str) -> Sample:
                 raise ValueError(f"{name} must be {shape} finite numbers")
             return values
 
+        focal = array("focal", (2,), missing=FAR)
+        if (focal <= 0).any():
+            raise ValueError("focal must be positive")
         return Sample(
             name=labels["name"],
             image=picture,
@@ -238,10 +242,10 @@ def _decoded(data: bytes, picture: Picture, where: str) -> Sample:
             joints_3d=array("joints_3d", (count, 4)),
             pose=array("pose", (24, 3, 3)) if "pose" in labels else np.tile(np.eye(3, dtype=np.float32), (24, 1, 1)),
             pose_confidence=array("pose_confidence", (24,)),
-            betas=array("betas", (10,)),
+            betas=array("betas", (NUM_BETAS,)),
             betas_confidence=float(labels.get("betas_confidence", 0)),
             body=labels.get("body", ""),
-            focal=array("focal", (2,), missing=FAR),
+            focal=focal,
             principal=array("principal", (2,)),
             camera_confidence=float("focal" in labels),
             sequence=labels.get("sequence", ""),

@@ -24,8 +24,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from meshrec.body import NUM_BETAS
 from meshrec.body.joints import LIMB_JOINTS, joint_set
-from meshrec.data.sample import NUM_BETAS, Sample, person_sample
+from meshrec.data.sample import Sample, person_sample
 from meshrec.datasets.columns import blank, labels, numbers, texts
 from meshrec.errors import InputError
 from meshrec.files.npz import read_npz

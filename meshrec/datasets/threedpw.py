@@ -24,9 +24,10 @@ import numpy as np
 import torch
 from torch.utils.data import ConcatDataset
 
+from meshrec.body import NUM_BETAS
 from meshrec.body.joints import joint_set
-from meshrec.data.sample import NUM_BETAS, Sample, Samples, box_crop, person_sample
-from meshrec.datasets.columns import blank, labels, numbers
+from meshrec.data.sample import Sample, Samples, box_crop, person_sample
+from meshrec.datasets.columns import blank, calibrations, labels, numbers
 from meshrec.datasets.multiview import to_camera
 from meshrec.datasets.spin_npz import GENDERS
 from meshrec.detect.people import keypoint_box
@@ -166,9 +167,9 @@ def _read_person(
     positions = numbers(path, columns, "jointPositions" + own, (72,), rows)[frames].reshape(-1, 24, 3)
     detections = labels(path, columns, "poses2d" + own, (18, 3), rows)[frames]
     pose = torch.from_numpy(numbers(path, columns, "poses" + own, (72,), rows)[frames]).view(-1, 24, 3)
-    columns = {"cam_intrinsics": np.asarray(fields["cam_intrinsics"])}
+    columns = {"cam_intrinsics": np.asarray(fields["cam_intrinsics"])[None]}
     columns["betas" + own] = np.asarray(fields["betas"][person]).reshape(1, -1)[:, :NUM_BETAS]
-    calibration = numbers(path, columns, "cam_intrinsics", (3,), 3)
+    (calibration,) = calibrations(path, columns, "cam_intrinsics", 1)
     betas = numbers(path, columns, "betas" + own, (NUM_BETAS,), 1)[0]
 
     rotations = axis_angle_to_matrix(pose).numpy()

@@ -51,7 +51,8 @@ def load_detector(name_or_path: str | Path | None = None) -> Detector:
         The detector; :class:`meshrec.detect.people.Detector` says how to call it.
 
     Raises:
-        InputError: There is no detector of this name, its library is not installed, or the file cannot be used.
+        InputError: There is no detector of this name, or the file cannot be used.
+        MissingDependency: The detector's library is not installed.
     """
     name = DEFAULT if name_or_path is None else str(name_or_path)
     if name in DETECTORS:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from meshrec.errors import InputError
+from meshrec.errors import InputError, MissingDependency
 
 if TYPE_CHECKING:
     from ai_edge_litert.interpreter import Interpreter
@@ -32,6 +32,7 @@ class LiteNetwork:
 
     Raises:
         InputError: The file is missing, or is no network of this format.
+        MissingDependency: ai-edge-litert is not installed.
     """
 
     def __init__(self, source: str | Path | bytes, name: str | None = None) -> None:
@@ -63,8 +64,10 @@ class LiteNetwork:
             self._idle.put(interpreter)
 
     def _interpreter(self) -> Interpreter:
-        from ai_edge_litert.interpreter import Interpreter
-
+        try:
+            from ai_edge_litert.interpreter import Interpreter
+        except ModuleNotFoundError as error:
+            raise MissingDependency("finding people needs LiteRT: pip install ai-edge-litert.") from error
         if isinstance(self._source, Path) and not self._source.is_file():
             raise InputError(f"{self.name}: there is no such network file.")
         content = (

@@ -98,25 +98,6 @@ class Mesh:
         return Corners(vertex, uv, faces.reshape(-1, 3))
 
 
-def camera_to_y_up(points: Array) -> np.ndarray:
-    """Rotate points of camera space (x right, y down, z forward) by 180 degrees about x: y up, z towards the viewer.
-
-    The function is its own inverse.
-
-    Args:
-        points: (..., 3) metres.
-
-    Returns:
-        (..., 3) float32.
-
-    Example:
-        >>> from meshrec.export import camera_to_y_up
-        >>> camera_to_y_up([[1.0, 2.0, 3.0]]).tolist()
-        [[1.0, -2.0, -3.0]]
-    """
-    return to_numpy(points).astype(np.float32) * np.array([1, -1, -1], np.float32)
-
-
 def to_numpy(values: Array) -> np.ndarray:
     """Convert a tensor on any device, or anything that numpy reads, to an array."""
     return values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)

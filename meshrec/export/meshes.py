@@ -24,7 +24,7 @@ def write_mesh(path: str | os.PathLike, mesh: Mesh, *, material: bool = False) -
 
     Args:
         path: The file; its suffix is one of :data:`MESH_SUFFIXES`.
-        mesh: The mesh, in y-up space (see :func:`meshrec.export.camera_to_y_up`).
+        mesh: The mesh, in y-up space (see :func:`meshrec.geometry.camera_to_y_up`).
         material: Write material and texture layout beside an OBJ.
 
     Returns:

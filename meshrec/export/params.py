@@ -260,7 +260,7 @@ def _camera(fields: Mapping[str, object]) -> Camera:
     focal, center, size = (_numbers(fields[f"camera_{key}"], (2,), f"camera {key}") for key in _CAMERA)
     if (focal <= 0).any() or (size < 1).any() or (size != size.round()).any():
         raise ValueError("camera needs a positive focal length and a size of whole pixels")
-    return Camera(focal=tuple(focal.tolist()), center=tuple(center.tolist()), size=tuple(size.astype(int).tolist()))
+    return Camera(focal, center, tuple(size.astype(int).tolist()))
 
 
 def _npz_bytes(fields: Mapping[str, np.ndarray]) -> bytes:

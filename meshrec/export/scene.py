@@ -15,7 +15,7 @@ def write_scene(path: str | os.PathLike, meshes: Sequence[Mesh], camera: Camera 
 
     Args:
         path: The file, ending in .glb.
-        meshes: At least one mesh, in y-up space (see :func:`meshrec.export.camera_to_y_up`).
+        meshes: At least one mesh, in y-up space (see :func:`meshrec.geometry.camera_to_y_up`).
         camera: The photo's camera, to look through in a 3D program.
 
     Returns:

@@ -9,9 +9,9 @@ import pygltflib as gl
 import torch
 
 from meshrec.export.gltf import Glb
-from meshrec.export.mesh import Array, Mesh, camera_to_y_up, float_array, to_numpy
+from meshrec.export.mesh import Array, Mesh, float_array, to_numpy
 from meshrec.files.atomic import known_suffix, write_file
-from meshrec.geometry import matrix_to_quaternion
+from meshrec.geometry import CAMERA_TO_Y_UP, camera_to_y_up, matrix_to_quaternion
 
 INFLUENCES = 4  # joints per vertex, the number that every glTF viewer supports
 
@@ -133,7 +133,8 @@ def write_skinned(
 
 
 def pose_to_y_up(pose: Array, translation: Array, pelvis: Array) -> tuple[np.ndarray, np.ndarray]:
-    """Convert pose and translation so that the body comes to where :func:`camera_to_y_up` moves its vertices.
+    """Convert pose and translation so that the body comes to where :func:`meshrec.geometry.camera_to_y_up` moves its
+    vertices.
 
     Args:
         pose: (..., J, 3, 3) joint rotations in camera space, the first one global.
@@ -151,7 +152,7 @@ def pose_to_y_up(pose: Array, translation: Array, pelvis: Array) -> tuple[np.nda
         ([[1, 0, 0], [0, -1, 0], [0, 0, -1]], -3.0)
     """
     pose, pelvis = to_numpy(pose).copy(), to_numpy(pelvis)
-    pose[..., 0, :, :] *= np.array([1, -1, -1], pose.dtype)[:, None]
+    pose[..., 0, :, :] = CAMERA_TO_Y_UP.numpy() @ pose[..., 0, :, :]
     return pose, camera_to_y_up(pelvis + to_numpy(translation)) - pelvis
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import deepcopy
+from copy import copy, deepcopy
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from meshrec.body import BodyModel, load_body
+from meshrec.body import BodyModel
 from meshrec.body.kinematics import mirror_pose
 from meshrec.body.state import BodyState
 from meshrec.detect.people import Detection
@@ -74,7 +74,7 @@ class Fitter:
         silhouettes: bool = True,
         settings: FitSettings = FitSettings(),
     ) -> None:
-        self.body = body if body.v_template.device.type == "cpu" else load_body(body)
+        self.body = body if body.v_template.device.type == "cpu" else copy(body).cpu()
         self.prior = deepcopy(load_pose_prior() if prior is None else prior).double()
         self.silhouettes = silhouettes
         self.settings = settings
@@ -124,7 +124,7 @@ class Fitter:
             error = reprojection_error(seen[i : i + 1], own, detection.box)
             results.append(
                 FitResult(
-                    pose=own.rotations[0].float().numpy(),
+                    rotations=own.rotations[0].float().numpy(),
                     betas=own.betas[0].float().numpy(),
                     translation=own.translation[0].float().numpy(),
                     joint_deviation=joint_deviations(self._joints, own, near)[0].float().numpy(),

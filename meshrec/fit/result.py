@@ -21,10 +21,10 @@ TYPICAL_OVERLAP = 0.8  # overlap with the mask that is assumed for people withou
 
 @dataclass(frozen=True)
 class FitResult:
-    """One fitted body in camera space: ``body(betas, pose[1:], pose[0], translation)``.
+    """One fitted body in camera space: ``body(betas, rotations[1:], rotations[0], translation)``.
 
     Attributes:
-        pose: (24, 3, 3) float32 local rotations; the first is the body's orientation to the camera.
+        rotations: (24, 3, 3) float32 local rotations; the first is the body's orientation to the camera.
         betas: (S,) float32 shape coefficients.
         translation: (3,) float32, metres.
         joint_deviation: (24,) float32 standard deviation of each ``smpl24`` joint relative to the pelvis, metres.
@@ -33,13 +33,18 @@ class FitResult:
         score: Confidence in [0, 1], higher for better fits.
     """
 
-    pose: np.ndarray
+    rotations: np.ndarray
     betas: np.ndarray
     translation: np.ndarray
     joint_deviation: np.ndarray
     reprojection_error: float
     mask_iou: float | None
     score: float
+
+    @property
+    def pose(self) -> np.ndarray:
+        """``rotations`` by SMPL's name."""
+        return self.rotations
 
 
 def joint_deviations(joints: Landmarks, state: BodyState, final: Quadratic) -> Tensor:

@@ -12,12 +12,10 @@ from torch import Tensor
 
 from meshrec.body.state import BodyState
 from meshrec.fit.terms import NEAREST
-from meshrec.geometry import Camera, axis_angle_to_matrix
+from meshrec.geometry import CAMERA_TO_Y_UP, Camera, axis_angle_to_matrix
 from meshrec.geometry.crops import look_along
 from meshrec.landmarks.landmarks import Landmarks
 
-# From body space (y up, z forward) to the space of a camera that the body faces (y down, z away from the camera).
-FACING = torch.diag(torch.tensor([1.0, -1.0, -1.0], dtype=torch.float64))
 # Quarter turns of the camera about its axis, for upright, lying and upside-down people.
 ROLLS = axis_angle_to_matrix(torch.tensor([[0.0, 0.0, n * torch.pi / 2] for n in range(4)], dtype=torch.float64))
 
@@ -72,7 +70,7 @@ class PoseLibrary:
             yaws: Number D of directions, spread evenly about the vertical.
         """
         rotations = rotations.double().clone()
-        rotations[:, 0] = FACING @ rotations[:, 0]
+        rotations[:, 0] = CAMERA_TO_Y_UP.double() @ rotations[:, 0]
         count = len(rotations)
         betas = torch.zeros(count, landmarks.joint_shapes.shape[-1], dtype=torch.float64)
         points = landmarks.positions(BodyState(rotations, torch.zeros(count, 3, dtype=torch.float64), betas))
@@ -98,7 +96,7 @@ class PoseLibrary:
             B * ``settings.count`` states, those of one person next to each other, best first.
         """
         count = settings.count
-        focal = torch.as_tensor(camera.focal, dtype=torch.float64).expand(2)
+        focal = torch.as_tensor(camera.focal, dtype=torch.float64)
         center = torch.as_tensor(camera.center, dtype=torch.float64)
         weight = (precision / precision.amax(1, keepdim=True).clamp(min=1e-9)).square() + 1e-9
         rays = torch.cat([(pixels - center) / focal, torch.ones_like(pixels[..., :1])], dim=-1)

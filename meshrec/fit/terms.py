@@ -58,7 +58,7 @@ def projected(landmarks: Landmarks, camera: Camera, state: BodyState) -> tuple[T
     """
     points, jacobian = landmarks.jacobians(state)
     depth = torch.where(points[..., 2:] < NEAREST, torch.nan, points[..., 2:])
-    scale = torch.as_tensor(camera.focal, dtype=points.dtype).expand(2) / depth
+    scale = torch.as_tensor(camera.focal, dtype=points.dtype) / depth
     # d (x / z) = (dx - x / z dz) / z
     ratio = (points[..., :2] / depth)[..., None]
     slopes = scale[..., None] * (jacobian[..., :2, :] - ratio * jacobian[..., 2:, :])

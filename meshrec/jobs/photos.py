@@ -17,7 +17,7 @@ import torch
 
 from meshrec.detect import Detection, load_detector
 from meshrec.detect.inputs import for_photo, read_boxes, read_keypoints
-from meshrec.errors import InputError
+from meshrec.errors import InputError, MeshrecError
 from meshrec.files import read_photo
 from meshrec.files.atomic import require_writable
 from meshrec.jobs.inputs import list_photos
@@ -41,7 +41,7 @@ class Settings:
         boxes: A file of boxes (:mod:`meshrec.detect.inputs`). If given, only the people in them are reconstructed.
         keypoints: An OpenPose or COCO file or folder, instead of the detector.
         pose_model: The detector, by name or network file as for :func:`meshrec.detect.load_detector`, such as a
-            MediaPipe ``.task`` file. Default: the networks in MediaPipe's wheel.
+            MediaPipe ``.task`` file. Default: the shipped networks.
         regressor: Name or checkpoint file, as for :class:`meshrec.Reconstructor`.
         refine: Whether to fit the regressor's estimates, as for :class:`meshrec.Reconstructor`.
 
@@ -177,6 +177,7 @@ def reconstruct_photos(jobs: Sequence[Job], settings: Settings, processes: int =
     Raises:
         InputError: The number of processes is less than 1, or no photo can be reconstructed because the body, the
             device, the regressor or the detector is wrong.
+        MissingDependency: The detector's package is not installed.
     """
     if processes < 1:
         raise InputError(f"the number of processes must be at least 1, not {processes}.")
@@ -237,7 +238,7 @@ def _reconstruct(job: Job, reconstructor: Reconstructor, settings: Settings) -> 
         require_writable(job.folder / RECORD)  # before the work, not after it
         people = reconstructor(photo, boxes=job.boxes, keypoints=job.people, focal=settings.focal)
         write_results(job.folder, photo, people, settings.formats, settings.skinned, job.request)
-    except InputError as error:
+    except MeshrecError as error:
         return Outcome(job.photo, job.folder, error=_sentence(job.photo, error))
     except Exception as error:  # a bug that one photo triggers must not end the work on the others
         reason = f"unexpected {type(error).__name__} ({error}); this is a bug in meshrec, please report it."
@@ -248,7 +249,7 @@ def _reconstruct(job: Job, reconstructor: Reconstructor, settings: Settings) -> 
     return Outcome(job.photo, job.folder, len(people), notes=notes)
 
 
-def _sentence(photo: Path, error: InputError) -> str:
+def _sentence(photo: Path, error: MeshrecError) -> str:
     return str(error) if str(photo) in str(error) else f"{photo}: {error}"
 
 
@@ -312,7 +313,7 @@ class _Worker:
             how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
             reason = f"the process that worked on it {how}; perhaps memory ran out."
             return Outcome(self._job.photo, self._job.folder, error=f"{self._job.photo}: {reason}")
-        if isinstance(result, InputError):
+        if isinstance(result, MeshrecError):
             raise result
         return result
 
@@ -337,13 +338,13 @@ def _interrupts_held_back() -> Iterator[None]:
 
 
 def _serve(connection: Connection, settings: Settings, threads: int) -> None:
-    """Receive jobs and send outcomes until the other end closes, or send an InputError if no photo can be done."""
+    """Receive jobs and send outcomes until the other end closes, or send a MeshrecError if no photo can be done."""
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         try:
             reconstructor = _reconstructor(settings)
-        except InputError as error:
+        except MeshrecError as error:
             connection.send(error)
             return
         while True:

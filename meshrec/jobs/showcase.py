@@ -9,9 +9,9 @@ import torch
 
 from meshrec.body import BodyModel, load_body
 from meshrec.errors import InputError
-from meshrec.export import MESH_SUFFIXES, Mesh, Rig, camera_to_y_up, write_mesh, write_skinned
+from meshrec.export import MESH_SUFFIXES, Mesh, Rig, write_mesh, write_skinned
 from meshrec.files.atomic import write_file
-from meshrec.geometry import axis_angle_to_matrix
+from meshrec.geometry import axis_angle_to_matrix, camera_to_y_up
 from meshrec.poses.named_poses import POSE_NAMES, named_pose
 
 PICTURE = "poses.png"
@@ -83,7 +83,7 @@ def _picture(posed: torch.Tensor, model: BodyModel) -> np.ndarray:
         for vertices in posed:
             # The view "front" looks along the z axis of camera space, and a body faces along its own z axis. So that
             # they face each other, the body makes the half turn of a written mesh.
-            in_camera = torch.from_numpy(camera_to_y_up(vertices @ turn.T))
+            in_camera = camera_to_y_up(vertices @ turn.T)
             cells.append(turned([in_camera], model.faces, "front", size=(320, 440)))
     return contact_sheet(cells, columns=len(posed), height=440)
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from meshrec.body import BodyModel, joint_set
 from meshrec.errors import InputError
-from meshrec.geometry import matrix_to_rotation_6d, rotation_6d_to_matrix
+from meshrec.geometry import CAMERA_TO_Y_UP, matrix_to_rotation_6d, rotation_6d_to_matrix
 from meshrec.landmarks.landmark_slopes import LandmarkSlopes
 from meshrec.landmarks.posed_landmarks import PosedLandmarks
 from meshrec.models.encoders import (
@@ -192,7 +192,7 @@ class IterativeRegressor(Network):
 def upright(num_betas: int = 10) -> Estimate:
     """A T-posed body of mean shape that faces the camera and fills most of the crop, as a batch of one."""
     rotations = torch.eye(3).repeat(1, 24, 1, 1)
-    rotations[:, 0] = torch.diag(torch.tensor([1.0, -1.0, -1.0]))  # from y up to y down
+    rotations[:, 0] = CAMERA_TO_Y_UP
     return Estimate(rotations, torch.zeros(1, num_betas), torch.tensor([[0.9, 0.0, -0.2]]))
 
 

@@ -18,7 +18,6 @@ from meshrec.export import (
     Mesh,
     PersonParameters,
     Rig,
-    camera_to_y_up,
     pose_to_y_up,
     read_parameters,
     write_mesh,
@@ -27,7 +26,7 @@ from meshrec.export import (
 )
 from meshrec.export.mesh import float_array
 from meshrec.files.atomic import known_suffix
-from meshrec.geometry import Camera, axis_angle_to_matrix, matrix_to_axis_angle
+from meshrec.geometry import Camera, axis_angle_to_matrix, camera_to_y_up, matrix_to_axis_angle
 
 NEARBY = 0.10  # metres within which a joint counts as correct in its confidence
 JOINTS = "smpl24"  # the joints that parameter files list
@@ -39,9 +38,9 @@ class Person:
     """A posed body in camera space (x right, y down, z forward; metres). Arrays are numpy, float32.
 
     Attributes:
-        body: The body that betas and pose belong to.
-        betas: (n,) shape coefficients, usually 10.
-        pose: (24, 3, 3) rotation of each joint relative to its parent, the first one global.
+        body: The body that betas and rotations belong to.
+        betas: (n,) shape coefficients, usually ``meshrec.body.NUM_BETAS``.
+        rotations: (24, 3, 3) rotation of each joint relative to its parent; the first one is global.
         translation: (3,) added to the posed body.
         camera: The photo's camera.
         box: (4,) x0, y0, x1, y1 in photo pixels.
@@ -61,7 +60,7 @@ class Person:
 
     body: BodyModel = field(repr=False)
     betas: np.ndarray
-    pose: np.ndarray = field(repr=False)
+    rotations: np.ndarray = field(repr=False)
     translation: np.ndarray
     camera: Camera | None = None
     box: np.ndarray | None = None
@@ -75,7 +74,7 @@ class Person:
     made_by: str = ""
 
     def __post_init__(self) -> None:
-        shapes = {"betas": (None,), "pose": (24, 3, 3), "translation": (3,), "box": (4,)}
+        shapes = {"betas": (None,), "rotations": (24, 3, 3), "translation": (3,), "box": (4,)}
         shapes |= {"keypoints_2d": (len(self.keypoint_names), 3), "joint_deviation": (24,)}
         for name, shape in shapes.items():
             if getattr(self, name) is not None:
@@ -95,7 +94,10 @@ class Person:
         """
         parameters = read_parameters(path)
         name = parameters.body_name if body is None else body
-        model = body if isinstance(body, BodyModel) else load_body(name, num_betas=len(parameters.betas))
+        if not isinstance(body, BodyModel):
+            model = load_body(name, num_betas=len(parameters.betas))
+        else:
+            model = body if body.hash == parameters.body_hash else body.truncated(len(parameters.betas))
         if model.hash != parameters.body_hash:
             raise InputError(
                 f"{path}: its betas belong to the body '{parameters.body_name}' of hash {parameters.body_hash}, "
@@ -105,7 +107,7 @@ class Person:
         return cls(
             body=model,
             betas=parameters.betas,
-            pose=axis_angle_to_matrix(torch.from_numpy(parameters.pose)).numpy(),
+            rotations=axis_angle_to_matrix(torch.from_numpy(parameters.pose)).numpy(),
             translation=parameters.translation,
             camera=parameters.camera,
             box=parameters.box,
@@ -118,6 +120,11 @@ class Person:
             body_name=parameters.body_name,
             made_by=parameters.made_by,
         )
+
+    @property
+    def pose(self) -> np.ndarray:
+        """``rotations`` by SMPL's name."""
+        return self.rotations
 
     @property
     def vertices(self) -> np.ndarray:
@@ -177,7 +184,7 @@ class Person:
             body_name=self.body_name,
             body_hash=self.body.hash,
             betas=self.betas,
-            pose=matrix_to_axis_angle(torch.from_numpy(self.pose)).numpy(),
+            pose=matrix_to_axis_angle(torch.from_numpy(self.rotations)).numpy(),
             translation=self.translation,
             camera=self.camera,
             made_by=self.made_by,
@@ -229,14 +236,14 @@ class Person:
         vertices, joints = (part[0].cpu().numpy() for part in body.rest(self._tensor("betas")))
         rest = Mesh(vertices, body.data.faces, body.data.uv, body.data.uv_faces, name, color)
         rig = Rig(joints, np.array(body.parents), body.weights.cpu().numpy(), body.joint_names)
-        pose, translation = pose_to_y_up(self.pose, self.translation, joints[0])
+        pose, translation = pose_to_y_up(self.rotations, self.translation, joints[0])
         write_skinned(path, rest, rig, pose, translation, pose_correctives=body.has_posedirs)
 
     @cached_property
     def _posed(self) -> BodyOutput:
-        pose = self._tensor("pose")
+        rotations = self._tensor("rotations")
         with torch.no_grad():
-            return self.body(self._tensor("betas"), pose[:, 1:], pose[:, 0], self._tensor("translation"))
+            return self.body(self._tensor("betas"), rotations[:, 1:], rotations[:, 0], self._tensor("translation"))
 
     def _tensor(self, name: str) -> torch.Tensor:
         """A field as a batch of one on the body's device."""

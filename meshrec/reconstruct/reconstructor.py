@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from meshrec.body import BodyData, BodyModel, joint_set, load_body
+from meshrec.body import NUM_BETAS, BodyData, BodyModel, joint_set, load_body
 from meshrec.compiled.device import usable_device
 from meshrec.detect import Detection, Detector, load_detector
 from meshrec.detect.inputs import boxes_in_photo, people_in_photo
@@ -20,7 +20,6 @@ from meshrec.geometry import Camera
 from meshrec.reconstruct.person import Person
 from meshrec.regress.weights import NONE, load_regressor, regressor_name
 
-BETAS = 10  # shape coefficients that are estimated
 Regressor = Callable[[np.ndarray, Sequence[Detection], Camera], Initial]
 KEYPOINT_SETS = {17: "coco17", 25: "openpose25", 33: "mediapipe33"}  # by the number of keypoints
 
@@ -37,9 +36,10 @@ class Reconstructor:
             ``"graph"`` for the shipped networks, a checkpoint file, or any function of an image (H, W, 3) uint8 RGB,
             detections and the camera. ``"none"``: the fit finds its starts without one. Default: the best of the
             shipped networks.
-        body: Name, file or body, as for :func:`meshrec.load_body`. Default: the open neutral body.
+        body: Name, file or body, as for :func:`meshrec.load_body`. Default: the open neutral body. Only
+            the first ten shape components are used; joint regressors of a :class:`meshrec.body.BodyModel` are kept.
         detector: Finds people: a name or network file as for :func:`meshrec.detect.load_detector`, or any function as
-            :class:`meshrec.detect.Detector` describes it. Default: MediaPipe, loaded when it is first needed.
+            :class:`meshrec.detect.Detector` describes it. Default: BlazePose, loaded when it is first needed.
         refine: Whether to fit the regressor's estimates to the detections. If not, they are the result.
 
     Raises:
@@ -55,7 +55,8 @@ class Reconstructor:
         refine: bool = True,
     ) -> None:
         self.body_name = str(body) if isinstance(body, str | Path) else "neutral" if body is None else ""
-        self.body = _ten_betas(load_body("neutral" if body is None else body)).to(usable_device(device))
+        own = load_body("neutral" if body is None else body)  # a new body, also of a BodyModel: it may be moved
+        self.body = own.truncated(NUM_BETAS).to(usable_device(device))
         self.body_name = self.body_name or self.body.data.name
         self._regressor, name = _as_regressor(regressor, self.body)
         if self._regressor is None and not refine:
@@ -120,7 +121,7 @@ class Reconstructor:
             assert initial is not None
             state = initial.state
             rows = zip(state.rotations, state.translation, state.betas, found)
-            bodies = [{"pose": r, "translation": t, "betas": b, "score": f.score} for r, t, b, f in rows]
+            bodies = [{"rotations": r, "translation": t, "betas": b, "score": f.score} for r, t, b, f in rows]
         return [
             Person(
                 self.body,
@@ -196,8 +197,3 @@ def _as_regressor(regressor: Regressor | str | Path | None, body: BodyModel) -> 
         return regressor, getattr(regressor, "__name__", type(regressor).__name__)
     name = regressor_name(regressor)
     return (None, "") if name == NONE else (load_regressor(name, body), Path(name).stem)
-
-
-def _ten_betas(body: BodyModel) -> BodyModel:
-    """The body with its first ten betas; some bodies have hundreds."""
-    return body if body.num_betas <= BETAS else load_body(body.data.with_betas(BETAS))

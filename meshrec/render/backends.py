@@ -6,6 +6,15 @@ from types import ModuleType
 
 import torch
 
+from meshrec.errors import MissingDependency
+
+# Each backend's package, as pip installs it.
+PACKAGES = {
+    "numba": "numba",
+    "torch": "torch",
+    "pytorch3d": '"git+https://github.com/facebookresearch/pytorch3d.git"',
+}
+
 
 def backends() -> dict[str, bool]:
     """The backends and whether each can be used here.
@@ -18,7 +27,7 @@ def backends() -> dict[str, bool]:
         >>> backends()["torch"]
         True
     """
-    return {name: find_spec(name) is not None for name in ("numba", "torch", "pytorch3d")}
+    return {name: find_spec(name) is not None for name in PACKAGES}
 
 
 def pick(backend: str | None, device: torch.device) -> str:
@@ -26,7 +35,7 @@ def pick(backend: str | None, device: torch.device) -> str:
 
     Raises:
         ValueError: There is no backend of that name.
-        ImportError: The package that it needs is not installed.
+        MissingDependency: The package that it needs is not installed.
     """
     if backend is None:
         return "numba" if device.type == "cpu" else "torch"
@@ -34,7 +43,8 @@ def pick(backend: str | None, device: torch.device) -> str:
     if backend not in available:
         raise ValueError(f"backend must be one of {', '.join(available)}, not {backend!r}")
     if not available[backend]:
-        raise ImportError(f"the {backend} backend needs the package {backend}, which is not installed")
+        install = f"pip install {PACKAGES[backend]}"
+        raise MissingDependency(f"the {backend} backend needs the package {backend}, which is not installed: {install}")
     return backend
 
 

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from meshrec.body import NUM_BETAS
 from meshrec.data.proxies import Proxies
-from meshrec.data.sample import NUM_BETAS, Batch
+from meshrec.data.sample import Batch
 from meshrec.geometry import Camera
 from meshrec.synthetic.detector_noise import DetectorNoise
 from meshrec.synthetic.people import SyntheticPeople, to_normalized

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from meshrec.body import BodyModel, joint_set
+from meshrec.body import NUM_BETAS, BodyModel, joint_set
 from meshrec.data.proxies import Proxies
-from meshrec.data.sample import NUM_BETAS, Batch, Sample
+from meshrec.data.sample import Batch, Sample
 from meshrec.detect.people import Detection, Mask, person_box, photo_edges
 from meshrec.synthetic.batches import labels
 from meshrec.synthetic.detector_noise import DetectorNoise

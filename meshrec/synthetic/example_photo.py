@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 
 from meshrec.body import BodyModel, load_body
-from meshrec.export import camera_to_y_up
-from meshrec.geometry import Camera, axis_angle_to_matrix
+from meshrec.geometry import Camera, axis_angle_to_matrix, camera_to_y_up
 from meshrec.poses.pose_bank import load_pose_bank
 from meshrec.render import Phong, shaded
 
@@ -31,7 +30,7 @@ def draw_example_photo() -> np.ndarray:
     with torch.no_grad():
         posed = body(torch.tensor([BETAS]), rotations[:, 1:], turn @ rotations[:, 0]).vertices[0]
     posed = posed - torch.stack([posed[:, 0].mean(), posed[:, 1].min(), posed[:, 2].mean()])  # feet on the floor
-    vertices = torch.from_numpy(camera_to_y_up(posed)) + torch.tensor([0.0, CAMERA_HEIGHT, DISTANCE])
+    vertices = camera_to_y_up(posed) + torch.tensor([0.0, CAMERA_HEIGHT, DISTANCE])
     camera = Camera(focal=1.1 * SIZE[1], size=SIZE)
     room = _room(camera, shadow=vertices)
     light = Phong(direction=(-0.5, -0.8, -0.9), specular=0.04)
@@ -70,7 +69,8 @@ def _room(camera: Camera, shadow: Tensor) -> np.ndarray:
     import cv2
 
     u, v = np.meshgrid(np.arange(SIZE[0]), np.arange(SIZE[1]))
-    rays = np.stack([u - (SIZE[0] - 1) / 2, v - (SIZE[1] - 1) / 2, np.full(u.shape, camera.focal)], -1) / camera.focal
+    screen = torch.from_numpy(np.stack([u, v, np.ones(u.shape)], -1))
+    rays = camera.unproject(screen).numpy()  # at a depth of 1 m
     wall = DISTANCE + 1.6
     depth = np.minimum(CAMERA_HEIGHT / np.maximum(rays[..., 1], 1e-6), wall)
     x, y = rays[..., 0] * depth, rays[..., 1] * depth

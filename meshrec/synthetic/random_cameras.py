@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from meshrec.data.streams import Streams
-from meshrec.geometry import Camera, axis_angle_to_matrix
+from meshrec.geometry import CAMERA_TO_Y_UP, Camera, axis_angle_to_matrix
 
 SIDES = (0.15, 0.15, 0.1, 0.6)  # probabilities that the photo cuts a person on the left, right, top, bottom
 LEAST_DEPTH = 0.7  # least distance of a person from the camera, metres
@@ -56,8 +56,7 @@ def draw_orientations(streams: Streams, mix: ViewMix = ViewMix()) -> Tensor:
     elevation = torch.where(streams.happens(mix.any_elevation), anywhere, usual)
     heading = streams.uniform(high=360)
     roll = mix.roll * streams.normal()
-    upright = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
-    return _about(2, roll) @ _about(0, elevation) @ upright @ _about(1, heading)
+    return _about(2, roll) @ _about(0, elevation) @ CAMERA_TO_Y_UP @ _about(1, heading)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ def train(config: TrainingConfig) -> Path:
 
     Raises:
         InputError: A file that the configuration names is missing or wrong, or the folder holds another training.
+        TrainingDiverged: The loss is no longer finite.
 
     Example:
         >>> config = load_config(["configs/iterative_keypoints.yaml", "configs/tiny.yaml"], ["out=runs/tiny"])

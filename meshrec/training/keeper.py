@@ -12,7 +12,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
 import meshrec
-from meshrec.errors import InputError
+from meshrec.errors import TrainingDiverged
 from meshrec.models.checkpoints import save_checkpoint
 from meshrec.training.config_file import plain
 from meshrec.training.measure import measure, measure_errors, picture
@@ -70,7 +70,7 @@ class Keeper(pl.Callback):
         self._update_speed()
         last = step == config.steps
         if not bool(outputs["loss"].isfinite()):
-            raise InputError(
+            raise TrainingDiverged(
                 f"the loss is no longer a number at step {step}: lower 'optimizer.rate' or 'optimizer.clip'; what was "
                 f"saved before is in {config.out}."
             )

@@ -13,8 +13,7 @@ from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 
-from meshrec.body import BodyModel, load_body
-from meshrec.data.sample import NUM_BETAS
+from meshrec.body import NUM_BETAS, BodyModel, load_body
 from meshrec.errors import InputError
 from meshrec.files.atomic import write_file
 from meshrec.models.build import build_network
@@ -67,9 +66,8 @@ def run(config: TrainingConfig) -> Path:
 
 
 def training_body(config: TrainingConfig) -> BodyModel:
-    """The body that a training is about. Of hundreds of shape components the first ten are used."""
-    body = load_body(config.body)
-    return body if body.num_betas <= NUM_BETAS else load_body(body.data.with_betas(NUM_BETAS))
+    """The body that a network is trained for, with at most ten shape components."""
+    return load_body(config.body).truncated(NUM_BETAS)
 
 
 def start_network(config: TrainingConfig, body: BodyModel) -> Network:

@@ -5,6 +5,7 @@ time. Pictures and masks are made only if the network or a loss needs them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Literal
@@ -12,7 +13,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from meshrec.body import BodyModel, load_body
+from meshrec.body import BodyModel
 from meshrec.data.augmentation import Augmentation
 from meshrec.data.centred import centred
 from meshrec.data.mixing import MixedSamples, order
@@ -70,7 +71,7 @@ def training_sources(config: TrainingConfig, body: BodyModel) -> list[Share]:
     """
     needs, found, on_cpu = needs_of(config), [], body
     if body.v_template.device.type != "cpu":
-        on_cpu = load_body(body.data)
+        on_cpu = copy(body).cpu()
     if (synthetic := config.synthetic) is not None:
         on_device = on_cpu is not body and needs.pictures
         source = synthetic_source(synthetic, needs, body if on_device else on_cpu, config.seed)

@@ -71,6 +71,7 @@ def test_joints_lie_on_the_undistorted_picture(tmp_path):
         ({"t": np.tile([0.1, 0.0, -2.5], (ROWS, 1))}, "row 0: a joint lies behind the camera"),
         ({"valid": np.ones((ROWS, 4), bool)}, "row 1: joints_3d is not a finite number although"),
         ({"K": np.zeros((ROWS, 3))}, "K must be numbers of shape 2 x 3 x 3"),
+        ({"K": np.stack([np.eye(3), np.diag([0.0, 1, 1])])}, "row 1: K has a focal length that is not positive"),
         ({"box2d": np.full((ROWS, 4), np.nan)}, "row 0: box2d"),
     ],
 )

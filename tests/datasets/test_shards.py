@@ -90,6 +90,9 @@ def test_damaged_shards_are_named(tmp_path):
     )
     with pytest.raises(InputError, match=r"00000\.tar 00000000\.json.*to_crop"):
         read_shards(tmp_path)[0]
+    shard.write_bytes(data.replace(b'"focal": [', b'"focal":[-', 1))
+    with pytest.raises(InputError, match=r"00000\.tar 00000000\.json.*focal must be positive"):
+        read_shards(tmp_path)[0]
     shard.write_bytes(data[: len(data) // 2])
     with pytest.raises(InputError, match=r"00000\.tar"):
         read_shards(tmp_path)

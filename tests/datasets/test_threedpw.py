@@ -117,6 +117,7 @@ def changed(name, person, index, value):
         (sequence() | {"cam_poses": [np.eye(4), np.eye(3)]}, r"x\.pkl: not a 3DPW sequence"),
         (sequence() | {"betas": None}, "betas must be a list"),
         (sequence() | {"campose_valid": [np.zeros(3)] * 2}, "no picture whose camera fits"),
+        (sequence() | {"cam_intrinsics": np.zeros((3, 3))}, "cam_intrinsics has a focal length that is not positive"),
         ({"poses": []}, "not a 3DPW sequence: sequence is missing"),
         ([1, 2], "holds a list, not a dictionary"),
     ],

@@ -10,7 +10,6 @@ from meshrec.evaluation.pictures import CAPTION
 
 
 def test_sheet_has_a_picture_for_each_view_and_refuses_rows_that_are_not_there(shared):
-    pytest.importorskip("mediapipe")
     folder, detector = shared / "multiview", load_detector()
     methods = {"fit": methods_of(load_body("neutral"), "none")["fit"]}
     sheet = multiview_sheet(folder, detector, methods, [112])

@@ -16,7 +16,7 @@ from meshrec.fit.clothes import REGIONS
 from meshrec.fit.outline import OutlineTerm
 from meshrec.fit.solver import minimize, total
 from meshrec.fit.terms import Closeness, LimitTerm, PoseTerm, Reprojection, ShapeTerm, UprightTerm
-from meshrec.geometry import Camera, axis_angle_to_matrix, procrustes, random_rotations
+from meshrec.geometry import CAMERA_TO_Y_UP, Camera, axis_angle_to_matrix, procrustes, random_rotations
 from meshrec.landmarks.landmarks import Landmarks
 from meshrec.landmarks.placements import face_errors, offsets, precision
 from meshrec.poses.pose_bank import load_pose_bank
@@ -47,7 +47,7 @@ def photographed(count: int, seed: int = 0) -> BodyState:
     rotations = bank.rotations(torch.randint(len(bank), (count,), generator=generator)).double()
     yaw = torch.zeros(count, 3, dtype=torch.float64)
     yaw[:, 1] = 6.28 * torch.rand(count, generator=generator, dtype=torch.float64)
-    facing = torch.diag(torch.tensor([1.0, -1.0, -1.0], dtype=torch.float64))
+    facing = CAMERA_TO_Y_UP.double()
     rotations[:, 0] = facing @ axis_angle_to_matrix(yaw) @ rotations[:, 0]
     betas = 0.7 * torch.randn(count, 10, generator=generator, dtype=torch.float64)
     return BodyState(rotations, torch.tensor([[0.0, 0.1, 3.5]], dtype=torch.float64).expand(count, 3), betas)

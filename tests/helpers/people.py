@@ -5,7 +5,7 @@ import torch
 
 from meshrec.body import BodyModel, joint_set
 from meshrec.data.sample import Sample, person_sample
-from meshrec.geometry import Camera, axis_angle_to_matrix
+from meshrec.geometry import CAMERA_TO_Y_UP, Camera, axis_angle_to_matrix
 
 JOINTS = joint_set("union55")
 SIZE = (320, 240)
@@ -15,7 +15,7 @@ CAMERA = Camera((400.0, 440.0), (150.0, 130.0), SIZE)  # pixels are not square, 
 def pose_towards_camera(generator: torch.Generator) -> torch.Tensor:
     """A random pose (24, 3, 3), upright in camera space."""
     pose = axis_angle_to_matrix(0.4 * torch.randn(24, 3, generator=generator))
-    return torch.cat([torch.diag(torch.tensor([1.0, -1.0, -1.0])) @ pose[:1], pose[1:]])
+    return torch.cat([CAMERA_TO_Y_UP @ pose[:1], pose[1:]])
 
 
 def body_joints(body: BodyModel, sample: Sample) -> np.ndarray:

@@ -5,7 +5,6 @@
 # `--require all` all skips.
 REQUIREMENTS = {
     "shared": ("../shared",),
-    "mediapipe": ("mediapipe",),
     "smplx": ("smplx",),
     "pytorch3d": ("pytorch3d",),
     "lightning": ("lightning", "tensorboard"),

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 import meshrec
+from meshrec.geometry import camera_to_y_up
 from meshrec.geometry.cameras import Camera
 from meshrec.geometry.rotations import axis_angle_to_matrix
 
@@ -22,7 +23,7 @@ def posed_body(seed: int = 0, depth: float = 2.4) -> tuple[Tensor, Tensor]:
     turn = torch.rand(3, generator=generator, dtype=torch.float64) * torch.tensor([0.4, 6.28, 0.4]) - 0.2
     vertices = _body()(body_pose=pose).vertices[0].double()
     vertices = (vertices - vertices.mean(0)) @ axis_angle_to_matrix(turn).T
-    return vertices * torch.tensor([1.0, -1.0, -1.0]) + torch.tensor([0.0, 0.0, depth]), _body().faces
+    return camera_to_y_up(vertices) + torch.tensor([0.0, 0.0, depth]), _body().faces
 
 
 def screen_camera(size: tuple[int, int]) -> Camera:

@@ -3,7 +3,7 @@
 import torch
 
 from meshrec.body.state import BodyState
-from meshrec.geometry import Camera
+from meshrec.geometry import CAMERA_TO_Y_UP, Camera
 
 CAMERA = Camera(900.0, size=(480, 640))
 
@@ -11,7 +11,7 @@ CAMERA = Camera(900.0, size=(480, 640))
 def standing(betas: float = 0.0) -> BodyState:
     """One person in the rest pose, whose first two betas have the given value."""
     rotations = torch.eye(3, dtype=torch.float64).repeat(1, 24, 1, 1)
-    rotations[:, 0] = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
+    rotations[:, 0] = CAMERA_TO_Y_UP
     shape = torch.zeros(1, 10, dtype=torch.float64)
     shape[:, :2] = betas
     return BodyState(rotations, torch.tensor([[0.0, 0.1, 3.5]], dtype=torch.float64), shape)

@@ -20,6 +20,7 @@ from pygltflib import GLTF2
 from meshrec import Camera, InputError, load_body
 from meshrec.cli import main
 from meshrec.export import read_parameters
+from meshrec.geometry import CAMERA_TO_Y_UP
 from meshrec.jobs.inputs import list_photos
 from meshrec.jobs.photos import Settings, plan_run, reconstruct_photos
 from meshrec.jobs.results import RECORD
@@ -40,7 +41,7 @@ def write_photo(path: Path, brightness: int = 90) -> Path:
 def standing() -> list[float]:
     """COCO keypoints of somebody standing in the middle of such a photo."""
     body = load_body("neutral")
-    facing = torch.diag(torch.tensor([1.0, -1.0, -1.0]))[None]
+    facing = CAMERA_TO_Y_UP[None]
     transl = torch.tensor([[0.0, 0.2, 4.0]])
     with torch.no_grad():
         out = body(body_pose=named_pose("arms down")[None], global_orient=facing, transl=transl)
@@ -359,7 +360,6 @@ def test_boxes_and_keypoints_exclude_each_other():
 
 
 def test_the_detector_end_to_end(tmp_path, monkeypatch, capfd):
-    pytest.importorskip("mediapipe", reason="MediaPipe is the detect extra")
     monkeypatch.chdir(tmp_path)
     photo = EXAMPLES / "dancer.jpg"
     assert main(["reconstruct", str(photo), "--out", "out"]) == 0

@@ -14,7 +14,7 @@ from meshrec.detect import Detection, Mask
 from meshrec.detect.people import keypoint_box, photo_edges
 from meshrec.errors import InputError
 from meshrec.fit.terms import Closeness
-from meshrec.geometry import Camera, axis_angle_to_matrix, rotation_angle
+from meshrec.geometry import CAMERA_TO_Y_UP, Camera, axis_angle_to_matrix, rotation_angle
 from meshrec.models.build import build_network
 from meshrec.models.checkpoints import save_checkpoint
 from meshrec.models.encoders import EncoderConfig
@@ -44,7 +44,7 @@ def people(body) -> BodyState:
     """Three people, far from the photo's middle and from each other."""
     bank = load_pose_bank("held_out")
     rotations = bank.rotations(torch.tensor([10, 500, 900])).double()
-    rotations[:, 0] = torch.diag(torch.tensor([1.0, -1, -1])).double() @ rotations[:, 0]
+    rotations[:, 0] = CAMERA_TO_Y_UP.double() @ rotations[:, 0]
     places = torch.tensor([[-0.9, -0.6, 4.0], [0.2, 0.5, 3.5], [1.0, 0.3, 5.0]]).double()
     return BodyState(rotations, places, torch.randn(3, 10, generator=torch.Generator().manual_seed(0)).double())
 
@@ -295,7 +295,7 @@ def test_photos_through_a_checkpoint(body, detections, tmp_path):
     alone = Reconstructor(regressor=path, refine=False)(photo, keypoints=detections, camera=CAMERA)
     expected = load_regressor(path, body)(photo, detections, CAMERA).state
     for person, rotations in zip(alone, expected.rotations.float().numpy(), strict=True):
-        assert np.array_equal(person.pose, rotations) and person.made_by == "own"
+        assert np.array_equal(person.rotations, rotations) and person.made_by == "own"
     fitted = Reconstructor(regressor=path)(photo, keypoints=detections, camera=CAMERA)
     for person, detection in zip(fitted, detections, strict=True):
         assert person.made_by == "own + fit" and person.reprojection_error < 0.15  # it has learnt nothing

@@ -3,7 +3,7 @@
 import torch
 
 from meshrec.body import joint_index
-from meshrec.geometry import Camera
+from meshrec.geometry import CAMERA_TO_Y_UP, Camera
 from meshrec.render import rasterize
 from meshrec.synthetic.batches import synthetic_batch
 from meshrec.synthetic.detector_noise import EXACT
@@ -13,7 +13,7 @@ from meshrec.synthetic.visibility import behind_limbs, behind_surface
 
 
 def test_landmarks_behind_the_body_are_hidden(body):
-    turns = torch.stack([torch.diag(torch.tensor([1.0, -1, -1])), torch.diag(torch.tensor([-1.0, -1, 1]))])
+    turns = torch.stack([CAMERA_TO_Y_UP, torch.diag(torch.tensor([-1.0, -1, 1]))])
     vertices = body(global_orient=turns).vertices + torch.tensor([0.0, 0, 3])  # facing the camera, and away from it
     camera = Camera(90.0, size=(64, 64))
     screen = camera.project(vertices)

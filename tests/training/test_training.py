@@ -18,7 +18,7 @@ from meshrec.body import joint_set, load_body
 from meshrec.body.kinematics import mirror_pose
 from meshrec.cli import main
 from meshrec.data.sample import Batch
-from meshrec.errors import InputError
+from meshrec.errors import InputError, TrainingDiverged
 from meshrec.geometry import Camera
 from meshrec.models.checkpoints import load_checkpoint
 from meshrec.models.encoders import EncoderConfig, NetworkInput
@@ -298,7 +298,7 @@ def test_a_training_that_diverges_stops_and_keeps_what_was_good(tmp_path, monkey
     total_loss = Training.total_loss
     broken = lambda self, *given: total_loss(self, *given) * (float("nan") if given[-1] == 3 else 1)  # noqa: E731
     monkeypatch.setattr(Training, "total_loss", broken)
-    with pytest.raises(InputError, match="no longer a number at step 4"):
+    with pytest.raises(TrainingDiverged, match="no longer a number at step 4"):
         train(_config(tmp_path, "steps=6", "validation.every=9", "validation.people=8", "checkpoint_every=2"))
     assert all(value.isfinite().all() for value in load_file(tmp_path / "last.safetensors").values())
 
