@@ -20,9 +20,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     people = parser.add_mutually_exclusive_group()
     people.add_argument("--boxes", type=Path, help='boxes of the people: {"photo.jpg": [[x0, y0, x1, y1], ...]}')
     people.add_argument("--keypoints", type=Path, help="2D keypoints: OpenPose JSON, a folder of it, or COCO JSON")
-    parser.add_argument(
-        "--pose-model", type=Path, help="a MediaPipe .task file (default: the shipped networks)"
-    )
+    parser.add_argument("--pose-model", type=Path, help="a MediaPipe .task file (default: the shipped networks)")
     parser.add_argument("--regressor", help="keypoints, proxy, graph, a checkpoint file, or none (default: the best)")
     parser.add_argument("--no-refine", action="store_true", help="keep the regressor's bodies as they are, without fit")
     parser.add_argument("--device", default="cpu", help="where to compute: cpu or cuda (default: cpu)")

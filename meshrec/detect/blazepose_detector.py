@@ -40,7 +40,6 @@ class BlazePoseDetector:
     <<<<<<< HEAD:meshrec/detect/blazepose_detector.py
     =======
             MissingDependency: MediaPipe or its networks are missing.
-    >>>>>>> main:meshrec/detect/mediapipe_detector.py
     """
 
     def __init__(self, model: str | Path | None = None, settings: BlazePoseSettings = BlazePoseSettings()) -> None:

@@ -204,5 +204,5 @@ def options() -> Iterable[Case]:
     yield case("body-text", f"{poses} --body b.txt", "a body file ends in", {"b.txt": "text"})
     yield case("body-broken", f"{poses} --body b.npz", "not a readable .npz", {"b.npz": b"PK"})
     yield case("pose-model-missing", "--pose-model m.task", r"m\.task: no such pose model file")
-    yield case("pose-model-text", "--pose-model m.task", "not a MediaPipe pose_landmarker .task file", {"m.task": "text"})
+    yield case("pose-model-text", "--pose-model m.task", "not a MediaPipe pose_landmarker", {"m.task": "text"})
     yield case("pose-model-folder", "--pose-model m.task", "no such pose model file", {"m.task/": b""})
