@@ -31,15 +31,13 @@ AT_ONCE = 2  # looks at a person between two decisions whether they are enough; 
 class BlazePoseDetector:
     """Finds people in a photo with BlazePose, offline. Keypoints are ``mediapipe33``.
 
-        Args:
-            model: A MediaPipe pose_landmarker .task file. Default: the shipped networks.
-            settings: Thresholds and looks of the search.
+    Args:
+        model: A MediaPipe pose_landmarker .task file. Default: the shipped networks.
+        settings: Thresholds and looks of the search.
 
-        Raises:
-            InputError: The file is not a MediaPipe .task file.
-    <<<<<<< HEAD:meshrec/detect/blazepose_detector.py
-    =======
-            MissingDependency: MediaPipe or its networks are missing.
+    Raises:
+        InputError: The file is not a MediaPipe .task file.
+        MissingDependency: ai-edge-litert is not installed.
     """
 
     def __init__(self, model: str | Path | None = None, settings: BlazePoseSettings = BlazePoseSettings()) -> None:
