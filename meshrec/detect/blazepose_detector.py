@@ -175,11 +175,8 @@ class BlazePoseDetector:
         """A first look at the person whose pose overlaps a box most; None if no view of the box shows anybody."""
         settings, size = self.settings, (image.shape[1], image.shape[0])
         for view in settings.box_views:
-            side = settings.view_side
-            whole = Region((box[:2] + box[2:]) / 2 + 0.5, float((box[2:] - box[:2]).max()), 0.0)
-            matrix = view.matrix(whole, side)
-            regions = self._networks.persons(show(image, matrix, side), settings.look_confidence, settings.look_poses)
-            poses = [look_at(self._networks.look, image, in_photo(region, matrix)) for region in regions]
+            regions = self._regions(image, box, view)
+            poses = [look_at(self._networks.look, image, region) for region in regions]
             overlaps = [
                 float(box_iou(keypoint_box(pose.keypoints, size)[None], box[None])[0, 0])
                 if pose.presence >= settings.least_presence
@@ -189,6 +186,30 @@ class BlazePoseDetector:
             if max(overlaps, default=0.0) > 1 - settings.outside:
                 return poses[int(np.argmax(overlaps))]
         return None
+
+    def _regions(
+        self,
+        image: np.ndarray,
+        box: np.ndarray,
+        view: Look,
+        repeat_edge: bool = False,
+        only: np.ndarray | None = None,
+        hidden: Sequence[Detection] = (),
+    ) -> list[Region]:
+        """Regions of the people whom the person detector finds in a view of a box, in the photo.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            box: (4,) x0, y0, x1, y1 in photo pixels.
+            view: Scale and turn of the view, against the square around the box.
+            repeat_edge, only, hidden: As for :func:`meshrec.detect.looks.look_at`.
+        """
+        side = self.settings.view_side
+        square = Region((box[:2] + box[2:]) / 2 + 0.5, float((box[2:] - box[:2]).max()), 0.0)
+        matrix = replace(view, mirrored=False).matrix(square, side)
+        shown = without_people(show(image, matrix, side, only, repeat_edge), matrix, hidden)
+        found = self._networks.persons(shown, self.settings.look_confidence, self.settings.look_poses)
+        return [in_photo(region, matrix) for region in found]
 
     def _search_whole(self, image: np.ndarray) -> list[Seed]:
         """Rough poses in the whole photo; if there are none, less certain ones in the photo with a margin."""
@@ -219,18 +240,23 @@ class BlazePoseDetector:
         looks = settings.looks if others is None else settings.crowd_looks
         candidates = [_Candidate(seed, settings) for seed in seeds]
 
-        def look(candidate: _Candidate, how: Look) -> Pose:
-            seed = candidate.poses[0]
-            assert seed.region is not None
+        def look(candidate: _Candidate, how: Look) -> Pose | None:
+            seed = candidate.seed
             cut = _share_outside(seed.keypoints, size) > settings.cut
-            only = None if others is None else keypoint_box(seed.keypoints, size)
-            return look_at(self._networks.look, image, seed.region, how, cut, only, others or ())
+            box = keypoint_box(seed.keypoints, size)
+            only = None if others is None else box
+            regions = self._regions(image, box, how, cut, only, others or ())
+            if seed.region is None or not regions:
+                return None
+            nearest = min(regions, key=partial(_apart_regions, seed.region))
+            return look_at(self._networks.look, image, nearest, Look(mirrored=how.mirrored), cut, only, others or ())
 
         for start in range(0, len(looks), AT_ONCE):
             left = len(looks) - start
             jobs = [(c, how) for c in candidates if c.open(left) for how in looks[start : start + AT_ONCE]]
             for (candidate, _), pose in zip(jobs, over_items(lambda i, jobs=jobs: look(*jobs[i]), len(jobs))):
-                candidate.add(pose)
+                if pose is not None:
+                    candidate.add(pose)
         return [candidate.detection(size) for candidate in candidates]
 
 
@@ -283,6 +309,11 @@ class _Candidate:
 
     def _judge(self) -> None:
         self.keypoints, self.world, self.members = consensus(self.poses, self.settings.near)
+
+
+def _apart_regions(a: Region, b: Region) -> float:
+    """Distance of the centres of two regions, as a share of the first one's side."""
+    return float(np.linalg.norm(a.center - b.center)) / a.side
 
 
 def _nobody(box: np.ndarray) -> Detection:

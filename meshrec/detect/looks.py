@@ -156,7 +156,7 @@ def consensus(poses: Sequence[Pose], near: float) -> tuple[np.ndarray, np.ndarra
 
     In single looks the network now and then exchanges left and right or misplaces a limb, but seldom in the same way.
     The result is the median over the pose that agrees best with the others, weighted by visibility, and those near it.
-    So left and right are decided for the whole body at once.
+    So left and right are decided for the whole body at once. Rough poses of the search, which have no mask, only vote.
 
     Args:
         poses: Poses in photo pixels, at least one.
@@ -173,7 +173,8 @@ def consensus(poses: Sequence[Pose], near: float) -> tuple[np.ndarray, np.ndarra
     support = np.exp(-np.square(distance.mean(-1) / near)) @ points[..., 2].mean(1)
     best = int(support.argmax())
     members = np.flatnonzero(distance[best].mean(-1) <= near)
-    middle = np.median(points[members], axis=0)
+    close = [i for i in members if poses[i].mask is not None] or members
+    middle = np.median(points[close], axis=0)
     apart = np.linalg.norm(points[..., :2] - middle[:, :2], axis=-1) / max(extent, 1e-6)
     weight = points[..., 2] + 1e-3
     middle[:, 2] *= (np.exp(-np.square(apart / near)) * weight).sum(0) / weight.sum(0)
