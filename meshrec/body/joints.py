@@ -32,6 +32,7 @@ JOINT_SETS: dict[str, tuple[str, ...]] = {
         "thorax", "head_h36m", "head_top", "left_shoulder", "left_elbow", "left_wrist", "right_shoulder",
         "right_elbow", "right_wrist",
     ),
+    "limb12": LIMB_JOINTS,
     "lsp14": (*LIMB_JOINTS, "neck", "head_top"),
     "mpi_inf_3dhp17": (
         "head_top", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow",

@@ -1,4 +1,4 @@
-"""Measuring where a detector or annotators see landmarks, from people whose bodies are known."""
+"""Measure where a detector or annotators see landmarks, from people whose bodies are known."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,8 @@ from meshrec.body import LIMB_JOINTS, BodyModel, flip_permutation, joint_index, 
 from meshrec.body.joints import mirror_name
 from meshrec.body.state import BodyState
 from meshrec.datasets.lspe import LspeSamples
-from meshrec.detect.people import Detector, inner_box
+from meshrec.detect import Detector
+from meshrec.evaluation.subjects import Detected
 from meshrec.fit.fitter import Fitter
 from meshrec.geometry import Camera
 from meshrec.landmarks.landmarks import Landmarks
@@ -67,13 +68,14 @@ def measure_annotators(people: LspeSamples, detector: Detector, fitter: Fitter, 
     """
     limbs = len(LIMB_JOINTS)  # the first of lsp14
     states, focal, center, labels, sides, sure = [], [], [], [], [], []
+    detected = Detected(detector, search="crop")
     for row in track(range(0, len(people), step), "annotators"):
-        image = people[row].read_image()
-        size = image.shape[1], image.shape[0]
-        (detection,) = detector(image, inner_box(size)[None])
-        if detection.score == 0:
+        sample = people[row]
+        image = sample.read_image()
+        detection = detected.of(sample, image)
+        if detection is None:
             continue
-        camera = Camera.from_fov(size)
+        camera = Camera.from_fov((image.shape[1], image.shape[0]))
         (fit,) = fitter([detection], camera)
         label, side = people.keypoints_2d[row, :limbs], float((detection.box[2:] - detection.box[:2]).max())
         seen = detection.keypoints[[joint_index(name, detection.joint_set) for name in LIMB_JOINTS]]
