@@ -14,7 +14,7 @@ from rich.console import Console
 import meshrec
 from meshrec.benchmarks import BENCHMARKS
 from meshrec.benchmarks.headlines import Headline, print_headlines
-from meshrec.errors import InputError
+from meshrec.errors import MeshrecError
 from meshrec.files.atomic import require_writable, write_file
 
 PACKAGES = ("torch", "numpy", "scipy", "numba", "mediapipe", "smplx", "pytorch3d")
@@ -29,7 +29,7 @@ def run_suite(what: str | None = None, out: Path | None = None) -> list[Headline
         out: JSON file for all figures, written anew after each benchmark.
 
     Raises:
-        InputError: ``what`` lacks something, or the file cannot be written, which is checked before anything is
+        MeshrecError: ``what`` lacks something, or the file cannot be written, which is checked before anything is
             measured.
     """
     if out is not None:
@@ -41,7 +41,7 @@ def run_suite(what: str | None = None, out: Path | None = None) -> list[Headline
         benchmark = import_module(f"meshrec.benchmarks.{name}")
         try:
             figures = benchmark.run()
-        except InputError as error:
+        except MeshrecError as error:
             if what is not None:
                 raise
             console.print(f"{name} is left out: {error}")

@@ -133,15 +133,15 @@ class Reconstructed:
     def __call__(self, subjects: Sequence[Subject]) -> Stages:
         """Bodies of people who were all detected."""
         people = [self._reconstructor.embody(s.picture, [s.detected], s.camera)[0] for s in subjects]
-        pose, translation, betas = (
+        rotations, translation, betas = (
             torch.from_numpy(np.stack([getattr(person, name) for person in people]))
-            for name in ("pose", "translation", "betas")
+            for name in ("rotations", "translation", "betas")
         )
         body = self._reconstructor.body
-        placed = (values.to(body.v_template) for values in (betas, pose[:, 1:], pose[:, 0], translation))
+        placed = (values.to(body.v_template) for values in (betas, rotations[:, 1:], rotations[:, 0], translation))
         with torch.no_grad():
             vertices = body(*placed).vertices.cpu()
-        state = BodyState(pose.double(), translation.double(), betas.double())
+        state = BodyState(rotations.double(), translation.double(), betas.double())
         scores = torch.tensor([person.score for person in people])
         return {self.stages[0]: Bodies(vertices, betas, state, scores)}
 
@@ -228,11 +228,12 @@ def _among(bodies: Bodies | None, rows: Tensor, count: int, body: BodyModel) -> 
     if bodies is not None and len(rows) == count:
         return bodies
     place = torch.tensor([0.0, 0.0, IN_FRONT], dtype=torch.float64)
+    num_betas = body.num_betas if bodies is None or bodies.betas is None else bodies.betas.shape[1]
     vertices = (body.v_template.cpu() + place.float()).repeat(count, 1, 1)
     rest = BodyState(
         rotations=torch.eye(3, dtype=torch.float64).repeat(count, len(body.parents), 1, 1),
         translation=place.repeat(count, 1),
-        betas=torch.zeros(count, body.num_betas, dtype=torch.float64),
+        betas=torch.zeros(count, num_betas, dtype=torch.float64),
     )
     if bodies is None:
         return Bodies(vertices, rest.betas.float(), rest, torch.zeros(count))

@@ -1,15 +1,16 @@
 """Evaluate methods on a data set: networks with or without the fit, the fit alone, the detector itself."""
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from meshrec.body import BodyModel, load_body
+from meshrec.body import LIMB_JOINTS, NUM_BETAS, BodyModel, load_body
 from meshrec.body.joints import joint_index, joint_set
 from meshrec.compiled.device import usable_device
-from meshrec.detect import Detector
+from meshrec.detect import Detector, load_detector
 from meshrec.errors import InputError
 from meshrec.evaluation.collector import Collector
 from meshrec.evaluation.datasets import SYNTHETIC, EvaluationSet, open_evaluation_set
@@ -28,7 +29,6 @@ from meshrec.reconstruct.reconstructor import Regressor
 from meshrec.synthetic.benchmark import SyntheticBenchmark
 
 CHUNK = 64
-BETAS = 10
 PHOTO_RESOLUTION, RESOLUTION = 448, 224  # of synthetic pictures: for the detector, and for networks
 DETECTIONS = (DETECTOR, "simulated", "labels")
 WORST = 8
@@ -113,12 +113,12 @@ def compare(
     Raises:
         InputError: Something of this does not exist or does not fit.
     """
-    own = body if isinstance(body, BodyModel) else _load(body)
-    others = {name: _load(file) for name, file in (bodies or {}).items()}
-    for one in (own, *others.values()):
-        if h36m_regressor is not None:
-            use_h36m_rows(one, h36m_regressor)
-    own = own.to(usable_device(device))
+    own = body if isinstance(body, BodyModel) else load_body(body).truncated(NUM_BETAS)
+    others = {name: load_body(file).truncated(NUM_BETAS) for name, file in (bodies or {}).items()}
+    if h36m_regressor is not None:
+        own = with_h36m_rows(own, h36m_regressor)
+        others = {name: with_h36m_rows(one, h36m_regressor) for name, one in others.items()}
+    own = copy(own).to(usable_device(device))
     loaded = [load_method(method, own, detections is not None) for method in methods]
     said: str | Path | Detector | None = None
     if not all(ready.in_crops for ready in loaded):
@@ -172,25 +172,22 @@ def compare(
     return reports
 
 
-def use_h36m_rows(body: BodyModel, path: str | Path) -> None:
-    """Take H36M's and LSP's joints from the field's regressor, as Kanazawa et al. 2018 do.
+def with_h36m_rows(body: BodyModel, path: str | Path) -> BodyModel:
+    """A body that takes the joints of H36M, LSP and its limbs from the field's regressor, as Kanazawa et al. 2018 do.
 
     LSP's neck is then H36M's thorax.
+
+    Args:
+        body: The body to extend, which stays as it is.
+        path: ``J_regressor_h36m.npy`` (17, V).
 
     Raises:
         InputError: The file is no such regressor of this body.
     """
-    try:
-        rows = np.load(path, allow_pickle=False)
-        if not isinstance(rows, np.ndarray):
-            raise ValueError("it is an archive")
-    except (OSError, ValueError, EOFError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{path}: not a readable .npy array of regressor rows ({reason})") from None
-    body.use_regressor("h36m17", rows)
+    body = load_body(body, dtype=body.v_template.dtype, h36m_regressor=path)
     order = [joint_index("thorax" if name == "neck" else name, "h36m17") for name in joint_set("lsp14")]
-    body.use_regressor("lsp14", rows[order])
-    body.use_regressor("limb12", rows[order[: len(joint_set("limb12"))]])  # the first of LSP's
+    rows = body.joint_regressor("h36m17")[order]
+    return body.with_regressor("lsp14", rows).with_regressor("limb12", rows[: len(LIMB_JOINTS)])  # the first of LSP's
 
 
 def _source(said: str | Path | Detector | None, data: EvaluationSet) -> DetectionSource | None:
@@ -205,9 +202,7 @@ def _source(said: str | Path | Detector | None, data: EvaluationSet) -> Detectio
     if said == "labels":
         return Labelled()
     if said == DETECTOR:
-        from meshrec.detect.mediapipe_detector import MediaPipeDetector
-
-        return Detected(MediaPipeDetector(), data.search)
+        return Detected(load_detector(), data.search)
     if not Path(said).is_file():
         raise InputError(f"there are no detections '{said}'; give {', '.join(DETECTIONS)}, or a file of them.")
     return Kept(said)
@@ -217,11 +212,6 @@ def _is_synthetic(dataset: str | EvaluationSet) -> bool:
     if isinstance(dataset, EvaluationSet):
         return isinstance(dataset.samples, SyntheticBenchmark)
     return dataset == SYNTHETIC
-
-
-def _load(body: str | Path) -> BodyModel:
-    model = load_body(body)
-    return model if model.num_betas <= BETAS else load_body(model.data.with_betas(BETAS))
 
 
 def _known_set(joints: str) -> str:

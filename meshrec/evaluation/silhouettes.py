@@ -9,7 +9,7 @@ from torch import Tensor
 from meshrec.body import BodyModel
 from meshrec.evaluation.subjects import Subject
 from meshrec.evaluation.truth import Truth, crop_masks
-from meshrec.fit.outline import SIDE, MaskView
+from meshrec.fit.outline import MaskView
 from meshrec.geometry import Camera
 from meshrec.metrics import SILHOUETTE_PARTS, Overlap, face_parts, part_overlap, silhouette_overlap
 from meshrec.render import part_map, rasterize, silhouette
@@ -56,7 +56,7 @@ def detected_overlap(subjects: Sequence[Subject], vertices: Tensor, body: BodyMo
     views = [MaskView.around(subjects[i].detected, [], subjects[i].camera) for i in rows]
     matrices = torch.stack([view.camera.matrix for view in views])
     focal, center = matrices.diagonal(dim1=1, dim2=2)[:, :2], matrices[:, :2, 2]
-    face_id = rasterize(vertices[rows], body.faces.cpu(), Camera(focal, center, (SIDE, SIDE))).face_id.numpy()
+    face_id = rasterize(vertices[rows], body.faces.cpu(), Camera(focal, center, views[0].camera.size)).face_id.numpy()
     overlaps[rows] = [view.overlap(drawn) for view, drawn in zip(views, face_id)]
     return overlaps
 

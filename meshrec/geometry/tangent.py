@@ -1,4 +1,4 @@
-"""How coordinates of rotations change with small turns, each in its own frame."""
+"""Derivatives of axis-angle coordinates with respect to tangent steps, small rotations in the rotation's own frame."""
 
 import torch
 from torch import Tensor
@@ -28,11 +28,11 @@ def right_jacobian_inverse(axis_angle: Tensor) -> Tensor:
 
 
 def pull_back(slopes: Tensor, matrix: Tensor) -> Tensor:
-    """D' M, where D is the identity but for blocks on its diagonal, which come first.
+    """D^T M, where D is block-diagonal: J blocks of 3 x 3 first, the identity after them.
 
     Args:
-        slopes: (B, J, 3, 3) the blocks, such as those of :func:`right_jacobian_inverse`.
-        matrix: (B or 1, 3 J + R, Q).
+        slopes: (B, J, 3, 3) the blocks of D, such as those of :func:`right_jacobian_inverse`.
+        matrix: M, (B or 1, 3 J + R, Q).
 
     Returns:
         (B, 3 J + R, Q).

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from meshrec.body import load_body
+from meshrec.detect import load_detector
 from meshrec.errors import InputError
 from meshrec.evaluation.methods import reconstructors
 from meshrec.evaluation.photo_sheet import HEIGHT, WIDTH, multiview_sheet
@@ -10,9 +11,7 @@ from meshrec.evaluation.pictures import CAPTION
 
 def test_sheet_has_a_picture_for_each_view_and_refuses_rows_that_are_not_there(shared):
     pytest.importorskip("mediapipe")
-    from meshrec.detect.mediapipe_detector import MediaPipeDetector
-
-    folder, detector = shared / "multiview", MediaPipeDetector()
+    folder, detector = shared / "multiview", load_detector()
     methods = reconstructors(load_body("neutral"), "none")
     sheet = multiview_sheet(folder, detector, methods, [112])
     gap = 8

@@ -15,7 +15,7 @@ from meshrec.errors import InputError
 from meshrec.landmarks.posed_landmarks import PosedLandmarks
 from meshrec.synthetic.detected_renders import DetectedRenders, save_renders
 from meshrec.synthetic.people import SyntheticPeople
-from meshrec.synthetic.proxy import observe
+from meshrec.synthetic.simulated_detector import observe
 from meshrec.training import load_config
 from meshrec.training.pieces import Piece, mirrored
 from meshrec.training.sources import training_sources, validation_sources
