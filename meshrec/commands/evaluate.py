@@ -84,7 +84,7 @@ def run(options: Namespace) -> None:
         progress=True,
     )
     if single:
-        print_report(*reports)
+        print_report(reports[0])
     else:
         print_comparison(reports)
     for folder, report in zip(folders, reports):

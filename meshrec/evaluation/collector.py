@@ -67,7 +67,7 @@ class Collector:
         else:
             scores = score_detections(subjects, truth, joints)
         self._parts.append(scores)
-        mean_shape = shape_errors(self._body, torch.zeros(len(subjects), 1), truth)
+        mean_shape = shape_errors(self._body, torch.zeros(1, 1), truth)
         self._baseline.append({name: np.where(found, values, np.nan) for name, values in mean_shape.items()})
         self._found.append(found)
         self._truth.append(truth.joints.numpy())

@@ -19,21 +19,21 @@ from meshrec.landmarks.landmarks import Landmarks
 from meshrec.landmarks.placements import LSP, MEDIAPIPE, Placement
 from meshrec.synthetic.detected_renders import DetectedRenders
 
-SURE = 0.9  # confidence from which a landmark counts: hidden ones are guessed by the detector
+SURE = 0.9  # least confidence of a landmark that is used: hidden ones are guessed by the detector
 ROBUST = 0.01  # share of the box: larger residuals lose their pull
-MISTAKEN = 0.05  # share of the box: median error of the limbs from which somebody is not recognised at all
-MISLABELLED = 0.08  # share of the box: labels farther from what the detector sees are taken for wrong
+MISTAKEN = 0.05  # share of the box: median error of the limbs above which a person was not recognised
+MISLABELLED = 0.08  # share of the box: labels farther from the detected keypoints are taken for wrong
 MAD_TO_DEVIATION = 1.4826
 
 
 def measure_placements(renders: DetectedRenders, body: BodyModel) -> dict[str, Placement]:
-    """Offsets and scatter of a detector's landmarks; those of :data:`meshrec.landmarks.placements.MEDIAPIPE`.
+    """Offsets and scatter of a detector's landmarks: the table :data:`meshrec.landmarks.placements.MEDIAPIPE`.
 
-    People with left and right exchanged are left out.
+    People whom the detector sees with left and right exchanged are left out.
 
     Args:
-        renders: Pictures of the body, detected.
-        body: The one they show.
+        renders: Renders of the body with their detections.
+        body: Body that the renders show.
     """
     joints = str(renders.joint_set)
     flip = flip_permutation(joints)
@@ -56,15 +56,15 @@ def measure_placements(renders: DetectedRenders, body: BodyModel) -> dict[str, P
 
 
 def measure_annotators(people: LspeSamples, detector: Detector, fitter: Fitter, step: int = 1) -> dict[str, Placement]:
-    """Offsets and scatter of where people marked joints in photos; those of :data:`meshrec.landmarks.placements.LSP`.
+    """Offsets and scatter of the joints that annotators marked: the table :data:`meshrec.landmarks.placements.LSP`.
 
-    Bodies are fitted to what the detector sees, not to the labels, and the labels' mean offsets from them taken.
+    Bodies are fitted to the detections, not to the labels, and the mean offsets of the labels from them are taken.
 
     Args:
         people: Labelled photos.
-        detector: To find them with.
-        fitter: To fit them with.
-        step: Use every so many.
+        detector: Detects the people.
+        fitter: Fits bodies to the detections.
+        step: Every how many photos one is used.
     """
     limbs = len(LIMB_JOINTS)  # the first of lsp14
     states, focal, center, labels, sides, sure = [], [], [], [], [], []
@@ -103,19 +103,19 @@ def _placements(
     side: Tensor,
     sure: Tensor,
 ) -> dict[str, Placement]:
-    """Each landmark's offsets in the frames of the joints that a table names, left and right together.
+    """Offsets of each landmark in the frames of the joints that a table names, for left and right together.
 
     They are found by robust least squares on the distances in the picture.
 
     Args:
-        table: Left and central landmarks.
-        joints: The set they are of.
-        body: What the states are of.
+        table: Left and central landmarks with the joints whose frames they are given in.
+        joints: Name of the landmarks' joint set.
+        body: Body model of the states.
         state: B bodies.
-        focal: (B, 2), and center: (B, 2), of their cameras.
-        pixels: (B, K, 2) where the first K of the set's landmarks were seen.
-        side: (B,) the longer side of the boxes, pixels.
-        sure: (B, K) bool, which count.
+        focal, center: (B, 2) focal lengths and principal points of their cameras, pixels.
+        pixels: (B, K, 2) observed places of the first K landmarks of the set.
+        side: (B,) longer sides of the boxes, pixels.
+        sure: (B, K) bool, which observations are used.
     """
     names = joint_set(joints)
     points = Landmarks.of_rows(body, body.joint_regressor(joints)).positions(state)
@@ -145,7 +145,7 @@ def _placements(
 
 
 def _robust_fit(system: Tensor, wanted: Tensor, sure: Tensor, rounds: int = 20) -> tuple[Tensor, float]:
-    """Offsets (F, 3) with ``system @ offsets = wanted`` in the main, and the deviation of what remains, per axis."""
+    """Offsets (F, 3) that solve ``system @ offsets = wanted`` robustly, and the residuals' deviation per axis."""
     offsets = system.new_zeros(system.shape[-1])
     for _ in range(rounds):
         residual = system @ offsets - wanted
@@ -168,5 +168,5 @@ def _global_rotations(state: BodyState, body: BodyModel) -> Tensor:
 
 
 def _sides(pixels: Tensor, margin: float = 0.15) -> Tensor:
-    """(B,) longer sides of the boxes that detectors draw around people."""
+    """(B,) longer sides of detection boxes around keypoints (B, K, 2)."""
     return (pixels.amax(1) - pixels.amin(1)).amax(1) * (1 + 2 * margin)

@@ -93,9 +93,9 @@ class Scores:
 
     Attributes:
         people: By measure, (B,).
-        joints: By measure in millimetres, (B, K) for each joint that is scored.
-        parts: By measure, (B, P) means over the vertices of each part of the body.
-        pixels: (B, 7) counts of :func:`meshrec.evaluation.silhouettes.part_pixels`; None where they were not asked for.
+        joints: By measure in millimetres, (B, K) for each joint that is scored; empty where not asked for.
+        parts: By measure, (B, P) means over the vertices of each part of the body, likewise.
+        pixels: (B, 7) counts of :func:`meshrec.evaluation.silhouettes.part_pixels`, or None.
         predicted: (B, K, 3) the predicted joints, NaN for people who were not found.
     """
 
@@ -126,8 +126,8 @@ def score(
         truth: The labels.
         body: Body model of the predicted bodies.
         joints: Name of the joint set that is scored.
-        everything: Whether to take all measures, also those that take longer and are reported of results alone:
-            silhouettes, shape, posture, marked joints.
+        everything: Whether to take all measures, also those that take longer and are reported of results alone: by
+            joint and part, silhouettes, shape, posture, marked joints.
         marked: Limb joints where the labels mark them, see :func:`marked_limbs`; None where that is not known.
     """
     points = body.joints_from(bodies.vertices.to(body.v_template), joints).cpu()
@@ -138,8 +138,11 @@ def score(
     people["pck2d"] = _pck(_reprojected(subjects, points), truth.keypoints, joints)
     if any(s.detection is not None for s in subjects):
         people["detector_pck2d"] = _detector_pck(subjects, truth, joints)
-    pixels = None
+    by_joint, parts, pixels = {}, {}, None
     if everything:
+        groups = vertex_parts(body).values()
+        by_joint = {name: _values(of_joints[name]) for name in IN_MILLIMETRES}
+        parts = {n: np.stack([_values(e)[:, rows].mean(1) for rows in groups], axis=1) for n, e in of_mesh.items()}
         people |= _posture(points, truth.joints, joints) | silhouette_scores(subjects, bodies.vertices, body)
         people |= _detected_masks(subjects, bodies.vertices, body)
         pixels = part_pixels(subjects, found, bodies.vertices, truth, body)
@@ -150,9 +153,6 @@ def score(
             people |= _marked(subjects, marked.positions(bodies.state).float(), truth, joints)
         if bodies.scores is not None:
             people["score"] = bodies.scores.double().numpy().copy()
-    by_joint = {name: _values(of_joints[name]) for name in IN_MILLIMETRES}
-    groups = vertex_parts(body).values()
-    parts = {name: np.stack([_values(e)[:, rows].mean(1) for rows in groups], axis=1) for name, e in of_mesh.items()}
     return _with_missed(Scores(people, by_joint, parts, pixels, points.numpy().copy()), found)
 
 
@@ -186,7 +186,7 @@ def marked_limbs(body: BodyModel, joints: str) -> Landmarks:
 
 
 def shape_errors(body: BodyModel, betas: Tensor, truth: Truth) -> dict[str, np.ndarray]:
-    """(B,) absolute errors of shapes (B, S), by measure of :data:`SHAPE`; betas of zero are the mean shape."""
+    """(B,) absolute errors of shapes, by measure of :data:`SHAPE`; betas (B, S), or (1, S) one for everybody."""
     measures = body_measures(body, betas.to(body.v_template))
     return {name: (measures[name].cpu() - truth.measures[name]).abs().numpy() for name in SHAPE}
 

@@ -24,9 +24,9 @@ def tables_of(report: Report) -> list[Table]:
 def comparison_of(reports: Sequence[Report]) -> list[Table]:
     """Tables of several methods on the same people, a column each: means, medians, and the first measure by group."""
     names, first = [report.settings["method"] for report in reports], reports[0]
-    missed = ", ".join(f"{name} {int((~report.found).sum())}" for name, report in zip(names, reports))
-    title = f"{first.settings['dataset']}: {len(first)} people (not found: {missed})"
-    means, medians = _table(f"{title}, means", "measure", *names, "unit"), _table("Medians", "measure", *names, "unit")
+    title = f"{first.settings['dataset']}, {len(first)} people: means"
+    means, medians = (_table(heading, "measure", *names, "unit", folds=True) for heading in (title, "Medians"))
+    means.add_row("people not found", *(str(int((~report.found).sum())) for report in reports), "")
     for name in (name for name in MEASURES if any(_measured(report, [name]) for report in reports)):
         columns = [report.people.get(name) for report in reports]
         label, unit = MEASURES[name].label, MEASURES[name].unit
@@ -53,8 +53,7 @@ def _overview(report: Report) -> Table:
     for name in _measured(report, MEASURES):
         values, measure = report.people[name], MEASURES[name]
         count = int((~np.isnan(values)).sum())
-        median = float(np.nanmedian(values))
-        table.add_row(measure.label, _text(report.mean(name)), _text(median), measure.unit, str(count))
+        table.add_row(measure.label, _text(report.mean(name)), _text(_median(values)), measure.unit, str(count))
     for name, value in report.ranking().items():
         table.add_row(RANKING[name], _text(value), "", "", "")
     return table
@@ -116,11 +115,12 @@ def _measured(report: Report, names: Iterable[str]) -> list[str]:
     return [name for name in names if not np.isnan(report.people.get(name, np.nan)).all()]
 
 
-def _table(title: str, first: str, *others: str) -> Table:
+def _table(title: str, first: str, *others: str, folds: bool = False) -> Table:
+    """An empty table; where it is too wide its first column folds, or else the others do."""
     table = Table(title=title, title_justify="left")
-    table.add_column(first, no_wrap=True)
+    table.add_column(first, no_wrap=not folds)
     for name in others:
-        table.add_column(name, justify="left" if name == "unit" else "right")
+        table.add_column(name, justify="left" if name == "unit" else "right", no_wrap=folds)
     return table
 
 
