@@ -69,6 +69,36 @@ def plain_joint_motions(rotations: Tensor, joints: Tensor, transl: Tensor, tree:
     return torch.cat([rotation, world[..., 3:] - rotation @ joints[..., None]], dim=-1)
 
 
+def global_rotations(rotations: Tensor, tree: KinematicTree) -> Tensor:
+    """Compose local rotations down the tree.
+
+    Args:
+        rotations: (..., J, 3, 3) rotation of each joint relative to its parent.
+        tree: Of these joints.
+
+    Returns:
+        (..., J, 3, 3) rotation of each joint's part from its rest frame to the frame of the root's parent.
+    """
+    levels = [rotations[..., :1, :, :]]
+    for children, parents in tree.levels:
+        levels.append(levels[-1][..., parents, :, :] @ rotations[..., children, :, :])
+    return torch.cat(levels, dim=-3)[..., tree.order, :, :]
+
+
+def local_rotations(rotations: Tensor, tree: KinematicTree) -> Tensor:
+    """The inverse of :func:`global_rotations`: each joint relative to its parent.
+
+    Args:
+        rotations: (..., J, 3, 3).
+        tree: Of these joints.
+
+    Returns:
+        (..., J, 3, 3).
+    """
+    above = rotations[..., list(tree.parents[1:]), :, :]
+    return torch.cat([rotations[..., :1, :, :], above.mT @ rotations[..., 1:, :, :]], dim=-3)
+
+
 def _chain_now(rotations: Tensor, joints: Tensor, transl: Tensor, parents: list[int]) -> Tensor:
     from meshrec.body.kernels import chain
 

@@ -12,6 +12,8 @@ from meshrec.body.model import BodyModel
 from meshrec.body.smpl_landmarks import SPIN_EXTRA
 from meshrec.errors import InputError
 
+NUM_BETAS = 10
+"""How many shape components are estimated from photos, and kept by data sets: the field's usual number."""
 OPEN_BODIES = {name: f"open_{name}.npz" for name in ("neutral", "male", "female")}
 
 

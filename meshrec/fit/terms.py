@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from meshrec.body.joints import joint_index
-from meshrec.body.state import BETAS, BODY_TURNS, JOINTS, BodyState
+from meshrec.body.joints import NUM_JOINTS, joint_index
+from meshrec.body.state import BETAS, BODY_TURNS, BodyState
 from meshrec.fit.nuisance import Nuisance, robust_squares
 from meshrec.fit.solver import Quadratic, squares
 from meshrec.geometry import Camera, matrix_to_axis_angle
 from meshrec.geometry.rotations import skew
-from meshrec.geometry.tangent import pull_back, right_jacobian_inverse
+from meshrec.geometry.tangent import pull_back, right_jacobian_inverse, turns_between
 from meshrec.landmarks.landmarks import Landmarks
 from meshrec.poses.joint_limits import joint_limit_residuals
 from meshrec.poses.pose_prior import PosePrior
@@ -125,7 +125,7 @@ class LimitTerm:
 
     def __call__(self, state: BodyState) -> Quadratic:
         values, slopes = (part / self.deviation for part in joint_limit_residuals(state.rotations[:, 1:]))
-        return joint_squares(values, slopes, torch.arange(1, JOINTS), state.unknowns)
+        return joint_squares(values, slopes, torch.arange(1, NUM_JOINTS), state.unknowns)
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,7 @@ class Closeness:
     whiten: Tensor
 
     def __call__(self, state: BodyState) -> Quadratic:
-        turns = matrix_to_axis_angle(self.reference.rotations.transpose(-1, -2) @ state.rotations)
+        turns = turns_between(self.reference.rotations, state.rotations)
         offset = torch.cat(
             [
                 turns.flatten(1),
