@@ -13,6 +13,7 @@ from meshrec.detect.people import Detection
 from meshrec.fit import Fitter
 from meshrec.fit.outline import MaskView, drawn_faces
 from meshrec.geometry import Camera
+from meshrec.landmarks.numba_backend import landmark_positions
 from meshrec.reconstruct.reconstructor import Regressor
 from meshrec.regress.weights import NONE, load_regressor, regressor_name
 
@@ -91,4 +92,4 @@ def methods_of(body: BodyModel, regressor: str | None = None) -> dict[str, Metho
 def limbs_seen(fitter: Fitter, state: BodyState, joints: str) -> Tensor:
     """Limb joints (12, 3) of a body where those who see a joint set see them, camera space, float32."""
     order = [joint_index(name, joints) for name in LIMB_JOINTS]
-    return fitter.landmarks(joints).positions(state)[0, order].float()
+    return landmark_positions(fitter.landmarks(joints), state)[0, order].float()

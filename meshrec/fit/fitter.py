@@ -31,7 +31,7 @@ from meshrec.fit.terms import (
     UprightTerm,
 )
 from meshrec.geometry import Camera
-from meshrec.landmarks.landmarks import Landmarks
+from meshrec.landmarks.moments import LandmarkMoments
 from meshrec.landmarks.placements import face_errors, offsets, precision
 from meshrec.poses.authored_poses import authored_poses
 from meshrec.poses.everyday_poses import everyday_poses
@@ -112,7 +112,7 @@ class Fitter:
         self.body = body if body.v_template.device.type == "cpu" else load_body(body)
         self.prior = deepcopy(load_pose_prior() if prior is None else prior).double()
         self.silhouettes = silhouettes
-        self._landmarks: dict[str, Landmarks] = {}
+        self._landmarks: dict[str, LandmarkMoments] = {}
         self._libraries: dict[str, PoseLibrary] = {}
 
     def __call__(
@@ -168,15 +168,15 @@ class Fitter:
             )
         return results
 
-    def landmarks(self, joints: str) -> Landmarks:
+    def landmarks(self, joints: str) -> LandmarkMoments:
         """The landmarks of a joint set on this body, where its detector sees them."""
         if joints not in self._landmarks:
-            self._landmarks[joints] = Landmarks.of_rows(self.body, self.body.joint_regressor(joints), offsets(joints))
+            self._landmarks[joints] = LandmarkMoments.of_body(self.body, joints, offsets(joints))
         return self._landmarks[joints]
 
     @cached_property
-    def _joints(self) -> Landmarks:
-        return Landmarks.of_rows(self.body, self.body.joint_regressor("smpl24"))
+    def _joints(self) -> LandmarkMoments:
+        return LandmarkMoments.of_body(self.body, "smpl24")
 
     def _library(self, joints: str) -> PoseLibrary:
         if joints not in self._libraries:

@@ -22,7 +22,7 @@ from meshrec.fit.nuisance import Nuisance, robust_squares
 from meshrec.fit.solver import Quadratic
 from meshrec.fit.terms import projected
 from meshrec.geometry import Camera
-from meshrec.landmarks.landmarks import Landmarks
+from meshrec.landmarks.moments import LandmarkMoments
 from meshrec.render import rasterize
 
 SIDE = 112  # pixels of the square picture in which outlines are compared
@@ -93,7 +93,7 @@ class OutlineTerm:
         cutoff: Distance that costs half of the most, in standard deviations.
     """
 
-    landmarks: Landmarks
+    landmarks: LandmarkMoments
     camera: Camera
     targets: Tensor
     normals: Tensor
@@ -122,7 +122,7 @@ def drawn_faces(body: BodyModel, state: BodyState, camera: Camera) -> tuple[Tens
 
 
 def match_outlines(
-    body: BodyModel, skeleton: Landmarks, state: BodyState, view: MaskView, reach: float, cutoff: float = 3.0
+    body: BodyModel, skeleton: LandmarkMoments, state: BodyState, view: MaskView, reach: float, cutoff: float = 3.0
 ) -> OutlineTerm | None:
     """Match the outlines of a body and a mask.
 

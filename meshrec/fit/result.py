@@ -13,7 +13,8 @@ from meshrec.body.state import BodyState
 from meshrec.detect.people import Detection
 from meshrec.fit.solver import Quadratic
 from meshrec.fit.terms import Reprojection
-from meshrec.landmarks.landmarks import Landmarks
+from meshrec.landmarks.moments import LandmarkMoments
+from meshrec.landmarks.numba_backend import landmark_jacobians, landmark_positions
 
 TYPICAL_ERROR = 0.02  # reprojection error, share of the box, that costs a score two thirds
 TYPICAL_OVERLAP = 0.8  # of masks, for people without one
@@ -42,12 +43,12 @@ class FitResult:
     score: float
 
 
-def joint_deviations(joints: Landmarks, state: BodyState, final: Quadratic) -> Tensor:
+def joint_deviations(joints: LandmarkMoments, state: BodyState, final: Quadratic) -> Tensor:
     """Standard deviations (B, 24) of the joints' distance from the pelvis' place, metres.
 
     The normal distribution around the energy's minimum has the inverse Hessian as its covariance (Laplace).
     """
-    _, jacobian = joints.jacobians(state)
+    _, jacobian = landmark_jacobians(joints, state)
     pelvis = joint_index("pelvis", "smpl24")
     relative = jacobian - jacobian[:, pelvis : pelvis + 1]
     factor, _ = torch.linalg.cholesky_ex(final.hessian + 1e-9 * torch.eye(state.unknowns, dtype=relative.dtype))
@@ -57,7 +58,7 @@ def joint_deviations(joints: Landmarks, state: BodyState, final: Quadratic) -> T
 
 def reprojection_error(seen: Reprojection, state: BodyState, box: np.ndarray) -> float:
     """Distance of one person's detected and reprojected landmarks, mean by certainty, as a share of the box."""
-    pixels = seen.camera.project(seen.landmarks.positions(state))[..., :2]
+    pixels = seen.camera.project(landmark_positions(seen.landmarks, state))[..., :2]
     distance = (pixels - seen.pixels).norm(dim=-1)
     mean = (distance * seen.precision).sum() / seen.precision.sum().clamp(min=1e-12)
     return float(mean / max(float((box[2:] - box[:2]).max()), 1.0))

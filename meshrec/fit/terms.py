@@ -17,7 +17,8 @@ from meshrec.fit.solver import Quadratic, squares
 from meshrec.geometry import Camera, matrix_to_axis_angle
 from meshrec.geometry.rotations import skew
 from meshrec.geometry.tangent import pull_back, right_jacobian_inverse, turns_between
-from meshrec.landmarks.landmarks import Landmarks
+from meshrec.landmarks.moments import LandmarkMoments
+from meshrec.landmarks.numba_backend import landmark_jacobians
 from meshrec.poses.joint_limits import joint_limit_residuals
 from meshrec.poses.pose_prior import PosePrior
 
@@ -37,9 +38,9 @@ def joint_squares(values: Tensor, slopes: Tensor, joints: Tensor, unknowns: int)
     return Quadratic(values.square().sum((1, 2)) / 2, gradient, hessian)
 
 
-def projected(landmarks: Landmarks, camera: Camera, state: BodyState) -> tuple[Tensor, Tensor]:
+def projected(landmarks: LandmarkMoments, camera: Camera, state: BodyState) -> tuple[Tensor, Tensor]:
     """Landmarks in pixels (B, K, 2) and their derivatives (B, K, 2, P); NaN behind the camera: no step goes there."""
-    points, jacobian = landmarks.jacobians(state)
+    points, jacobian = landmark_jacobians(landmarks, state)
     depth = torch.where(points[..., 2:] < NEAREST, torch.nan, points[..., 2:])
     scale = torch.as_tensor(camera.focal, dtype=points.dtype).expand(2) / depth
     # d (x / z) = (dx - x / z dz) / z
@@ -65,7 +66,7 @@ class Reprojection:
         cutoff: c, in standard deviations.
     """
 
-    landmarks: Landmarks
+    landmarks: LandmarkMoments
     camera: Camera
     pixels: Tensor
     precision: Tensor

@@ -12,13 +12,14 @@ from torch import Tensor
 
 from meshrec.body import joint_set
 from meshrec.body.coarse import coarse_body
-from meshrec.body.kinematics import KinematicTree, joint_motions
+from meshrec.body.kinematics import global_rotations
 from meshrec.data.centred import centred
 from meshrec.data.proxies import Proxies
 from meshrec.data.sample import Batch
 from meshrec.data.streams import BatchStream
 from meshrec.geometry import Camera
-from meshrec.landmarks.posed_landmarks import PosedLandmarks
+from meshrec.landmarks.moments import LandmarkMoments
+from meshrec.landmarks.torch_backend import TorchLandmarks
 from meshrec.synthetic.cameras import draw_orientations, draw_views
 from meshrec.synthetic.detector_noise import DetectorNoise, detected, detector_offsets, known_landmarks
 from meshrec.synthetic.labels import labels
@@ -69,7 +70,7 @@ class SyntheticKeypoints:
         self.source, self.detected_joints, self.noise = source, detected_joints, noise or DetectorNoise()
         self.silhouettes, self.masks, self.clothes = silhouettes, masks, clothes
         self._tailor = Tailor(coarse_body(source.body)) if silhouettes or masks else None
-        self._landmarks = PosedLandmarks(source.body, JOINTS, source.body.num_betas)
+        self._landmarks = TorchLandmarks(LandmarkMoments.of_body(source.body, JOINTS))
         names = joint_set(JOINTS)
         self._seen = [names.index(name) for name in joint_set(detected_joints)]
 
@@ -142,12 +143,6 @@ def keypoint_labels(
         names: Of the people.
     """
     return replace(labels(points, pose, betas, camera, body, JOINTS, names), mask=torch.empty(0))
-
-
-def global_rotations(pose: Tensor, tree: KinematicTree) -> Tensor:
-    """Rotations (B, 24, 3, 3) of the parts from rest to camera space, from local ones of the same shape."""
-    nowhere = pose.new_zeros(*pose.shape[:2], 3)
-    return joint_motions(pose, nowhere, nowhere[:, 0], tree)[..., :3]
 
 
 def behind_limbs(points: Tensor, joints: Tensor) -> Tensor:
