@@ -41,7 +41,7 @@ def _evaluate(landmarks: LandmarkMoments, state: BodyState, unknowns: int) -> tu
     from meshrec.body.kernels import chain
     from meshrec.landmarks.kernels import accumulate
 
-    tree, batch = landmarks.tree, len(state)
+    parents, batch = np.array(landmarks.tree.parents), len(state)
     rotations, translation, betas = (
         np.ascontiguousarray(part.numpy()) for part in (state.rotations, state.translation, state.betas)
     )
@@ -51,11 +51,11 @@ def _evaluate(landmarks: LandmarkMoments, state: BodyState, unknowns: int) -> tu
         features = (rotations[:, 1:] - np.eye(3)).reshape(batch, -1)
         moments = moments + _combined(features, landmarks.moment_poses)
     motions = np.empty((*rotations.shape[:3], 4))
-    chain(rotations, rest_joints, translation, tree.parents, motions)
+    chain(rotations, rest_joints, translation, parents, motions)
     points = np.empty((batch, len(landmarks), 3))
     jacobian = np.zeros((batch, len(landmarks), 3, unknowns))
     parts = (landmarks.starts, landmarks.joints, landmarks.masses, landmarks.moment_shapes, landmarks.joint_shapes)
-    over_batch(accumulate, [motions, rest_joints, moments, points, jacobian], [*parts, np.array(tree.parents)])
+    over_batch(accumulate, [motions, rest_joints, moments, points, jacobian], [*parts, parents])
     return torch.from_numpy(points), torch.from_numpy(jacobian)
 
 
