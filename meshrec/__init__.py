@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from meshrec import body, geometry, metrics, render
     from meshrec.body import load_body
-    from meshrec.errors import InputError
+    from meshrec.errors import InputError, MeshrecError, MissingDependency, TrainingDiverged
     from meshrec.geometry import Camera
     from meshrec.reconstruct.person import Person
     from meshrec.reconstruct.reconstructor import Reconstructor
@@ -17,8 +17,11 @@ __version__ = "0.1.0"
 _LAZY = {
     "Camera": "meshrec.geometry",
     "InputError": "meshrec.errors",
+    "MeshrecError": "meshrec.errors",
+    "MissingDependency": "meshrec.errors",
     "Person": "meshrec.reconstruct.person",
     "Reconstructor": "meshrec.reconstruct.reconstructor",
+    "TrainingDiverged": "meshrec.errors",
     "load_body": "meshrec.body",
     "body": "",
     "geometry": "",
@@ -29,8 +32,11 @@ _LAZY = {
 __all__ = [
     "Camera",
     "InputError",
+    "MeshrecError",
+    "MissingDependency",
     "Person",
     "Reconstructor",
+    "TrainingDiverged",
     "body",
     "geometry",
     "load_body",

@@ -1,7 +1,7 @@
 """The ``meshrec`` command: argument parsing and exit codes; ``commands/`` has a module for each command.
 
-Exit codes: 0 done, 1 the input was wrong or the work failed (one sentence says why), 2 the command line was wrong,
-130 interrupted.
+Exit codes: 0 for success; 1 if the input was wrong or the work failed, with one sentence that says why; 2 if the
+command line was wrong; 130 if the user interrupted it.
 """
 
 import os
@@ -41,7 +41,7 @@ COMMANDS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    # Idle worker threads that spin steal the cores from the others; must be set before torch is loaded.
+    # Idle OpenMP threads would spin and take cores from busy ones. This must be set before torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     options = _parsed(arguments)
     return exit_code(lambda: options.run(options))
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parsed(arguments: Sequence[str] | None) -> Namespace:
     parser = _parser()
     options, left = parser.parse_known_args(arguments)
-    if "changes" in options:  # argparse takes words of one place alone; changes may stand between options
+    if "changes" in options:  # argparse takes positional arguments from one place only; changes may be anywhere
         options.changes += [word for word in left if "=" in word and not word.startswith("-")]
         left = [word for word in left if word not in options.changes]
     if left:
@@ -68,9 +68,9 @@ def _parser() -> ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, command in COMMANDS.items():
         summary, _, example = (command.__doc__ or "").strip().partition("\n\n")
-        of_command = commands.add_parser(name, help=summary, description=summary, epilog=example)
-        command.add_arguments(of_command)
-        of_command.set_defaults(run=command.run)
+        subparser = commands.add_parser(name, help=summary, description=summary, epilog=example)
+        command.add_arguments(subparser)
+        subparser.set_defaults(run=command.run)
     return parser
 
 

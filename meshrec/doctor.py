@@ -1,4 +1,4 @@
-"""What is installed here and whether it works: for a user whom something puzzles, and for whoever reads the report."""
+"""A report of what is installed and whether it works, for users with a problem and for readers of bug reports."""
 
 import os
 import platform
@@ -18,8 +18,8 @@ from meshrec.body.files import SUFFIXES
 from meshrec.body.kinematics import plain_joint_motions
 from meshrec.body.library import body_folders
 from meshrec.body.skinning import plain_skinning
-from meshrec.errors import InputError
-from meshrec.geometry import Camera
+from meshrec.errors import InputError, MissingDependency
+from meshrec.geometry import Camera, camera_to_y_up
 from meshrec.models import weights_folder
 from meshrec.models.checkpoints import read_header
 from meshrec.poses.named_poses import named_pose
@@ -31,10 +31,11 @@ REQUIRED = (
 )  # fmt: skip
 OPTIONAL = {"mediapipe": "detect", "lightning": "train", "tensorboard": "train", "smplx": "smpl", "pytorch3d": ""}
 
-# The shipped neutral body in a squat, 3 m before this camera: its height, and the pixels it covers.
+# The self-test draws the shipped neutral body in a squat, 3 m before this camera. These are its height and the number
+# of pixels that it covers.
 CAMERA = Camera(80.0, size=(64, 64))
 SQUAT_METRES, SQUAT_PIXELS = 1.04695, 319.535
-NEAR = 1e-3  # relative
+TOLERANCE = 1e-3  # relative
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,9 @@ class Line:
     """One line of the report.
 
     Attributes:
-        section, name: What it is about.
-        value: What was found.
-        ok: False where meshrec cannot work as it is.
+        section, name: Titles of the group of lines and of the line.
+        value: The finding.
+        ok: Whether meshrec can work with it.
     """
 
     section: str
@@ -54,7 +55,7 @@ class Line:
 
 
 def examine() -> Iterator[Line]:
-    """Everything the report says, from what is installed to tests of body and renderer."""
+    """All lines of the report, from what is installed to tests of body and renderer."""
     yield from _versions()
     yield from _machine()
     yield _detector()
@@ -65,7 +66,7 @@ def examine() -> Iterator[Line]:
 
 
 def report() -> bool:
-    """Print the report; whether all is well."""
+    """Print the report, and return whether everything works."""
     from rich.console import Console
     from rich.table import Table
 
@@ -78,18 +79,18 @@ def report() -> bool:
     console = Console(highlight=False, markup=False, emoji=False)
     console.print(table)
     wrong = [line for line in lines if not line.ok]
-    console.print(f"\nNot well: {', '.join(line.name for line in wrong)}." if wrong else "\nAll is well.")
-    console.print("In a bug report, paste all of this, the command you gave, and what it printed.")
+    console.print(f"\nProblems: {', '.join(line.name for line in wrong)}." if wrong else "\nNo problems found.")
+    console.print("In a bug report, paste all of this, the command that you gave, and its output.")
     return not wrong
 
 
 def self_test() -> Line:
-    """Pose the open body and draw it in plain torch: neither file nor arithmetic may be off. Compiles nothing."""
+    """Pose the open body and draw it in plain torch, to check its file and the arithmetic without compiled code."""
     return _compared("self-test", "body and renderer", _plain_squat)
 
 
 def compiled_code() -> Line:
-    """The same test with numba's kernels, and whether they had to be compiled first, which takes seconds."""
+    """Run the same test with numba's kernels, and report whether they had to be compiled first, which takes seconds."""
     line = _compared("", "compiled code", _compiled_squat)
     if not line.ok:
         return line
@@ -105,20 +106,24 @@ def compiled_code() -> Line:
 
 
 def _compared(section: str, name: str, squat: Callable[[], tuple[float, float]]) -> Line:
-    """What ``squat`` finds, compared with what is right."""
+    """Compare the height in metres and the covered pixels that ``squat`` returns with the right ones."""
     start = time.perf_counter()
     try:
         metres, pixels = squat()
-    except Exception as error:  # whatever is wrong is the finding
+    except Exception as error:  # an error of any kind is a finding
         return Line(section, name, f"{type(error).__name__}: {error}", ok=False)
-    good = abs(metres / SQUAT_METRES - 1) < NEAR and abs(pixels / SQUAT_PIXELS - 1) < NEAR
+    good = abs(metres / SQUAT_METRES - 1) < TOLERANCE and abs(pixels / SQUAT_PIXELS - 1) < TOLERANCE
     found = f"{metres:.4f} m, {pixels:.1f} pixels in {time.perf_counter() - start:.1f} s"
     expected = "" if good else f" where {SQUAT_METRES} m and {SQUAT_PIXELS} pixels are right"
     return Line(section, name, found + expected, good)
 
 
 def _plain_squat() -> tuple[float, float]:
-    """Height of the squatting body, and how many pixels it covers; its gradients must be numbers."""
+    """Height of the squatting body in metres, and the number of pixels that it covers, both in plain torch.
+
+    Raises:
+        ArithmeticError: The gradient of the covered pixels with respect to the pose is missing, zero or not finite.
+    """
     body = load_body("neutral")
     pose = named_pose("squat")[None].requires_grad_()
     rotations = torch.cat([torch.eye(3).expand(1, 1, 3, 3), pose], dim=1)
@@ -132,14 +137,15 @@ def _plain_squat() -> tuple[float, float]:
 
 
 def _compiled_squat() -> tuple[float, float]:
+    """Height and covered pixels as in :func:`_plain_squat`, with compiled kernels and without gradients."""
     body = load_body("neutral")
     metres, coverage = _measured(body(body_pose=named_pose("squat")[None]).vertices, body, "numba")
     return metres.item(), coverage.item()
 
 
 def _measured(vertices: Tensor, body: BodyModel, backend: str) -> tuple[Tensor, Tensor]:
-    """Height in metres, and covered pixels, of a body 3 m before the camera."""
-    in_camera = vertices * vertices.new_tensor([1.0, -1.0, -1.0]) + vertices.new_tensor([0.0, 0.0, 3.0])
+    """Height in metres and number of covered pixels of a body 3 m before the camera."""
+    in_camera = camera_to_y_up(vertices) + vertices.new_tensor([0.0, 0.0, 3.0])
     coverage = meshrec.render.silhouette(in_camera, body.faces, CAMERA, backend=backend).sum()
     return vertices[0, :, 1].max() - vertices[0, :, 1].min(), coverage
 
@@ -182,7 +188,7 @@ def _detector() -> Line:
 
     try:
         networks = find_networks()
-    except InputError as error:
+    except MissingDependency as error:
         return Line("detector", "MediaPipe", str(error))
     except Exception as error:  # MediaPipe's own imports can fail in any way
         return Line("detector", "MediaPipe", f"{type(error).__name__}: {error}", ok=False)
@@ -215,7 +221,7 @@ def _weights() -> Iterator[Line]:
 
 
 def _checked(section: str, path: Path, describe: Callable[[Path], str]) -> Line:
-    """What a file of weights holds, or what is wrong with it."""
+    """The line about a file of weights, which ``describe`` describes if it can read it."""
     try:
         return Line(section, path.stem, f"{path.stat().st_size / 1e6:.1f} MB, {describe(path)}")
     except FileNotFoundError:
@@ -234,6 +240,6 @@ def _network(path: Path) -> str:
 
 
 def _short(path: Path) -> str:
-    """A path as it may be shown to others: without the user's name."""
+    """A path with ``~`` for the home folder, so that a report does not show the user's name."""
     path = path.resolve()
     return str(Path("~") / path.relative_to(Path.home())) if path.is_relative_to(Path.home()) else str(path)

@@ -1,4 +1,4 @@
-"""The one error a user's own input can raise, and how a program tells it."""
+"""The errors that meshrec raises on purpose, and how a program reports them."""
 
 import os
 import sys
@@ -6,46 +6,62 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-class InputError(ValueError):
-    """Something the user gave is wrong: one sentence says what, in which file, and what to do about it.
+class MeshrecError(Exception):
+    """Base class of the errors below. The message is one sentence that says what is wrong and what to do about it.
 
-    The command line prints that sentence and exits with 1; it never shows a traceback for it.
+    The command line prints that sentence and exits with code 1, without a traceback. Wrong arguments of Python
+    functions, such as an array of the wrong shape, raise ``ValueError`` or ``TypeError`` as in numpy and torch.
     """
 
 
+class InputError(MeshrecError, ValueError):
+    """A file, an option or a value that the user gave is wrong."""
+
+
+class MissingDependency(MeshrecError, ImportError):
+    """An optional package is not installed, or lacks a part that is needed; the message says how to install it."""
+
+
+class TrainingDiverged(MeshrecError):
+    """The loss of a training is no longer finite."""
+
+
 def complain(sentence: object, name: str = "meshrec") -> None:
-    """Print a sentence to stderr, behind a program's name and as one line, whatever the names and files in it hold: a
-    terminal obeys control characters."""
+    """Print a sentence to stderr as one line, after the program's name.
+
+    Characters that are not printable are replaced: file names end up in messages, and a terminal obeys control
+    characters.
+    """
     print(f"{name}:", "".join(c if c.isprintable() else "?" for c in str(sentence)), file=sys.stderr)
 
 
 def exit_code(work: Callable[[], int | None], name: str = "meshrec") -> int:
-    """Do a program's work. What goes wrong that is no fault of the program becomes a sentence on stderr.
+    """Run a program and report expected errors as one sentence on stderr; other exceptions keep their traceback.
 
     Args:
-        work: Returns an exit code, None for 0.
-        name: Of the program.
+        work: The program; it returns an exit code, or None for 0.
+        name: The program's name, printed before the sentence.
 
     Returns:
-        The exit code: 1 after an :class:`InputError` or where the system refuses something, 130 after Ctrl-C.
+        The exit code: 1 after a :class:`MeshrecError` or an ``OSError``, 130 after Ctrl-C.
     """
     try:
         return work() or 0
-    except InputError as error:
+    except MeshrecError as error:
         complain(error, name)
         return 1
     except KeyboardInterrupt:
         complain("interrupted; what was finished is kept", name)
         return 130
     except BrokenPipeError:
-        # The reader of our output has gone, as in `meshrec ... | head`: nothing to say, and nobody to say it to.
+        # The reader of our output has closed it, as in `meshrec ... | head`: that is no error.
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
         return 0
-    except OSError as error:  # what the system refuses where no function below could say it better
+    except OSError as error:  # refused by the system, in a place that had nothing to add
         complain(f"{error.filename}: {error.strerror}" if error.filename else error, name)
         return 1
 
 
 def run_tool(work: Callable[[], None]) -> int:
-    """:func:`exit_code` of a script's work; the sentence stands behind the script's name."""
+    """:func:`exit_code` for a script, under the script's own name."""
     return exit_code(work, Path(sys.argv[0]).stem)

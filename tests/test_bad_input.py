@@ -1,6 +1,6 @@
 """What a user gets who gives meshrec something broken: one sentence, an exit code, and no half-written files.
 
-Every row of the table, which lies in tests/bad_input/, is a command line, run in a folder that holds the given files.
+Each row of the table in tests/helpers/bad_input/ is a command line, run in a folder that holds the given files.
 Exit code 1 comes with one line on stderr, which contains the sentence; 2, for a wrong command line, with the usage; 0
 is for input that looks broken and is not.
 """

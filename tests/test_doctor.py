@@ -11,6 +11,7 @@ import pytest
 import meshrec
 from meshrec import doctor
 from meshrec.cli import main
+from meshrec.geometry import camera_to_y_up
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def test_versions_and_bodies_are_those_that_are_there(lines):
 def test_all_is_well_here(capsys):
     assert main(["doctor"]) == 0
     report = capsys.readouterr().out
-    assert "All is well." in report and "bug report" in report and "body and renderer" in report
+    assert "No problems found." in report and "bug report" in report and "body and renderer" in report
 
 
 @pytest.mark.parametrize("part", ["vertices", "gradients", "file"])
@@ -59,7 +60,7 @@ def test_the_self_test_sees_what_is_wrong(part, monkeypatch, capsys):
         monkeypatch.setattr(doctor, "load_body", larger if part == "vertices" else refuse)
     assert main(["doctor"]) == 1
     report = " ".join(capsys.readouterr().out.split())
-    assert "<-- wrong" in report and "Not well: body and renderer" in report
+    assert "<-- wrong" in report and "Problems: body and renderer" in report
 
 
 def test_a_missing_package_is_wrong_and_a_missing_extra_is_not(monkeypatch):
@@ -96,7 +97,7 @@ def test_the_known_values_are_those_of_the_body_and_of_both_backends(backend):
     body = meshrec.load_body("neutral")
     vertices = body(body_pose=doctor.named_pose("squat")[None]).vertices
     assert np.ptp(vertices[0, :, 1].numpy()) == pytest.approx(doctor.SQUAT_METRES, rel=1e-4)
-    in_camera = vertices * vertices.new_tensor([1.0, -1.0, -1.0]) + vertices.new_tensor([0.0, 0.0, 3.0])
+    in_camera = camera_to_y_up(vertices) + vertices.new_tensor([0.0, 0.0, 3.0])
     pixels = meshrec.render.silhouette(in_camera, body.faces, doctor.CAMERA, backend=backend).sum()
     assert float(pixels) == pytest.approx(doctor.SQUAT_PIXELS, rel=1e-5)
 

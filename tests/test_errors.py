@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from meshrec.errors import InputError, exit_code
+from meshrec.errors import InputError, MeshrecError, MissingDependency, TrainingDiverged, exit_code
 
 
 def failing(error: BaseException):
@@ -21,6 +21,8 @@ def failing(error: BaseException):
     [
         (InputError("a.jpg: no photo."), 1, "tool: a.jpg: no photo."),
         (InputError("a\x1b[2J\n.jpg: no photo."), 1, "tool: a?[2J?.jpg: no photo."),
+        (MissingDependency("there is no anny."), 1, "tool: there is no anny."),
+        (TrainingDiverged("no longer a number."), 1, "tool: no longer a number."),
         (OSError(errno.ENOSPC, "No space left", "o.npz"), 1, "tool: o.npz: No space left"),
         (OSError("the disk is gone"), 1, "tool: the disk is gone"),
         (KeyboardInterrupt(), 130, "tool: interrupted; what was finished is kept"),
@@ -30,6 +32,12 @@ def failing(error: BaseException):
 def test_what_is_no_fault_of_the_program_is_one_line(error, code, line, capsys):
     assert exit_code(failing(error), "tool") == code
     assert capsys.readouterr() == ("", f"{line}\n")
+
+
+def test_errors_are_caught_by_python_s_own_kinds_too():
+    """Whoever guards against a wrong value or a failed import need not know this package's names."""
+    assert all(issubclass(kind, MeshrecError) for kind in (InputError, MissingDependency, TrainingDiverged))
+    assert issubclass(InputError, ValueError) and issubclass(MissingDependency, ImportError)
 
 
 def test_work_that_is_done_says_how():

@@ -13,7 +13,7 @@ for name in meshrec.__all__:
 body = meshrec.load_body("neutral")
 out = body(betas=torch.zeros(1, 10))
 camera = meshrec.Camera(focal=300.0, size=(64, 64))
-in_camera = out.vertices * torch.tensor([1.0, -1.0, -1.0]) + torch.tensor([0.0, 0.0, 3.0])
+in_camera = meshrec.geometry.camera_to_y_up(out.vertices) + torch.tensor([0.0, 0.0, 3.0])
 meshrec.render.silhouette(in_camera, body.faces, camera).sum()
 meshrec.metrics.pa_mpjpe(out.joints, out.joints)
 try:

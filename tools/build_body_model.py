@@ -14,7 +14,7 @@ from meshrec.errors import run_tool
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("body_models"), help="folder for open_*.npz")
-    parser.add_argument("--vertices", type=int, default=VERTEX_COUNT, help="about how many vertices to keep")
+    parser.add_argument("--vertices", type=int, default=VERTEX_COUNT, help="number of vertices to aim at")
     options = parser.parse_args()
     for path in build_bodies(options.out, options.vertices):
         print(path)

@@ -1,8 +1,8 @@
-"""Write the frozen synthetic benchmark as files: shards of pictures with labels, and what the detector says of them.
+"""Write the frozen synthetic benchmark as files: shards of pictures with labels, and the detector's detections.
 
-``meshrec evaluate --dataset synthetic`` makes the same people anew and needs no files; the shards are for other
-programs, and the detections (``--detections out/synthetic/detections.npz``) spare every evaluation a fifth of a second
-a person. Running it again goes on where it stopped.
+``meshrec evaluate --dataset synthetic`` makes the same people itself and needs no files. The shards are for other
+programs, and the detections (``--detections out/synthetic/detections.npz``) save each evaluation a fifth of a second
+per person. If the script is interrupted, running it again continues.
 
 Example: python tools/build_synthetic_benchmark.py out/synthetic
 """
@@ -15,7 +15,7 @@ import torch
 
 from meshrec.body import load_body
 from meshrec.datasets.shards import write_shards
-from meshrec.detect.mediapipe_detector import MediaPipeDetector
+from meshrec.detect import load_detector
 from meshrec.errors import run_tool
 from meshrec.evaluation.detections import detect_samples
 from meshrec.evaluation.run import PHOTO_RESOLUTION
@@ -27,13 +27,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, help="folder to write shards/ and detections.npz into")
     parser.add_argument("--no-shards", action="store_true", help="only the detections")
-    parser.add_argument("--count", type=int, help="only the first so many people (default: all 2,000)")
+    parser.add_argument("--count", type=int, help="detect only the first COUNT people (default: all 2,000)")
     options = parser.parse_args()
     benchmark = SyntheticBenchmark(load_body("neutral"), PHOTO_RESOLUTION)
     if not options.no_shards and not any((options.out / "shards").glob("*.tar")):
         for shard in write_shards(benchmark, options.out / "shards", PHOTO_RESOLUTION, margin=1.0, per_shard=500):
             print(shard)
-    detector, count = Detected(MediaPipeDetector()), min(options.count or len(benchmark), len(benchmark))
+    detector, count = Detected(load_detector()), min(options.count or len(benchmark), len(benchmark))
     found = detect_samples(benchmark, detector.of, options.out / "detections.npz", count)
     missed = sum(detection is None for detection in found.values())
     print(f"{options.out / 'detections.npz'}: {len(found)} people, {missed} of them not found")

@@ -1,8 +1,8 @@
-"""Compare the ways from a picture's feature to a body, as Kolotouros et al. 2019 do in their first table.
+"""Compare network heads, which turn a picture's feature into a body, as table 1 of Kolotouros et al. 2019 does.
 
-All networks have the encoder, data, number of samples and optimizer of one configuration; they differ in what follows
-the encoder. Each is trained in a folder of its own, or taken from there if it is done, and measured on the frozen
-synthetic benchmark. A table is printed, and written as comparison.md.
+All networks have the encoder, data, number of samples and optimizer of one configuration; they differ in the head that
+follows the encoder. Each is trained in a folder of its own, or taken from there if its training is finished, and
+measured on the frozen synthetic benchmark. A table is printed, and written as comparison.md.
 
 Example:
     python tools/compare_heads.py runs/comparison
@@ -21,7 +21,6 @@ from meshrec.body import joint_set, load_body
 from meshrec.errors import run_tool
 from meshrec.evaluation import evaluate
 from meshrec.files.atomic import write_file
-from meshrec.models.build import encoder_of
 from meshrec.models.checkpoints import load_checkpoint
 from meshrec.models.encoders import NetworkInput
 from meshrec.synthetic.benchmark import HARD
@@ -35,13 +34,13 @@ HEADINGS = (
 
 @dataclass(frozen=True)
 class Head:
-    """What follows the encoder.
+    """The part of a network that follows the encoder.
 
     Attributes:
-        name: Of its training's folder.
-        architecture: See :data:`meshrec.models.build.ARCHITECTURES`.
-        iterations: Of an iterative network.
-        results: What it puts out: the evaluation's stage, what the table calls it, and the published error.
+        name: Name of the folder of its training.
+        architecture: One of :data:`meshrec.models.build.ARCHITECTURES`.
+        iterations: Number of corrections, for an iterative network.
+        results: For each output, the evaluation's stage, its label in the table, and the published error in mm.
     """
 
     name: str
@@ -64,19 +63,19 @@ HEADS = (
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, help="folder of the trainings and of comparison.md")
-    parser.add_argument("--config", default="configs/graph_keypoints.yaml", help="of the graph network")
-    parser.add_argument("--limit", type=int, help="measure on at most so many people, evenly spread")
+    parser.add_argument("--config", default="configs/graph_keypoints.yaml", help="configuration of the graph network")
+    parser.add_argument("--limit", type=int, help="largest number of people to measure on, evenly spread")
     parser.add_argument("changes", nargs="*", metavar="key=value", help="changes of the configuration, for all heads")
     options = parser.parse_intermixed_args()
     base = load_config(options.config, options.changes)
-    rows = [row for head in HEADS for row in measured(head, train(config_of(head, base, options.out)), options.limit)]
+    rows = [row for head in HEADS for row in table_rows(head, train(config_of(head, base, options.out)), options.limit)]
     table = markdown(rows)
     write_file(options.out / "comparison.md", table.encode())
     print(table)
 
 
 def config_of(head: Head, base: TrainingConfig, out: Path) -> TrainingConfig:
-    """The configuration with this head on its encoder."""
+    """The configuration with this head after its encoder."""
     network, settings = base.network, base.network.settings
     if head.architecture == "iterative":
         settings = {
@@ -87,21 +86,21 @@ def config_of(head: Head, base: TrainingConfig, out: Path) -> TrainingConfig:
             "blocks": 2,
             "dropout": 0.0,
         }
-        # Parameters find the camera themselves. That of a mesh is found by the mesh's own loss.
+        # This head regresses the camera itself, so that its keypoint loss gets the weight of the mesh's.
         weights = replace(base.weights, vertices=0.0, keypoints_2d=base.weights.mesh_keypoints_2d)
         base = replace(base, weights=weights)
     network = replace(network, architecture=head.architecture, settings=settings)
     return replace(base, network=network, out=out / head.name)
 
 
-def measured(head: Head, path: Path, limit: int | None = None) -> list[list[str]]:
-    """Rows of the table for a trained network."""
+def table_rows(head: Head, path: Path, limit: int | None = None) -> list[list[str]]:
+    """The rows of the table for a trained network, one for each of its outputs."""
     report = evaluate(path, "synthetic", mirror=False, limit=limit)
     groups = [report.groups["usual"], [row for name in HARD for row in report.groups[name]]]
     checkpoint = load_checkpoint(path, load_body("neutral"))
     network, known = checkpoint.network, checkpoint.provenance
     weights = sum(weight.numel() for weight in network.parameters()) / 1e6
-    inputs = NetworkInput(keypoints=torch.rand(1, len(joint_set(encoder_of(network).config.joints)), 3))
+    inputs = NetworkInput(keypoints=torch.rand(1, len(joint_set(network.encoder.config.joints)), 3))
     with torch.inference_mode():
         timing = time_in_turn({head.name: lambda: network(inputs)})[head.name]
     rows = []

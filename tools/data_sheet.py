@@ -1,4 +1,4 @@
-"""Draw people of a dataset with their labels, to be looked at before anything is trained on them.
+"""Draw people of a dataset with their labels, to check them before training.
 
 Example: python tools/data_sheet.py lspe ../shared/lspe/val.tar --augment --out sheet.png
 """
@@ -19,13 +19,13 @@ from meshrec.files.atomic import known_suffix, write_file
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("format", choices=FORMATS)
+    parser.add_argument("format", choices=FORMATS, help="format of the labels")
     parser.add_argument("labels", type=Path, help="file or folder of the labels")
     parser.add_argument("--pictures", type=Path, help=f"folder of the pictures ({', '.join(WITH_PICTURES_ELSEWHERE)})")
     parser.add_argument("--out", type=Path, required=True, help="picture to write, .png or .jpg")
-    parser.add_argument("--people", type=int, default=18, help="how many (default: 18)")
-    parser.add_argument("--seed", type=int, default=0, help="which ones (default: 0)")
-    parser.add_argument("--augment", action="store_true", help="change them as training does")
+    parser.add_argument("--people", type=int, default=18, help="number of people (default: 18)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random choice of people (default: 0)")
+    parser.add_argument("--augment", action="store_true", help="augment the pictures as training does")
     options = parser.parse_args()
     suffix = known_suffix(options.out, (".png", ".jpg"))
     samples = read_samples(options.format, options.labels, options.pictures)

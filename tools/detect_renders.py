@@ -1,6 +1,6 @@
-"""Pass pictures of synthetic people through the detector and keep what it says beside the truth.
+"""Run the detector on pictures of synthetic people, and write its detections with the truth.
 
-About an eighth of a second a person on one core. Running it again goes on where it stopped.
+This takes about an eighth of a second per person on one core. If it is interrupted, running it again continues.
 
 Example:
     python tools/detect_renders.py out/detected.npz --count 10000 --backgrounds photos_without_people
@@ -15,10 +15,9 @@ import torch
 from rich.progress import track
 
 from meshrec.body import load_body
-from meshrec.detect.mediapipe_detector import MediaPipeDetector
+from meshrec.detect import load_detector
 from meshrec.errors import InputError, run_tool
 from meshrec.synthetic.backgrounds import FolderBackgrounds, noise_backgrounds
-from meshrec.synthetic.clothes import TextureLayout
 from meshrec.synthetic.detected_renders import (
     DetectedRenders,
     detect_renders,
@@ -26,8 +25,9 @@ from meshrec.synthetic.detected_renders import (
     load_renders,
     save_renders,
 )
-from meshrec.synthetic.labels import Pictures
 from meshrec.synthetic.people import SyntheticPeople
+from meshrec.synthetic.pictures import Pictures
+from meshrec.synthetic.textures import TextureLayout
 
 CHUNK = 16
 SAVED_EVERY = 32  # chunks
@@ -35,9 +35,9 @@ SAVED_EVERY = 32  # chunks
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out", type=Path, help=".npz file to write, or to go on with")
-    parser.add_argument("--count", type=int, default=10000, help="people in all")
-    parser.add_argument("--seed", type=int, default=1000, help="of the people")
+    parser.add_argument("out", type=Path, help=".npz file to write, or to continue")
+    parser.add_argument("--count", type=int, default=10000, help="total number of people")
+    parser.add_argument("--seed", type=int, default=1000, help="seed of the people")
     parser.add_argument("--resolution", type=int, default=448, help="side of the pictures, pixels")
     parser.add_argument("--body", default="neutral", help="neutral, male, female or a body file with a texture layout")
     parser.add_argument("--backgrounds", type=Path, help="folder of pictures without people (default: noise)")
@@ -50,7 +50,7 @@ def main() -> None:
     parts = [_earlier(options.out, source)] if options.out.exists() else []
     start = sum(len(part) for part in parts)
     indices = range(start, options.count)
-    work = detect_renders(source, indices, pictures, MediaPipeDetector(), CHUNK)
+    work = detect_renders(source, indices, pictures, load_detector(), CHUNK)
     for i, part in enumerate(track(work, "detecting", -(-len(indices) // CHUNK)), start=1):
         parts.append(part)
         if i % SAVED_EVERY == 0:
@@ -61,6 +61,7 @@ def main() -> None:
 
 
 def _earlier(path: Path, source: SyntheticPeople) -> DetectedRenders:
+    """The detections of an earlier run, which must be of the same people."""
     earlier = load_renders(path)
     same = (earlier.seed, earlier.resolution, earlier.body) == (source.seed, source.resolution, source.body.hash)
     last = earlier.index[-1:].tolist()

@@ -1,4 +1,4 @@
-"""Write a dataset as shards: people's pictures and labels in a few large tars.
+"""Write a dataset as shards: pictures and labels of people in a few large tar files.
 
 Example: python tools/make_shards.py lspe ../shared/lspe/train.tar --out shards/lspe
 """
@@ -16,14 +16,14 @@ from meshrec.errors import run_tool
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("format", choices=FORMATS)
+    parser.add_argument("format", choices=FORMATS, help="format of the labels")
     parser.add_argument("labels", type=Path, help="file or folder of the labels")
     parser.add_argument("--pictures", type=Path, help=f"folder of the pictures ({', '.join(WITH_PICTURES_ELSEWHERE)})")
     parser.add_argument("--out", type=Path, required=True, help="folder to write into")
     parser.add_argument("--resolution", type=int, default=256, help="pixels of a person's crop (default: 256)")
     parser.add_argument("--margin", type=float, default=1.5, help="side of the picture over the crop's (default: 1.5)")
     parser.add_argument("--per-shard", type=int, default=1000, help="people in a shard (default: 1000)")
-    parser.add_argument("--workers", type=int, default=0, help="processes (default: 0, this one alone)")
+    parser.add_argument("--workers", type=int, default=0, help="worker processes (default: 0, this process alone)")
     for body in ("neutral", "male", "female"):
         parser.add_argument(f"--{body}", help=f"the SMPL file that betas of the {body} body belong to")
     options = parser.parse_args()

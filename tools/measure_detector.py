@@ -1,6 +1,6 @@
-"""Measure where the detector sees the body's landmarks, from pictures that tools/detect_renders.py passed through it.
+"""Measure where on the body the detector sees landmarks, from the detections that tools/detect_renders.py wrote.
 
-Prints the rows of the table in meshrec/landmarks/placements.py.
+The script prints the rows of the table in meshrec/landmarks/placements.py.
 
 Example:
     python tools/detect_renders.py out/detected.npz --count 2000
@@ -20,7 +20,7 @@ from meshrec.synthetic.detected_renders import load_renders
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("renders", type=Path, help=".npz file of tools/detect_renders.py")
-    parser.add_argument("--body", default="neutral", help="the body it shows")
+    parser.add_argument("--body", default="neutral", help="the body of the people in it")
     options = parser.parse_args()
     for name, place in measure_placements(load_renders(options.renders), load_body(options.body)).items():
         offsets = ", ".join(f'"{joint}": {offset}' for joint, offset in place.offsets.items())

@@ -1,4 +1,4 @@
-"""Draw the filmed man of the calibrated frames as regressor and fit see him, beside the truth.
+"""Draw the filmed man of the calibrated frames as regressor and fit reconstruct him, beside the truth.
 
 Example: python tools/photo_sheet.py --data ../shared --rows 10 44 78 112 --out out/filmed.jpg
 """
@@ -13,7 +13,7 @@ from meshrec.benchmarks.methods import methods_of
 from meshrec.benchmarks.photo_sheet import multiview_sheet
 from meshrec.benchmarks.photos import DATA
 from meshrec.body import load_body
-from meshrec.detect.mediapipe_detector import MediaPipeDetector
+from meshrec.detect import load_detector
 from meshrec.errors import run_tool
 from meshrec.files.atomic import known_suffix, write_file
 
@@ -21,14 +21,16 @@ from meshrec.files.atomic import known_suffix, write_file
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=DATA, help="folder that holds multiview/")
-    parser.add_argument("--rows", type=int, nargs="+", default=[10, 44, 78, 112], help="of its pictures")
+    parser.add_argument(
+        "--rows", type=int, nargs="+", default=[10, 44, 78, 112], help="numbers of the pictures to show"
+    )
     parser.add_argument("--regressor", help="as for meshrec reconstruct")
-    parser.add_argument("--width", type=int, default=1334, help="of the sheet, pixels")
-    parser.add_argument("--out", type=Path, default=Path("out/filmed.jpg"))
+    parser.add_argument("--width", type=int, default=1334, help="width of the sheet, pixels")
+    parser.add_argument("--out", type=Path, default=Path("out/filmed.jpg"), help="picture to write, .png or .jpg")
     options = parser.parse_args()
     suffix = known_suffix(options.out, (".png", ".jpg"))
     methods = methods_of(load_body("neutral"), options.regressor)
-    sheet = multiview_sheet(options.data / "multiview", MediaPipeDetector(), methods, options.rows)
+    sheet = multiview_sheet(options.data / "multiview", load_detector(), methods, options.rows)
     size = options.width, round(options.width * sheet.shape[0] / sheet.shape[1])
     picture = cv2.resize(sheet[..., ::-1], size, interpolation=cv2.INTER_AREA)
     print(write_file(options.out, cv2.imencode(suffix, picture, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()))

@@ -1,4 +1,4 @@
-"""Write a trained network as it ships: weights in half precision, and no folders in what it says of its making.
+"""Write a trained network for shipping: weights in half precision, and no folders in its provenance.
 
 Example:
     python tools/ship_checkpoint.py runs/iterative_keypoints/last.safetensors meshrec/models/weights/iterative_keypoints.safetensors
@@ -18,7 +18,7 @@ from meshrec.models.checkpoints import load_checkpoint, save_checkpoint
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("checkpoint", type=Path, help="what `meshrec train` wrote")
+    parser.add_argument("checkpoint", type=Path, help="checkpoint that `meshrec train` wrote")
     parser.add_argument("out", type=Path, help=".safetensors file to write")
     parser.add_argument("--body", default="neutral", help="the body it was trained with")
     options = parser.parse_args()
@@ -31,6 +31,7 @@ def main() -> None:
 
 
 def _without_folders(value: Any) -> Any:
+    """The same value, with the file's name for each absolute path in it."""
     if isinstance(value, dict):
         return {key: _without_folders(v) for key, v in value.items()}
     if isinstance(value, list):

@@ -1,6 +1,6 @@
-"""Draw a contact sheet of synthetic people to look at: each picture with its true joints, beside what a detector says.
+"""Draw a contact sheet of synthetic people: pictures with the true joints, and the detector's outlines and landmarks.
 
-Filled dots are seen, rings are hidden; red is the person's left and blue the right.
+Filled dots are visible, rings are hidden; red is the person's left and blue the right.
 
 Example:
     python tools/synthetic_sheet.py sheet.png --count 24 --seed 3
@@ -17,10 +17,10 @@ from meshrec.files.atomic import known_suffix, write_file
 from meshrec.render.overlay import encode_png
 from meshrec.synthetic.backgrounds import FolderBackgrounds, noise_backgrounds
 from meshrec.synthetic.benchmark import SyntheticBenchmark
-from meshrec.synthetic.clothes import TextureLayout
-from meshrec.synthetic.labels import Pictures
 from meshrec.synthetic.people import SyntheticPeople
+from meshrec.synthetic.pictures import Pictures
 from meshrec.synthetic.sheet import benchmark_sheet, people_sheet
+from meshrec.synthetic.textures import TextureLayout
 
 RESOLUTION = 224
 
@@ -28,9 +28,9 @@ RESOLUTION = 224
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, help="picture to write, .png")
-    parser.add_argument("--count", type=int, default=32, help="people")
-    parser.add_argument("--seed", type=int, default=0, help="of the people")
-    parser.add_argument("--first", type=int, default=0, help="number of the first of them")
+    parser.add_argument("--count", type=int, default=32, help="number of people")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the people")
+    parser.add_argument("--first", type=int, default=0, help="index of the first person")
     parser.add_argument("--backgrounds", type=Path, help="folder of pictures to put behind them (default: noise)")
     parser.add_argument("--benchmark", action="store_true", help="show people of the frozen benchmark instead")
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""Train the pose prior that ships with meshrec, and say how it explains poses that it has not seen.
+"""Train the pose prior that ships with meshrec, and print its log-density of poses that it has not seen.
 
 Example:
     python tools/train_pose_prior.py meshrec/poses/pose_prior.safetensors
@@ -20,10 +20,15 @@ def main() -> None:
     parser.add_argument("weights", type=Path, help="the .safetensors to write")
     parser.add_argument("--bank", type=Path, default=DEFAULT.bank, help="poses to learn from (default: the shipped)")
     parser.add_argument(
-        "--components", type=int, default=DEFAULT.components, help="before mirroring doubles them (default: 12)"
+        "--components",
+        type=int,
+        default=DEFAULT.components,
+        help="number of components before mirroring doubles them (default: %(default)s)",
     )
-    parser.add_argument("--freedom", type=int, default=DEFAULT.freedom, help="of the tails (default: %(default)s)")
-    parser.add_argument("--every", type=int, default=DEFAULT.every, help="take every n-th frame (default: %(default)s)")
+    parser.add_argument(
+        "--freedom", type=int, default=DEFAULT.freedom, help="degrees of freedom of the tails (default: %(default)s)"
+    )
+    parser.add_argument("--every", type=int, default=DEFAULT.every, help="use every n-th frame (default: %(default)s)")
     options = parser.parse_args()
     config = PosePriorConfig(options.bank, options.components, options.freedom, options.every)
     prior, densities = train_pose_prior(config)

@@ -39,7 +39,7 @@ class Method:
         if self.refine:
             (fit,) = self.fitter([detection], camera, initial)
             score = fit.score
-            parts = (torch.tensor(a, dtype=torch.float64)[None] for a in (fit.pose, fit.translation, fit.betas))
+            parts = (torch.tensor(a, dtype=torch.float64)[None] for a in (fit.rotations, fit.translation, fit.betas))
             state = BodyState(*parts)
         else:
             assert initial is not None

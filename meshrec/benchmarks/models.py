@@ -1,4 +1,4 @@
-"""The networks: their size and speed one by one, and what their heads cost beside their backbone."""
+"""The size and speed of each network, and how much its head costs beside its backbone."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,16 +9,19 @@ import torch
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from meshrec.benchmarks.headlines import Headline
 from meshrec.benchmarks.memory import can_measure_memory, peak_megabytes
 from meshrec.benchmarks.timing import time_in_turn
 from meshrec.body import BodyModel, joint_set, load_body
-from meshrec.models.build import build_network
+from meshrec.models.build import ARCHITECTURES, build_network
 from meshrec.models.critic import JOINTS, Critic
 from meshrec.models.encoders import NetworkInput
+from meshrec.models.graph import GraphMesh
 from meshrec.models.mesh_to_params import MeshToParameters
+from meshrec.models.network import Network
 
 PROXY = ("heatmaps", "silhouette")
 NETWORKS: dict[str, tuple[str, dict]] = {
@@ -42,9 +45,9 @@ class ModelFigures:
     """One network at batch 1.
 
     Attributes:
-        name: of the network.
-        input: what it sees, with sizes.
-        parameters: how many, in millions.
+        name: the network's name.
+        input: the fields of its input, with sizes.
+        parameters: their number in millions.
         gflops: thousand million floating-point operations, a multiplication and an addition being two.
         milliseconds: median latency on this CPU.
     """
@@ -57,15 +60,21 @@ class ModelFigures:
 
 
 def summarize_models(seconds: float = 0.5) -> list[ModelFigures]:
-    """Measure every architecture, each for about so many seconds, and print a table."""
+    """Measure networks of every architecture and print a table.
+
+    Those of :data:`NETWORKS` come first, then the architectures that it leaves out, with their default settings.
+
+    Args:
+        seconds: how long to measure each network, about.
+    """
     body = load_body("neutral")
     figures = []
-    for name, (architecture, settings) in NETWORKS.items():
-        network: Any = build_network(architecture, settings, body).eval()
+    others = ARCHITECTURES.keys() - {architecture for architecture, _ in NETWORKS.values()}
+    for name, (architecture, settings) in (NETWORKS | {name: (name, {}) for name in sorted(others)}).items():
+        network = build_network(architecture, settings, body).eval()
         inputs = example_input(network)
         figures.append(_figures(name, _describe(inputs), network, partial(network, inputs), seconds))
-        if architecture == "graph":
-            mesh = network.regressor.mesh
+    mesh = GraphMesh.of_body(body.data)
     parts: dict[str, tuple[nn.Module, tuple[Tensor, ...], str]] = {
         "mesh to parameters": (MeshToParameters(mesh), (torch.zeros(1, len(mesh.template), 3),), "nodes"),
         "critic": (Critic(), (torch.zeros(1, JOINTS, 3, 3), torch.zeros(1, 10)), "rotations, betas"),
@@ -131,19 +140,16 @@ def headlines(figures: dict[str, float]) -> list[Headline]:
     ]
 
 
-def example_input(network: nn.Module, batch: int = 1) -> NetworkInput:
-    """Random input of what a network sees and no more."""
-    regressor: Any = getattr(network, "regressor", network)
-    config = regressor.config.encoder
-    generator = torch.Generator().manual_seed(0)
+def example_input(network: Network, batch: int = 1) -> NetworkInput:
+    """Random input for a network, without the fields that it does not read."""
+    config, generator = network.encoder.config, torch.Generator().manual_seed(0)
     side = config.resolution
-    feedback = getattr(regressor.config, "feedback", "") == "residuals"
     inputs = NetworkInput()
-    if "rgb" in config.inputs:
+    if "rgb" in network.inputs:
         inputs.rgb = torch.randn(batch, 3, side, side, generator=generator)
-    if "silhouette" in config.inputs:
+    if "silhouette" in network.inputs:
         inputs.silhouette = torch.rand(batch, 1, side, side, generator=generator)
-    if feedback or {"heatmaps", "keypoints"} & set(config.inputs):
+    if "keypoints" in network.inputs:
         inputs.keypoints = torch.rand(batch, len(joint_set(config.joints)), 3, generator=generator)
     return inputs
 
@@ -159,7 +165,7 @@ def prepare_training_step(architecture: str, settings: dict, batch: int) -> Call
         inputs = example_input(network, batch)
         for _ in range(2):
             optimizer.zero_grad()
-            torch.stack([tensor.square().mean() for tensor in _tensors(network(inputs))]).sum().backward()
+            torch.stack([tensor.square().mean() for tensor in tree_leaves(network(inputs))]).sum().backward()
             optimizer.step()
 
     return train
@@ -178,11 +184,3 @@ def _describe(inputs: NetworkInput) -> str:
     sizes = {"rgb": "{2}²", "silhouette": "{2}²", "keypoints": "{1}"}
     given = {name: getattr(inputs, name) for name in sizes}
     return ", ".join(f"{name} {sizes[name].format(*value.shape)}" for name, value in given.items() if value is not None)
-
-
-def _tensors(value: object) -> list[Tensor]:
-    """All tensors of an output, however nested."""
-    if isinstance(value, Tensor):
-        return [value]
-    parts = value if isinstance(value, list) else vars(value).values()
-    return [tensor for part in parts for tensor in _tensors(part)]

@@ -17,6 +17,7 @@ from meshrec.benchmarks.methods import Method, Result, limbs_seen, methods_of
 from meshrec.body import LIMB_JOINTS, joint_index, joint_set, load_body
 from meshrec.datasets.lspe import read_lspe
 from meshrec.datasets.multiview import read_multiview
+from meshrec.detect import load_detector
 from meshrec.detect.people import Detection, Detector, inner_box, person_at
 from meshrec.errors import InputError
 from meshrec.geometry import Camera
@@ -46,11 +47,9 @@ def run(data: Path = DATA, step: int = 1, regressor: str | None = None) -> dict[
     Raises:
         InputError: The folder does not hold them, or there is no such regressor.
     """
-    from meshrec.detect.mediapipe_detector import MediaPipeDetector
-
     require_data(data)
     methods = methods_of(load_body("neutral"), regressor)
-    detector = MediaPipeDetector()
+    detector = load_detector()
     figures = {
         "multiview": benchmark_multiview(data / "multiview", detector, methods, step),
         "lspe": benchmark_lspe(data / "lspe" / "val.tar", detector, methods, step),

@@ -19,6 +19,7 @@ from torch import Tensor
 from meshrec.benchmarks.headlines import Headline
 from meshrec.benchmarks.timing import time_in_turn
 from meshrec.body import load_body
+from meshrec.geometry import camera_to_y_up
 from meshrec.geometry.cameras import Camera
 from meshrec.render import backends, shaded, silhouette
 from meshrec.render.overlay import overlay
@@ -94,7 +95,7 @@ def _open_body(device: str) -> tuple[Tensor, Tensor]:
     """The open body at rest, upright and filling most of the picture: (1, V, 3), (F, 3)."""
     body = load_body("neutral")
     vertices = body.v_template - body.v_template.mean(0)
-    vertices = vertices * torch.tensor([1.0, -1.0, -1.0]) + torch.tensor([0.0, 0.0, 2.6])
+    vertices = camera_to_y_up(vertices) + torch.tensor([0.0, 0.0, 2.6])
     return vertices[None].to(device), body.faces.to(device)
 
 

@@ -14,7 +14,7 @@ from rich.console import Console
 import meshrec
 from meshrec.benchmarks import BENCHMARKS, photos
 from meshrec.benchmarks.headlines import Headline, print_headlines
-from meshrec.errors import InputError
+from meshrec.errors import MeshrecError
 from meshrec.files.atomic import require_writable, write_file
 from meshrec.regress.weights import NONE, find_weights
 
@@ -50,7 +50,7 @@ def run_suite(
         benchmark = import_module(f"meshrec.benchmarks.{name}")
         try:
             figures = benchmark.run(**(given if name == "photos" else {}))
-        except InputError as error:
+        except MeshrecError as error:
             if what is not None:
                 raise
             console.print(f"{name} is left out: {error}")

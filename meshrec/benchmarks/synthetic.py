@@ -12,11 +12,11 @@ from meshrec.benchmarks.timing import time_in_turn
 from meshrec.body import load_body
 from meshrec.models.encoders import keypoint_heatmaps
 from meshrec.synthetic.backgrounds import noise_backgrounds
-from meshrec.synthetic.clothes import TextureLayout, draw_textures
-from meshrec.synthetic.labels import Pictures, labels, synthetic_batch
+from meshrec.synthetic.batches import labels, synthetic_batch
 from meshrec.synthetic.people import SyntheticPeople
-from meshrec.synthetic.proxy import observe
-from meshrec.synthetic.rgb import photograph
+from meshrec.synthetic.pictures import Pictures, photograph
+from meshrec.synthetic.simulated_detector import observe
+from meshrec.synthetic.textures import TextureLayout, draw_textures
 
 BATCH, SIZE = 32, 224
 
@@ -60,7 +60,7 @@ def run(device: str = "cpu", seconds: float = 2.0) -> dict:
             body.joints_from(people.vertices, "union55"),
             *(people.rotations, people.betas, people.camera, body.hash, "union55", ("",) * BATCH),
         ),
-        "  picture": lambda: photograph(people, body, pictures.layout, streams()),
+        "  picture": lambda: photograph(people, body, pictures, streams()),
         "    textures": lambda: draw_textures(streams(), pictures.layout),
         "    backgrounds": lambda: noise_backgrounds(streams(), SIZE, body.faces.device),
     }

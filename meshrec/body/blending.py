@@ -7,12 +7,12 @@ from meshrec.compiled.operators import has_kernels, needs_operator
 
 
 def blend(template: Tensor, coefficients: Tensor, basis: Tensor) -> Tensor:
-    """``template + coefficients @ basis``, with gradients for the coefficients alone.
+    """``template + coefficients @ basis``, differentiable in the coefficients only.
 
     Args:
-        template: (N,).
-        coefficients: (B, K).
-        basis: (K, N).
+        template: (N,) flattened vertices or joints.
+        coefficients: (B, K) weights of the blend shapes.
+        basis: (K, N) flattened displacements, one blend shape in each row.
 
     Returns:
         (B, N).
@@ -26,8 +26,8 @@ def blend(template: Tensor, coefficients: Tensor, basis: Tensor) -> Tensor:
 def _product(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
     """``a @ b + bias``.
 
-    In float32 by oneDNN's kernel where torch has it: twice as fast as torch's own choice, MKL, which off Intel leaves
-    half of a vector unit idle.
+    In float32 it uses oneDNN's kernel if torch has it, which is twice as fast as torch's own choice, MKL: on processors
+    that are not Intel's, MKL leaves half of each vector unit idle.
     """
     onednn = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
     if len(a) > 1 and onednn is not None and a.dtype == torch.float32 and torch.backends.mkldnn.is_available():

@@ -1,4 +1,4 @@
-"""The same body with fewer vertices, where it is drawn so small that nobody sees the difference."""
+"""The same body with fewer vertices, for pictures so small that the difference cannot be seen."""
 
 from dataclasses import replace
 
@@ -10,15 +10,18 @@ from meshrec.body.model import BodyModel
 
 
 def coarse_body(body: BodyModel, vertices: int = 2500) -> BodyModel:
-    """A body with some of the given one's vertices, chosen by :func:`meshrec.body.hierarchy.mesh_hierarchy`.
+    """Reduce a body to some of its vertices, chosen by :func:`meshrec.body.hierarchy.mesh_hierarchy`.
 
-    For any shape and pose its vertices are where the given body has them, and its 24 joints are the same. It has no
-    landmarks and no texture layout, and a hash of its own.
+    In any shape and pose the vertices are where the given body has them, and the 24 joints are the same. The coarse
+    body has no landmarks and no texture layout, and a hash of its own.
 
     Args:
-        body: With a closed mesh. The coarse one is on its device.
-        vertices: About how many to keep. With 2,500, masks of 64 x 64 pixels are those of the open body's 7,644 (IoU
-            0.99, areas 0.4 % smaller).
+        body: A body with a closed mesh.
+        vertices: Approximate number of vertices to keep. With 2,500, masks of 64 x 64 pixels match those of the open
+            body's 7,644 (IoU 0.99, areas 0.4 % smaller).
+
+    Returns:
+        The coarse body, on the same device.
     """
     data = body.data
     level = mesh_hierarchy(data, (vertices,))[1]
@@ -43,13 +46,13 @@ def coarse_body(body: BodyModel, vertices: int = 2500) -> BodyModel:
 
 
 def _same_joints(data: BodyData, kept: np.ndarray) -> np.ndarray:
-    """Rows (24, V) over some vertices that give the joints of all shapes exactly.
+    """A joint regressor (24, V) over the kept vertices that gives the joints of all shapes exactly.
 
-    A joint is linear in the betas, so that each row has to reproduce a few dozen numbers, the joint of the mean shape
-    and its change with each beta, from many vertices: of all such rows the smallest is taken.
+    A joint is linear in the betas. Each row therefore has to reproduce only a few dozen numbers, the joint of the mean
+    shape and its change with each beta, from many vertices; of all such rows the one of least norm is taken.
     """
     shapes = np.concatenate([data.v_template[..., None], data.shapedirs], axis=-1, dtype=np.float64)
     shapes = np.concatenate([shapes.reshape(len(shapes), -1), np.ones((len(shapes), 1))], axis=1)
     joints = data.joint_regressor.astype(np.float64) @ shapes
-    scale = 1 / np.linalg.norm(shapes[kept], axis=0)  # a tenth beta moves vertices by far less than the first
+    scale = 1 / np.linalg.norm(shapes[kept], axis=0)  # the tenth beta moves vertices by far less than the first
     return np.linalg.lstsq((shapes[kept] * scale).T, (joints * scale).T, rcond=None)[0].T

@@ -7,19 +7,19 @@ from meshrec.compiled.operators import has_kernels, needs_operator
 
 
 def edge_lengths(vertices: Tensor, edges: Tensor) -> Tensor:
-    """How long each edge is. An edge of no length passes no gradient on.
+    """Lengths of a mesh's edges. The gradient of an edge of zero length is zero.
 
-    On a CPU a compiled kernel keeps nothing but the lengths, where plain torch writes and reads the ends of all edges.
+    On a CPU a compiled kernel stores only the lengths, while plain torch writes and reads the two ends of all edges.
 
     Args:
-        vertices: (B, V, 3).
-        edges: (E, 2) int64, as from :func:`meshrec.body.topology.edges`.
+        vertices: (B, V, 3) metres.
+        edges: (E, 2) int64 vertex indices, as from :func:`meshrec.body.topology.edges`.
 
     Returns:
-        (B, E).
+        (B, E) metres.
 
     Raises:
-        IndexError: For an edge of a vertex that is not there.
+        IndexError: An edge names a vertex that does not exist.
     """
     if has_kernels(vertices):
         operator = _lengths if needs_operator(vertices) else _lengths_now
@@ -37,7 +37,7 @@ def _lengths_now(vertices: Tensor, edges: Tensor) -> Tensor:
     from meshrec.body.kernels import edge_lengths
     from meshrec.compiled.threads import over_batch
 
-    if edges.numel() and not 0 <= edges.min() <= edges.max() < vertices.shape[1]:  # the kernel reads where it is told
+    if edges.numel() and not 0 <= edges.min() <= edges.max() < vertices.shape[1]:  # the kernel checks no index
         raise IndexError(f"edges of vertices {edges.min()} to {edges.max()}, of a mesh that has {vertices.shape[1]}")
     lengths = vertices.new_empty(len(vertices), len(edges))
     over_batch(edge_lengths, [_array(vertices), lengths.numpy()], [_array(edges)])

@@ -1,9 +1,9 @@
 """Body files: SMPL's format as ``.npz``, ``.safetensors`` or official ``.pkl``, read, checked and written.
 
-Keys are SMPL's: ``v_template (V, 3)``, ``shapedirs (V, 3, S)``, ``posedirs (V, 3, 207)``, ``J_regressor (24, V)``,
-``weights (V, 24)``, ``kintree_table (2, 24)``, ``f (F, 3)``; and optionally ours: ``uv (T, 2)``, ``uv_faces (F, 3)``,
-``part_labels (V,)``, ``mirror_vertices (V,)``, ``landmark_names (L,)`` with ``landmark_regressor (L, V)``, and the
-strings ``name``, ``gender``, ``licence``.
+The keys are SMPL's: ``v_template (V, 3)``, ``shapedirs (V, 3, S)``, ``posedirs (V, 3, 207)``, ``J_regressor (24, V)``,
+``weights (V, 24)``, ``kintree_table (2, 24)``, ``f (F, 3)``. Optional keys that SMPL does not have: ``uv (T, 2)``,
+``uv_faces (F, 3)``, ``part_labels (V,)``, ``mirror_vertices (V,)``, ``landmark_names (L,)`` with ``landmark_regressor
+(L, V)``, and the strings ``name``, ``gender``, ``licence``.
 """
 
 import hashlib
@@ -23,27 +23,27 @@ from meshrec.files.npz import read_npz
 
 POSE_FEATURES = 9 * (NUM_JOINTS - 1)
 MIN_BETAS, MAX_BETAS = 1, 300
-MOST_METRES = 10.0  # what a rest mesh may span; larger ones are in centimetres
+MOST_METRES = 10.0  # largest extent of a rest mesh; a larger one is in centimetres
 SUFFIXES = (".npz", ".safetensors", ".pkl")
 
 
 @dataclass(frozen=True, eq=False)
 class BodyData:
-    """The arrays of a body, as they stand in the file.
+    """The arrays of a body as the file holds them.
 
     Attributes:
         v_template: (V, 3) rest vertices of the mean shape, metres, y up, z forward, +x the subject's left.
         shapedirs: (V, 3, S) vertex displacement per unit of each beta.
         posedirs: (V, 3, 207) vertex displacement per element of R - I of the 23 body joints.
-        joint_regressor: (24, V) rows that give the joints of a rest mesh.
+        joint_regressor: (24, V) weights whose product with the rest vertices is the joints.
         weights: (V, 24) skinning weights.
         parents: (24,) index of each joint's parent, -1 for the root; a parent comes before its children.
         faces: (F, 3) vertex indices, counter-clockwise from outside.
         uv: (T, 2) texture coordinates, origin at the bottom left; ``uv_faces`` (F, 3) indexes them.
         part_labels: (V,) index of the joint whose part a vertex belongs to.
         mirror_vertices: (V,) index of each vertex's mirror image, where the mesh is symmetric.
-        landmark_names, landmark_regressor: names (L,) and rows (L, V) of surface landmarks.
-        name, gender, licence: What the file says of itself.
+        landmark_names, landmark_regressor: Names (L,) and vertex weights (L, V) of surface landmarks.
+        name, gender, licence: Texts in the file.
     """
 
     v_template: np.ndarray
@@ -67,7 +67,7 @@ class BodyData:
         """The same body with only its first ``count`` shape components.
 
         Raises:
-            InputError: It has fewer.
+            InputError: The body has fewer.
         """
         available = self.shapedirs.shape[-1]
         if not MIN_BETAS <= count <= available:
@@ -86,7 +86,7 @@ class BodyData:
 
     @cached_property
     def hash(self) -> str:
-        """16 hexadecimal digits that name this body: betas mean the same only between bodies of equal hash."""
+        """16 hexadecimal digits that identify this body: only bodies of equal hash can share betas."""
         digest = hashlib.sha256()
         for array in (self.v_template, self.shapedirs, self.posedirs, self.joint_regressor, self.weights):
             digest.update(np.ascontiguousarray(array, dtype="<f4").data)
@@ -98,7 +98,10 @@ def read_body(path: str | Path) -> BodyData:
     """Read and check a body file.
 
     Args:
-        path: ``.npz``, ``.safetensors``, or an official SMPL ``.pkl`` (chumpy is not needed).
+        path: An ``.npz``, a ``.safetensors``, or an official SMPL ``.pkl`` (chumpy is not needed).
+
+    Returns:
+        The arrays of the body.
 
     Raises:
         InputError: The file is missing, damaged, of an unknown kind, or not a valid body; the message says which.
@@ -113,7 +116,11 @@ def read_body(path: str | Path) -> BodyData:
 
 
 def write_body(body: BodyData, path: str | Path) -> None:
-    """Write a body as ``.npz`` or ``.safetensors``; reading it gives back equal arrays of equal type."""
+    """Write a body as ``.npz`` or ``.safetensors``; reading it gives equal arrays of equal types.
+
+    Raises:
+        InputError: The suffix is another one, or the file cannot be written.
+    """
     from meshrec.files.atomic import write_file
 
     path = Path(path)
@@ -133,14 +140,17 @@ def write_body(body: BodyData, path: str | Path) -> None:
 
 
 def body_from_arrays(arrays: Mapping[str, object], source: str) -> BodyData:
-    """Check SMPL-named arrays and make a body of them.
+    """Check arrays with SMPL's names and make a body of them.
 
     Args:
-        arrays: Keys as in the file format above; unknown keys are ignored.
-        source: What to call the arrays in an error, usually the file's path.
+        arrays: Arrays under the keys of the file format above; unknown keys are ignored.
+        source: Name of the arrays for error messages, usually the file's path.
+
+    Returns:
+        The body.
 
     Raises:
-        InputError: One sentence saying what is wrong with ``source``.
+        InputError: The arrays are not a valid body; the message names ``source`` and says why.
     """
     required = ("v_template", "shapedirs", "posedirs", "J_regressor", "weights", "kintree_table", "f")
     missing = [key for key in required if key not in arrays]
@@ -191,7 +201,7 @@ def body_from_arrays(arrays: Mapping[str, object], source: str) -> BodyData:
 
 
 def _optional_fields(arrays: Mapping[str, object], vertex_count: int, face_count: int, source: str) -> dict[str, Any]:
-    """Checked values of the keys that a body may have besides SMPL's."""
+    """Check the optional keys, which SMPL does not have."""
     texts = ("name", "gender", "licence")
     values: dict[str, Any] = {key: _text(arrays[key], key, source) for key in texts if key in arrays}
     if "uv" in arrays and "uv_faces" in arrays:
@@ -236,7 +246,7 @@ def _check_numbers(array: np.ndarray, key: str, source: str) -> None:
 
 
 def _check_finite(array: np.ndarray, key: str, source: str) -> None:
-    """Finite as the float32 that everything is computed in."""
+    """Check that values are finite as float32, the type of all computations."""
     if not (abs(array) <= np.finfo(np.float32).max).all():
         raise InputError(f"{source}: {key} contains NaN or infinite values")
 
@@ -255,7 +265,7 @@ def _check_faces(faces: np.ndarray, count: int, key: str, source: str) -> None:
 
 
 def _parents(kintree_table: np.ndarray, source: str) -> np.ndarray:
-    """Parents of the joints from SMPL's table; its root's parent is 2^32 - 1 in some files and -1 in others."""
+    """Parents of the joints (24,) from SMPL's table, in which the root's parent is 2^32 - 1 or -1, as files differ."""
     parents, joints = kintree_table.astype(np.int64)
     index = np.arange(NUM_JOINTS)
     parents = np.where(index == 0, -1, parents)
@@ -277,7 +287,7 @@ def _read_safetensors(path: Path) -> dict[str, object]:
             texts = dict(archive.metadata() or {})
         if "landmark_names" in texts:
             texts["landmark_names"] = json.loads(texts["landmark_names"])
-    # Types that numpy lacks, such as bfloat16, surface as errors of numpy's.
+    # Types that numpy lacks, such as bfloat16, cause errors of numpy.
     except Exception as error:
         raise InputError(f"{path}: not a readable .safetensors file ({error})") from None
     return arrays | texts

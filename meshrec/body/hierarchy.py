@@ -1,8 +1,9 @@
 """Coarser versions of a body's mesh with the matrices between them, as graph networks need them.
 
-The scheme is that of Ranjan et al. 2018 ("Generating 3D Faces using Convolutional Mesh Autoencoders", section 3.2),
-made for any closed mesh: quadric edge collapses make the coarse mesh, coarse vertices are fine ones (down-sampling
-selects rows), and a fine vertex is interpolated in the coarse triangle nearest to it (up-sampling is barycentric).
+The scheme is that of Ranjan et al. 2018 ("Generating 3D Faces using Convolutional Mesh Autoencoders", section 3.2) for
+any closed mesh. Quadric edge collapses make the coarse mesh. Coarse vertices are a subset of the fine ones, so that
+down-sampling selects rows. A fine vertex is interpolated in the coarse triangle nearest to it, so that up-sampling is
+barycentric.
 """
 
 import io
@@ -19,7 +20,7 @@ from meshrec.errors import InputError
 from meshrec.files.atomic import write_file
 from meshrec.files.npz import read_npz
 
-LEVELS = (1700, 430)
+LEVELS = (1700, 430)  # numbers of vertices to aim at
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,9 @@ class MeshLevel:
     Attributes:
         vertices: (V, 3) rest positions, metres.
         faces: (F, 3) int32.
-        down: (V, V_finer) picks this level's vertices from the next finer one; None for the finest.
-        up: (V_finer, V) interpolates the next finer level from this one, rows sum to one; None for the finest.
+        down: (V, V_finer) matrix that selects this level's vertices from the next finer one; None for the finest.
+        up: (V_finer, V) matrix that interpolates the next finer level from this one; its rows sum to one; None for the
+            finest.
     """
 
     vertices: np.ndarray
@@ -40,12 +42,12 @@ class MeshLevel:
 
 
 def mesh_hierarchy(body: BodyData, levels: tuple[int, ...] = LEVELS, cache: Path | None = None) -> list[MeshLevel]:
-    """The body's mesh and coarser versions of it, computed once and kept on disk.
+    """The body's mesh and coarser versions of it, computed once and cached on disk.
 
     Args:
         body: A body with a closed mesh.
-        levels: Vertex counts to aim at, falling.
-        cache: Folder to keep results in. Default: ``$MESHREC_CACHE``, else ``~/.cache/meshrec``.
+        levels: Numbers of vertices to aim at, in descending order.
+        cache: Folder of the cache. Default: ``$MESHREC_CACHE``, else ``~/.cache/meshrec``.
 
     Returns:
         ``1 + len(levels)`` meshes, the body's own first.
@@ -67,7 +69,7 @@ def mesh_hierarchy(body: BodyData, levels: tuple[int, ...] = LEVELS, cache: Path
 
 
 def _coarsen(finest: MeshLevel, levels: tuple[int, ...]) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """For each level the finer level's vertices it keeps, and its faces."""
+    """For each level, the indices of the vertices that it keeps of the finer level, and its faces."""
     kept, faces = [], []
     vertices, triangles = finest.vertices, finest.faces
     for count in levels:
@@ -79,13 +81,16 @@ def _coarsen(finest: MeshLevel, levels: tuple[int, ...]) -> tuple[list[np.ndarra
 
 
 def _collapse(vertices: np.ndarray, faces: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """About ``count`` of the vertices, and faces between them."""
+    """Choose about ``count`` of the vertices: their indices, and the faces between them."""
     from fast_simplification import replay_simplification, simplify
 
     reduction = 1 - (2 * count - 4) / len(faces)  # a closed mesh has 2 V - 4 faces
-    # In haste the library folds fingers flat, in caution it stops early: the first closed and small result.
-    for haste in (4, 3.5, 5, 3, 7):
-        _, _, collapses = simplify(vertices, faces, target_reduction=reduction, agg=haste, return_collapses=True)
+    # An aggressive simplification may fold fingers flat, and a cautious one may stop early. The first result that is
+    # closed and small enough is taken.
+    for aggressiveness in (4, 3.5, 5, 3, 7):
+        _, _, collapses = simplify(
+            vertices, faces, target_reduction=reduction, agg=aggressiveness, return_collapses=True
+        )
         moved, coarse, mapping = replay_simplification(vertices, faces, collapses)
         if is_watertight(coarse) and len(moved) < 1.05 * count:
             break
@@ -93,7 +98,7 @@ def _collapse(vertices: np.ndarray, faces: np.ndarray, count: int) -> tuple[np.n
 
 
 def _nearest_of_each_cluster(fine: np.ndarray, coarse: np.ndarray, mapping: np.ndarray) -> np.ndarray:
-    """For each coarse vertex the nearest of the fine vertices that were merged into it."""
+    """For each coarse vertex, the index of the nearest fine vertex among those that were merged into it."""
     distance = np.linalg.norm(fine - coarse[mapping], axis=1)
     order = np.lexsort((distance, mapping))
     clusters, first = np.unique(mapping[order], return_index=True)
@@ -102,6 +107,7 @@ def _nearest_of_each_cluster(fine: np.ndarray, coarse: np.ndarray, mapping: np.n
 
 
 def _level(finer: MeshLevel, keep: np.ndarray, faces: np.ndarray) -> MeshLevel:
+    """The level with the vertices ``keep`` of the finer one, and the matrices between the two."""
     fine_count, coarse_count = len(finer.vertices), len(keep)
     down = sp.csr_matrix(
         (np.ones(coarse_count, np.float32), (np.arange(coarse_count), keep)), (coarse_count, fine_count)
@@ -114,10 +120,10 @@ def _level(finer: MeshLevel, keep: np.ndarray, faces: np.ndarray) -> MeshLevel:
 
 
 def _interpolate(points: np.ndarray, vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The nearest triangle to each point, among those around its few nearest vertices.
+    """Find the triangle nearest to each point, among those at the four vertices nearest to it.
 
     Returns:
-        Its corners (P, 3) and the barycentric coordinates (P, 3) of the nearest point in it.
+        The triangle's vertices (P, 3), and the barycentric coordinates (P, 3) of the nearest point in it.
     """
     from scipy.spatial import cKDTree
     from trimesh.triangles import closest_point, points_to_barycentric
@@ -137,7 +143,7 @@ def _interpolate(points: np.ndarray, vertices: np.ndarray, faces: np.ndarray) ->
 
 
 def _store(path: Path, kept: list[np.ndarray], faces: list[np.ndarray]) -> None:
-    """Keep the result for the next time; where nothing can be written, it is computed again."""
+    """Write the result to the cache. If that fails, the next process computes it again."""
     stream = io.BytesIO()
     arrays = {f"kept{i}": k for i, k in enumerate(kept)} | {f"faces{i}": f for i, f in enumerate(faces)}
     np.savez_compressed(stream, **arrays)

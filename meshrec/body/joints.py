@@ -56,7 +56,7 @@ JOINT_SETS: dict[str, tuple[str, ...]] = {
         "left_heel", "right_heel", "left_foot_index", "right_foot_index",
     ),
 }  # fmt: skip
-# Every joint of the sets above: in it labels of any dataset stand side by side.
+# Every joint of the sets above, so that labels of all datasets fit into one array.
 JOINT_SETS["union55"] = tuple(dict.fromkeys(name for names in JOINT_SETS.values() for name in names))
 
 BODY_JOINTS = JOINT_SETS["smpl24"][1:]
@@ -67,7 +67,12 @@ def joint_set(name: str) -> tuple[str, ...]:
     """The joint names of a set, in its order.
 
     Raises:
-        ValueError: No set has this name; the message lists those there are.
+        ValueError: There is no set of that name; the message lists all sets.
+
+    Example:
+        >>> from meshrec.body import joint_set
+        >>> joint_set("smpl24")[:3]
+        ('pelvis', 'left_hip', 'right_hip')
     """
     try:
         return JOINT_SETS[name]
@@ -76,15 +81,31 @@ def joint_set(name: str) -> tuple[str, ...]:
 
 
 def joint_index(name: str, joints: str | Sequence[str]) -> int:
-    """Where a joint stands in a set (by the set's name) or in a list of names."""
+    """The index of a joint in a set.
+
+    Args:
+        name: Name of the joint.
+        joints: Name of the set, or a list of joint names.
+
+    Raises:
+        ValueError: The set does not have the joint.
+
+    Example:
+        >>> from meshrec.body import joint_index
+        >>> joint_index("left_wrist", "coco17")
+        9
+    """
     names = joint_set(joints) if isinstance(joints, str) else tuple(joints)
     return names.index(name)
 
 
 def root_indices(joints: str | Sequence[str]) -> list[int]:
-    """Where the root of a set stands, from which poses are measured: the joints whose mean it is.
+    """The indices of the joints whose mean is the root of a set, from which poses are measured.
 
-    It is ``mid_hip`` or ``pelvis`` where the set has one of them, else the middle of the hips.
+    The root is ``mid_hip`` or ``pelvis`` if the set has one of them, else the midpoint of the hips.
+
+    Raises:
+        ValueError: The set has neither.
     """
     names = joint_set(joints) if isinstance(joints, str) else tuple(joints)
     for root in (("mid_hip",), ("pelvis",), ("left_hip", "right_hip")):
@@ -108,6 +129,11 @@ def flip_permutation(joints: str | Sequence[str]) -> np.ndarray:
 
     Returns:
         (K,) int64, its own inverse.
+
+    Example:
+        >>> from meshrec.body import flip_permutation
+        >>> flip_permutation(["nose", "left_eye", "right_eye"]).tolist()
+        [0, 2, 1]
     """
     names = joint_set(joints) if isinstance(joints, str) else tuple(joints)
     return np.array([names.index(mirror_name(name)) for name in names], dtype=np.int64)
@@ -116,14 +142,24 @@ def flip_permutation(joints: str | Sequence[str]) -> np.ndarray:
 def convert_joints(
     points: np.ndarray, source: str | Sequence[str], target: str | Sequence[str]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Reorder joints of one set as another; joints the source lacks get zeros and confidence 0.
+    """Reorder the joints of one set as those of another. Joints that the source lacks become zero.
 
     Args:
         points: (..., K_source, D).
         source, target: Names of the sets, or lists of joint names.
 
     Returns:
-        Points (..., K_target, D) and confidence (K_target,) float32, 1 where the source has the joint.
+        Points (..., K_target, D), and confidence (K_target,) float32: 1 for joints that the source has, else 0.
+
+    Raises:
+        ValueError: The number of points is not that of the source's joints.
+
+    Example:
+        >>> import numpy as np
+        >>> from meshrec.body import convert_joints
+        >>> points, confidence = convert_joints(np.ones((14, 2)), "lsp14", "coco17")
+        >>> points.shape, int(confidence.sum())  # LSP lacks COCO's five points of the face
+        ((17, 2), 12)
     """
     names, wanted = (joint_set(j) if isinstance(j, str) else tuple(j) for j in (source, target))
     if points.shape[-2] != len(names):

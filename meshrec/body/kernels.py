@@ -1,9 +1,10 @@
 """Compiled loops of the body: kinematic chain, linear blend skinning and edge lengths, forward and backward; normals.
 
-Joint indices are made unsigned, which spares a test for Python's negative indices in the innermost loop.
+Joint indices are converted to unsigned integers, which saves a test for Python's negative indices in the innermost
+loop.
 
-Skinning reads 12 bytes a vertex, writes 12, and takes the joints' motions from cache; the dense blend would write and
-read a 3x4 matrix per vertex as well. Motions are rows of [R | t], (B, J, 3, 4).
+Skinning reads 12 bytes per vertex, writes 12, and finds the joints' motions in the cache; a dense product would also
+write and read a 3x4 matrix per vertex. Motions are rows of [R | t], (B, J, 3, 4).
 """
 
 import numpy as np
@@ -43,7 +44,7 @@ def chain_backward(
     grad_joints: np.ndarray,
     grad_transl: np.ndarray,
 ) -> None:
-    """Gradients of :func:`chain`; ``grad`` (that of the motions) is changed on the way from the leaves to the root."""
+    """Gradients of :func:`chain`; ``grad``, that of the motions, is overwritten from the leaves to the root."""
     for b in range(rotations.shape[0]):
         for j in range(rotations.shape[1] - 1, -1, -1):
             p, q, x, m, g = parents[j], rotations[b, j], joints[b, j], motions[b, j], grad[b, j]
@@ -72,7 +73,7 @@ def chain_backward(
 
 @compiled
 def skin(vertices: np.ndarray, motions: np.ndarray, out: np.ndarray, joints: np.ndarray, weights: np.ndarray) -> None:
-    """out[b, v] = sum_k weights[v, k] * (R x + t) of joint joints[v, k]; weights of a vertex fall, zeros last."""
+    """out[b, v] = sum_k weights[v, k] * (R x + t) of joint joints[v, k]; the weights of a vertex are descending."""
     for b in range(vertices.shape[0]):
         for v in range(vertices.shape[1]):
             x, y, z = vertices[b, v, 0], vertices[b, v, 1], vertices[b, v, 2]
@@ -98,7 +99,7 @@ def skin_backward(
     joints: np.ndarray,
     weights: np.ndarray,
 ) -> None:
-    """Gradients of :func:`skin`; ``grad_motions`` must come in as zeros."""
+    """Gradients of :func:`skin`; ``grad_motions`` must be zero at the start."""
     for b in range(vertices.shape[0]):
         for v in range(vertices.shape[1]):
             x, y, z = vertices[b, v, 0], vertices[b, v, 1], vertices[b, v, 2]
@@ -131,7 +132,7 @@ def skin_backward(
 
 @compiled
 def sum_face_normals(vertices: np.ndarray, sums: np.ndarray, faces: np.ndarray) -> None:
-    """Add the normals of a vertex's faces, as long as twice their areas, to ``sums`` (B, V, 3)."""
+    """Add the normals of each vertex's faces, whose lengths are twice the areas, to ``sums`` (B, V, 3)."""
     for b in range(vertices.shape[0]):
         for f in range(faces.shape[0]):
             i, j, k = np.uintp(faces[f, 0]), np.uintp(faces[f, 1]), np.uintp(faces[f, 2])
@@ -147,10 +148,10 @@ def sum_face_normals(vertices: np.ndarray, sums: np.ndarray, faces: np.ndarray) 
 
 @compiled
 def edge_lengths(vertices: np.ndarray, lengths: np.ndarray, edges: np.ndarray) -> None:
-    """lengths[b, e] = |x_i - x_j|, i and j the ends of edge e.
+    """lengths[b, e] = |x_i - x_j|, where i and j are the ends of edge e.
 
-    Edges jump about in a mesh. Bodies are copied before: read in order they come from memory at full speed, and the
-    copy of one stays in cache.
+    Each body is copied first, because edges access vertices in no order: the copy reads memory sequentially at full
+    speed and stays in the cache.
     """
     for b in range(vertices.shape[0]):
         body = vertices[b].copy()
@@ -162,7 +163,7 @@ def edge_lengths(vertices: np.ndarray, lengths: np.ndarray, edges: np.ndarray) -
 
 @compiled
 def edge_lengths_backward(grad: np.ndarray, vertices: np.ndarray, gradient: np.ndarray, edges: np.ndarray) -> None:
-    """Gradient of :func:`edge_lengths`, which it also works like; zero from edges of no length."""
+    """Gradient of :func:`edge_lengths`, zero for edges of zero length; bodies are copied for the same reason."""
     for b in range(vertices.shape[0]):
         body = vertices[b].copy()
         sums = np.zeros_like(body)

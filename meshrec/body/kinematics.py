@@ -19,8 +19,8 @@ class KinematicTree:
 
     Attributes:
         parents: Parent of each joint, -1 for the root, which comes first; a parent comes before its children.
-        levels: For each depth from 1 on, the joints there, and where their parents stand in the level above.
-        order: Where each joint stands when the levels are laid one after the other.
+        levels: For each depth from 1 on, the joints at that depth, and the indices of their parents in the level above.
+        order: Index of each joint in the concatenation of all levels.
     """
 
     parents: tuple[int, ...]
@@ -39,12 +39,12 @@ class KinematicTree:
 
 
 def joint_motions(rotations: Tensor, joints: Tensor, transl: Tensor, tree: KinematicTree) -> Tensor:
-    """How each joint moves the body's rest points. The root turns about its own rest position.
+    """The rigid motion that each joint applies to points of the rest body. The root rotates about its rest position.
 
     Args:
         rotations: (B, J, 3, 3) rotation of each joint relative to its parent.
-        joints: (B, J, 3) rest positions.
-        transl: (B, 3) moves everything.
+        joints: (B, J, 3) rest positions, metres.
+        transl: (B, 3) translation of the whole body, metres.
 
     Returns:
         (B, J, 3, 4) rows of [R | t]: joint j takes a rest point x to R x + t.
@@ -148,13 +148,21 @@ _chain.register_autograd(_gradients, setup_context=_save)
 
 
 def mirror_pose(rotations: Tensor) -> Tensor:
-    """The pose as seen in a mirror whose normal is x: sides exchanged, R -> M R M with M = diag(-1, 1, 1).
+    """Mirror a pose in the plane x = 0: the sides are exchanged, and R -> M R M with M = diag(-1, 1, 1).
 
     Args:
         rotations: (..., 24, 3, 3) local rotations in the order of ``smpl24``.
 
     Returns:
-        (..., 24, 3, 3).
+        (..., 24, 3, 3) local rotations of the mirrored pose.
+
+    Example:
+        >>> import torch
+        >>> from meshrec.body.kinematics import mirror_pose
+        >>> from meshrec.geometry import random_rotations
+        >>> pose = random_rotations(24, torch.Generator().manual_seed(0))
+        >>> bool((mirror_pose(mirror_pose(pose)) == pose).all())
+        True
     """
     mirror = rotations.new_tensor([-1, 1, 1])
     return rotations[..., _FLIP, :, :] * mirror[:, None] * mirror

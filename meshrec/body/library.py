@@ -28,14 +28,15 @@ def load_body(
 
     Args:
         body: ``"neutral"``, ``"male"`` or ``"female"`` for the open body; a path to an SMPL-format ``.npz``, ``.pkl``
-            or ``.safetensors``; the name of a file in ``./body_models``; body arrays; or an ``smplx.SMPL`` instance.
+            or ``.safetensors``; the name of a file in ``./body_models``; body arrays; an ``smplx.SMPL`` instance; or a
+            :class:`BodyModel`, whose arrays and regressors the new one has.
         num_betas: Number of shape components; default all.
         dtype: Floating type of the layer.
         h36m_regressor: ``J_regressor_h36m.npy`` (17, V), the field's own definition of ``h36m17``.
         extra_regressor: ``J_regressor_extra.npy`` (9, V) as SPIN distributes it, for LSP's, MPII's and H36M's joints.
 
     Raises:
-        InputError: There is no such body, or a file is not a valid one.
+        InputError: There is no such body, or a file is not a valid one, or a regressor does not fit the body.
     """
     if isinstance(body, nn.Module):
         data = body.data if isinstance(body, BodyModel) else _from_smplx(body)
@@ -44,10 +45,13 @@ def load_body(
     if num_betas is not None:
         data = data.with_betas(num_betas)
     model = BodyModel(data, dtype)
+    if isinstance(body, BodyModel):
+        for joints, rows in body.regressors.items():
+            model = model.with_regressor(joints, rows)
     if h36m_regressor is not None:
-        model.use_regressor("h36m17", _read_rows(h36m_regressor))
+        model = _with_file(model, "h36m17", h36m_regressor)
     if extra_regressor is not None:
-        model.use_regressor(SPIN_EXTRA, _read_rows(extra_regressor)[: len(SPIN_EXTRA)])
+        model = _with_file(model, SPIN_EXTRA, extra_regressor)
     return model
 
 
@@ -94,8 +98,23 @@ def _from_smplx(model: Any) -> BodyData:
     return body_from_arrays({key: value.detach().cpu().numpy() for key, value in arrays.items()}, type(model).__name__)
 
 
+def _with_file(body: BodyModel, joints: str | tuple[str, ...], path: str | Path) -> BodyModel:
+    """The body with joints from the first rows of a ``.npy`` file; of a named set the file holds no more than these."""
+    rows = _read_rows(path)
+    try:
+        return body.with_regressor(joints, rows if isinstance(joints, str) else rows[: len(joints)])
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
 def _read_rows(path: str | Path) -> np.ndarray:
     try:
-        return np.load(path, allow_pickle=False)
+        rows = np.load(path, allow_pickle=False)
+        if not isinstance(rows, np.ndarray):
+            raise ValueError("it is an archive")
+        if rows.ndim != 2:
+            raise ValueError(f"it is of shape {rows.shape}")
     except Exception as error:  # damage can surface anywhere in the file's header
-        raise InputError(f"{path}: not a readable .npy array of regressor rows ({error})") from None
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: not a readable .npy array of regressor rows ({reason})") from None
+    return rows

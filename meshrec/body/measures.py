@@ -1,4 +1,4 @@
-"""Sizes of bodies as a tailor takes them, in T-pose: what a shape comes to, whatever its coefficients are called."""
+"""Body measures in T-pose, such as a tailor takes, with which shapes of different bodies can be compared."""
 
 import math
 from functools import lru_cache
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 GIRTHS = {"chest": ("spine2", "spine3"), "waist": ("spine1", "spine2"), "hips": ("left_hip", "right_hip")}
 MEASURES = ("height", *GIRTHS, "volume")
 ARMS = ("shoulder", "elbow", "wrist", "hand")
-DIRECTIONS = 90
+DIRECTIONS = 90  # over which Cauchy's formula is summed
 MILLIMETRES, LITRES = 1e3, 1e3
 
 
@@ -28,11 +28,18 @@ def body_measures(body: "BodyModel", betas: Tensor) -> dict[str, Tensor]:
     joints in :data:`GIRTHS`: the perimeter of the section's convex hull.
 
     Args:
-        body: Whose shapes.
-        betas: (B, S).
+        body: The body model that the betas belong to.
+        betas: (B, S) shape coefficients.
 
     Returns:
-        By name of :data:`MEASURES`, (B,) each: millimetres, ``volume`` in litres.
+        The names in :data:`MEASURES` to (B,) each: millimetres, except ``volume`` in litres.
+
+    Example:
+        >>> import torch
+        >>> from meshrec.body import load_body
+        >>> from meshrec.body.measures import body_measures
+        >>> list(body_measures(load_body("neutral"), torch.zeros(1, 10)))
+        ['height', 'chest', 'waist', 'hips', 'volume']
     """
     vertices, joints = body.rest(betas)
     height = vertices[..., 1].amax(1) - vertices[..., 1].amin(1)
@@ -45,17 +52,17 @@ def body_measures(body: "BodyModel", betas: Tensor) -> dict[str, Tensor]:
 
 
 def girth(vertices: Tensor, pairs: Tensor, level: Tensor) -> Tensor:
-    """Perimeter of the convex hull of a level section.
+    """Perimeter of the convex hull of a horizontal section.
 
     By Cauchy's formula it is the integral of the hull's support function over all directions.
 
     Args:
         vertices: (B, V, 3) metres, y up.
-        pairs: (E, 2) the edges that may be cut.
-        level: (B,) the section's height.
+        pairs: (E, 2) edges, as vertex indices, of the part of the body that is measured.
+        level: (B,) height of the section, metres.
 
     Returns:
-        (B,) metres; 0 where nothing is cut.
+        (B,) metres; 0 where the section is empty.
     """
     above = vertices[..., 1] - level[:, None]
     crossing = (above[:, pairs[:, 0]] > 0) != (above[:, pairs[:, 1]] > 0)
@@ -76,7 +83,7 @@ def girth(vertices: Tensor, pairs: Tensor, level: Tensor) -> Tensor:
 
 @lru_cache(maxsize=4)
 def _trunk_edges(body: "BodyModel") -> Tensor:
-    """(E, 2) edges of a body without its arms."""
-    own = [not any(part in name for part in ARMS) for name in body.joint_names]
+    """The edges (E, 2) of a body without its arms."""
+    kept = [not any(part in name for part in ARMS) for name in body.joint_names]
     pairs = torch.from_numpy(edges(body.faces.cpu().numpy()))
-    return pairs[torch.tensor(own)[body.data.weights.argmax(1)][pairs].all(1)]
+    return pairs[torch.tensor(kept)[body.data.weights.argmax(1)][pairs].all(1)]

@@ -1,5 +1,7 @@
 """The parametric body as a differentiable layer: shape and pose in, vertices and joints out."""
 
+from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +42,10 @@ torch.export.register_dataclass(BodyOutput)
 class BodyModel(nn.Module):
     """A body in SMPL's format (Loper et al. 2015), without weights to train.
 
+    A body is immutable: :meth:`with_regressor` and :meth:`truncated` return new bodies that share its tensors. The one
+    exception is torch's own: ``body.to(...)`` converts a module in place, as every module. ``copy.copy(body).to(...)``
+    leaves the original as it was.
+
     Args:
         data: The arrays of the body.
         dtype: Floating type of the layer.
@@ -50,6 +56,8 @@ class BodyModel(nn.Module):
         weights: (V, 24) skinning weights.
         parents: (24,) tuple, -1 for the root.
         num_betas: Number of shape components.
+        regressors: Joint regressors added by :meth:`with_regressor`: rows (K, V) under the name of a joint set or a
+            tuple of K landmark names. Later entries override earlier ones.
     """
 
     v_template: Tensor
@@ -67,9 +75,8 @@ class BodyModel(nn.Module):
         self.num_betas = data.shapedirs.shape[-1]
         self.tree = KinematicTree.from_parents(data.parents.tolist())
         self.joint_names = joint_set("smpl24")
-        self._landmarks = _landmark_rows(data)
-        self._set_rows: dict[str, np.ndarray] = {}
-        self._regressors: dict[tuple, tuple[Tensor, Tensor]] = {}
+        self.regressors: dict[str | tuple[str, ...], np.ndarray] = {}
+        self._sparse_rows: dict[tuple, tuple[Tensor, Tensor]] = {}
 
         def buffer(name: str, array: np.ndarray, kind: torch.dtype = dtype) -> None:
             self.register_buffer(name, torch.tensor(np.ascontiguousarray(array), dtype=kind), persistent=False)
@@ -82,15 +89,22 @@ class BodyModel(nn.Module):
         # Joints are linear in the betas too: J (T + S b) = J T + (J S) b, which spares the product with every vertex.
         buffer("_joint_template", joint_template)
         buffer("_joint_shapedirs", np.moveaxis(joint_shapedirs, -1, 0).reshape(self.num_betas, -1))
-        # Shape and pose displacements are one product of their coefficients with one stacked basis.
+        # Pose and shape displacements are one product of their coefficients with one stacked basis. The shape's rows
+        # come last, so that the basis of a truncated body is a slice.
         self.has_posedirs = bool(np.any(data.posedirs))
         basis = [np.moveaxis(shapedirs, -1, 0).reshape(self.num_betas, -1)]
         if self.has_posedirs:
-            basis.append(np.moveaxis(data.posedirs, -1, 0).reshape(data.posedirs.shape[-1], -1))
+            basis.insert(0, np.moveaxis(data.posedirs, -1, 0).reshape(data.posedirs.shape[-1], -1))
         buffer("_basis", np.concatenate(basis))
         joints, weights = sparse_influences(self.weights)
         self.register_buffer("_influence_joints", joints, persistent=False)
         self.register_buffer("_influence_weights", weights, persistent=False)
+
+    def __copy__(self) -> "BodyModel":
+        """A body that shares all tensors, with tables of its own: converting or extending it leaves the original."""
+        twin = self.__new__(type(self))
+        twin.__dict__ = {name: value.copy() if type(value) is dict else value for name, value in vars(self).items()}
+        return twin
 
     @property
     def parents(self) -> tuple[int, ...]:
@@ -157,77 +171,97 @@ class BodyModel(nn.Module):
 
         Raises:
             InputError: This body has no landmark for a joint of the set.
+            ValueError: There is no such set, or the vertices are not of this shape.
         """
-        support, rows = self._regressor(joints, vertices)
+        if vertices.dim() != 3 or vertices.shape[1:] != self.v_template.shape:
+            raise ValueError(f"vertices should be (B, {len(self.v_template)}, 3), not {tuple(vertices.shape)}")
+        support, rows = self._sparse_regressor(joints, vertices)
         # One large product: the batched one, with three columns each, takes five times as long.
         coordinates = vertices.index_select(1, support).transpose(1, 2).reshape(-1, len(support))
         return (coordinates @ rows.T).unflatten(0, (-1, 3)).transpose(1, 2).contiguous()
 
     def joint_regressor(self, joints: str) -> np.ndarray:
         """Rows (K, V) that give a named joint set from vertices."""
-        if joints in self._set_rows:
-            return self._set_rows[joints]
-        own = dict(zip(self.joint_names, self.data.joint_regressor))
-        # SMPL's own set is SMPL's own rows; in the others a landmark of that name is what the set's labels mean.
-        table = own if joints == "smpl24" else own | self._landmarks
+        if joints in self.regressors:
+            return self.regressors[joints].copy()
+        table = dict(zip(self.joint_names, self.data.joint_regressor))
+        if joints != "smpl24":  # in the other sets a landmark with the name of an SMPL joint is what the labels mean
+            table |= _landmark_rows(self.data)
+            for names, rows in self.regressors.items():
+                table |= {} if isinstance(names, str) else dict(zip(names, rows))
         missing = [name for name in joint_set(joints) if name not in table]
         if missing:
             raise InputError(f"this body has no landmarks for {', '.join(missing)} of {joints}")
         return np.stack([table[name] for name in joint_set(joints)])
 
-    def use_regressor(self, joints: str | tuple[str, ...], rows: np.ndarray) -> None:
-        """Define joints by your own rows instead of the body's.
+    def with_regressor(self, joints: str | Sequence[str], rows: np.ndarray) -> "BodyModel":
+        """A body that takes some joints from the given rows instead of its own; it shares this one's tensors.
 
         Args:
-            joints: A set's name, whose joints alone then come from these rows; or landmark names, which then stand for
-                that landmark in every set but ``smpl24``.
+            joints: Name of a joint set, all of whose joints then come from these rows; or K landmark names, whose rows
+                then count in every set but ``smpl24`` and those given by name.
             rows: (K, V), each summing to one.
 
         Raises:
-            InputError: The rows do not fit this body or these joints.
+            ValueError: The rows do not fit this body or these joints, or there is no such set.
         """
-        names = joint_set(joints) if isinstance(joints, str) else joints
-        rows = np.asarray(rows)
+        names = joint_set(joints) if isinstance(joints, str) else tuple(joints)
+        rows = np.array(rows)
         if rows.shape != (len(names), len(self.v_template)):
             wanted = f"{len(names)} x {len(self.v_template)}"
-            raise InputError(f"a regressor for these joints of this body is {wanted}, not {rows.shape}")
-        if not np.isfinite(rows).all() or abs(rows.sum(1) - 1).max() > 1e-2:
-            raise InputError("the rows of a joint regressor must be finite and sum to one")
-        if isinstance(joints, str):
-            self._set_rows[joints] = rows
-        else:
-            self._landmarks |= dict(zip(names, rows))
-        self._regressors.clear()
+            raise ValueError(f"a regressor for these joints of this body is {wanted}, not {rows.shape}")
+        if rows.dtype.kind not in "fiu" or not np.isfinite(rows).all() or abs(rows.sum(1) - 1).max(initial=0) > 1e-2:
+            raise ValueError("the rows of a joint regressor must be finite numbers that sum to one")
+        key = joints if isinstance(joints, str) else names
+        body = copy(self)
+        body.regressors = {name: own for name, own in self.regressors.items() if name != key} | {key: rows}
+        body._sparse_rows = {}
+        return body
+
+    def truncated(self, num_betas: int) -> "BodyModel":
+        """The body with only its first shape components; it shares this one's tensors and regressors.
+
+        Args:
+            num_betas: How many to keep, at least 1. A body that has no more is returned as it is.
+        """
+        if num_betas >= self.num_betas:
+            return self
+        body = copy(self)
+        body.data, body.num_betas = self.data.with_betas(num_betas), num_betas
+        body._joint_shapedirs = self._joint_shapedirs[:num_betas]
+        body._basis = self._basis[: len(self._basis) - self.num_betas + num_betas]
+        return body
 
     def _displace(self, betas: Tensor | None, rotations: Tensor | None) -> tuple[Tensor, Tensor]:
         """Rest vertices with shape and pose displacements, and the shape's joints."""
         vertices, joints = self.v_template.flatten(), self._joint_template.flatten()[None]
-        coefficients, start = [], 0 if betas is not None else self.num_betas
+        coefficients = []
+        start = stop = len(self._basis) - self.num_betas
+        if rotations is not None and self.has_posedirs:
+            identity = torch.eye(3, dtype=rotations.dtype, device=rotations.device)
+            coefficients.append((rotations - identity).flatten(1))
+            start = 0
         if betas is not None:
             if betas.dim() != 2 or betas.shape[1] > self.num_betas:
                 raise ValueError(f"betas should be (B, up to {self.num_betas}), not {tuple(betas.shape)}")
             coefficients.append(nn.functional.pad(betas, (0, self.num_betas - betas.shape[1])))
-            joints = torch.addmm(joints, coefficients[0], self._joint_shapedirs)
-        stop = self.num_betas
-        if rotations is not None and self.has_posedirs:
-            identity = torch.eye(3, dtype=rotations.dtype, device=rotations.device)
-            coefficients.append((rotations - identity).flatten(1))
+            joints = torch.addmm(joints, coefficients[-1], self._joint_shapedirs)
             stop = len(self._basis)
         if coefficients:
             vertices = blend(vertices, torch.cat(coefficients, dim=1), self._basis[start:stop])
         return vertices.view(-1, *self.v_template.shape), joints.unflatten(1, (-1, 3))
 
-    def _regressor(self, joints: str, like: Tensor) -> tuple[Tensor, Tensor]:
+    def _sparse_regressor(self, joints: str, like: Tensor) -> tuple[Tensor, Tensor]:
         """The vertices a joint set depends on, and its rows restricted to them."""
         key = (joints, like.device, like.dtype)
-        if key not in self._regressors:
+        if key not in self._sparse_rows:
             rows = self.joint_regressor(joints)
             support = np.flatnonzero(np.abs(rows).max(0))
-            self._regressors[key] = (
+            self._sparse_rows[key] = (
                 torch.as_tensor(support, device=like.device),
                 torch.as_tensor(rows[:, support], dtype=like.dtype, device=like.device),
             )
-        return self._regressors[key]
+        return self._sparse_rows[key]
 
 
 def _landmark_rows(data: BodyData) -> dict[str, np.ndarray]:

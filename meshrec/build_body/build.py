@@ -13,9 +13,9 @@ from meshrec.build_body.assets import Source, load_source
 from meshrec.build_body.shape_space import ShapeSpace
 from meshrec.build_body.surface import Surface, build_surface
 
-VERTEX_COUNT = 7700  # asked for; seams and symmetry leave a few fewer
-_PROPOSALS = 9000
-_PEOPLE = 1200  # of each gender, of the 1,300 or more that are accepted
+VERTEX_COUNT = 7700  # to aim at; with seams and symmetry the result has a few fewer
+_PROPOSALS = 9000  # of each gender, of which 1,300 or more are accepted
+_PEOPLE = 1200  # of each gender, taken from those
 _COMPONENTS = 10
 _BATCH = 250
 _SEED = 2024
@@ -24,7 +24,7 @@ _LICENCE = "CC0-1.0"
 
 @dataclass(frozen=True)
 class People:
-    """T-posed bodies (N, V, 3), joints (N, 24, 3) and bone ends (N, 2, B, 3), pelvis at the origin."""
+    """T-posed bodies (N, V, 3), their joints (N, 24, 3) and bone ends (N, 2, B, 3), with the pelvis at the origin."""
 
     bodies: np.ndarray
     joints: np.ndarray
@@ -32,7 +32,15 @@ class People:
 
 
 def build_bodies(folder: Path, vertex_count: int = VERTEX_COUNT) -> list[Path]:
-    """Write ``open_neutral.npz``, ``open_male.npz`` and ``open_female.npz`` into ``folder``, the same each time."""
+    """Write ``open_neutral.npz``, ``open_male.npz`` and ``open_female.npz`` into ``folder``; each run gives the same.
+
+    Args:
+        folder: Where to write.
+        vertex_count: Number of vertices to aim at.
+
+    Returns:
+        The paths of the files.
+    """
     source = load_source()
     surface = build_surface(source, vertex_count)
     weights = _weights(source, surface)
@@ -47,7 +55,7 @@ def build_bodies(folder: Path, vertex_count: int = VERTEX_COUNT) -> list[Path]:
 def _shared_arrays(
     source: Source, surface: Surface, weights: np.ndarray, people: People, space: ShapeSpace
 ) -> dict[str, np.ndarray]:
-    """Everything but the shape, which all three files have in common. Regressors are fitted to the whole population."""
+    """The arrays that all three files have in common: all but the shape. Regressors fit the whole population."""
     joint_rows = keypoints.joint_regressor(space.mean, space.directions, space.along(people.joints), surface.mirror)
     bones = dict(zip(source.bone_names, np.moveaxis(space.along(people.bones), 2, 0)))
     landmarks = keypoints.landmark_regressor(space.mean, space.directions, bones, surface, joint_rows)
@@ -114,7 +122,7 @@ def _joined(groups: list[People]) -> People:
 def _t_posed(
     source: Source, surface: Surface, targets: np.ndarray, weights: np.ndarray, phenotypes: np.ndarray
 ) -> People:
-    """The bodies of these phenotypes (N, P), symmetric to the last bit, in T-pose."""
+    """The T-posed bodies of phenotypes (N, P), exactly symmetric."""
     coefficients = source.coefficients(phenotypes)
     vertices = np.tensordot(coefficients, targets, axes=1)
     vertices = (vertices + vertices[:, surface.mirror] * [-1, 1, 1]) / 2
@@ -126,5 +134,5 @@ def _t_posed(
 
 
 def _rounded(metres: np.ndarray) -> np.ndarray:
-    """To a hundredth of a millimetre, which halves the file and hides the order in which sums were taken."""
+    """Round to a hundredth of a millimetre. This halves the file, and the order of summation does not show in it."""
     return np.round(metres, 5).astype(np.float32)

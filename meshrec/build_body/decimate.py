@@ -1,5 +1,5 @@
-"""Fewer vertices by edge collapse. A collapse keeps one end of the edge where it is, so the result is a subset of the
-vertices, and weights, shape directions and texture coordinates carry over without interpolation."""
+"""Decimation by edge collapse. A collapse keeps one end of the edge where it is, so that the result is a subset of the
+vertices, and weights, shape directions and texture coordinates need no interpolation."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import heapq
 
 import numpy as np
 
-# Length counts beside shape, so that crowded flat places thin out first and the sampling becomes even.
+# The cost includes the edge length, so that dense flat regions lose vertices first and the sampling becomes even.
 _LENGTH_WEIGHT = 0.015
 _MAX_VALENCE = 9
-_MIN_NORMAL_AGREEMENT = 0.3
-_MIN_QUALITY = 0.12
+_MIN_NORMAL_AGREEMENT = 0.3  # cosine between a triangle's normals before and after
+_MIN_QUALITY = 0.12  # of a triangle; 1 is an equilateral one
 
 
 def decimate(
@@ -28,14 +28,14 @@ def decimate(
     (SIGGRAPH 1997), plus a term that grows with edge length.
 
     Args:
-        vertices: (V, 3).
-        triangles, uv_triangles: (F, 3) ids of vertices and of texture coordinates. Vertices on a texture seam stay.
-        line: (V,) bool, vertices of the border; they only collapse along it.
+        vertices: (V, 3) metres.
+        triangles, uv_triangles: (F, 3) indices of vertices and of texture coordinates. Vertices on a texture seam stay.
+        line: (V,) bool, vertices of the border, which only collapse along it.
         importance: (V,) factor on the cost of removing each vertex.
-        target: number of vertices to stop at.
+        target: Number of vertices to stop at.
 
     Returns:
-        The remaining (F', 3) vertex ids and texture ids, numbered as before.
+        The remaining triangles (F', 3) as indices of vertices and of texture coordinates, which keep their numbers.
     """
     mesh = _Mesh(vertices, triangles, uv_triangles, line, importance)
     version = [0] * len(vertices)
@@ -69,7 +69,7 @@ def decimate(
 
 
 class _Mesh:
-    """Triangles that can be edited, with what each collapse needs to know. Removed triangles are empty lists."""
+    """Triangles that can be edited, with the data that a collapse needs. Removed triangles are empty lists."""
 
     def __init__(self, vertices, triangles, uv_triangles, line, importance) -> None:
         self.vertices, self.line, self.importance = vertices, line, importance
@@ -98,7 +98,7 @@ class _Mesh:
         return {w for i in self.around[v] for w in self.triangles[i]} - {v}
 
     def may_move(self, u: int, v: int) -> bool:
-        """Whether u may disappear into v at all: not off a texture seam, nor off the border line."""
+        """Whether u may be merged into v at all: it may leave neither a texture seam nor the border line."""
         if self.on_seam[u]:
             return False
         return not self.line[u] or bool(self.line[v] and len(self.around[u] & self.around[v]) == 1)
@@ -110,7 +110,7 @@ class _Mesh:
         return self.importance[u] * (error + _LENGTH_WEIGHT * (self.areas[u] + self.areas[v]) * (step @ step))
 
     def stays_good(self, u: int, v: int) -> bool:
-        """Whether moving u onto v leaves a surface (link condition) of well-shaped triangles that face as before."""
+        """Whether merging u into v leaves a surface (link condition) of well-shaped triangles that face as before."""
         shared = self.around[u] & self.around[v]
         rings = self.neighbours(u), self.neighbours(v)
         if not shared or len(rings[0] & rings[1]) != len(shared) or len(rings[0] | rings[1]) - 2 > _MAX_VALENCE:
@@ -142,5 +142,5 @@ class _Mesh:
 
 
 def _cross(corners: np.ndarray) -> np.ndarray:
-    """(F, 3) normals, twice the area long, of triangles (F, 3, 3)."""
+    """Normals (F, 3), with lengths of twice the areas, of triangles (F, 3, 3)."""
     return np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])

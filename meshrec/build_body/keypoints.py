@@ -1,5 +1,5 @@
-"""Linear regressors: rows of non-negative weights over the vertices, each summing to one, that give joints and
-landmarks for every shape and pose."""
+"""Linear regressors of joints and landmarks for every shape and pose: rows of non-negative weights over the vertices,
+which sum to one."""
 
 from __future__ import annotations
 
@@ -9,30 +9,37 @@ from scipy.optimize import nnls
 from meshrec.build_body.rig import JOINTS, MIRROR
 from meshrec.build_body.surface import Surface
 
-# Weights in the least squares, against 1 for the shape directions in metres: the mean shape, the sum being one, and a
-# ridge that spreads a row over more vertices than the fit alone would.
-_EXACT = 1e3
-_SUM = 1e2
-_RIDGE = 0.02
-_EAR_DEPTH = 0.012  # metres; what sticks out that far is the ear, and its middle is where people mark it
+# Weights of the least-squares terms, relative to 1 for the shape directions in metres.
+_EXACT = 1e3  # the mean shape
+_SUM = 1e2  # the condition that weights sum to one
+_RIDGE = 0.02  # a ridge, which spreads a row over more vertices
+_EAR_DEPTH = 0.012  # metres from the outermost point of the ear; annotators mark the middle of these vertices
 _SURFACE_POINTS = 4  # vertices averaged for a landmark on the skin
 
 
 def joint_regressor(mean: np.ndarray, directions: np.ndarray, joints: np.ndarray, mirror: np.ndarray) -> np.ndarray:
-    """Regressor (24, V) that is exact on the mean shape and as near as non-negative rows get over the shape space.
+    """The joint regressor: exact on the mean shape, and as near as non-negative rows can be in the shape space.
 
     Args:
-        mean, directions: (V, 3) and (V, 3, K).
-        joints: (K + 1, 24, 3) joints of the mean, then their offsets along each direction.
-        mirror: (V,) mirror image of each vertex.
+        mean, directions: Mean shape (V, 3) and shape directions (V, 3, K), metres.
+        joints: (K + 1, 24, 3) joints of the mean shape, then their offsets along each direction.
+        mirror: (V,) index of each vertex's mirror image.
+
+    Returns:
+        (24, V).
     """
     rows = np.stack([fit_row(mean, directions, joints[:, j]) for j in range(len(JOINTS))])
     return (rows + rows[MIRROR][:, mirror]) / 2
 
 
 def fit_row(mean: np.ndarray, directions: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Non-negative row (V,) for one inner point given for the mean and its offsets per direction, (K + 1, 3)."""
-    # Skin all around the point, so that it lies in the hull of the candidates, and none from elsewhere.
+    """The non-negative row (V,) of one inner point.
+
+    Args:
+        mean, directions: As in :func:`joint_regressor`.
+        points: (K + 1, 3) the point on the mean shape, then its offset along each direction.
+    """
+    # The candidates are the skin all around the point, so that it lies in their convex hull, and none from elsewhere.
     distance = np.linalg.norm(mean - points[0], axis=1)
     near = np.flatnonzero(distance < 2.5 * distance.min() + 0.04)
     local = mean[near] - points[0]
@@ -60,13 +67,16 @@ def landmark_regressor(
     surface: Surface,
     joint_rows: np.ndarray,
 ) -> dict[str, np.ndarray]:
-    """Rows (V,) of every keypoint that is not one of the 24 joints, by name.
+    """The rows of all landmarks, the keypoints that are none of the 24 joints.
 
     Args:
-        mean, directions: (V, 3) and (V, 3, K).
-        bones: by name, head and tail of a bone, (K + 1, 2, 3): of the mean, then the change per direction.
-        surface: for the eyelids, lips and mirror images.
+        mean, directions: Mean shape (V, 3) and shape directions (V, 3, K), metres.
+        bones: Names of bones to their heads and tails (K + 1, 2, 3): of the mean shape, then the change per direction.
+        surface: The skin, for its eyelids, lips and mirror images.
         joint_rows: (24, V) joint regressor.
+
+    Returns:
+        Names to rows (V,).
     """
     mirror = surface.mirror
     middle = np.flatnonzero(mirror == np.arange(len(mean)))

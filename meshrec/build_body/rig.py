@@ -1,4 +1,4 @@
-"""SMPL's 24 joints on MakeHuman's 163 bones, and the turn from MakeHuman's A-pose to SMPL's T-pose."""
+"""SMPL's 24 joints on MakeHuman's 163 bones, and the rotation from MakeHuman's A-pose to SMPL's T-pose."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ JOINTS = joint_set("smpl24")
 MIRROR = flip_permutation("smpl24")
 
 # fmt: off
-# Which joint moves a bone: the first entry that begins the bone's name. All other bones belong to the head.
+# The joint that moves a bone: the first one with a prefix of the bone's name. All other bones belong to the head.
 _BONES = {
     "pelvis": ("root", "pelvis", "spine05", "spine04"), "spine1": ("spine03",), "spine2": ("spine02", "breast"),
     "spine3": ("spine01",), "neck": ("neck",), "collar": ("clavicle", "shoulder"), "shoulder": ("upperarm",),
@@ -20,9 +20,9 @@ _BONES = {
     "knee": ("lowerleg",), "ankle": ("foot",), "foot": ("toe",),
 }
 
-# Where a joint lies, as weighted bone heads. SMPL's collar is not at the breastbone but a third of the way to the
-# shoulder and lower; its foot joint is the ball of the foot. MakeHuman's hips are 20 cm apart; anatomical centres are
-# nearer to 16 (about a tenth of the stature).
+# The position of a joint as a weighted mean of bone heads. SMPL's collar is not at the breastbone but a third of the
+# way to the shoulder and lower; its foot joint is the ball of the foot. MakeHuman's hips are 20 cm apart; anatomical
+# centres are nearer to 16 cm (about a tenth of the stature).
 _CENTRES = {
     "spine1": {"spine03": 1.0}, "spine2": {"spine02": 1.0}, "spine3": {"spine01": 1.0}, "neck": {"neck01": 1.0},
     "head": {"head": 1.0}, "left_hip": {"upperleg01.L": 0.9, "upperleg01.R": 0.1}, "left_knee": {"lowerleg01.L": 1.0},
@@ -33,9 +33,9 @@ _CENTRES = {
 }
 # fmt: on
 
-_PELVIS_HEIGHT = 0.6  # of the way up from the hips to spine1; 9 cm above the hips and not behind them, as SMPL's
-_COLLAR_RAISE = 12.0  # degrees of the arms' rise that the collarbones take
-# MakeHuman stands straight on parallel feet; in SMPL's zero pose the chest leans back a little and the toes point out.
+_PELVIS_HEIGHT = 0.6  # share of the way up from the hips to spine1; like SMPL's, 9 cm above the hips, not behind them
+_COLLAR_RAISE = 12.0  # degrees that the collarbones contribute to raising the arms
+# MakeHuman's body stands straight on parallel feet; in SMPL's zero pose the chest leans back and the toes point out.
 _LEAN = {"spine1": -2.5, "spine2": -4.0, "spine3": -4.0}  # degrees about x
 _TOES_OUT = 10.0  # degrees about y
 _REFLECT = np.diag([-1.0, 1.0, 1.0])
@@ -43,7 +43,7 @@ _X, _Y, _Z = np.eye(3)
 
 
 def joint_weights(source: Source) -> np.ndarray:
-    """MakeHuman's skinning weights (V, B) summed per joint: (V, 24), rows sum to one."""
+    """MakeHuman's skinning weights (V, B) summed for each joint: (V, 24), whose rows sum to one."""
     weights = np.zeros((len(source.bone_weights), len(JOINTS)))
     for column, bone in zip(source.bone_weights.T, source.bone_names):
         weights[:, JOINTS.index(joint_of_bone(bone))] += column
@@ -51,7 +51,7 @@ def joint_weights(source: Source) -> np.ndarray:
 
 
 def joint_of_bone(bone: str) -> str:
-    """Name of the joint that moves a MakeHuman bone."""
+    """The name of the joint that moves a MakeHuman bone."""
     side = {"L": "left_", "R": "right_"}.get(bone[-1], "") if bone[-2:] in (".L", ".R") else ""
     for joint, prefixes in _BONES.items():
         if bone.startswith(prefixes):
@@ -77,8 +77,9 @@ def rest_joints(bones: np.ndarray, names: list[str]) -> np.ndarray:
 def t_pose_rotations(bones: np.ndarray, names: list[str]) -> np.ndarray:
     """World rotations (N, 24, 3, 3) of the joints that take each person from MakeHuman's rest pose to SMPL's T-pose.
 
-    Arms along x with the palms down and the elbow's hinge upright (so that it bends forward), hands in line with them,
-    legs nearly parallel with the knees as straight as SMPL's, soles flat, head level.
+    In the T-pose the arms are along x with the palms down and the elbow's axis vertical (so that it bends forward), the
+    hands are in line with the arms, the legs nearly parallel with the knees as straight as SMPL's, the soles flat and
+    the head level.
     """
     joints = rest_joints(bones, names)
     point = {name: joints[:, i] for i, name in enumerate(JOINTS)}
@@ -112,7 +113,7 @@ def _about(axis: np.ndarray, degrees: float) -> np.ndarray:
 
 
 def _turn(main: np.ndarray, side: np.ndarray, to_main: np.ndarray, to_side: np.ndarray) -> np.ndarray:
-    """Rotations (N, 3, 3) that take direction ``main`` (N, 3) to ``to_main`` and ``side`` as near as it goes."""
+    """Rotations (N, 3, 3) that take ``main`` (N, 3) to the direction ``to_main`` and ``side`` close to ``to_side``."""
 
     def frame(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         a = a / np.linalg.norm(a, axis=-1, keepdims=True)
@@ -126,10 +127,12 @@ def _turn(main: np.ndarray, side: np.ndarray, to_main: np.ndarray, to_side: np.n
 def pose(
     vertices: np.ndarray, joints: np.ndarray, weights: np.ndarray, rotations: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Linear blend skinning with world rotations, pelvis moved to the origin.
+    """Linear blend skinning with world rotations; the pelvis moves to the origin.
 
     Args:
-        vertices, joints, weights, rotations: (N, V, 3), (N, 24, 3), (V, 24), (N, 24, 3, 3).
+        vertices, joints: (N, V, 3) and (N, 24, 3) in the rest pose, metres.
+        weights: (V, 24) skinning weights.
+        rotations: (N, 24, 3, 3) world rotations of the joints.
 
     Returns:
         Posed vertices (N, V, 3) and joints (N, 24, 3).
@@ -144,7 +147,7 @@ def pose(
 
 
 def pose_bones(bones: np.ndarray, names: list[str], joints: np.ndarray, posed: np.ndarray, rotations: np.ndarray):
-    """Bone heads and tails (N, 2, B, 3) carried along with the joints that move them, ``joints`` to ``posed``."""
+    """Bone heads and tails (N, 2, B, 3), moved by the joints to which the bones belong from ``joints`` to ``posed``."""
     mover = [JOINTS.index(joint_of_bone(name)) for name in names]
     local = bones - joints[:, None, mover]
     return posed[:, None, mover] + _apply(rotations[:, None, mover], local)

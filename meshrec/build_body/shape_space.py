@@ -1,4 +1,4 @@
-"""A realistic adult population of MakeHuman bodies and its principal components."""
+"""A realistic population of adult MakeHuman bodies and its principal components."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class ShapeSpace:
     """Principal components of N bodies.
 
     Attributes:
-        mean: (V, 3).
-        directions: (V, 3, K), one standard deviation each.
-        coefficients: (N, K) of the bodies it was made from.
-        explained: the share of their variance that it explains.
+        mean: (V, 3) vertices of the mean body, metres.
+        directions: (V, 3, K) displacements, one standard deviation each, metres.
+        coefficients: (N, K) coefficients of the bodies that it was computed from.
+        explained: Share of their variance that it explains.
     """
 
     mean: np.ndarray
@@ -33,15 +33,16 @@ class ShapeSpace:
     explained: float
 
     def along(self, points: np.ndarray) -> np.ndarray:
-        """Mean and change per direction (K + 1, ...) of points (N, ...) that belong to the same bodies."""
+        """The mean of points (N, ...) on the N bodies, then their change along each direction: (K + 1, ...)."""
         changes = np.tensordot(self.coefficients, points - points.mean(axis=0), axes=(0, 0)) / (len(points) - 1)
         return np.concatenate([points.mean(axis=0)[None], changes])
 
 
 def propose(rng: np.random.Generator, gender: str, count: int, phenotypes: list[str]) -> np.ndarray:
-    """Random adults (N, P), columns in the order of ``phenotypes``, spread wider than people are.
+    """Draw the phenotypes (N, P) of random adults, with a wider distribution than that of people.
 
-    MakeHuman's parameters lie in 0..1; its heaviest body is lighter than many people, so weight goes beyond.
+    The columns are in the order of ``phenotypes``. MakeHuman's parameters are between 0 and 1; its heaviest body is
+    lighter than many people, so that the weight goes beyond 1.
     """
     race = rng.dirichlet(np.ones(3), count)
     columns = {
@@ -61,7 +62,7 @@ def propose(rng: np.random.Generator, gender: str, count: int, phenotypes: list[
 
 
 def stature_and_bmi(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """(N, 2) stature in metres and body-mass index of T-posed bodies (N, V, 3)."""
+    """The stature in metres and the body-mass index, (N, 2), of T-posed bodies (N, V, 3)."""
     stature = np.ptp(vertices[:, :, 1], axis=1)
     a, b, c = (vertices[:, faces[:, k]] for k in range(3))
     volume = np.einsum("nfd,nfd->n", a, np.cross(b, c)) / 6
@@ -69,18 +70,21 @@ def stature_and_bmi(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 
 def log_bmi(gender: str) -> tuple[float, float]:
-    """Mean and standard deviation of the logarithm of BMI that follow from stature and weight, BMI being independent
-    of stature: var(log weight) = var(log BMI) + 4 var(log stature)."""
+    """Mean and standard deviation of the logarithm of the BMI.
+
+    They follow from those of stature and weight if the BMI is independent of stature:
+    var(log weight) = var(log BMI) + 4 var(log stature).
+    """
     (stature, stature_sd), (weight, weight_sd) = STATURE[gender], WEIGHT[gender]
     variance = np.log1p((weight_sd / weight) ** 2) - 4 * np.log1p((stature_sd / stature) ** 2)
     return np.log(weight) - np.log1p((weight_sd / weight) ** 2) / 2 - 2 * np.log(stature), np.sqrt(variance)
 
 
 def accept(rng: np.random.Generator, measures: np.ndarray, gender: str) -> np.ndarray:
-    """Which proposals (N,) bool to keep so that stature and BMI (N, 2) are distributed as in the surveyed population.
+    """Choose proposals (N,) bool so that their stature and BMI (N, 2) are distributed as in the surveyed population.
 
-    Rejection sampling: the chance is the wanted density (normal stature, log-normal BMI) over that of the proposals,
-    a kernel estimate.
+    This is rejection sampling: the probability to keep a proposal is proportional to the wanted density (normal
+    stature, log-normal BMI) over a kernel estimate of the proposals' density.
     """
     points = np.stack([measures[:, 0], np.log(measures[:, 1])])
     (m0, s0), (m1, s1) = STATURE[gender], log_bmi(gender)
@@ -92,7 +96,7 @@ def accept(rng: np.random.Generator, measures: np.ndarray, gender: str) -> np.nd
 def principal_components(bodies: np.ndarray, count: int) -> ShapeSpace:
     """The ``count`` leading principal components of bodies (N, V, 3).
 
-    Each direction is one standard deviation, so that coefficients are N(0, 1), and points the way the body grows.
+    Each direction is one standard deviation long, so that coefficients are N(0, 1), and its sign is that of growth.
     """
     mean = bodies.mean(axis=0)
     offsets = (bodies - mean).reshape(len(bodies), -1)

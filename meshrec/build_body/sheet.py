@@ -1,4 +1,4 @@
-"""One picture that shows the open body: its shapes, how it bends, and its joints from near."""
+"""A picture of the open body: shapes, poses, and close-ups of joints."""
 
 import math
 
@@ -7,16 +7,17 @@ import numpy as np
 import torch
 
 from meshrec.body import BodyModel, joint_index
-from meshrec.geometry import Camera, axis_angle_to_matrix
+from meshrec.geometry import Camera, axis_angle_to_matrix, camera_to_y_up
 from meshrec.poses.named_poses import POSE_NAMES, named_pose
 from meshrec.render import shaded
 
 _CELL = (300, 360)  # width, height in pixels
 _DISTANCE = 8.0  # metres; far away, so that limbs keep their proportions
 _WHOLE = 2.45  # metres from the lower to the upper edge of a cell
-_SHAPES = 6
+_SHAPES = 6  # betas that are shown
 _SKIN = (0.78, 0.66, 0.58)
-# Where skinned bodies look wrong first: joint in the middle, pose, degrees turned about the vertical, metres shown.
+# Close-ups of the joints where skinning fails first: the joint at the centre, the pose, the rotation about the vertical
+# in degrees, and the metres from the lower to the upper edge.
 _NEAR = [
     [("head", "t-pose", 25, 0.35), ("left_shoulder", "arms up", 0, 0.6), ("left_shoulder", "arms down", 20, 0.6),
      ("left_elbow", "running", -30, 0.4), ("left_wrist", "twist", -60, 0.4), ("left_hip", "sitting", -50, 0.6),
@@ -28,10 +29,10 @@ _NEAR = [
 
 
 def body_sheet(neutral: BodyModel, male: BodyModel, female: BodyModel) -> np.ndarray:
-    """Shapes, poses and close-ups, labelled.
+    """Draw labelled shapes, poses and close-ups.
 
     Returns:
-        (H, W, 3) uint8 RGB. Rows: the two genders and the first betas at -2 and at +2; the T-pose and six poses from
+        (H, W, 3) uint8 RGB, in rows: the two genders and the first betas at -2 and at +2; the T-pose and six poses from
         the front and from behind; close-ups.
     """
     size = neutral.num_betas
@@ -71,8 +72,7 @@ def _cell(
         middle = (vertices.amax(dim=0) + vertices.amin(dim=0)) / 2
     else:
         middle = out.joints[0, joint_index(centre, "smpl24")]
-    # Half a turn about x takes body space (y up, z to the viewer) to camera space (y down, z away).
-    in_camera = (vertices - middle) * torch.tensor([1.0, -1.0, -1.0]) + torch.tensor([0.0, 0.0, _DISTANCE])
+    in_camera = camera_to_y_up(vertices - middle) + torch.tensor([0.0, 0.0, _DISTANCE])
     camera = Camera(focal=height / shown * _DISTANCE, size=_CELL)
     drawn = shaded(in_camera, body.faces, camera, colors=_SKIN, supersample=2)
     picture = np.ascontiguousarray((drawn.numpy() * 255).round().astype(np.uint8))

@@ -1,4 +1,4 @@
-"""Smooth skinning weights with at most four joints a vertex."""
+"""Smooth skinning weights with at most four joints per vertex."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from scipy.sparse.linalg import splu
 
 from meshrec.build_body.rig import JOINTS, MIRROR
 
-# How far skin is shared around a joint: standard deviation in metres of the blur there.
+# Standard deviation in metres of the blur of the weights around each joint.
 _SPREAD = {
     "pelvis": 0.05, "spine1": 0.05, "spine2": 0.05, "spine3": 0.05, "neck": 0.03, "head": 0.025, "collar": 0.04,
     "shoulder": 0.04, "elbow": 0.025, "wrist": 0.018, "hand": 0.014, "hip": 0.05, "knee": 0.035, "ankle": 0.02,
@@ -23,8 +23,19 @@ def smooth_weights(
 ) -> np.ndarray:
     """Diffuse weights (V, 24) over the skin and keep the four largest of each vertex.
 
-    Heat flow on the surface, (M + t L) w' = M w with the cotangent Laplacian L, whose time t = spread^2 / 2 varies over
-    the body. Keeping four without a jump: subtract the fifth largest, clip at zero, normalise.
+    The diffusion is heat flow on the surface, (M + t L) w' = M w with the cotangent Laplacian L and a time
+    t = spread^2 / 2 that varies over the body. To keep four weights without discontinuities, the fifth largest is
+    subtracted, negative ones become zero, and the rest is normalised.
+
+    Args:
+        weights: (V, 24) weights, of which each row sums to one.
+        vertices: (V, 3) the average body in its rest pose, metres.
+        faces: (F, 3) vertex indices.
+        joints: (24, 3) its joints, metres.
+        mirror: (V,) index of each vertex's mirror image.
+
+    Returns:
+        (V, 24) weights whose rows sum to one.
     """
     spread = spread_field(vertices, joints)
     stiffness, mass = _laplacian(vertices, faces, spread**2 / 2 / _STEPS)
@@ -39,7 +50,7 @@ def smooth_weights(
 
 
 def spread_field(vertices: np.ndarray, joints: np.ndarray) -> np.ndarray:
-    """Blur (V,) in metres at each vertex: that of the near joints, by inverse fourth power of the distance."""
+    """The blur (V,) at each vertex in metres: the joints' mean, weighted by the inverse fourth power of distance."""
     spread = np.array([_SPREAD[name.split("_")[-1]] for name in JOINTS])
     distance = np.linalg.norm(vertices[:, None] - joints[None], axis=-1)
     nearness = distance**-4
@@ -47,7 +58,7 @@ def spread_field(vertices: np.ndarray, joints: np.ndarray) -> np.ndarray:
 
 
 def _laplacian(vertices: np.ndarray, faces: np.ndarray, time: np.ndarray) -> tuple[sparse.csr_matrix, np.ndarray]:
-    """Cotangent stiffness (V, V) with conductivity ``time`` (V,) and lumped vertex areas (V,)."""
+    """The cotangent stiffness matrix (V, V) with conductivity ``time`` (V,), and the lumped areas (V,) of vertices."""
     count = len(vertices)
     stiffness = sparse.csr_matrix((count, count))
     mass = np.zeros(count)
@@ -55,7 +66,7 @@ def _laplacian(vertices: np.ndarray, faces: np.ndarray, time: np.ndarray) -> tup
         i, j, o = faces[:, k], faces[:, (k + 1) % 3], faces[:, (k + 2) % 3]
         a, b = vertices[i] - vertices[o], vertices[j] - vertices[o]
         twice_area = np.linalg.norm(np.cross(a, b), axis=1)
-        # Obtuse corners give negative conductances, which could make weights negative.
+        # Obtuse angles give negative conductances, which could make weights negative.
         cot = np.maximum((a * b).sum(axis=1) / np.maximum(twice_area, 1e-12), 0.01)
         flow = cot / 2 * (time[i] + time[j]) / 2
         edges = sparse.coo_matrix((flow, (i, j)), shape=(count, count))

@@ -1,4 +1,4 @@
-"""One closed, mirror-symmetric skin: the left half of MakeHuman's, capped, thinned out, and mirrored."""
+"""One closed, mirror-symmetric skin: the left half of MakeHuman's, with its openings closed, decimated and mirrored."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ class Surface:
     """Triangles over a subset of the source's vertices.
 
     Attributes:
-        source_ids: (V,) the source vertex of each vertex.
-        faces, uv_faces: (F, 3) triangles, counter-clockwise from outside, and ids into the (T, 2) ``uv``.
-        mirror: (V,) the mirror image of each vertex; its own on the midline.
-        eyelids, lips: left eye opening and left half of the mouth, vertex ids in order around the opening.
-        eye: vertex id at the middle of the left eye.
+        source_ids: (V,) index of each vertex in the source.
+        faces: (F, 3) vertex indices, counter-clockwise from outside.
+        uv, uv_faces: Texture coordinates (T, 2), and the indices (F, 3) of each face's corners in them.
+        mirror: (V,) index of each vertex's mirror image, which on the midline is the vertex itself.
+        eyelids, lips: Vertex indices of the left eye's opening and of the left half of the mouth, in order around it.
+        eye: Index of the vertex at the middle of the left eye.
     """
 
     source_ids: np.ndarray
@@ -39,7 +40,7 @@ class Surface:
 
 @dataclass(frozen=True)
 class _Half:
-    """The closed left half, in the source's vertex ids and in ids into its own ``uv``."""
+    """The closed left half, in the source's vertex indices and in indices into its own ``uv``."""
 
     triangles: np.ndarray
     uv_triangles: np.ndarray
@@ -50,7 +51,7 @@ class _Half:
 
 
 def build_surface(source: Source, vertex_count: int) -> Surface:
-    """Cut at the midline, close the eye and the mouth, thin out, mirror and weld, to about ``vertex_count``."""
+    """Cut the skin at the midline, close eye and mouth, decimate, mirror and weld it, to about ``vertex_count``."""
     shape = np.einsum("k,kvd->vd", source.average()[0], source.shape_targets)
     on_line = np.abs(shape[:, 0]) < _ON_MIDLINE
     half = _closed_half(source, shape, on_line)
@@ -81,7 +82,7 @@ def _closed_half(source: Source, shape: np.ndarray, on_line: np.ndarray) -> _Hal
 
 
 def _importance(source: Source) -> np.ndarray:
-    """What people look at keeps its detail: skin that the bones of facial expression move."""
+    """The importance (V,) of vertices for the decimation. The face, which facial bones move, keeps its detail."""
     face = [i for i, name in enumerate(source.bone_names) if name.startswith(_FACE_BONES)]
     return 1.0 + _FACE_IMPORTANCE * source.bone_weights[:, face].sum(axis=1)
 
@@ -100,7 +101,9 @@ def _triangulate(shape: np.ndarray, quads: np.ndarray, uv_quads: np.ndarray) -> 
 
 
 def _openings(quads: np.ndarray, on_line: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Eye loop and mouth chain (from midline to midline) of the half skin, in the direction of their border edges."""
+    """The loop around the eye and the chain around the mouth (from midline to midline) of the half skin, as vertex
+    indices in the direction of the border edges.
+    """
     edges = set(zip(quads.ravel(), np.roll(quads, -1, axis=1).ravel()))
     following = {a: b for a, b in edges if (b, a) not in edges and not (on_line[a] and on_line[b])}
     (start,) = set(following) - set(following.values())
@@ -159,14 +162,16 @@ def _mirrored(source: Source, shape: np.ndarray, on_line: np.ndarray, half: _Hal
 
 
 def _mirrored_uv(source: Source, half: _Half, twin_of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Texture coordinates with those of the right eye added, and the ids (F, 3) of the mirrored corners, looked up in
-    the source's own right half."""
+    """The texture coordinates with the right eye's added, and the indices (F, 3) of the mirrored faces' corners in it.
+
+    The indices are looked up in the source's own right half.
+    """
     corners = {frozenset(q): dict(zip(q, t)) for q, t in zip(source.quads.tolist(), source.uv_quads.tolist())}
     right_id = {}
     for quad, texture in zip(source.quads.tolist(), source.uv_quads.tolist()):
         right = corners[frozenset(twin_of[quad].tolist())]
         right_id.update({(v, t): right[twin_of[v]] for v, t in zip(quad, texture)})
-    # The middle of the left eye was added last; the right one is, like it, the mean over its eyelids.
+    # The middle of the left eye was added last. Like it, the middle of the right eye is the mean over the eyelids.
     left_eye, right_eye = len(half.uv) - 1, len(half.uv)
     pairs = list(zip(half.triangles.ravel().tolist(), half.uv_triangles.ravel().tolist()))
     lids = sorted({right_id[pair] for pair in pairs if pair[0] in set(half.eyelids.tolist())})

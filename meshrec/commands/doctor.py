@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """None: a report of everything is the easiest to ask for."""
+    """The command has no arguments, because a report of everything is the easiest to ask a user for."""
 
 
 def run(options: Namespace) -> int:

@@ -1,4 +1,4 @@
-"""Measure how good a network, the fit, or both are on a data set; write tables, curves and the worst cases.
+"""Measure the errors of a network, of the fit, or of both on a data set; write tables, curves and the worst cases.
 
 Example: meshrec evaluate --checkpoint keypoints --dataset synthetic --fit --out out/evaluation
 """
@@ -14,11 +14,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--dataset",
         required=True,
-        help="synthetic, or FORM:PATH with spin, coco, 3dpw, lspe, multiview, shards; "
-        "h36m-p1, h36m-p2, 3dpw-test are scored as published",
+        help="synthetic, or FORMAT:PATH with the formats spin, coco, 3dpw, lspe, multiview, shards, or with the "
+        "published protocols h36m-p1, h36m-p2, 3dpw-test",
     )
     parser.add_argument(
-        "--pictures", type=Path, help="folder of the pictures (spin, coco, 3dpw and what builds on them)"
+        "--pictures", type=Path, help="folder of the pictures, for spin, coco, 3dpw and the published protocols"
     )
     parser.add_argument("--body", default="neutral", help="the body it was trained with (default: neutral)")
     for body in ("neutral", "male", "female"):
@@ -31,9 +31,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--fit", action="store_true", help="refine the network's estimates; alone without a network")
     parser.add_argument("--joints", help="joint set to score, such as lsp14, h36m17 or smpl24 (default: lsp14)")
     parser.add_argument(
-        "--h36m-regressor", type=Path, help="J_regressor_h36m.npy, by which published numbers are taken"
+        "--h36m-regressor", type=Path, help="J_regressor_h36m.npy, which gives the joints of published figures"
     )
-    parser.add_argument("--limit", type=int, help="at most so many people, evenly spread")
+    parser.add_argument("--limit", type=int, help="largest number of people, evenly spread over the data set")
     parser.add_argument("--no-mirror", action="store_true", help="do not average with the mirror image's estimate")
     parser.add_argument("--device", default="cpu", help="where the network runs: cpu or cuda (default: cpu)")
     parser.add_argument("--threads", type=int, default=None, help="threads to use (default: torch's)")

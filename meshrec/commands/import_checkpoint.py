@@ -1,4 +1,4 @@
-"""Convert published weights of SPIN, HMR (PyTorch, MMHuman3D) or GraphCMR; nothing in the file is run.
+"""Convert published weights of SPIN, HMR (PyTorch, MMHuman3D) or GraphCMR without running any code in the file.
 
 Example: meshrec import-checkpoint model_checkpoint.pt spin.safetensors --body SMPL_NEUTRAL.pkl
 """

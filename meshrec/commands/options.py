@@ -1,18 +1,18 @@
-"""Options that several commands read alike."""
+"""Options that several commands have in common."""
 
 from meshrec.errors import InputError
 
 
 def names(text: str) -> list[str]:
-    """``obj, glb`` -> ``["obj", "glb"]``."""
+    """Split a list at its commas: ``obj, glb`` -> ``["obj", "glb"]``."""
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def numbers(text: str) -> list[float]:
-    """``0.5,-1`` -> ``[0.5, -1.0]``.
+    """Read numbers separated by commas: ``0.5,-1`` -> ``[0.5, -1.0]``.
 
     Raises:
-        InputError: Where one is not a number.
+        InputError: One of them is not a number.
     """
     try:
         return [float(number) for number in names(text)]
@@ -21,10 +21,10 @@ def numbers(text: str) -> list[float]:
 
 
 def use_threads(count: int | None) -> None:
-    """Let torch use ``count`` threads; None leaves it as it is.
+    """Let torch use ``count`` threads, or torch's own number if it is None.
 
     Raises:
-        InputError: For a count below 1.
+        InputError: The count is below 1.
     """
     if count is None:
         return

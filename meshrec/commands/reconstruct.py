@@ -25,7 +25,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--no-refine", action="store_true", help="keep the regressor's bodies as they are, without fit")
     parser.add_argument("--device", default="cpu", help="where to compute: cpu or cuda (default: cpu)")
     parser.add_argument("--jobs", type=int, default=1, help="photos to work on at a time, about 1 GB each (default: 1)")
-    parser.add_argument("--force", action="store_true", help="also do photos that are finished")
+    parser.add_argument("--force", action="store_true", help="also reconstruct photos that are finished")
 
 
 def run(options: Namespace) -> int:

@@ -1,4 +1,4 @@
-"""Train a network; the same command again goes on where it was interrupted.
+"""Train a network; the same command resumes a training that was interrupted.
 
 Example: meshrec train --config configs/iterative_keypoints.yaml optimizer.rate=5e-4 --out runs/keypoints renders=null
 """
@@ -6,12 +6,12 @@ Example: meshrec train --config configs/iterative_keypoints.yaml optimizer.rate=
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from meshrec.errors import InputError
+from meshrec.errors import MissingDependency
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--config", action="append", required=True, help="YAML file; given again, it changes the first")
-    parser.add_argument("changes", nargs="*", metavar="key=value", help="change a key, anywhere in the line")
+    parser.add_argument("--config", action="append", required=True, help="YAML file; further ones change the first")
+    parser.add_argument("changes", nargs="*", metavar="key=value", help="change a key of the configuration")
     parser.add_argument("--out", type=Path, help="folder of checkpoint and logs (default: the configuration's)")
 
 
@@ -20,7 +20,7 @@ def run(options: Namespace) -> None:
     from importlib.util import find_spec
 
     if missing := [name for name in ("lightning", "pydantic", "tensorboard") if find_spec(name) is None]:
-        raise InputError(f"training needs {missing[0]}: pip install 'meshrec[train]'")
+        raise MissingDependency(f"training needs {missing[0]}: pip install 'meshrec[train]'")
     from meshrec.training import load_config, train
 
     config = load_config(options.config, options.changes)

@@ -1,1 +1,1 @@
-"""Helpers of compiled code: numba kernels, operators of torch, threads over a batch, devices."""
+"""Helpers for compiled code: numba kernels, operators of torch, threads over a batch, devices."""

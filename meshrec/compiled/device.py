@@ -1,4 +1,4 @@
-"""Where to compute, as the user names it."""
+"""Devices by the name that a user gives."""
 
 import torch
 
@@ -6,14 +6,14 @@ from meshrec.errors import InputError
 
 
 def usable_device(name: str | torch.device) -> torch.device:
-    """The device of that name.
+    """The device of that name, such as ``"cpu"`` or ``"cuda:0"``, once it is known to work.
 
     Raises:
         InputError: There is no such device, or it cannot be used here.
     """
     try:
         device = torch.device(name)
-    except RuntimeError:  # which lists a dozen kinds of devices that nobody here has
+    except RuntimeError:  # torch's own message lists a dozen kinds of devices
         raise InputError(f"device '{name}' cannot be used here (there is no such kind); give cpu or cuda.") from None
     try:
         torch.empty(1, device=device)

@@ -1,4 +1,4 @@
-"""When tensors go straight to a compiled kernel, and when torch has to see an operator."""
+"""Whether a compiled kernel can be called directly, or has to be called as an operator of torch."""
 
 import torch
 from torch import Tensor
@@ -10,9 +10,9 @@ def has_kernels(tensor: Tensor) -> bool:
 
 
 def needs_operator(*tensors: Tensor) -> bool:
-    """Whether autograd, torch.compile or torch.export follows the call.
+    """Whether a kernel has to be called as an operator: autograd, torch.compile or torch.export tracks the call.
 
-    Otherwise the kernel's own function is called: an operator costs tens of microseconds a call, and the first one in a
+    Otherwise the kernel itself is called: an operator costs tens of microseconds per call, and the first one in a
     process a second of imports.
     """
     if torch.compiler.is_compiling():

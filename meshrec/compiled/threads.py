@@ -21,9 +21,9 @@ def over_batch(kernel: Callable[..., None], batched: Sequence[np.ndarray], share
     """Call ``kernel(*batched, *shared)`` on equal shares of the batch, one share a thread.
 
     Args:
-        kernel: Compiled with ``nogil=True``; writes its results into some of its arguments.
+        kernel: A function compiled with ``nogil=True``, which writes its results into some of its arguments.
         batched: Arrays whose first axis is the batch.
-        shared: Arrays every share needs whole.
+        shared: Arrays that every share needs whole.
     """
     size = len(batched[0])
     threads = min(torch.get_num_threads(), size)

@@ -1,1 +1,1 @@
-"""Samples and batches of labelled people, their mixing and augmentation."""
+"""Samples and batches of labelled people, augmentation, and mixing of datasets."""

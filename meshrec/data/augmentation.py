@@ -1,7 +1,7 @@
-"""Random changes to samples: first of the crop with all labels, then of the pixels that were cut.
+"""Augmentation of samples: random changes to the crop and its labels, then to the pixels of the crop.
 
-Turning, scaling, shifting and mirroring change the crop's map and every label exactly as a turned, moved or mirrored
-camera would; no picture is touched. Colour and occluders change pixels and no label.
+Rotating, scaling, shifting and mirroring change the crop's affine map and all labels as a rolled, moved or mirrored
+camera would, without resampling the picture. Colour and occluders change the pixels and no label.
 """
 
 import math
@@ -20,21 +20,23 @@ from meshrec.geometry.affine import apply, compose
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How much to change. The defaults of scale, turn, flip and colour are SPIN's.
+    """Strengths and probabilities of the changes.
+
+    The defaults of scale, rotation, mirroring and colour are those of SPIN (Kolotouros et al. 2019).
 
     Attributes:
-        scale: The person's size is multiplied by a number drawn from 1 - scale to 1 + scale.
-        turn: Standard deviation of turns in radians; at most twice that.
-        turn_probability: Of a turn.
-        flip_probability: Of mirroring.
-        colour: Every channel is multiplied by a number drawn from 1 - colour to 1 + colour.
-        contrast: Contrast is multiplied by a number drawn from 1 - contrast to 1 + contrast.
-        shift: The crop moves by up to this share of half its side in x and y.
-        truncation_probability: Of cutting off one side of the crop.
-        truncation: At most this share of the crop is cut off.
-        occlusion_probability: Of pasting occluders (Sárándi et al. 2018, "How robust is 3D human pose estimation to
-            occlusion?").
-        occluders: At most this many.
+        scale: The person's size is multiplied by a number drawn uniformly from 1 - scale to 1 + scale.
+        turn: Standard deviation of the rotation in radians; angles are clipped to twice that.
+        turn_probability: Probability of a rotation.
+        flip_probability: Probability of mirroring.
+        colour: Each channel is multiplied by a number drawn uniformly from 1 - colour to 1 + colour.
+        contrast: Contrast is multiplied by a number drawn uniformly from 1 - contrast to 1 + contrast.
+        shift: Largest shift of the crop in x and in y, as a share of half its side.
+        truncation_probability: Probability that one side of the crop is cut off.
+        truncation: Largest share of the crop that is cut off.
+        occlusion_probability: Probability that occluders are pasted (Sárándi et al. 2018, "How robust is 3D human pose
+            estimation to occlusion?").
+        occluders: Largest number of occluders.
     """
 
     scale: float = 0.25
@@ -57,17 +59,17 @@ def augment(
     rng: np.random.Generator,
     occluders: Sequence[Occluder] = (),
 ) -> Sample:
-    """A sample changed at random, with its picture cut.
+    """Change a sample at random and cut out its crop.
 
     Args:
-        sample: Any sample.
+        sample: A sample whose picture is not yet cut.
         resolution: Side of the crop in pixels.
-        augmentation: How much to change.
-        rng: What the changes depend on.
-        occluders: Cut-out objects to paste; without any, shapes are drawn.
+        augmentation: Strengths and probabilities of the changes.
+        rng: The random generator.
+        occluders: Objects to paste; without any, random shapes are drawn.
 
     Returns:
-        As :func:`meshrec.data.sample.cut`.
+        The changed sample, whose picture is the crop, as :func:`meshrec.data.sample.cut` returns it.
     """
     a = augmentation
     if rng.random() < a.truncation_probability:
@@ -84,19 +86,31 @@ def augment(
     if rng.random() < a.occlusion_probability:
         for _ in range(rng.integers(1, a.occluders, endpoint=True)):
             occluder = occluders[rng.integers(len(occluders))] if occluders else drawn_occluder(rng)
-            # Side in crops, and a centre anywhere in the crop, as in the paper.
+            # A side of 0.1 to 0.5 of the crop's, and a centre anywhere in it, as in the paper.
             image = paste(image, occluder, rng.uniform(0, resolution, 2), rng.uniform(0.1, 0.5) * resolution)
     return replace(sample, image=image)
 
 
 def zoomed(sample: Sample, scale: float, shift: np.ndarray | Sequence[float] = (0.0, 0.0)) -> Sample:
-    """The person ``scale`` times as large, around the point ``shift`` (crop coordinates), which moves to the middle."""
+    """Enlarge the person, and move a point to the centre of the crop.
+
+    Args:
+        sample: The sample.
+        scale: Factor on the person's size in the crop.
+        shift: (2,) the point that becomes the centre, in crop coordinates.
+    """
     moved = _moved(sample, np.eye(2) * scale, -scale * np.asarray(shift, float))
     return replace(moved, focal=np.float32(scale) * sample.focal)
 
 
 def truncated(sample: Sample, share: float, rng: np.random.Generator) -> Sample:
-    """The crop with ``share`` of it cut off on one side, below in half of all cases, and somewhere across."""
+    """Cut off one side of the crop, in half of all cases the lower one; the rest becomes a square crop again.
+
+    Args:
+        sample: The sample.
+        share: Share of the crop to cut off.
+        rng: The random generator, which chooses the side and the place of the new crop across it.
+    """
     side = rng.choice(4, p=(0.5, 0.15, 0.175, 0.175))
     along, across = ((0, -share), (0, share), (share, 0), (-share, 0))[side], rng.uniform(-share, share) / 2
     shift = (across, along[1]) if side < 2 else (along[0], across)
@@ -104,15 +118,16 @@ def truncated(sample: Sample, share: float, rng: np.random.Generator) -> Sample:
 
 
 def turned(sample: Sample, angle: float) -> Sample:
-    """The picture turned about the crop's middle, as if the camera rolled; clockwise for positive angles.
+    """Rotate the picture about the crop's centre, as if the camera rolled.
 
     Args:
-        sample: Any sample.
-        angle: Radians.
+        sample: The sample.
+        angle: Radians, clockwise where positive.
     """
     cosine, sine = math.cos(angle), math.sin(angle)
     roll = np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]], np.float32)
-    # Where pixels are not quite square, a rolling camera turns what lies behind them: F R F^-1.
+    # The camera's roll R acts on viewing rays. Where pixels are not quite square, it acts on the picture as F R F^-1
+    # with the focal lengths F.
     focal = sample.focal.astype(float)
     moved = _moved(sample, roll[:2, :2] * focal[:, None] / focal, np.zeros(2))
     joints_3d, pose = sample.joints_3d.copy(), sample.pose.copy()
@@ -123,7 +138,7 @@ def turned(sample: Sample, angle: float) -> Sample:
 
 
 def flipped(sample: Sample) -> Sample:
-    """The picture mirrored: left becomes right in joints and pose as well. Bodies are symmetric: shape stays."""
+    """Mirror the picture, and exchange left and right in joints and pose. Betas stay: bodies are taken as symmetric."""
     moved = _moved(sample, np.diag([-1.0, 1.0]), np.zeros(2))
     order, parts = flip_permutation(sample.joints), flip_permutation("smpl24")
     return replace(
@@ -136,17 +151,29 @@ def flipped(sample: Sample) -> Sample:
 
 
 def recoloured(image: np.ndarray, gain: np.ndarray, contrast: float) -> np.ndarray:
-    """Channels (H, W, 3) uint8 multiplied by ``gain`` (3,), and differences from the mean by ``contrast``."""
+    """Change contrast and colours of a picture.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        gain: (3,) factors on the channels.
+        contrast: Factor on the differences from the picture's mean colour.
+    """
     import cv2
 
     mean = np.array(cv2.mean(image)[:3])
-    # One table of 256 entries per channel does for all pixels.
+    # A lookup table of 256 entries per channel is much faster than arithmetic on all pixels.
     table = ((np.arange(256)[:, None] - mean) * contrast + mean) * gain
     return cv2.LUT(image, np.clip(np.round(table), 0, 255).astype(np.uint8)[None])
 
 
 def _moved(sample: Sample, linear: np.ndarray, offset: np.ndarray) -> Sample:
-    """Crop coordinates x -> linear x + offset in everything that lies in the picture's plane."""
+    """Map crop coordinates x to linear x + offset in all that lies in the picture's plane: map, keypoints, principal.
+
+    Args:
+        sample: The sample.
+        linear: (2, 2).
+        offset: (2,).
+    """
     move = np.column_stack([linear, offset])
     keypoints = sample.keypoints_2d.copy()
     known = keypoints[:, 2] > 0

@@ -1,4 +1,4 @@
-"""Training batches as cameras see them that look at the crops' centres; see :mod:`meshrec.geometry.crops`."""
+"""Training batches in the view of cameras that look at the crops' centres; :mod:`meshrec.geometry.crops` says why."""
 
 from dataclasses import replace
 from typing import overload
@@ -20,15 +20,18 @@ def centred(batch: Batch, seen: None = None) -> tuple[Batch, None]: ...
 
 
 def centred(batch: Batch, seen: Proxies | None = None) -> tuple[Batch, Proxies | None]:
-    """Labels, pictures and detections turned into the centred cameras of their crops.
+    """Turn the cameras of crops towards the crops' centres.
 
-    The root's rotation and 3D joints turn with the camera, 2D keypoints move by the same turn, pictures and masks are
-    warped where there are any. Afterwards focal lengths along x and y agree and principal points are zero. Samples
-    whose camera is unknown stay as they are.
+    Root rotations and 3D joints turn with the camera, 2D keypoints move by the homography of that turn, and pictures
+    and masks are warped where there are any. Afterwards the focal lengths along x and y are equal and principal points
+    are zero. Samples whose camera is unknown keep their labels.
 
     Args:
-        batch: Any.
-        seen: What a detector says of the same people.
+        batch: Labels and pictures.
+        seen: Detections of the same people.
+
+    Returns:
+        The batch and the detections in the centred cameras.
     """
     known = batch.camera_confidence[:, None] > 0
     focal = torch.where(known, batch.focal, batch.focal.prod(1, keepdim=True).sqrt())

@@ -1,7 +1,8 @@
-"""Several datasets in one endless row, each in its proportion, from which batches are cut.
+"""Mixes datasets in given proportions.
 
-A short pattern says from which dataset each place of the row is drawn; each dataset is gone through in a new random
-order in every epoch of its own. What stands at a place follows from the seed and the place alone.
+The mixture is one endless sequence of samples; batches are consecutive parts of it. A periodic pattern assigns each
+place of the sequence to a dataset. Each dataset is visited in a new random order in every epoch of its own. The sample
+at a place depends only on the seed and the place.
 """
 
 from collections.abc import Sequence
@@ -15,21 +16,25 @@ from meshrec.data.occluders import Occluder
 from meshrec.data.sample import Batch, Sample, Samples, collate, cut
 from meshrec.errors import InputError
 
-PATTERN = 1000  # places after which the pattern repeats: proportions are kept to a thousandth
+PATTERN = 1000  # period of the pattern, by which proportions are kept to a thousandth
 
 
 @dataclass(frozen=True, eq=False)
 class MixedSamples:
-    """The row.
+    """An endless sequence of samples of several datasets.
 
     Attributes:
-        datasets: What readers return.
-        proportions: One for each; only their ratios count.
+        datasets: The datasets, none of them empty.
+        proportions: Proportions of the datasets, above 0; only their ratios count.
         resolution: Side of the crops in pixels.
-        joints: The joint set of the labels.
-        augmentation: None leaves samples as they are.
-        occluders: For the augmentation; without any, shapes are drawn.
-        seed: Of order and augmentation.
+        joints: Joint set of the labels.
+        augmentation: Strengths of the augmentation; None leaves samples as they are.
+        occluders: Objects that the augmentation pastes; without any, random shapes are drawn.
+        seed: Seed of order and augmentation.
+        pattern: (1000,) the dataset at each place of a period.
+
+    Raises:
+        InputError: A dataset is empty, or the proportions do not fit the datasets.
     """
 
     datasets: Sequence[Samples]
@@ -45,15 +50,15 @@ class MixedSamples:
         if len(self.datasets) != len(self.proportions):
             raise InputError(f"{len(self.datasets)} datasets need as many proportions, not {len(self.proportions)}.")
         if empty := [number for number, dataset in enumerate(self.datasets) if not len(dataset)]:
-            raise InputError(f"dataset {empty[0]} of those to mix holds nobody.")
+            raise InputError(f"dataset {empty[0]} of the mixture is empty.")
         object.__setattr__(self, "pattern", spread(self.proportions))
 
     def batch(self, places: range) -> Batch:
-        """The samples that stand at these places."""
+        """The samples at these places of the sequence, as a batch."""
         return collate([self._sample(place) for place in places], self.joints)
 
     def drawn(self, place: int) -> tuple[int, int]:
-        """Which dataset, and which of its samples, stands at a place."""
+        """The number of the dataset at a place, and the index of the sample in it."""
         rounds, within = divmod(place, PATTERN)
         number = int(self.pattern[within])
         own = self.pattern == number
@@ -72,9 +77,15 @@ class MixedSamples:
 
 
 def spread(proportions: Sequence[float]) -> np.ndarray:
-    """Numbers of datasets, (1000,), each in its proportion and as evenly as can be: in every piece of the row too.
+    """Spread datasets over a period as evenly as possible, so that any part of it has nearly the right proportions.
 
-    The next place goes to whichever dataset is furthest behind its due. Every dataset has at least one place.
+    Each place goes to the dataset that is furthest behind its share. Every dataset gets at least one place.
+
+    Args:
+        proportions: Proportions of the datasets; only their ratios count.
+
+    Returns:
+        (1000,) numbers of datasets.
 
     Raises:
         InputError: A proportion is not a number above 0.
@@ -94,5 +105,15 @@ def spread(proportions: Sequence[float]) -> np.ndarray:
 
 @lru_cache(maxsize=16)
 def order(seed: int, dataset: int, epoch: int, size: int) -> np.ndarray:
-    """The order in which a dataset is gone through in one of its epochs."""
+    """The random order in which an epoch visits a dataset.
+
+    Args:
+        seed: Seed of the mixture.
+        dataset: Number of the dataset in it.
+        epoch: Number of the epoch.
+        size: Number of samples in the dataset.
+
+    Returns:
+        (size,) a permutation.
+    """
     return np.random.default_rng((seed, dataset, epoch, 1)).permutation(size)

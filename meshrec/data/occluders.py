@@ -1,7 +1,7 @@
-"""Things to paste over people (Sárándi et al. 2018, "How robust is 3D human pose estimation to occlusion?").
+"""Occluders to paste over people (Sárándi et al. 2018, "How robust is 3D human pose estimation to occlusion?").
 
-Either objects cut out of a Pascal VOC folder, as in the paper, or drawn shapes with noise on them, which need no files.
-They are pasted into pictures of datasets; what hides synthetic people is in :mod:`meshrec.synthetic.occluders`.
+They are either objects cut out of a Pascal VOC folder, as in the paper, or random shapes filled with noise, which need
+no files. Those in front of synthetic people are in :mod:`meshrec.synthetic.occluders`.
 """
 
 import xml.etree.ElementTree as ElementTree
@@ -13,12 +13,16 @@ from meshrec.errors import InputError
 from meshrec.files.picture import Picture
 
 Occluder = np.ndarray  # (H, W, 4) uint8 RGBA
-DRAWN_SIDE = 64  # pixels of a drawn occluder
-LEAST_PIXELS = 500  # of a cut-out object, as in the paper
+DRAWN_SIDE = 64  # side of a drawn occluder, pixels
+LEAST_PIXELS = 500  # smallest object that is cut out, as in the paper
 
 
 def drawn_occluder(rng: np.random.Generator) -> Occluder:
-    """A rectangle, ellipse or polygon, turned at random, of two colours mixed by soft noise."""
+    """Draw a rotated rectangle or ellipse or a polygon, in two colours mixed by smooth noise.
+
+    Returns:
+        (64, 64, 4) uint8 RGBA.
+    """
     import cv2
 
     side = DRAWN_SIDE
@@ -44,12 +48,15 @@ def drawn_occluder(rng: np.random.Generator) -> Occluder:
 
 
 def voc_occluders(folder: str | Path) -> list[Occluder]:
-    """Objects cut out of a Pascal VOC folder such as ``VOCdevkit/VOC2012``.
+    """Cut objects out of the pictures of Pascal VOC.
 
-    As in the paper: no people, nothing truncated or marked difficult, and at least 500 pixels each.
+    People, objects marked truncated or difficult, and objects of less than 500 pixels are left out, as in the paper.
+
+    Args:
+        folder: A folder such as ``VOCdevkit/VOC2012``.
 
     Raises:
-        InputError: The folder is none of VOC's, or a file in it is damaged.
+        InputError: The folder does not have VOC's layout, or a file in it is damaged.
     """
     import cv2
 
@@ -76,7 +83,7 @@ def voc_occluders(folder: str | Path) -> list[Occluder]:
             if mask.sum() >= LEAST_PIXELS:
                 x, y, width, height = cv2.boundingRect(mask)
                 inside = np.s_[y : y + height, x : x + width]
-                # A rim of one pixel belongs to background and object alike.
+                # The outermost pixels show background too.
                 alpha = cv2.erode(mask * np.uint8(255), np.ones((3, 3), np.uint8))[inside]
                 found.append(np.dstack([image[inside], alpha]))
     if not found:
@@ -85,13 +92,16 @@ def voc_occluders(folder: str | Path) -> list[Occluder]:
 
 
 def paste(image: np.ndarray, occluder: Occluder, center: np.ndarray, side: float) -> np.ndarray:
-    """A picture with something in front.
+    """Paste an occluder into a picture, which is not changed itself.
 
     Args:
-        image: (H, W, 3) uint8.
-        occluder: What to paste.
-        center: (2,) pixels.
+        image: (H, W, 3) uint8 RGB.
+        occluder: The occluder.
+        center: (2,) its centre in pixels, which may lie outside the picture.
         side: Its longer side in pixels.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
     """
     import cv2
 
@@ -112,7 +122,7 @@ def paste(image: np.ndarray, occluder: Occluder, center: np.ndarray, side: float
 
 
 def _palette_indices(path: Path) -> np.ndarray:
-    """(H, W) numbers of a palette picture, which only Pillow gives."""
+    """Palette indices (H, W) of a picture, which OpenCV would turn into colours."""
     from PIL import Image
 
     try:

@@ -1,4 +1,4 @@
-"""What a network sees of people instead of the picture."""
+"""Proxy representations of people: keypoints and masks, which networks see instead of, or beside, the picture."""
 
 from dataclasses import dataclass
 
@@ -7,13 +7,13 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Proxies:
-    """What a network sees instead of the picture. Masks that nobody needs are empty.
+    """What a detector reports of B people. Masks that nothing needs are empty.
 
     Attributes:
-        keypoints: (B, K, 3) x and y in the crop, whose edges are -1 and 1, and confidence in [0, 1].
-        silhouette: (B, 1, H, W) 0 or 1, with the detector's errors.
-        exact_silhouette: (B, 1, H, W) 0 or 1, without them: what the photo shows of the body.
-        hidden: (B, K) bool: landmarks behind the body itself, something in front of it, or beyond the photo.
+        keypoints: (B, K, 3) x and y in crop coordinates, and confidence in [0, 1].
+        silhouette: (B, 1, H, W) masks with the detector's errors, 0 or 1.
+        exact_silhouette: (B, 1, H, W) true masks of the visible parts of the bodies, 0 or 1.
+        hidden: (B, K) bool, whether a landmark lies behind the body or an occluder, or outside the photo.
     """
 
     keypoints: Tensor

@@ -1,7 +1,7 @@
-"""One person in one picture with whatever is known of it, and batches of them.
+"""One labelled person in one picture, and batches of them.
 
-Missing labels are zeros of confidence 0. The crop is an affine map, so that augmentation can move, turn and mirror it
-with its labels before any pixel is touched; :func:`cut` then samples the picture once.
+A missing label is zero and has a confidence of 0. The crop is given by an affine map, so that augmentation can move,
+rotate and mirror it together with the labels without touching pixels; :func:`cut` then resamples the picture once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,43 +18,50 @@ from meshrec.errors import InputError
 from meshrec.geometry import Camera
 from meshrec.geometry.affine import apply, compose, inverse, warp
 
-FAR = 5000 / 112  # the focal length given to samples without a camera, over half the crop: SPIN's, nearly orthographic
+FAR = 5000 / 112  # SPIN's focal length over half the crop's side, nearly orthographic, for samples without a camera
 MIDDLES = {"mid_hip": ("left_hip", "right_hip"), "thorax": ("left_shoulder", "right_shoulder")}
 
 
 class Readable(Protocol):
-    """A picture that is read or drawn when it is needed, such as :class:`meshrec.files.picture.Picture` on disk."""
+    """A picture that is read or rendered when it is needed, such as :class:`meshrec.files.picture.Picture`."""
 
     def read(self) -> np.ndarray:
-        """(H, W, 3) uint8 RGB."""
+        """The picture, (H, W, 3) uint8 RGB."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One person in one picture.
+    """One labelled person in one picture.
 
-    Crop coordinates are those of the crop's square, whose edges are -1 and 1. Camera space is OpenCV's.
+    Crop coordinates are those of the square crop, whose edges are at -1 and 1. Camera space is OpenCV's.
 
     Attributes:
-        name: Where it comes from, such as ``train.npz row 17``; messages start with it.
-        image: The picture: what reads it when it is needed, or (H, W, 3) uint8 RGB.
+        name: Where the sample comes from, such as ``train.npz row 17``, for messages.
+        image: The picture: (H, W, 3) uint8 RGB, or an object that reads it when it is needed.
         to_crop: (2, 3) affine map from the picture's pixels to crop coordinates.
-        joints: Names of the K joints below.
-        keypoints_2d: (K, 3) x, y in crop coordinates, and confidence.
-        joints_3d: (K, 4) x, y, z in metres, and confidence. In camera space where the camera is known; elsewhere the
-            axes are the camera's and the origin is any.
-        pose: (24, 3, 3) rotations of ``smpl24``, the first in camera space.
-        pose_confidence: (24,).
-        betas: (10,) shape.
-        betas_confidence: Of the betas.
-        body: Hash of the body the betas belong to.
+        joints: Names of the K joints.
+        keypoints_2d: (K, 3) x and y in crop coordinates, and confidence.
+        joints_3d: (K, 4) x, y and z in metres, and confidence. They are in camera space if the camera is known;
+            otherwise along the camera's axes with an arbitrary origin.
+        pose: (24, 3, 3) local rotations of the ``smpl24`` joints, the first in camera space.
+        pose_confidence: (24,) confidences of the rotations.
+        betas: (10,) shape coefficients.
+        betas_confidence: Confidence of the betas.
+        body: Hash of the body that the betas belong to.
         focal: (2,) focal lengths over half the crop's side.
         principal: (2,) principal point in crop coordinates.
-        camera_confidence: Of focal and principal.
-        mask: (H, W) uint8 over the picture's pixels, 255 where the person is; None where unknown.
-        sequence: Which motion it is a frame of; empty for a single picture.
+        camera_confidence: Confidence of ``focal`` and ``principal``.
+        mask: (H, W) uint8 mask over the picture's pixels, 255 where the person is; None if unknown.
+        sequence: Name of the sequence of which the picture is a frame; empty for a single picture.
         time: Seconds from the start of the sequence.
+
+    Example:
+        >>> keypoints = np.array([[60.0, 50, 1], [0, 0, 0]])
+        >>> picture = np.zeros((100, 120, 3), np.uint8)
+        >>> sample = person_sample("demo", picture, (np.array([50.0, 50]), 40), ("nose", "neck"), keypoints)
+        >>> sample.keypoints_2d.tolist(), cut(sample, 64).read_image().shape
+        ([[0.5, 0.0, 1.0], [0.0, 0.0, 0.0]], (64, 64, 3))
     """
 
     name: str
@@ -79,7 +86,7 @@ class Sample:
         """The picture, (H, W, 3) uint8 RGB.
 
         Raises:
-            InputError: It cannot be read; the message names the sample too.
+            InputError: The picture cannot be read; the message names the sample too.
         """
         if isinstance(self.image, np.ndarray):
             return self.image
@@ -90,7 +97,7 @@ class Sample:
 
 
 class Samples(Protocol):
-    """What readers return: people by number."""
+    """A sequence of samples, which is what the readers of datasets return."""
 
     def __len__(self) -> int: ...
 
@@ -98,20 +105,25 @@ class Samples(Protocol):
 
 
 def crop_map(center: np.ndarray, side: float) -> np.ndarray:
-    """The affine map (2, 3) from pixels to the coordinates of a square crop.
+    """The affine map (2, 3) from pixels to crop coordinates.
 
     Args:
-        center: (2,) pixels.
-        side: Pixels.
+        center: (2,) centre of the square crop, pixels.
+        side: Side of the crop, pixels.
     """
     scale = 2 / side
     return np.array([[scale, 0, -scale * center[0]], [0, scale, -scale * center[1]]])
 
 
 def box_crop(box: np.ndarray, margin: float = 1.2) -> tuple[np.ndarray, float]:
-    """Centre (2,) and side of the square around a box (4,) x0, y0, x1, y1: ``margin`` times its longer side.
+    """The square crop around a person's box.
 
-    The default is the field's, as in SPIN's files.
+    Args:
+        box: (4,) x0, y0, x1, y1, pixels.
+        margin: Side of the crop over the longer side of the box; 1.2 is usual since SPIN.
+
+    Returns:
+        Centre (2,) and side of the crop, pixels.
     """
     return (box[:2] + box[2:]) / 2, float(margin * (box[2:] - box[:2]).max())
 
@@ -131,18 +143,18 @@ def person_sample(
     sequence: str = "",
     time: float = 0.0,
 ) -> Sample:
-    """A sample from labels in the picture's pixels; what is None gets confidence 0.
+    """Make a sample of labels in the picture's pixels. Labels that are None get a confidence of 0.
 
     Args:
         name, image, mask, sequence, time: As in :class:`Sample`.
-        crop: Centre (2,) and side of the square crop in pixels.
+        crop: Centre (2,) and side of the square crop, pixels.
         joints: Names of the K joints.
-        keypoints_2d: (K, 3) x, y in pixels, and confidence.
-        joints_3d: (K, 4) x, y, z in metres in camera space, and confidence.
-        pose: (24, 3, 3) rotations, the first in camera space.
-        betas: (S,) shape, S up to 10.
-        body: Hash of the body of the betas. Betas of no known body get confidence 0.
-        camera: Of the whole picture.
+        keypoints_2d: (K, 3) x and y in pixels, and confidence.
+        joints_3d: (K, 4) x, y and z in metres, in camera space, and confidence.
+        pose: (24, 3, 3) local rotations, the first in camera space.
+        betas: (S,) shape coefficients, S at most ``NUM_BETAS``.
+        body: Hash of the body that the betas belong to. Without it the betas get a confidence of 0.
+        camera: Camera of the whole picture.
     """
     to_crop = crop_map(*crop)
     keypoints = np.zeros((len(joints), 3), np.float32)
@@ -178,7 +190,18 @@ def person_sample(
 
 
 def cut(sample: Sample, resolution: int) -> Sample:
-    """The sample with its picture cut out: image (resolution, resolution, 3), mask likewise, black outside."""
+    """Cut the crop out of the picture and the mask; both are zero where the crop reaches beyond the picture.
+
+    Args:
+        sample: The sample.
+        resolution: Side R of the crop in pixels.
+
+    Returns:
+        The sample with an image (R, R, 3) and, if it has one, a mask (R, R).
+
+    Raises:
+        InputError: The picture cannot be read.
+    """
     to_pixels = compose(pixels_of(resolution), sample.to_crop)
     size = (resolution, resolution)
     return replace(
@@ -191,19 +214,25 @@ def cut(sample: Sample, resolution: int) -> Sample:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """B samples side by side; attributes are as in :class:`Sample`.
+    """B samples of one joint set and resolution, with labels in the units and spaces of :class:`Sample`.
 
     Attributes:
-        image: (B, 3, R, R) uint8 RGB, or empty where a batch was made without pictures.
-        mask: (B, R, R) uint8 coverage, 255 = the person.
-        mask_confidence: (B,).
-        joint_set: Name of the set of the K joints.
+        image: (B, 3, R, R) uint8 RGB crops, or empty in a batch without pictures.
+        mask: (B, R, R) uint8 masks, 255 where the person is, or empty in a batch without masks.
+        mask_confidence: (B,) 1 where the mask is known, else 0.
+        joint_set: Name of the joint set of the K joints.
         keypoints_2d: (B, K, 3).
         joints_3d: (B, K, 4).
-        pose: (B, 24, 3, 3), and its confidence (B, 24).
-        betas: (B, 10), and their confidence (B,); ``bodies`` are the hashes of the bodies they belong to.
-        focal: (B, 2), nearly orthographic where unknown, and ``principal`` (B, 2); their confidence (B,).
-        names, sequences: (B,) strings.
+        pose: (B, 24, 3, 3).
+        pose_confidence: (B, 24).
+        betas: (B, 10).
+        betas_confidence: (B,).
+        bodies: B hashes of the bodies that the betas belong to.
+        focal: (B, 2), nearly orthographic where the camera is unknown.
+        principal: (B, 2).
+        camera_confidence: (B,).
+        names: B names of the samples.
+        sequences: B names of the sequences.
         time: (B,) seconds.
     """
 
@@ -233,17 +262,17 @@ class Batch:
         return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> "Batch":
-        """The batch in memory from which copies to a GPU are asynchronous; the data loader calls this."""
+        """The batch in page-locked memory, from which copies to a GPU are asynchronous; called by the data loader."""
         return self._map(Tensor.pin_memory)
 
     def camera(self, resolution: int) -> Camera:
-        """The cameras of the crops as pictures of ``resolution`` pixels a side."""
+        """The cameras of the crops, for pictures with a side of ``resolution`` pixels."""
         half = resolution / 2
         center = (self.principal + 1) * half - 0.5
         return Camera(focal=self.focal * half, center=center, size=(resolution, resolution))
 
     def betas_confidence_for(self, body: str) -> Tensor:
-        """(B,) confidence of the betas, 0 for those of another body than the one with this hash."""
+        """Confidence of the betas (B,), 0 where they belong to another body than the one with the hash ``body``."""
         same = [hash_ == body for hash_ in self.bodies]
         return self.betas_confidence * torch.tensor(same, device=self.betas.device)
 
@@ -253,12 +282,12 @@ class Batch:
 
 
 def collate(samples: Sequence[Sample], joints: str) -> Batch:
-    """Samples whose pictures are cut, as a batch.
+    """Make a batch of samples.
 
     Args:
-        samples: As :func:`cut` returns them, all of one resolution.
-        joints: Name of the set in which labels are put side by side, such as ``union55``. What a sample's own set
-            lacks gets confidence 0; the middle of hips or shoulders that are known in 3D is filled in.
+        samples: Samples whose pictures :func:`cut` has cut to one resolution.
+        joints: Joint set of the batch, such as ``union55``, to which all labels are converted. Joints that a sample
+            lacks get a confidence of 0; 3D midpoints of hips and shoulders are filled in by :func:`with_middles`.
     """
     names = joint_set(joints)
     images = np.stack([sample.read_image() for sample in samples])
@@ -289,7 +318,11 @@ def collate(samples: Sequence[Sample], joints: str) -> Batch:
 
 
 def concatenate(batches: Sequence[Batch]) -> Batch:
-    """Batches of one joint set and resolution as one, in their order."""
+    """Join batches in their order.
+
+    Raises:
+        ValueError: The batches have different joint sets or resolutions.
+    """
     if len({(batch.joint_set, batch.image.shape[1:]) for batch in batches}) != 1:
         raise ValueError("batches of different joint sets or resolutions cannot be one batch")
     values: dict[str, Any] = {}
@@ -303,18 +336,26 @@ def concatenate(batches: Sequence[Batch]) -> Batch:
 
 
 def pixels_of(resolution: int) -> np.ndarray:
-    """(2, 3) from crop coordinates to the crop's pixels: its edges are at -0.5 and resolution - 0.5."""
+    """The affine map (2, 3) from crop coordinates to pixels, in which the edges are at -0.5 and resolution - 0.5."""
     half = resolution / 2
     return np.array([[half, 0, half - 0.5], [0, half, half - 0.5]])
 
 
 def _known(labels: np.ndarray) -> np.ndarray:
-    """Labels (K, D + 1), zeros wherever the confidence is 0, whatever stood there."""
+    """Labels (K, D + 1) with zeros where the confidence, the last column, is 0. What is there may not be a number."""
     return np.where(labels[:, -1:] > 0, labels, 0).astype(np.float32)
 
 
 def with_middles(points: np.ndarray, names: Sequence[str]) -> np.ndarray:
-    """3D joints (K, 4) with the middles that follow from both their sides, so that every pose has its root."""
+    """Fill in missing midpoints of hips and shoulders where both sides are known, so that poses have their root joint.
+
+    Args:
+        points: (K, 4) 3D joints and confidence.
+        names: Names of the K joints.
+
+    Returns:
+        (K, 4); a midpoint has the smaller one of the two confidences.
+    """
     points = points.copy()
     for middle, sides in MIDDLES.items():
         if {middle, *sides} <= set(names):

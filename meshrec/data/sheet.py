@@ -1,4 +1,4 @@
-"""Contact sheets: batches with their labels drawn, to be looked at before anything is trained on them."""
+"""Contact sheets that show the labels of a batch, to check data by eye before training on it."""
 
 import numpy as np
 import torch
@@ -16,14 +16,19 @@ BONES = (
     ("left_hip", "right_hip"), ("left_shoulder", "right_shoulder"), ("neck", "head_top"), ("nose", "left_ear"),
     ("nose", "right_ear"),
 )  # fmt: skip
-METRES = 2.2  # height of a side view
+METRES = 2.2  # height that a side view shows
 
 
 def labelled_sheet(batch: Batch, columns: int = 6) -> ndarray:
-    """Every person of a batch, labels drawn.
+    """Draw the labels of all people of a batch.
 
-    The crop has 2D keypoints as lines and dots, the mask as an outline, and projected 3D joints as white rings, which
-    must lie around the dots. Beside it are the 3D joints from the side, the camera on the left.
+    The crop of a person shows 2D keypoints as lines and dots, the mask as an outline, and the projections of the 3D
+    joints as white rings, which must lie around the dots. Beside it are the 3D joints from the side, with the camera on
+    the left.
+
+    Args:
+        batch: The batch, with pictures.
+        columns: Number of people in a row.
 
     Returns:
         (H, W, 3) uint8 RGB.
@@ -35,6 +40,7 @@ def labelled_sheet(batch: Batch, columns: int = 6) -> ndarray:
 
 
 def _tile(batch: Batch, index: int) -> ndarray:
+    """Draw one person: crop and side view, (R, 2 R, 3) uint8 RGB."""
     import cv2
 
     picture = np.ascontiguousarray(batch.image[index].permute(1, 2, 0).cpu().numpy())
@@ -60,7 +66,14 @@ def _tile(batch: Batch, index: int) -> ndarray:
 
 
 def _draw(picture: ndarray, points: ndarray, known: ndarray, names: tuple[str, ...]) -> None:
-    """Bones and joints (K, 2) in pixels, into the picture."""
+    """Draw joints and the bones between them into a picture.
+
+    Args:
+        picture: (H, W, 3) uint8 RGB, which is changed.
+        points: (K, 2) joints in pixels.
+        known: (K,) bool, which joints to draw.
+        names: Names of the K joints.
+    """
     import cv2
 
     places = _whole(points)
@@ -80,5 +93,5 @@ def _colour(name: str) -> tuple[int, int, int]:
 
 
 def _whole(points: ndarray) -> list[tuple[int, int]]:
-    """Pixels as OpenCV draws them, also of points far outside."""
+    """Round points (K, 2) to pixels, and clip those that lie too far outside for OpenCV."""
     return [(int(x), int(y)) for x, y in np.round(points).clip(-10_000, 10_000)]

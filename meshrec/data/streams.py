@@ -1,7 +1,7 @@
-"""Random numbers for batches, in which every sample has a stream of its own.
+"""Random numbers for batches, with a separate stream for each sample and purpose.
 
-Sample i of seed s is the same whatever batch it is drawn in and however many workers there are; and what one purpose
-draws does not shift the numbers of another.
+So sample i of a seed does not depend on the batch in which it is drawn or on the number of workers, and the numbers
+drawn for one purpose do not shift those for another.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,12 +15,12 @@ Draw = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
 
 
 class Streams:
-    """One generator for each sample of a batch; every method draws once from each.
+    """A random generator for each of B samples. Each method draws from all of them.
 
     Args:
-        seed: Of the whole data set.
-        indices: Numbers of the samples.
-        purpose: What the numbers are for; different purposes are independent of each other.
+        seed: Seed of the data set.
+        indices: Numbers of the B samples in it.
+        purpose: Name of what the numbers are for; streams of different purposes are independent.
     """
 
     def __init__(self, seed: int, indices: Sequence[int], purpose: str) -> None:
@@ -31,27 +31,39 @@ class Streams:
         return len(self._generators)
 
     def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
-        """(B, *shape) float32 in [low, high)."""
+        """Uniform numbers in [low, high), (B, *shape) float32."""
         return low + (high - low) * self._draw(lambda g, s: g.random(s, np.float32), shape)
 
     def normal(self, *shape: int) -> Tensor:
-        """(B, *shape) float32, standard normal."""
+        """Standard normal numbers, (B, *shape) float32."""
         return self._draw(lambda g, s: g.standard_normal(s, np.float32), shape)
 
     def tails(self, freedom: int, *shape: int) -> Tensor:
-        """(B, *shape) factors that turn standard normal numbers into those of Student's t."""
+        """Factors (B, *shape) that turn standard normal numbers into numbers of Student's t.
+
+        Args:
+            freedom: Degrees of freedom of Student's t.
+            *shape: Shape of a sample's numbers.
+        """
         return (freedom / self.normal(*shape, freedom).square().sum(-1)).sqrt()
 
     def happens(self, share: float, *shape: int) -> Tensor:
-        """(B, *shape) bool, true in this share of cases."""
+        """Booleans (B, *shape) that are true with probability ``share``."""
         return self.uniform(*shape) < share
 
     def whole(self, stop: int, *shape: int) -> Tensor:
-        """(B, *shape) int64 in [0, stop)."""
+        """Uniform integers in [0, stop), (B, *shape) int64."""
         return self._draw(lambda g, s: g.integers(stop, size=s), shape)
 
     def pick(self, shares: Sequence[float]) -> Tensor:
-        """(B,) int64: which of several outcomes, with these probabilities; what they lack to one is outcome -1."""
+        """Choose among outcomes.
+
+        Args:
+            shares: Probabilities of the outcomes. If their sum is below 1, the rest is the probability of outcome -1.
+
+        Returns:
+            (B,) int64.
+        """
         edges = torch.tensor(shares, dtype=torch.float64).cumsum(0).float()
         chosen = torch.searchsorted(edges, self.uniform(), right=True)
         return torch.where(chosen < len(shares), chosen, -1)
@@ -62,12 +74,12 @@ class Streams:
 
 
 class BatchStream(Streams):
-    """The same from one generator for the whole batch: much cheaper, but a sample depends on the batch it is in.
+    """One random generator for the whole batch: much faster, but samples depend on the batch in which they are drawn.
 
     Args:
-        count: Samples in the batch.
-        seed: Numbers that tell this batch from all others, such as the data set's seed, the step and the process.
-        purpose: As for :class:`Streams`.
+        count: Number of samples in the batch.
+        seed: Numbers that identify the batch, such as the data set's seed, the step and the process.
+        purpose: As in :class:`Streams`.
     """
 
     def __init__(self, count: int, seed: Sequence[int], purpose: str) -> None:

@@ -1,1 +1,1 @@
-"""Readers of the field's datasets: one file a format, each making :class:`meshrec.data.sample.Samples`."""
+"""Readers of datasets, one file per format. Each returns :class:`meshrec.data.sample.Samples`."""

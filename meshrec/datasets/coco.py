@@ -1,7 +1,7 @@
-"""Reader of 2D keypoints as JSON: COCO's annotations and results, COCO-WholeBody, OpenPose's files.
+"""Reader of 2D keypoints in JSON: annotations and results of COCO and COCO-WholeBody, and OpenPose's files.
 
-:func:`meshrec.detect.inputs.read_keypoints` describes and checks the fields. A labelled keypoint has confidence 1,
-hidden or not; a person's ``bbox`` gives the crop, the keypoints where there is none.
+:mod:`meshrec.detect.inputs` describes the fields and checks them. Labelled keypoints have a confidence of 1, whether
+hidden or not. The crop follows from a person's ``bbox`` or, where there is none, from the keypoints.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,13 @@ SUFFIXES = (".jpg", ".jpeg", ".png")
 
 @dataclass(frozen=True, eq=False)
 class KeypointSamples:
-    """People of one file: which picture they are on, and what is known of them."""
+    """The people of one file.
+
+    Attributes:
+        path: The keypoint file, or the folder of OpenPose files.
+        folder: Folder of the pictures.
+        people: The name of each person's picture, and the person's box and keypoints in its pixels.
+    """
 
     path: Path
     folder: Path
@@ -45,12 +51,13 @@ def read_coco(path: str | Path, folder: str | Path, least_keypoints: int = 6) ->
     """Read people from keypoint JSON.
 
     Args:
-        path: A COCO file, an OpenPose file, or a folder of those.
-        folder: Where the pictures are.
-        least_keypoints: People with fewer are left out: of them a picture hardly tells a pose.
+        path: A COCO file, an OpenPose file, or a folder of OpenPose files.
+        folder: Folder of the pictures.
+        least_keypoints: Least number of labelled keypoints; people with fewer are left out.
 
     Raises:
-        InputError: The file is none of these, a person is damaged (the message names it), or nobody is left.
+        InputError: The file has another format, the labels of a person are damaged (the message names the person), or
+            nobody is left.
     """
     path = Path(path)
     people = [
@@ -68,7 +75,7 @@ def read_coco(path: str | Path, folder: str | Path, least_keypoints: int = 6) ->
 
 
 def _picture_file(path: Path) -> Path:
-    """OpenPose's files and COCO's results name pictures without their suffix."""
+    """The file of a picture, whose suffix OpenPose's files and COCO's results leave out."""
     if path.suffix.lower() in SUFFIXES:
         return path
     return next((file for s in SUFFIXES if (file := path.with_name(path.name + s)).exists()), path)

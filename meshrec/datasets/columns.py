@@ -1,4 +1,4 @@
-"""The columns of label files, one row per person: read and checked, so that errors name the file and the row."""
+"""Reads and checks the columns of label files, which have a row per person. Errors name the file and the row."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,12 +7,24 @@ import numpy as np
 
 from meshrec.errors import InputError
 
+SIDES = {"l_": "left_", "r_": "right_"}
+
 
 def numbers(path: Path, columns: Mapping[str, np.ndarray], name: str, shape: tuple[int, ...], rows: int) -> np.ndarray:
-    """A column of finite numbers, (rows, *shape) float32.
+    """A column of finite numbers.
+
+    Args:
+        path: The file, for messages.
+        columns: All columns of the file.
+        name: Name of the column.
+        shape: Shape of a row.
+        rows: Number of rows.
+
+    Returns:
+        (rows, *shape) float32.
 
     Raises:
-        InputError: It is missing, of another shape, or not finite; the message names the first bad row.
+        InputError: The column is missing, has another shape, or is not finite; the message names the first bad row.
     """
     values = _shaped(path, columns, name, shape, rows)
     _refuse(path, ~np.isfinite(values), f"{name} is not a finite number")
@@ -27,16 +39,20 @@ def labels(
     rows: int,
     confidence: str | None = None,
 ) -> np.ndarray:
-    """A column of labels whose last entry is their confidence: (rows, *shape) float32, zeros where that is 0.
+    """A column of labels with confidences.
 
-    A confidence above 1 is one; a coordinate without confidence may be anything.
+    Confidences above 1 are clipped to 1. Coordinates with a confidence of 0 need not be finite.
 
     Args:
-        path, columns, name, shape, rows: As for :func:`numbers`.
-        confidence: The column of the confidences where they are not the last entry of the labels'.
+        path, columns, name, rows: As in :func:`numbers`.
+        shape: Shape of a row of the result; the last entry along its last axis is the confidence.
+        confidence: Name of the column of confidences, if they are not part of the labels' own column.
+
+    Returns:
+        (rows, *shape) float32, zero where the confidence is 0.
 
     Raises:
-        InputError: As for :func:`numbers`, or a confidence is negative.
+        InputError: As in :func:`numbers`, or a confidence is negative.
     """
     if confidence is None:
         values = _shaped(path, columns, name, shape, rows)
@@ -50,24 +66,53 @@ def labels(
     return values
 
 
-def blank(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """A column with zeros in the chosen rows (N,) bool, which then may hold anything.
+def calibrations(path: Path, columns: Mapping[str, np.ndarray], name: str, rows: int) -> np.ndarray:
+    """A column of calibration matrices with positive focal lengths, (rows, 3, 3) float32.
 
-    A column of another length stays as it is, for the checks above to refuse.
+    Raises:
+        InputError: As for :func:`numbers`, or a focal length is not positive.
+    """
+    values = numbers(path, columns, name, (3, 3), rows)
+    _refuse(path, values[:, [0, 1], [0, 1]] <= 0, f"{name} has a focal length that is not positive")
+    return values
+
+
+def blank(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Set rows of a column to zero, so that what the file has there is not checked.
+
+    Args:
+        values: The column; one of another length than ``rows`` is returned unchanged, for the checks to refuse.
+        rows: (N,) bool, the rows to set.
     """
     return np.where(rows.reshape(-1, *[1] * (values.ndim - 1)), 0, values) if len(values) == len(rows) else values
 
 
 def texts(path: Path, columns: Mapping[str, np.ndarray], name: str) -> np.ndarray:
-    """A column of text, (rows,) str, also where Python 2 wrote bytes.
+    """A column of text, (rows,) str; bytes, which Python 2 wrote, are decoded.
+
+    Args:
+        path, columns, name: As in :func:`numbers`.
 
     Raises:
-        InputError: It is missing or no text.
+        InputError: The column is missing or is not text.
     """
     values = _required(path, columns, name)
     if values.ndim != 1 or values.dtype.kind not in "SU":
         raise InputError(f"{path}: {name} must be a list of text, not {values.dtype} of shape {values.shape}.")
     return np.char.decode(values, "utf-8", "replace") if values.dtype.kind == "S" else values
+
+
+def joint_names(path: Path, columns: Mapping[str, np.ndarray]) -> tuple[str, ...]:
+    """The column ``joint_names`` with sides spelled out: ``l_knee`` becomes ``left_knee``.
+
+    Args:
+        path, columns: As in :func:`numbers`.
+
+    Raises:
+        InputError: The column is missing or is not text.
+    """
+    names = (str(name) for name in texts(path, columns, "joint_names"))
+    return tuple(SIDES.get(name[:2], name[:2]) + name[2:] for name in names)
 
 
 def _required(path: Path, columns: Mapping[str, np.ndarray], name: str) -> np.ndarray:
@@ -77,6 +122,7 @@ def _required(path: Path, columns: Mapping[str, np.ndarray], name: str) -> np.nd
 
 
 def _shaped(path: Path, columns: Mapping[str, np.ndarray], name: str, shape: tuple[int, ...], rows: int) -> np.ndarray:
+    """A column of numbers of the right shape, which need not be finite; arguments as in :func:`numbers`."""
     values = _required(path, columns, name)
     if values.dtype.kind not in "fiub" or values.shape != (rows, *shape):
         wanted = " x ".join(str(n) for n in (rows, *shape))
@@ -85,6 +131,7 @@ def _shaped(path: Path, columns: Mapping[str, np.ndarray], name: str, shape: tup
 
 
 def _refuse(path: Path, bad: np.ndarray, problem: str) -> None:
+    """Raise an error that names the first row with a true entry in ``bad`` (rows, ...), if there is one."""
     rows = np.flatnonzero(bad.reshape(len(bad), -1).any(1))
     if len(rows):
         raise InputError(f"{path}: row {rows[0]}: {problem} (so in {len(rows)} of {len(bad)} rows).")

@@ -1,4 +1,4 @@
-"""Open a dataset by the name of its format, as configs and tools do."""
+"""Opens datasets by the name of their format, for configurations and tools."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,18 +24,28 @@ def read_samples(
     """Read a dataset.
 
     Args:
-        form: ``spin`` (an ``.npz`` file), ``coco`` (keypoint JSON of COCO or OpenPose), ``3dpw`` (sequence files),
-            ``lspe`` (a tar of crops), ``multiview`` (a folder), or ``shards`` (a folder).
+        form: Name of the format: ``spin`` (an ``.npz`` file), ``coco`` (keypoint JSON of COCO or OpenPose), ``3dpw``
+            (sequence files), ``lspe`` (a tar of crops), ``multiview`` (a folder) or ``shards`` (a folder).
         path: The file or folder of labels.
-        pictures: The folder of pictures, which the first three need.
-        bodies: Hashes of the bodies that the betas of ``spin`` and ``3dpw`` belong to, by ``neutral``, ``male``,
-            ``female``.
+        pictures: Folder of the pictures, which ``spin``, ``coco`` and ``3dpw`` need.
+        bodies: Hashes of the bodies that the betas of ``spin`` and ``3dpw`` belong to, under the keys ``neutral``,
+            ``male`` and ``female``.
 
     Raises:
-        InputError: There is no such format, or the dataset is damaged; the message names file and row.
+        InputError: There is no such format, or the dataset is missing or damaged; the message names file and row.
+
+    Example:
+        >>> import json, tempfile
+        >>> person = {"image_id": 1, "bbox": [10, 10, 40, 80], "keypoints": [20, 30, 2] * 17}
+        >>> labels = {"images": [{"id": 1, "file_name": "a.jpg"}], "annotations": [person]}
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = Path(folder, "labels.json").write_text(json.dumps(labels))
+        ...     samples = read_samples("coco", Path(folder, "labels.json"), pictures=folder)
+        >>> len(samples), samples[0].keypoints_2d.shape
+        (1, (17, 3))
     """
     if form not in FORMATS:
-        raise InputError(f"there is no dataset format '{form}'; there are {', '.join(FORMATS)}.")
+        raise InputError(f"there is no dataset format '{form}'; choose of {', '.join(FORMATS)}.")
     if form in WITH_PICTURES_ELSEWHERE and pictures is None:
         raise InputError(f"{path}: datasets of the format '{form}' need the folder of their pictures.")
     folder = Path(pictures or path)

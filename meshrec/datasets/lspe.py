@@ -1,13 +1,13 @@
-"""Reader of LSP-extended as crops in a tar: pictures beside one ``labels.npz``.
+"""Reader of LSP-extended as a tar of crops with one ``labels.npz``.
 
-LSP-extended: Johnson & Everingham 2011, "Learning effective human pose estimation from inaccurate annotation". Of
-``labels.npz``, row k of which belongs to the picture ``<name>.jpg``, these are read:
+LSP-extended is by Johnson & Everingham 2011, "Learning effective human pose estimation from inaccurate annotation".
+``labels.npz`` has a row per person, of which these columns are read:
 
-- ``name`` (N,), ``size`` (N,): the picture, a square around the person, and its side in pixels.
-- ``joint_names`` (14,), such as ``r_ankle``: LSP's.
-- ``joints`` (N, 14, 2): x, y in the picture's pixels; ``vis`` (N, 14): 1 = labelled.
+- ``name`` (N,): the person's picture ``<name>.jpg``, a square around the person; ``size`` (N,): its side in pixels.
+- ``joint_names`` (14,): LSP's names, such as ``r_ankle``.
+- ``joints`` (N, 14, 2): x and y in the picture's pixels; ``vis`` (N, 14): 1 where a joint is labelled.
 
-Many labels are grossly wrong or swap left and right; train on them with a robust penalty.
+Many labels are grossly wrong or have left and right exchanged, so train on them with a robust penalty.
 """
 
 from dataclasses import dataclass
@@ -17,25 +17,24 @@ import numpy as np
 
 from meshrec.body.joints import joint_set
 from meshrec.data.sample import Sample, person_sample
-from meshrec.datasets.columns import labels, numbers, texts
+from meshrec.datasets.columns import joint_names, labels, numbers, texts
 from meshrec.errors import InputError
 from meshrec.files.npz import read_npz
 from meshrec.files.picture import Picture, read_member, tar_members
 
 LABELS = "labels.npz"
-SIDES = {"l_": "left_", "r_": "right_"}
 
 
 @dataclass(frozen=True, eq=False)
 class LspeSamples:
-    """N people of one tar.
+    """The N people of one tar.
 
     Attributes:
         path: The tar.
-        names: (N,) of the pictures.
-        places: (N, 2) first byte and length of the pictures in the tar.
-        size: (N,) sides in pixels.
-        keypoints_2d: (N, 14, 3) x, y in pixels and confidence, as in ``lsp14``.
+        names: (N,) names of the pictures, without suffix.
+        places: (N, 2) first byte and length of each picture in the tar.
+        size: (N,) sides of the pictures, pixels.
+        keypoints_2d: (N, 14, 3) x and y of the ``lsp14`` joints in pixels, and confidence.
     """
 
     path: Path
@@ -62,8 +61,12 @@ class LspeSamples:
 def read_lspe(path: str | Path) -> LspeSamples:
     """Read a tar of crops.
 
+    Args:
+        path: The tar.
+
     Raises:
-        InputError: The tar lacks its labels or a picture, or a column is not as above; the message names the row.
+        InputError: The tar cannot be read, lacks its labels or a picture, or a column is not as described above; the
+            message names the row.
     """
     path = Path(path)
     members = tar_members(path)
@@ -71,7 +74,7 @@ def read_lspe(path: str | Path) -> LspeSamples:
         raise InputError(f"{path}: the tar holds no {LABELS}.")
     columns = read_npz(path / LABELS, read_member(path, members[LABELS]).getvalue())
     names = texts(path, columns, "name")
-    joints = tuple(full_name(str(name)) for name in texts(path, columns, "joint_names"))
+    joints = joint_names(path, columns)
     if joints != joint_set("lsp14"):
         raise InputError(f"{path}: joint_names must be LSP's 14 in their order, not {', '.join(joints)}.")
     places = [members.get(f"{name}.jpg") for name in names]
@@ -86,8 +89,3 @@ def read_lspe(path: str | Path) -> LspeSamples:
         size=numbers(path, columns, "size", (), rows),
         keypoints_2d=labels(path, columns, "joints", (14, 3), rows, confidence="vis"),
     )
-
-
-def full_name(short: str) -> str:
-    """``l_knee`` -> ``left_knee``; other names stay."""
-    return SIDES.get(short[:2], short[:2]) + short[2:]

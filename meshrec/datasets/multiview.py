@@ -1,14 +1,15 @@
-"""Reader of calibrated frames with 3D joints: a folder with ``gt.npz`` and the pictures it names.
+"""Reader of calibrated frames with 3D joints: a folder with the pictures and their labels in ``gt.npz``.
 
-One row per picture; these columns are read:
+``gt.npz`` has a row per picture, of which these columns are read:
 
-- ``image`` (N,): picture, relative to the folder; ``camera`` (N,) and ``time_s`` (N,): which camera, and when.
-- ``wh`` (N, 2), ``K`` (N, 3, 3), ``dist`` (N, 5): picture size and calibration, distortion as in OpenCV.
-- ``R`` (N, 3, 3), ``t`` (N, 3): world to camera, x_cam = R X + t, metres.
-- ``joint_names`` (J,), such as ``l_knee``; ``joints_3d`` (N, J, 3) in the world, metres; ``valid`` (N, J).
-- ``box2d`` (N, 4): x0, y0, x1, y1 around the person.
+- ``image`` (N,): path of the picture relative to the folder; ``camera`` (N,): number of the camera; ``time_s`` (N,).
+- ``wh`` (N, 2): width and height; ``K`` (N, 3, 3): calibration matrix; ``dist`` (N, 5): distortion as in OpenCV.
+- ``R`` (N, 3, 3) and ``t`` (N, 3): world to camera, x_cam = R X + t, metres.
+- ``joint_names`` (J,), such as ``l_knee``; ``joints_3d`` (N, J, 3) in the world, metres; ``valid`` (N, J): 1 where a
+  joint is labelled.
+- ``box2d`` (N, 4): box x0, y0, x1, y1 around the person, pixels.
 
-Pictures are undistorted when they are read; keypoints are the projected joints.
+Pictures are undistorted when they are read. The 2D keypoints are the projections of the 3D joints.
 """
 
 from dataclasses import dataclass
@@ -17,24 +18,32 @@ from pathlib import Path
 import numpy as np
 
 from meshrec.data.sample import Sample, box_crop, person_sample
-from meshrec.datasets.columns import labels, numbers, texts
-from meshrec.datasets.lspe import full_name
+from meshrec.datasets.columns import calibrations, joint_names, labels, numbers, texts
 from meshrec.errors import InputError
 from meshrec.files.npz import read_npz
 from meshrec.files.picture import Lens, Picture
 from meshrec.geometry import Camera
 
-# Both detectors behind the truth mark the toes at the big one's tip.
+# The two detectors that the labels come from mark the tip of the big toe.
 TOES = {"left_toe": "left_big_toe", "right_toe": "right_big_toe"}
 
 
 @dataclass(frozen=True, eq=False)
 class MultiviewSamples:
-    """N pictures of one folder; see this module for the columns.
+    """The N pictures of one folder.
 
     Attributes:
-        joints_3d: (N, J, 4) in camera space, and confidence.
-        keypoints_2d: (N, J, 3) in pixels of the undistorted picture, and confidence.
+        folder: The folder.
+        pictures: (N,) paths relative to the folder.
+        cameras: (N,) numbers of the cameras.
+        time: (N,) seconds.
+        size: (N, 2) width and height, pixels.
+        calibration: (N, 3, 3) calibration matrices K.
+        distortion: (N, 5) distortion coefficients as in OpenCV.
+        boxes: (N, 4) boxes x0, y0, x1, y1, pixels.
+        joints: Names of the J joints.
+        joints_3d: (N, J, 4) joints in camera space, metres, and confidence.
+        keypoints_2d: (N, J, 3) joints in pixels of the undistorted picture, and confidence.
     """
 
     folder: Path
@@ -71,17 +80,19 @@ class MultiviewSamples:
 def read_multiview(folder: str | Path) -> MultiviewSamples:
     """Read a folder of calibrated frames.
 
+    Args:
+        folder: The folder with ``gt.npz``.
+
     Raises:
-        InputError: A column is missing or damaged; the message names file and row.
+        InputError: The file cannot be read, or a column is missing or damaged; the message names file and row.
     """
     folder = Path(folder)
     path = folder / "gt.npz"
     columns = read_npz(path)
     pictures = texts(path, columns, "image")
     rows = len(pictures)
-    joints = tuple(full_name(str(name)) for name in texts(path, columns, "joint_names"))
-    joints = tuple(TOES.get(name, name) for name in joints)
-    matrix = numbers(path, columns, "K", (3, 3), rows)
+    joints = tuple(TOES.get(name, name) for name in joint_names(path, columns))
+    matrix = calibrations(path, columns, "K", rows)
     rotation, translation = numbers(path, columns, "R", (3, 3), rows), numbers(path, columns, "t", (3,), rows)
     world = labels(path, columns, "joints_3d", (len(joints), 4), rows, confidence="valid")
     joints_3d, keypoints_2d = to_camera(world, rotation, translation, matrix)
@@ -105,19 +116,21 @@ def read_multiview(folder: str | Path) -> MultiviewSamples:
 def to_camera(
     points: np.ndarray, rotation: np.ndarray, translation: np.ndarray, matrix: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Joints of the world as cameras see them.
+    """Transform joints to camera space and project them.
 
     Args:
-        points: (N, J, 4) x, y, z in metres, and confidence.
-        rotation, translation: (N, 3, 3) and (N, 3), world to camera.
-        matrix: (3, 3) or (N, 3, 3) calibration.
+        points: (N, J, 4) joints in the world, metres, and confidence.
+        rotation: (N, 3, 3) world to camera.
+        translation: (N, 3) likewise, metres.
+        matrix: (3, 3) or (N, 3, 3) calibration matrices K.
 
     Returns:
-        (N, J, 4) in camera space, and (N, J, 3) in pixels, both with the same confidence.
+        Joints in camera space with their confidence (N, J, 4), and in pixels (N, J, 3), where the confidence of joints
+        behind the camera is 0.
     """
     places, confidence = points[..., :3], points[..., 3:]
     seen = places @ rotation.swapaxes(-1, -2) + translation[:, None]
-    depth = np.where(seen[..., 2:] > 0, seen[..., 2:], 1)  # what lies behind has no place in the picture
+    depth = np.where(seen[..., 2:] > 0, seen[..., 2:], 1)  # joints behind the camera have no projection
     pixels = (seen / depth) @ matrix.swapaxes(-1, -2)
     visible = confidence * (seen[..., 2:] > 0)
     return np.concatenate([seen, confidence], axis=2), np.concatenate([pixels[..., :2], visible], axis=2)

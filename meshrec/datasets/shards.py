@@ -1,12 +1,13 @@
-"""Datasets as shards: plain tars of about a thousand people each, in WebDataset's layout.
+"""Writer and reader of shards: tars of about a thousand people each, in WebDataset's layout.
 
-Person ``000017`` is ``000017.jpg``, the picture around the person; ``000017.json``, the labels; and, where there is
-one, ``000017.mask.png``. Large datasets become few files that any tool reads, and samples stay reachable by number.
+So a large dataset takes few files, any program can read it, and its samples can still be read in any order.
 
-The labels are :class:`meshrec.data.sample.Sample`'s, under its names and in its units: ``name``, ``joints``,
-``to_crop`` (2, 3) from this picture's pixels, ``keypoints_2d`` (K, 3); and where they are known ``joints_3d`` (K, 4),
-``pose`` (24, 3, 3) with ``pose_confidence`` (24,), ``betas`` (10,) with ``betas_confidence`` and ``body``, ``focal``
-and ``principal`` (2,), ``sequence`` and ``time``.
+The files of person 17 are ``00000017.jpg``, the picture around the person; ``00000017.json``, the labels; and, if there
+is one, ``00000017.mask.png``, the mask. The labels have the names, units and spaces of
+:class:`meshrec.data.sample.Sample`: ``name``, ``joints``, ``to_crop`` (2, 3) from this picture's pixels, and
+``keypoints_2d`` (K, 3); if known also ``joints_3d`` (K, 4), ``pose`` (24, 3, 3) with ``pose_confidence`` (24,),
+``betas`` (10,) with ``betas_confidence`` and ``body``, ``focal`` (2,) with ``principal`` (2,), and ``sequence`` with
+``time``.
 """
 
 import io
@@ -20,6 +21,7 @@ from typing import Any
 import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
+from meshrec.body import NUM_BETAS
 from meshrec.data.sample import FAR, Sample, Samples, cut
 from meshrec.errors import InputError
 from meshrec.files.atomic import write_file
@@ -28,18 +30,18 @@ from meshrec.geometry.affine import compose
 
 PICTURE, LABELS, MASK = "jpg", "json", "mask.png"
 REQUIRED = ("name", "joints", "to_crop", "keypoints_2d")
-QUALITY = 95
+QUALITY = 95  # of the JPEG pictures
 
 
 @dataclass(frozen=True, eq=False)
 class ShardSamples:
-    """People of some shards.
+    """The N people of some shards.
 
     Attributes:
         shards: The tars.
-        shard: (N,) which of them holds a person.
-        keys: (N,) what the person's files are called in it.
-        places: (N, 3, 2) first byte and length of picture, labels and mask; of length 0 where there is no mask.
+        shard: (N,) index of the tar that holds a person.
+        keys: (N,) names of the person's files in it, without suffix.
+        places: (N, 3, 2) first byte and length of picture, labels and mask; the length is 0 where there is no mask.
     """
 
     shards: tuple[Path, ...]
@@ -67,7 +69,7 @@ def read_shards(path: str | Path) -> ShardSamples:
         path: A folder of ``.tar`` files, or one of them.
 
     Raises:
-        InputError: There are none, or one is cut short or lacks a file of a person; the message names it.
+        InputError: There are no shards, or one is cut short or lacks a file of a person; the message names it.
     """
     path = Path(path)
     shards = sorted(path.glob("*.tar")) if path.is_dir() else [path]
@@ -81,7 +83,7 @@ def read_shards(path: str | Path) -> ShardSamples:
             people.setdefault(key, {})[kind] = place
         for key, files in people.items():
             if missing := [kind for kind in (PICTURE, LABELS) if kind not in files]:
-                raise InputError(f"{shard}: {key}.{missing[0]} is missing; this is no shard of meshrec's.")
+                raise InputError(f"{shard}: {key}.{missing[0]} is missing; meshrec writes no such shards.")
             number.append(i)
             keys.append(key)
             places.append((files[PICTURE], files[LABELS], files.get(MASK, (0, 0))))
@@ -98,18 +100,30 @@ def write_shards(
     per_shard: int = 1000,
     workers: int = 0,
 ) -> Iterator[Path]:
-    """Write people as shards, and give each shard's path when it is there.
+    """Write a dataset as shards. Nothing is written until the result is iterated over.
 
     Args:
-        samples: What a reader returned.
-        folder: Where to; it must not hold shards yet.
-        resolution: Side of a person's crop in pixels; pictures that have fewer are not enlarged.
-        margin: The picture's side over the crop's: how far augmentation can turn and move the crop.
-        per_shard: People in one shard.
-        workers: Processes that write shards; 0 is this one.
+        samples: The dataset, as a reader returns it.
+        folder: The folder to write to, which must not hold shards yet.
+        resolution: Side of a person's crop in pixels; pictures with fewer pixels are not enlarged.
+        margin: Side of the stored picture over that of the crop, which leaves augmentation room to move the crop.
+        per_shard: Number of people per shard.
+        workers: Number of processes that write shards; 0 writes in this process.
+
+    Yields:
+        The path of each shard once it is written.
 
     Raises:
         InputError: The folder already holds shards or cannot be written to, or a sample cannot be read.
+
+    Example:
+        >>> import tempfile
+        >>> from meshrec.data.sample import person_sample
+        >>> picture, crop = np.zeros((64, 64, 3), np.uint8), (np.array([31.5, 31.5]), 40)
+        >>> samples = [person_sample(f"person {i}", picture, crop, ("nose",)) for i in range(3)]
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     print([path.name for path in write_shards(samples, folder, per_shard=2)], len(read_shards(folder)))
+        ['00000.tar', '00001.tar'] 3
     """
     folder = Path(folder)
     if next(folder.glob("*.tar"), None):
@@ -123,9 +137,9 @@ def write_shards(
 
 @dataclass(frozen=True, eq=False)
 class _Shards(Dataset):
-    """Writes shard number k when asked for it, so that a data loader's workers share the work.
+    """Item k of this data set is the path of shard k, which is written on access, so that workers share the work.
 
-    Errors come as values: raised in a worker they would arrive with its traceback around them.
+    An InputError is returned, not raised: the data loader would wrap it in the traceback of its worker.
     """
 
     samples: Samples
@@ -157,7 +171,7 @@ class _Shards(Dataset):
 
 
 def _around(sample: Sample, resolution: int, margin: float) -> Sample:
-    """The sample with its picture cut to ``margin`` times the crop, at most ``resolution`` pixels a crop."""
+    """Cut the picture to ``margin`` times the crop, of which the crop has at most ``resolution`` pixels."""
     native = 2 / np.sqrt(abs(np.linalg.det(sample.to_crop[:, :2])))
     size = max(round(margin * min(resolution, native)), 1)
     wide = np.array([[1 / margin, 0, 0], [0, 1 / margin, 0]])
@@ -166,7 +180,7 @@ def _around(sample: Sample, resolution: int, margin: float) -> Sample:
 
 
 def _encoded(sample: Sample) -> dict[str, bytes]:
-    """The files of a person by kind."""
+    """The content of a sample's files, by suffix."""
     import cv2
 
     labels: dict[str, Any] = {
@@ -196,7 +210,13 @@ def _encoded(sample: Sample) -> dict[str, bytes]:
 
 
 def _decoded(data: bytes, picture: Picture, where: str) -> Sample:
-    """A sample from its labels' JSON."""
+    """Read a sample.
+
+    Args:
+        data: The labels in JSON.
+        picture: The sample's picture.
+        where: Name of the labels' file, for messages.
+    """
     try:
         labels = json.loads(data)
         if lacking := [name for name in REQUIRED if name not in labels]:
@@ -210,6 +230,9 @@ def _decoded(data: bytes, picture: Picture, where: str) -> Sample:
                 raise ValueError(f"{name} must be {shape} finite numbers")
             return values
 
+        focal = array("focal", (2,), missing=FAR)
+        if (focal <= 0).any():
+            raise ValueError("focal must be positive")
         return Sample(
             name=labels["name"],
             image=picture,
@@ -219,10 +242,10 @@ def _decoded(data: bytes, picture: Picture, where: str) -> Sample:
             joints_3d=array("joints_3d", (count, 4)),
             pose=array("pose", (24, 3, 3)) if "pose" in labels else np.tile(np.eye(3, dtype=np.float32), (24, 1, 1)),
             pose_confidence=array("pose_confidence", (24,)),
-            betas=array("betas", (10,)),
+            betas=array("betas", (NUM_BETAS,)),
             betas_confidence=float(labels.get("betas_confidence", 0)),
             body=labels.get("body", ""),
-            focal=array("focal", (2,), missing=FAR),
+            focal=focal,
             principal=array("principal", (2,)),
             camera_confidence=float("focal" in labels),
             sequence=labels.get("sequence", ""),
@@ -233,5 +256,5 @@ def _decoded(data: bytes, picture: Picture, where: str) -> Sample:
 
 
 def _list(values: np.ndarray) -> list:
-    """Nested lists of the shortest numbers that are these float32."""
+    """Float32 values as nested lists, each number with as few digits as identify it."""
     return [_list(v) if v.ndim else float(str(v)) for v in np.asarray(values, np.float32)]

@@ -1,18 +1,20 @@
-"""Reader of the ``.npz`` files by which the field exchanges datasets since SPIN (Kolotouros et al. 2019).
+"""Reader of SPIN's ``.npz`` files (Kolotouros et al. 2019), in which the field exchanges labels of datasets.
 
-H36M, 3DPW, MPI-INF-3DHP, LSP, MPII, COCO and UP-3D come so. One row per person:
+H36M, 3DPW, MPI-INF-3DHP, LSP, MPII, COCO and UP-3D are available in this format. The files have a row per person, of
+which these columns are read:
 
-- ``imgname``: picture, relative to the dataset's folder.
-- ``center`` (2,), ``scale``: the square crop in pixels; its side is 200 times the scale.
-- ``part`` (24, 3), optional: labelled keypoints, x, y in pixels and confidence, in the order of :data:`LABELLED`.
-- ``openpose`` (25, 3), optional: detected keypoints in the order of ``openpose25``.
-- ``S`` (24, 4), optional: joints in metres in the camera's axes, measured from the root, and confidence, as ``part``.
-- ``pose`` (72,), ``shape`` (10,), optional: SMPL's, axis-angle, the root in camera space; ``has_smpl``, optional:
-  whether the row has them (all rows do where it is absent).
-- ``gender``, optional: ``m`` or ``f``; the betas then belong to that body, else to the neutral one.
+- ``imgname``: path of the picture relative to the dataset's folder.
+- ``center`` (2,) and ``scale``: the square crop in pixels; its side is 200 times the scale.
+- ``part`` (24, 3), optional: labelled keypoints, x and y in pixels and confidence, in the order of :data:`LABELLED`.
+- ``openpose`` (25, 3), optional: detected keypoints likewise, in the order of ``openpose25``.
+- ``S`` (24, 4), optional: 3D joints relative to the root along the camera's axes, metres, and confidence, in the order
+  of ``part``.
+- ``pose`` (72,) and ``shape`` (10,), optional: SMPL's parameters, axis-angle, the root rotation in camera space.
+  ``has_smpl``, optional: 1 in the rows where they are known; without this column they are known in all rows.
+- ``gender``, optional: ``m`` or ``f``, the body that the betas belong to; the neutral body where it is neither.
 
-The 49 joints of that code base are the 25 of ``openpose`` and the 24 of ``part``. Those that name the same point become
-one, labelled before detected.
+SPIN's 49 joints are the 25 of ``openpose`` and the 24 of ``part``. Joints of the same name are merged; a label takes
+precedence over a detection.
 """
 
 from collections.abc import Mapping
@@ -22,15 +24,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from meshrec.body import NUM_BETAS
 from meshrec.body.joints import LIMB_JOINTS, joint_set
-from meshrec.data.sample import NUM_BETAS, Sample, person_sample
+from meshrec.data.sample import Sample, person_sample
 from meshrec.datasets.columns import blank, labels, numbers, texts
 from meshrec.errors import InputError
 from meshrec.files.npz import read_npz
 from meshrec.files.picture import Picture
 from meshrec.geometry import axis_angle_to_matrix
 
-# LSP's head top, then at place 18 ("Head (H36M)") the head top of H36M and MPI-INF-3DHP; "Jaw (H36M)" is H36M's head.
+# The head top stands here twice: as LSP's, and as that of H36M and MPI-INF-3DHP, which SPIN calls "Head (H36M)". H36M's
+# head is SPIN's "Jaw (H36M)".
 LABELLED = (
     *LIMB_JOINTS, "neck", "head_top", "mid_hip", "thorax", "spine_h36m", "head_h36m", "head_top",
     "nose", "left_eye", "right_eye", "left_ear", "right_ear",
@@ -42,15 +46,20 @@ GENDERS = {"m": "male", "f": "female"}
 
 @dataclass(frozen=True, eq=False)
 class SpinSamples:
-    """N people of one file.
+    """The N people of one file. Their K joints are :data:`JOINTS`.
 
     Attributes:
         path: The file.
+        folder: Folder of the pictures.
         pictures: (N,) paths relative to ``folder``.
-        center, side: (N, 2) and (N,) of the crops in pixels.
-        keypoints_2d, joints_3d: (N, K, 3) in pixels and (N, K, 4) in metres, K joints as in :data:`JOINTS`.
-        pose, betas, has_smpl: (N, 72) axis-angle, (N, 10), (N,) bool.
-        bodies: (N,) hashes of the betas' bodies, empty where unknown.
+        center: (N, 2) centres of the crops, pixels.
+        side: (N,) sides of the crops, pixels.
+        keypoints_2d: (N, K, 3) x and y in pixels, and confidence.
+        joints_3d: (N, K, 4) relative to the root along the camera's axes, metres, and confidence.
+        pose: (N, 72) axis-angle, radians.
+        betas: (N, 10) shape coefficients.
+        has_smpl: (N,) bool, whether pose and betas are known.
+        bodies: (N,) hashes of the bodies that the betas belong to, empty where unknown.
     """
 
     path: Path
@@ -84,16 +93,17 @@ class SpinSamples:
 
 
 def read_spin_npz(path: str | Path, folder: str | Path, bodies: Mapping[str, str] | None = None) -> SpinSamples:
-    """Read a SPIN-style file.
+    """Read a file in SPIN's format.
 
     Args:
         path: The ``.npz`` file.
-        folder: That its picture names are relative to.
-        bodies: Hashes of the bodies its betas belong to, by ``neutral``, ``male``, ``female``. The files do not say;
-            betas of a body not named here get confidence 0.
+        folder: Folder of the pictures.
+        bodies: Hashes of the bodies that the betas belong to, under the keys ``neutral``, ``male`` and ``female``. The
+            file does not tell them; betas of a body that is not given here get a confidence of 0.
 
     Raises:
-        InputError: A column is missing, of another shape, or not a number; the message names file and row.
+        InputError: The file cannot be read, or a column is missing, has another shape or is not finite; the message
+            names file and row.
     """
     path = Path(path)
     columns = read_npz(path)
@@ -131,13 +141,19 @@ def read_spin_npz(path: str | Path, folder: str | Path, bodies: Mapping[str, str
 
 
 def _optional(path: Path, columns: dict[str, np.ndarray], name: str, shape: tuple[int, int], rows: int) -> np.ndarray:
+    """A column of labels, zeros where the file lacks it; arguments are those of :func:`labels`."""
     return labels(path, columns, name, shape, rows) if name in columns else np.zeros((rows, *shape), np.float32)
 
 
 def _merge(names: tuple[str, ...], values: np.ndarray) -> np.ndarray:
-    """Labels (N, len(names), D), some of the same name, as (N, K, D) in the order of :data:`JOINTS`.
+    """Merge labels of the same name; the first one with a confidence above 0 counts.
 
-    Of several the first one with confidence counts.
+    Args:
+        names: Names of the M labels.
+        values: (N, M, D) labels, the last column is the confidence.
+
+    Returns:
+        (N, K, D) labels in the order of :data:`JOINTS`.
     """
     merged = np.zeros((len(values), len(JOINTS), values.shape[-1]), np.float32)
     for place in reversed(range(len(names))):

@@ -1,17 +1,18 @@
 """Reader of 3DPW's sequence files (von Marcard et al. 2018, "Recovering Accurate 3D Human Pose in The Wild").
 
-A ``.pkl`` per sequence, read through the allow-list unpickler. Lists have an entry for each of the one or two people,
-T is the number of pictures. These fields are read:
+There is a ``.pkl`` per sequence, which is read by an unpickler that knows only array types. Lists have an entry for
+each of the one or two people; T is the number of pictures. These fields are read:
 
-- ``sequence``: its name; picture t is ``<sequence>/image_<t in five digits>.jpg``.
-- ``cam_intrinsics`` (3, 3) and ``cam_poses`` (T, 4, 4): calibration, and world to camera.
-- ``campose_valid``: list of (T,); pictures whose camera does not fit a person are left out for that person.
-- ``poses``: list of (T, 72) axis-angle, the root in the world; ``betas``: list of (10,) or more, of which ten count.
-- ``genders``: list of ``m`` or ``f``, which body they belong to.
+- ``sequence``: name of the sequence; picture t is ``<sequence>/image_<t in five digits>.jpg``.
+- ``cam_intrinsics`` (3, 3) and ``cam_poses`` (T, 4, 4): calibration matrix, and world to camera.
+- ``campose_valid``: list of (T,), 1 where the camera fits the person; a person's other pictures are left out.
+- ``poses``: list of (T, 72), axis-angle, the root rotation in the world.
+- ``betas``: list of (10,) or longer, of which the first ten are read; ``genders``: list of ``m`` or ``f``, the body
+  that the betas belong to.
 - ``jointPositions``: list of (T, 72), the 24 SMPL joints in the world, metres.
-- ``poses2d``: list of (T, 3, 18) detections x, y, confidence in pixels, in the order of :data:`DETECTED`.
+- ``poses2d``: list of (T, 3, 18), detected x, y in pixels and confidence, in the order of :data:`DETECTED`.
 
-The crop is the field's: 1.2 times the longer side of the box around the detections.
+The side of the crop is 1.2 times the longer side of the box around the detections, as is usual in the field.
 """
 
 from collections.abc import Mapping
@@ -23,9 +24,10 @@ import numpy as np
 import torch
 from torch.utils.data import ConcatDataset
 
+from meshrec.body import NUM_BETAS
 from meshrec.body.joints import joint_set
-from meshrec.data.sample import NUM_BETAS, Sample, Samples, box_crop, person_sample
-from meshrec.datasets.columns import blank, labels, numbers
+from meshrec.data.sample import Sample, Samples, box_crop, person_sample
+from meshrec.datasets.columns import blank, calibrations, labels, numbers
 from meshrec.datasets.multiview import to_camera
 from meshrec.datasets.spin_npz import GENDERS
 from meshrec.detect.people import keypoint_box
@@ -45,19 +47,22 @@ JOINTS = tuple(dict.fromkeys((*joint_set("smpl24"), *DETECTED)))
 
 @dataclass(frozen=True, eq=False)
 class ThreedpwSamples:
-    """The N pictures of one person of one sequence whose camera fits.
+    """One person of one sequence in the N pictures whose camera fits. The K joints are :data:`JOINTS`.
 
     Attributes:
         path: The sequence file.
-        folder: Of the sequences' pictures.
-        person: Number of the person.
+        folder: The folder with a folder of pictures for each sequence.
+        sequence: Name of the sequence.
+        person: Number of the person in it.
         frames: (N,) numbers of the pictures.
-        boxes: (N, 4) around the person.
-        keypoints_2d: (N, K, 3) projected joints, and detections of what SMPL has no joint for; K as in :data:`JOINTS`.
-        joints_3d: (N, K, 4) in camera space.
-        pose: (N, 24, 3, 3), the root in camera space.
-        betas: (10,), and ``body``, the hash of theirs.
-        calibration: (3, 3).
+        boxes: (N, 4) boxes x0, y0, x1, y1 around the person, pixels.
+        keypoints_2d: (N, K, 3) x and y in pixels, and confidence: projections of SMPL's joints, and detections of the
+            other joints.
+        joints_3d: (N, K, 4) in camera space, metres, and confidence.
+        pose: (N, 24, 3, 3) local rotations, the first in camera space.
+        betas: (10,) shape coefficients.
+        body: Hash of the body that the betas belong to, empty where unknown.
+        calibration: (3, 3) calibration matrix K.
     """
 
     path: Path
@@ -100,12 +105,13 @@ def read_threedpw(path: str | Path, folder: str | Path, bodies: Mapping[str, str
 
     Args:
         path: A sequence file, or a folder of them, such as ``sequenceFiles/test``.
-        folder: 3DPW's ``imageFiles``.
-        bodies: Hashes of the bodies that the betas belong to, by ``male`` and ``female``. Betas of a body not named
-            here get confidence 0.
+        folder: 3DPW's folder ``imageFiles``.
+        bodies: Hashes of the bodies that the betas belong to, under the keys ``male`` and ``female``. Betas of a body
+            that is not given here get a confidence of 0.
 
     Raises:
-        InputError: A file is none of 3DPW's, asks to run code, or a field is damaged; the message names file and row.
+        InputError: A file is not one of 3DPW's, asks to run code, or has damaged fields; the message names file and
+            row.
     """
     path = Path(path)
     files = sorted(path.glob("*.pkl")) if path.is_dir() else [path]
@@ -118,6 +124,7 @@ def read_threedpw(path: str | Path, folder: str | Path, bodies: Mapping[str, str
 
 
 def _read_sequence(path: Path, folder: Path, bodies: Mapping[str, str]) -> list[ThreedpwSamples]:
+    """The people of one sequence file."""
     try:
         fields = unpickle_arrays(path)
     except OSError as error:
@@ -142,6 +149,7 @@ def _read_sequence(path: Path, folder: Path, bodies: Mapping[str, str]) -> list[
 def _read_person(
     path: Path, folder: Path, fields: dict[str, Any], person: int, bodies: Mapping[str, str]
 ) -> ThreedpwSamples:
+    """One person of a sequence, from the fields of its file."""
     rows = len(fields["cam_poses"])
     own = f" of person {person}"
     columns = {
@@ -150,7 +158,8 @@ def _read_person(
     columns["cam_poses"] = np.asarray(fields["cam_poses"])
     valid = numbers(path, columns, "campose_valid" + own, (), rows) > 0
     frames = np.flatnonzero(valid)
-    # Only pictures with a fitting camera must be sound; rows are counted among all, as in the file.
+    # The labels of pictures whose camera does not fit are not checked. They are set to zero instead of left out, so
+    # that messages count rows as the file does.
     columns = {name: blank(values, ~valid) for name, values in columns.items()}
     if columns["poses2d" + own].ndim == 3:
         columns["poses2d" + own] = columns["poses2d" + own].swapaxes(1, 2)
@@ -158,9 +167,9 @@ def _read_person(
     positions = numbers(path, columns, "jointPositions" + own, (72,), rows)[frames].reshape(-1, 24, 3)
     detections = labels(path, columns, "poses2d" + own, (18, 3), rows)[frames]
     pose = torch.from_numpy(numbers(path, columns, "poses" + own, (72,), rows)[frames]).view(-1, 24, 3)
-    columns = {"cam_intrinsics": np.asarray(fields["cam_intrinsics"])}
+    columns = {"cam_intrinsics": np.asarray(fields["cam_intrinsics"])[None]}
     columns["betas" + own] = np.asarray(fields["betas"][person]).reshape(1, -1)[:, :NUM_BETAS]
-    calibration = numbers(path, columns, "cam_intrinsics", (3,), 3)
+    (calibration,) = calibrations(path, columns, "cam_intrinsics", 1)
     betas = numbers(path, columns, "betas" + own, (NUM_BETAS,), 1)[0]
 
     rotations = axis_angle_to_matrix(pose).numpy()
@@ -189,6 +198,6 @@ def _read_person(
 
 
 def _box(detected: np.ndarray, projected: np.ndarray) -> np.ndarray:
-    """(4,) around the detections; around the projected joints where there are none."""
+    """The box (4,) around the detections (18, 3), or around the projected joints (24, 3) if there are none."""
     found = detected[detected[:, 2] > 0]
     return keypoint_box(found if len(found) else projected, margin=0, least=0)

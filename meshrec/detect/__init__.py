@@ -1,5 +1,6 @@
-"""Finding people in a photo: the default detector, and detections from other tools."""
+"""Finding people in a photo: detectors by name, and detections made by other tools."""
 
+from meshrec.detect.library import load_detector
 from meshrec.detect.people import Detection, Detector, Mask
 
-__all__ = ["Detection", "Detector", "Mask"]
+__all__ = ["Detection", "Detector", "Mask", "load_detector"]

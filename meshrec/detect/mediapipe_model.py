@@ -1,4 +1,4 @@
-"""MediaPipe's pose networks as a small function: image in, poses out. The only file that imports mediapipe."""
+"""MediaPipe's pose networks as a function from a picture to poses. No other module imports mediapipe."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from typing import Any
 
 import numpy as np
 
-from meshrec.errors import InputError
+from meshrec.errors import InputError, MissingDependency
 
 MISSING = 'finding people needs MediaPipe: pip install "meshrec[detect]", or give keypoints of your own.'
 NO_NETWORKS = (
-    "MediaPipe {version} carries no pose networks: name a pose_landmarker .task file, or install mediapipe 0.10.21."
+    "MediaPipe {version} contains no pose networks: name a pose_landmarker .task file, or install mediapipe 0.10.21."
 )
-# The wheel's networks, their names inside a .task bundle, and the mean and deviation their input is scaled by.
+# The networks in MediaPipe's wheel: file, name inside a .task bundle, and the mean and standard deviation by which
+# pixel values are normalised.
 NETWORKS = (
     ("pose_detection/pose_detection.tflite", "pose_detector.tflite", 127.5, 127.5),
     ("pose_landmark/pose_landmark_full.tflite", "pose_landmarks_detector.tflite", 0.0, 255.0),
 )
-LEAST_PRESENCE = 0.1  # of a pose; what has been computed is judged by who asked for it
-# Lines of no use to a user: information and warnings of glog, absl and TensorFlow Lite.
+# Information and warnings of glog, absl and TensorFlow Lite, which are of no use to the user.
 NOISE = re.compile(rb"^([IW]\d{4} |INFO: |WARNING: All log messages before absl)")
 
 
 @dataclass(frozen=True)
 class Pose:
-    """One pose in the coordinates of the image that was shown to the network.
+    """One pose in the coordinates of the picture that was shown to the network.
 
     Attributes:
-        keypoints: (33, 3) x, y in pixels, visibility in [0, 1].
-        world: (33, 3) metres, hips at the origin.
-        mask: (H, W) float32 in [0, 1], or None.
+        keypoints: (33, 3) landmarks of ``mediapipe33``: x, y in pixels and visibility in [0, 1].
+        world: (33, 3) the same landmarks in space as the network estimates them, metres, origin between the hips.
+        mask: (H, W) float32 probability of the person at each pixel, or None if masks are not computed.
     """
 
     keypoints: np.ndarray
@@ -50,23 +50,30 @@ class Pose:
 
 
 class PoseNetwork:
-    """MediaPipe's PoseLandmarker for single images. Threads may share it: each takes a copy of its own meanwhile.
+    """MediaPipe's PoseLandmarker for single pictures.
+
+    Threads may share it: each call uses a copy of the landmarker that no other call is using, and makes one if needed.
 
     Args:
         model: Bytes of a .task bundle.
-        max_poses: Most people found in one image.
+        max_poses: Most people found in one picture.
         masks: Whether to compute masks.
-        confidence: Least confidence of the person detector; each person it finds costs a run of the larger network.
+        confidence: Least confidence of the person detector, in [0, 1].
+        presence: Least confidence of the landmark network that there is a pose, in [0, 1].
+
+    Raises:
+        InputError: MediaPipe cannot load the bundle.
+        MissingDependency: MediaPipe is not installed.
     """
 
-    def __init__(self, model: bytes, max_poses: int, masks: bool, confidence: float) -> None:
+    def __init__(self, model: bytes, max_poses: int, masks: bool, confidence: float, presence: float) -> None:
         mediapipe = import_mediapipe()
         vision = mediapipe.tasks.vision
         options = vision.PoseLandmarkerOptions(
             base_options=mediapipe.tasks.BaseOptions(model_asset_buffer=model),
             num_poses=max_poses,
             min_pose_detection_confidence=confidence,
-            min_pose_presence_confidence=LEAST_PRESENCE,
+            min_pose_presence_confidence=presence,
             output_segmentation_masks=masks,
         )
         self._create = lambda: vision.PoseLandmarker.create_from_options(options)
@@ -75,7 +82,14 @@ class PoseNetwork:
         self._idle.put(self._copy())
 
     def __call__(self, image: np.ndarray) -> list[Pose]:
-        """Poses of the people in an (H, W, 3) uint8 RGB image."""
+        """Find people.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+
+        Returns:
+            One pose for each person that MediaPipe finds.
+        """
         try:
             copy = self._idle.get_nowait()
         except Empty:
@@ -98,7 +112,7 @@ class PoseNetwork:
         ]
 
     def close(self) -> None:
-        """Give back the networks' memory and threads."""
+        """Release the memory and threads of the networks."""
         while not self._idle.empty():
             self._idle.get().landmarker.close()
 
@@ -112,23 +126,35 @@ class PoseNetwork:
 
 @dataclass
 class _Copy:
-    """A landmarker, used by one thread at a time; its graph warns once, when it first meets a person."""
+    """A landmarker, used by one thread at a time.
+
+    Attributes:
+        landmarker: MediaPipe's PoseLandmarker.
+        talkative: Whether it still has to write its warnings, which it does once, when it first finds a person.
+    """
 
     landmarker: Any
     talkative: bool = True
 
 
 def import_mediapipe():
-    """The mediapipe module, or an InputError that says how to get it working."""
+    """Import mediapipe without the lines that its libraries write to stderr.
+
+    Returns:
+        The module.
+
+    Raises:
+        MissingDependency: It or a system library that it needs is not installed. The message says how to install it.
+    """
     try:
         with quiet_stderr():
             import mediapipe
     except ModuleNotFoundError as error:
-        raise InputError(MISSING) from error
+        raise MissingDependency(MISSING) from error
     except ImportError as error:
         if ".so" not in str(error):
             raise
-        raise InputError(
+        raise MissingDependency(
             f"MediaPipe needs a system library that is missing ({error}); "
             "on Debian or Ubuntu: apt install libgl1 libglib2.0-0 libegl1 libgles2."
         ) from error
@@ -136,13 +162,18 @@ def import_mediapipe():
 
 
 def load_model(path: str | Path | None = None) -> bytes:
-    """The pose model as bytes of a .task bundle.
+    """Read a pose model.
 
     Args:
-        path: A pose_landmarker .task file; None takes the networks that MediaPipe's wheel carries (up to 0.10.21).
+        path: A pose_landmarker .task file. Default: the networks in MediaPipe's wheel, which versions up to 0.10.21
+            contain.
+
+    Returns:
+        Bytes of a .task bundle.
 
     Raises:
-        InputError: There is none.
+        InputError: There is no such file, or it is not a .task bundle.
+        MissingDependency: MediaPipe is not installed, or its wheel does not contain the networks.
     """
     if path is None:
         return bundle_from_wheel()
@@ -155,23 +186,33 @@ def load_model(path: str | Path | None = None) -> bytes:
 
 
 def find_networks() -> list[Path]:
-    """The two networks in MediaPipe's wheel.
+    """Find the files of the two networks in MediaPipe's wheel.
+
+    Returns:
+        The person detector's and the landmark network's file.
 
     Raises:
-        InputError: MediaPipe or they are missing.
+        MissingDependency: MediaPipe is not installed, or its wheel does not contain them.
     """
     mediapipe = import_mediapipe()
     modules = Path(mediapipe.__file__).parent / "modules"
     paths = [modules / name for name, *_ in NETWORKS]
     if not all(path.is_file() for path in paths):
-        raise InputError(NO_NETWORKS.format(version=mediapipe.__version__))
+        raise MissingDependency(NO_NETWORKS.format(version=mediapipe.__version__))
     return paths
 
 
 def bundle_from_wheel() -> bytes:
-    """The wheel's two networks as a .task bundle, which adds how their input is scaled.
+    """Pack the two networks of MediaPipe's wheel into a .task bundle, with metadata on how to normalise their input.
 
-    The legacy graphs keep that scaling in their own code; the Tasks API reads it from metadata in the file.
+    The wheel's networks belong to the legacy graphs, whose code contains the normalisation. The Tasks API reads it from
+    metadata in the file.
+
+    Returns:
+        Bytes of the bundle.
+
+    Raises:
+        MissingDependency: MediaPipe is not installed, or its wheel does not contain the networks.
     """
     paths = find_networks()
     from mediapipe.tasks.python.metadata.metadata_writers import metadata_writer, model_asset_bundle_utils
@@ -190,10 +231,10 @@ _redirect = threading.RLock()
 
 @contextlib.contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Drop the information and warning lines that native code writes to stderr; everything else passes.
+    """Drop the information and warning lines that native code writes to stderr; all other lines pass.
 
-    Native libraries write to file descriptor 2 past Python, so that is what is redirected, for the whole
-    process: one thread at a time.
+    Native libraries write to file descriptor 2 without Python's knowledge, so the descriptor itself is redirected. That
+    concerns the whole process, so only one thread at a time can do it.
     """
     with _redirect, tempfile.TemporaryFile() as caught:
         sys.stderr.flush()

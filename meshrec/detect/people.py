@@ -1,4 +1,4 @@
-"""What a detector gives: people as boxes, 2D keypoints and masks, all in pixels of the full photo."""
+"""Detected people: boxes, 2D keypoints and masks, all in pixels of the full photo."""
 
 from __future__ import annotations
 
@@ -8,31 +8,32 @@ from typing import Protocol
 
 import numpy as np
 
-SAME_PERSON = 0.3  # least overlap of two boxes around one person
+SAME_PERSON = 0.3  # least overlap (IoU) of two boxes around the same person
 
 
 @dataclass(frozen=True)
 class Mask:
-    """Where one person is, kept at the resolution it was found at: a small map and the part of the photo it spans.
+    """The pixels that show one person: a map at the detector's resolution, and the part of the photo that it covers.
 
     Attributes:
-        values: (h, w) uint8, 255 = certainly the person, 0 = certainly not; 0 outside the map.
+        values: (h, w) uint8, from 0 for pixels that certainly do not show the person to 255 for those that certainly
+            do. Outside the map nothing shows the person.
         box: (4,) x0, y0, x1, y1, the photo coordinates of the map's outer edges. Pixel centres are integers, so a map
-            of the photo's left-most 10 x 10 pixels, one to one, has the box (-0.5, -0.5, 9.5, 9.5).
+            of the 10 x 10 pixels in the photo's upper left corner has the box (-0.5, -0.5, 9.5, 9.5).
     """
 
     values: np.ndarray
     box: np.ndarray
 
     def crop(self, box: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        """The mask over another region and grid.
+        """Resample the mask over a region of the photo.
 
         Args:
-            box: (4,) x0, y0, x1, y1 outer edges of the region in photo coordinates.
-            size: (height, width) of the result.
+            box: (4,) x0, y0, x1, y1, the photo coordinates of the region's outer edges.
+            size: (height, width) of the result, pixels.
 
         Returns:
-            (height, width) float32 coverage in [0, 1]; averaged where the result is coarser than the map.
+            (height, width) float32 coverage in [0, 1]; averaged if the result is coarser than the map.
         """
         import cv2
 
@@ -59,11 +60,11 @@ class Detection:
     Attributes:
         box: (4,) float32 x0, y0, x1, y1 around the person, photo pixels, inside the photo.
         keypoints: (K, 3) float32 x, y in photo pixels (may lie outside the photo) and confidence in [0, 1].
-        joint_set: The name of the keypoints' joint set in :mod:`meshrec.body.joints`, such as "mediapipe33".
+        joint_set: Name of the keypoints' joint set in :mod:`meshrec.body.joints`, such as "mediapipe33".
         score: Confidence in [0, 1] that this is a person.
-        mask: Where the person is, or None.
-        world: (K, 3) float32 the detector's own guess in metres, hips at the origin, x right, y down, z away from the
-            camera; or None.
+        mask: The pixels that show the person, or None.
+        world: (K, 3) float32 the detector's own estimate of the keypoints in space, metres: origin between the hips,
+            x right, y down, z away from the camera. None if it makes none.
     """
 
     box: np.ndarray
@@ -75,7 +76,7 @@ class Detection:
 
 
 class Detector(Protocol):
-    """Anything that finds people."""
+    """A function that finds people in a photo."""
 
     def __call__(self, image: np.ndarray, boxes: np.ndarray | None = None) -> list[Detection]:
         """Find people.
@@ -85,8 +86,8 @@ class Detector(Protocol):
             boxes: (N, 4) x0, y0, x1, y1 in photo pixels, where people are known to be.
 
         Returns:
-            Without boxes everyone it finds, most certain first. With boxes one for each, in their order; where it sees
-            no one, one of score 0.
+            Without boxes everyone found, highest score first. With boxes one detection for each, in their order; its
+            score is 0 if the box shows nobody.
         """
         ...
 
@@ -94,17 +95,17 @@ class Detector(Protocol):
 def keypoint_box(
     keypoints: np.ndarray, size: tuple[int, int] | None = None, margin: float = 0.15, least: float = 0.3
 ) -> np.ndarray:
-    """Box around the keypoints of a person, clipped to a photo of (width, height) if one is given.
+    """Box around the keypoints of a person.
 
     Args:
-        keypoints: (K, 3) x, y, confidence.
-        size: (width, height) of the photo.
-        margin: Widening on every side as a share of the longer side, for what lies beyond the joints (skull, hands,
-            feet, flesh).
+        keypoints: (K, 3) x, y in photo pixels and confidence.
+        size: (width, height) of the photo, to which the box is clipped. Default: no clipping.
+        margin: Widening on every side as a share of the longer side, for the parts of the body beyond the joints
+            (skull, hands, feet, flesh).
         least: Keypoints of lower confidence are left out, unless all are lower.
 
     Returns:
-        (4,) float32 x0, y0, x1, y1.
+        (4,) float32 x0, y0, x1, y1 in photo pixels.
     """
     sure = keypoints[:, 2] >= least
     points = keypoints[sure, :2] if sure.any() else keypoints[:, :2]
@@ -117,20 +118,26 @@ def keypoint_box(
 
 
 def photo_edges(size: tuple[float, float]) -> np.ndarray:
-    """(4,) the outer edges of a whole photo of (width, height) pixels, as :meth:`Mask.crop` takes them."""
+    """The outer edges (4,) of a whole photo of (width, height) pixels, in the coordinates of :attr:`Mask.box`."""
     return np.array([-0.5, -0.5, size[0] - 0.5, size[1] - 0.5])
 
 
 def inner_box(size: tuple[int, int]) -> np.ndarray:
-    """(4,) where the person of a crop with a margin of a quarter of their size is; size (width, height)."""
+    """Box (4,) float32 of the person in a crop of (width, height) pixels, with a margin of a quarter of their size."""
     width, height = size
     return np.array([width / 6, height / 6, width * 5 / 6, height * 5 / 6], np.float32)
 
 
 def person_box(keypoints: np.ndarray, mask: Mask | None, size: tuple[int, int]) -> np.ndarray:
-    """Tight box (4,) float32 around a person: the clearly seen keypoints and the mask, clipped to the photo.
+    """Tight box around a person's mask and clearly visible keypoints.
 
-    Without a mask, or with an empty one, it is that of :func:`keypoint_box`.
+    Args:
+        keypoints: (K, 3) x, y in photo pixels and confidence.
+        mask: The person's mask. Without one, or with an empty one, the box is that of :func:`keypoint_box`.
+        size: (width, height) of the photo, to which the box is clipped.
+
+    Returns:
+        (4,) float32 x0, y0, x1, y1 in photo pixels.
     """
     if mask is None or not (mask.values > 127).any():
         return keypoint_box(keypoints, size)
@@ -145,7 +152,15 @@ def person_box(keypoints: np.ndarray, mask: Mask | None, size: tuple[int, int]) 
 
 
 def box_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Intersection over union of every box in a (N, 4) with every box in b (M, 4): (N, M)."""
+    """Intersection over union of boxes.
+
+    Args:
+        a: (N, 4) x0, y0, x1, y1.
+        b: (M, 4), in the same unit.
+
+    Returns:
+        (N, M) in [0, 1].
+    """
     low = np.maximum(a[:, None, :2], b[None, :, :2])
     high = np.minimum(a[:, None, 2:], b[None, :, 2:])
     shared = np.prod(np.clip(high - low, 0, None), axis=-1)
@@ -154,7 +169,15 @@ def box_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def person_at(people: Sequence[Detection], box: np.ndarray) -> Detection | None:
-    """Who was detected where a person is known to be, in a box (4,); None where there is only somebody else."""
+    """Find the detection of a person whose box is known.
+
+    Args:
+        people: Detections in one photo.
+        box: (4,) x0, y0, x1, y1 in photo pixels.
+
+    Returns:
+        The detection that overlaps the box most, or None if its overlap is less than :data:`SAME_PERSON`.
+    """
     if not people:
         return None
     overlaps = box_iou(np.stack([person.box for person in people]), box[None])[:, 0]
@@ -163,13 +186,13 @@ def person_at(people: Sequence[Detection], box: np.ndarray) -> Detection | None:
 
 
 def pose_distance(a: np.ndarray, b: np.ndarray) -> float:
-    """How far apart two poses are, as a share of body size; 0 is the same, above 0.3 two people.
+    """Distance of two poses as a share of the body's size: 0 for the same pose, above 0.3 for different people.
 
-    It is the confidence-weighted median distance between corresponding keypoints over the larger of the two keypoint
-    extents.
+    It is the median distance between corresponding keypoints, weighted by confidence, divided by the larger of the two
+    poses' extents.
 
     Args:
-        a, b: (K, 3) x, y, confidence of the same joint set.
+        a, b: (K, 3) x, y and confidence, in the same joint set and unit.
     """
     weight = np.sqrt(np.clip(a[:, 2] * b[:, 2], 0, None)) + 1e-6
     distance = np.linalg.norm(a[:, :2] - b[:, :2], axis=1)

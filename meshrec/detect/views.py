@@ -1,4 +1,4 @@
-"""Look at one person several times: crops of different size, angle and handedness, and what they agree on."""
+"""Several views of one person, cut out at different sizes, angles and handedness, and the pose on which they agree."""
 
 from __future__ import annotations
 
@@ -12,59 +12,75 @@ from meshrec.detect.mediapipe_model import Pose
 from meshrec.detect.people import Detection
 from meshrec.geometry.affine import apply, inverse, warp
 
-SIDE = 448  # pixels of a view: the person is then about as large as in the network's own 256-pixel input
-
-MIRRORED = flip_permutation("mediapipe33")
+MIRRORED = flip_permutation("mediapipe33")  # (33,) index of each landmark's counterpart on the other side of the body
 
 
 @dataclass(frozen=True)
 class View:
-    """One way to cut a person out.
+    """One way to cut a person out of a photo.
 
     Attributes:
-        side: Of the square, over the longer side of the box.
-        degrees: By which it is turned.
-        mirrored: Whether left and right are exchanged.
+        side: Side of the square, as a multiple of the longer side of the person's box.
+        degrees: Angle by which the photo is turned about the box's centre.
+        mirrored: Whether the view is mirrored, so that left and right are exchanged.
     """
 
     side: float
     degrees: float = 0.0
     mirrored: bool = False
 
-    def matrix(self, box: np.ndarray) -> np.ndarray:
-        """(2, 3) affine map from photo pixels to this view's pixels, for a box (4,) x0, y0, x1, y1."""
+    def matrix(self, box: np.ndarray, side: int) -> np.ndarray:
+        """Affine map from photo pixels to the pixels of the view.
+
+        Args:
+            box: (4,) x0, y0, x1, y1 of the person in photo pixels.
+            side: Side of the view, pixels.
+
+        Returns:
+            (2, 3).
+        """
         turn = np.radians(self.degrees)
         rotation = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
         flip = np.diag([-1.0, 1.0]) if self.mirrored else np.eye(2)
-        linear = flip @ rotation * (SIDE / (self.side * max(box[2:] - box[:2])))
+        linear = flip @ rotation * (side / (self.side * max(box[2:] - box[:2])))
         center = (box[:2] + box[2:]) / 2
-        return np.hstack([linear, ((SIDE - 1) / 2 - linear @ center)[:, None]])
+        return np.hstack([linear, ((side - 1) / 2 - linear @ center)[:, None]])
 
 
-def show(image: np.ndarray, matrix: np.ndarray, only: np.ndarray | None = None) -> np.ndarray:
-    """The view of a photo under an affine map, black where the photo ends.
+def show(image: np.ndarray, matrix: np.ndarray, side: int, only: np.ndarray | None = None) -> np.ndarray:
+    """Cut a view out of a photo; it is black outside the photo.
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        matrix: (2, 3) from photo pixels to the view's.
-        only: (4,) x0, y0, x1, y1 in photo pixels; the view is black outside this box too.
+        matrix: (2, 3) affine map from photo pixels to pixels of the view.
+        side: Side of the view, pixels.
+        only: (4,) x0, y0, x1, y1 in photo pixels; if given, the view is black outside this box too.
 
     Returns:
-        (SIDE, SIDE, 3) uint8 RGB.
+        (side, side, 3) uint8 RGB.
     """
-    view = warp(image, matrix, (SIDE, SIDE))
+    view = warp(image, matrix, (side, side))
     if only is not None:
         import cv2
 
         x0, y0, x1, y1 = only
         corners = apply(matrix, np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]]))
-        inside = cv2.fillConvexPoly(np.zeros((SIDE, SIDE), np.uint8), np.round(corners).astype(np.int32), 1)
+        inside = cv2.fillConvexPoly(np.zeros((side, side), np.uint8), np.round(corners).astype(np.int32), 1)
         view = view * inside[..., None]
     return view
 
 
 def without_people(view: np.ndarray, matrix: np.ndarray, people: list[Detection]) -> np.ndarray:
-    """A view (H, W, 3) of a photo under an affine map, with people painted over in grey so that others stand out."""
+    """Paint people over in grey, so that the network finds others.
+
+    Args:
+        view: (H, W, 3) uint8 RGB.
+        matrix: (2, 3) affine map from photo pixels to pixels of the view.
+        people: Those to paint over; people without a mask are left as they are.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+    """
     view = view.copy()
     for mask in (person.mask for person in people if person.mask is not None):
         step = (mask.box[2:] - mask.box[:2]) / mask.values.shape[::-1]
@@ -83,17 +99,28 @@ def without_people(view: np.ndarray, matrix: np.ndarray, people: list[Detection]
 def look_inside(
     network: Callable[[np.ndarray], list[Pose]], view: np.ndarray, matrix: np.ndarray, size: tuple[int, int]
 ) -> list[Pose]:
-    """The poses a network sees in a view of a photo of `size` (width, height), shown no black beyond the photo.
+    """Find poses in the part of a view that lies inside the photo.
 
-    Of a person whom the photo's edge cuts off, black beyond makes a small one who squats above the edge. For a person
-    who is whole and fills the photo, the black is better: it gives the network the margin that it needs.
+    If the photo's edge cuts a person off and the network sees black beyond the edge, it finds a small person who squats
+    above the edge. A person who is whole and fills the photo is better shown with the black around it, which gives the
+    network the margin that it needs.
+
+    Args:
+        network: Finds poses in a picture (H, W, 3) uint8 RGB; it has to compute masks.
+        view: (S, S, 3) uint8 RGB.
+        matrix: (2, 3) affine map from photo pixels to pixels of the view.
+        size: (width, height) of the photo.
+
+    Returns:
+        Poses in pixels of the view, with masks (S, S).
     """
+    side = len(view)
     ends = apply(matrix, np.array([[-0.5, -0.5], [size[0] - 0.5, -0.5], [-0.5, size[1] - 0.5], np.array(size) - 0.5]))
-    low = np.clip(np.ceil(ends.min(0)).astype(int), 0, SIDE - 1)
-    high = np.clip(np.floor(ends.max(0)).astype(int) + 1, low + 1, SIDE)
+    low = np.clip(np.ceil(ends.min(0)).astype(int), 0, side - 1)
+    high = np.clip(np.floor(ends.max(0)).astype(int) + 1, low + 1, side)
     poses = []
     for pose in network(view[low[1] : high[1], low[0] : high[0]]):
-        keypoints, mask = pose.keypoints.copy(), np.zeros((SIDE, SIDE), np.float32)
+        keypoints, mask = pose.keypoints.copy(), np.zeros((side, side), np.float32)
         keypoints[:, :2] += low
         mask[low[1] : high[1], low[0] : high[0]] = pose.mask
         poses.append(Pose(keypoints, pose.world, mask))
@@ -101,7 +128,16 @@ def look_inside(
 
 
 def to_photo(pose: Pose, matrix: np.ndarray, view: View) -> Pose:
-    """A pose found in a view, in photo pixels and the person's own left and right. The mask stays the view's."""
+    """Transform a pose from a view to the photo.
+
+    Args:
+        pose: A pose in pixels of the view.
+        matrix: (2, 3) affine map from photo pixels to pixels of the view.
+        view: The view. Its turn and mirroring are undone.
+
+    Returns:
+        The pose with keypoints in photo pixels; its mask stays that of the view.
+    """
     keypoints, world = pose.keypoints.copy(), pose.world.copy()
     keypoints[:, :2] = apply(inverse(matrix), keypoints[:, :2])
     turn = np.radians(-view.degrees)
@@ -112,21 +148,21 @@ def to_photo(pose: Pose, matrix: np.ndarray, view: View) -> Pose:
     return Pose(keypoints.astype(np.float32), world.astype(np.float32), pose.mask)
 
 
-def consensus(poses: list[Pose], near: float = 0.08) -> tuple[np.ndarray, np.ndarray, list[int]]:
-    """What several looks at one person agree on.
+def consensus(poses: list[Pose], near: float) -> tuple[np.ndarray, np.ndarray, list[int]]:
+    """Combine poses found in several views of one person.
 
-    Single looks now and then exchange left and right or lose a limb; they seldom err alike. The pose with most
-    support from the others, weighted by visibility, is taken, and the median over those near it. So left and right are
-    decided for the whole body at once.
+    In single views the network now and then exchanges left and right or misplaces a limb, but seldom in the same way.
+    The result is the median over the pose that agrees best with the others, weighted by visibility, and those near it.
+    So left and right are decided for the whole body at once.
 
     Args:
-        poses: In photo pixels.
-        near: Mean distance, as a share of the body's extent, within which two poses agree.
+        poses: Poses in photo pixels, at least one.
+        near: Mean landmark distance up to which two poses agree, as a share of the body's extent.
 
     Returns:
-        Keypoints (33, 3), whose confidence is the median visibility times the share of all looks, weighted by
-        visibility, that put the joint there; world (33, 3) of the most supported pose; and the indices of the poses
-        that agree.
+        Keypoints (33, 3) in photo pixels, whose confidence is the median visibility times the share of all poses,
+        weighted by visibility, that have the landmark there; world landmarks (33, 3) of the pose that agrees best,
+        metres; and the indices of the poses that agree with it.
     """
     points = np.stack([p.keypoints for p in poses])
     extent = np.median(np.linalg.norm(np.ptp(points[..., :2], axis=1), axis=-1))

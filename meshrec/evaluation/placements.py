@@ -80,8 +80,8 @@ def measure_annotators(people: LspeSamples, detector: Detector, fitter: Fitter, 
         label, side = people.keypoints_2d[row, :limbs], float((detection.box[2:] - detection.box[:2]).max())
         seen = detection.keypoints[[joint_index(name, detection.joint_set) for name in LIMB_JOINTS]]
         apart = np.linalg.norm(seen[:, :2] - label[:, :2], axis=1) / side
-        states.append((fit.pose, fit.translation, fit.betas))
-        focal.append(np.broadcast_to(camera.focal, 2))
+        states.append((fit.rotations, fit.translation, fit.betas))
+        focal.append(camera.focal)
         center.append(camera.center)
         labels.append(label[:, :2])
         sides.append(side)

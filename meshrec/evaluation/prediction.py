@@ -1,12 +1,12 @@
-"""What is evaluated: networks, alone or with the fit after them, as bodies of people at every stage of the way."""
+"""The methods that are evaluated: networks, the fit, or both, and the bodies that they predict at every stage."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from meshrec.body import BodyModel
 from meshrec.data.sample import Sample, cut
@@ -16,8 +16,8 @@ from meshrec.geometry import Camera
 from meshrec.geometry.crops import centre_maps, centred_focal, look_at
 from meshrec.models.encoders import EncoderConfig, NetworkInput, normalize_rgb
 from meshrec.models.estimate import Estimate
-from meshrec.models.iterative import IterativeRegressor
-from meshrec.models.mesh_to_params import MeshRecoveryOutput
+from meshrec.models.network import Network
+from meshrec.models.output import NetworkOutput
 from meshrec.regress.crops import person_inputs
 from meshrec.regress.regressor import LEAST_SCALE, NetworkRegressor
 
@@ -30,7 +30,7 @@ class Bodies:
 
     Attributes:
         vertices: (B, V, 3) metres.
-        betas: (B, S), or None of a mesh without parameters.
+        betas: (B, S), or None for a mesh without parameters.
     """
 
     vertices: Tensor
@@ -38,11 +38,11 @@ class Bodies:
 
 
 class Predictor(Protocol):
-    """What makes bodies.
+    """A method that predicts bodies.
 
     Attributes:
-        stages: Of the bodies it makes, the last being its result.
-        looks: Whether it looks at pictures.
+        stages: names of its stages, of which the last is its result.
+        looks: whether it needs the pictures.
     """
 
     @property
@@ -52,23 +52,23 @@ class Predictor(Protocol):
     def looks(self) -> bool: ...
 
     def camera_of(self, sample: Sample, size: tuple[int, int]) -> Camera:
-        """The camera it assumes for a sample's picture of (width, height)."""
+        """The camera that it assumes for a sample's picture, whose ``size`` is (width, height)."""
         ...
 
     def __call__(self, subjects: Sequence[Subject]) -> Stages:
-        """Bodies of people."""
+        """The bodies of people at every stage."""
         ...
 
 
 class FromDetections:
     """A network as the product uses it: it sees people where they were detected, through its own camera.
 
-    Stages are ``feedback 1``, ``feedback 2``, ... of iterative networks, or ``mesh`` and ``body`` of those that make
-    meshes; and ``mirrored``, the mean with what the network says of the mirror image, where the regressor takes it.
+    Its stages are those of the network (:func:`stages_of`), and ``mirrored``, the mean of the estimates from the person
+    and from the mirror image, where the regressor takes it.
 
     Args:
-        regressor: The network.
-        body: Whose bodies it makes.
+        regressor: the network.
+        body: the body that it estimates.
     """
 
     def __init__(self, regressor: NetworkRegressor, body: BodyModel) -> None:
@@ -86,28 +86,27 @@ class FromDetections:
         inputs, turn = NetworkInput.cat([one for one, _ in each]), torch.cat([turn for _, turn in each])
         output = run_network(self.regressor.network, inputs, self.regressor.device)
         focal = torch.cat([one.focal for one, _ in each if one.focal is not None])
-        stages = bodies_of(output, self._body, focal, turn)
+        stages = bodies_of(output, stages_of(self.regressor.network), self._body, focal, turn)
         if self.regressor.mirror:
             stages["mirrored"] = _posed(self.regressor.estimate(inputs), self._body, focal, turn)
         return stages
 
 
 class FromCrops:
-    """A network that sees pictures alone, cut as the data set says.
+    """A network that sees pictures alone, in crops as the data set defines them.
 
     Args:
-        network: The network.
-        body: Whose bodies it makes.
-        centred: Whether crops are turned into the camera that looks at their centre, as those are that our networks
+        network: the network.
+        body: the body that it estimates.
+        centred: whether crops are turned into the camera that looks at their centre, as those are that our networks
             are trained on. Published networks see crops as they are, through a camera far away.
     """
 
     looks = True
 
-    def __init__(self, network: nn.Module, body: BodyModel, centred: bool) -> None:
+    def __init__(self, network: Network, body: BodyModel, centred: bool) -> None:
         self.network = network.eval().to(body.v_template.device)
-        regressor: Any = getattr(network, "regressor", network)
-        self.encoder: EncoderConfig = regressor.config.encoder
+        self.encoder: EncoderConfig = network.encoder.config
         self.stages = stages_of(network)
         self._body, self._centred = body, centred
 
@@ -124,15 +123,15 @@ class FromCrops:
         seen = normalize_rgb(centre_maps(rgb, focal, principal))
         centred = centred_focal(focal, principal)
         output = run_network(self.network, NetworkInput(rgb=seen, focal=centred), self._body.v_template.device)
-        return bodies_of(output, self._body, centred, look_at(focal, principal))
+        return bodies_of(output, self.stages, self._body, centred, look_at(focal, principal))
 
 
 class Fitted:
-    """The fit after a network, or alone, one person after another as the product does it. Its stage is ``fit``.
+    """The fit after a network, or alone, of one person at a time as in the photo job. Its stage is ``fit``.
 
     Args:
-        fitter: The fit.
-        regressor: What it starts from; None for its own search.
+        fitter: the fit.
+        regressor: the network whose estimate it starts from; None for its own search.
     """
 
     stages = ("fit",)
@@ -156,33 +155,33 @@ class Fitted:
         return {"fit": Bodies(vertices, betas)}
 
 
-def stages_of(network: nn.Module) -> tuple[str, ...]:
-    """What :func:`bodies_of` makes of a network's output."""
-    if isinstance(network, IterativeRegressor):
-        return tuple(f"feedback {i}" for i in range(1, network.config.corrections + 1))
-    return ("mesh", "body")
+def stages_of(network: Network) -> tuple[str, ...]:
+    """Names of what a network puts out: ``mesh``, where it regresses one, then its estimates."""
+    mesh = () if network.mesh is None else ("mesh",)
+    return (*mesh, *network.config.stages)
 
 
 @torch.inference_mode()
-def run_network(network: nn.Module, inputs: NetworkInput, device: torch.device) -> list[Estimate] | MeshRecoveryOutput:
-    """Its output, on the device of the body."""
+def run_network(network: Network, inputs: NetworkInput, device: torch.device) -> NetworkOutput:
+    """The network's output, on the device where the network is."""
     return network(inputs.to(device))
 
 
-def bodies_of(output: list[Estimate] | MeshRecoveryOutput, body: BodyModel, focal: Tensor, turn: Tensor) -> Stages:
-    """Every stage of a network's output in the cameras of the pictures.
+def bodies_of(output: NetworkOutput, stages: Sequence[str], body: BodyModel, focal: Tensor, turn: Tensor) -> Stages:
+    """The bodies of every stage of a network's output, in the cameras of the pictures.
 
     Args:
-        output: Of B people.
-        body: Whose.
-        focal: (B,) of the cameras that the network looked through, over half the crop's side.
-        turn: (B, 3, 3) from the pictures' cameras to those.
+        output: the output for B people.
+        stages: their names, as :func:`stages_of` lists them.
+        body: the body that the network estimates.
+        focal: (B,) focal lengths of the cameras that the network looked through, over half the crop's side.
+        turn: (B, 3, 3) rotations from the pictures' cameras to those.
     """
-    if isinstance(output, MeshRecoveryOutput):
-        mesh = Estimate(output.body.rotations, output.body.betas, output.mesh.camera)
-        whole = Bodies(_placed(output.mesh.vertices.cpu(), mesh, focal, turn), None)
-        return {"mesh": whole, "body": _posed(output.body, body, focal, turn)}
-    return {f"feedback {i}": _posed(estimate, body, focal, turn) for i, estimate in enumerate(output, start=1)}
+    bodies = [_posed(estimate, body, focal, turn) for estimate in output.estimates]
+    if output.mesh is not None:
+        place = replace(output.final, camera=output.mesh.camera)
+        bodies.insert(0, Bodies(_placed(output.mesh.vertices.cpu(), place, focal, turn), None))
+    return dict(zip(stages, bodies, strict=True))
 
 
 @torch.inference_mode()
@@ -194,7 +193,7 @@ def _posed(estimate: Estimate, body: BodyModel, focal: Tensor, turn: Tensor) -> 
 
 
 def _placed(vertices: Tensor, estimate: Estimate, focal: Tensor, turn: Tensor) -> Tensor:
-    """Vertices (B, V, 3) of crops where they stand, in the pictures' cameras."""
+    """Vertices (B, V, 3) from the crops' cameras to the pictures', translated to where the bodies stand."""
     camera = estimate.camera.cpu()
     place = Estimate(
         estimate.rotations, estimate.betas, torch.cat([camera[:, :1].clamp(min=LEAST_SCALE), camera[:, 1:]], dim=1)

@@ -1,15 +1,17 @@
 """Evaluate a network, with or without the fit after it, on a data set."""
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from meshrec.body import BodyModel, load_body
+from meshrec.body import NUM_BETAS, BodyModel, load_body
 from meshrec.body.joints import joint_index, joint_set
 from meshrec.compiled.device import usable_device
+from meshrec.detect import load_detector
 from meshrec.errors import InputError
 from meshrec.evaluation.collector import Collector
 from meshrec.evaluation.datasets import SYNTHETIC, EvaluationSet, open_evaluation_set
@@ -24,7 +26,6 @@ from meshrec.regress.weights import find_weights
 from meshrec.synthetic.benchmark import SyntheticBenchmark
 
 CHUNK = 64
-BETAS = 10
 PHOTO_RESOLUTION, RESOLUTION = 448, 224  # of synthetic pictures: for the detector, and for networks
 DETECTIONS = ("detector", "simulated", "labels")
 WORST = 8
@@ -70,12 +71,12 @@ def evaluate(
     Raises:
         InputError: Something of this does not exist or does not fit.
     """
-    own = body if isinstance(body, BodyModel) else _load(body)
-    others = {name: _load(file) for name, file in (bodies or {}).items()}
-    for one in (own, *others.values()):
-        if h36m_regressor is not None:
-            use_h36m_rows(one, h36m_regressor)
-    own = own.to(usable_device(device))
+    own = body if isinstance(body, BodyModel) else load_body(body).truncated(NUM_BETAS)
+    others = {name: load_body(file).truncated(NUM_BETAS) for name, file in (bodies or {}).items()}
+    if h36m_regressor is not None:
+        own = with_h36m_rows(own, h36m_regressor)
+        others = {name: with_h36m_rows(one, h36m_regressor) for name, one in others.items()}
+    own = copy(own).to(usable_device(device))
     predictors, in_crops = _predictors(checkpoint, own, fit, detections, mirror)
     said = None if in_crops else detections or ("simulated" if _is_synthetic(dataset) else "detector")
     if isinstance(dataset, EvaluationSet):
@@ -116,24 +117,21 @@ def evaluate(
     return report
 
 
-def use_h36m_rows(body: BodyModel, path: str | Path) -> None:
-    """Take H36M's and LSP's joints from the field's regressor, as Kanazawa et al. 2018 do.
+def with_h36m_rows(body: BodyModel, path: str | Path) -> BodyModel:
+    """A body that takes the joints of H36M and LSP from the field's regressor, as Kanazawa et al. 2018 do.
 
     LSP's neck is then H36M's thorax.
+
+    Args:
+        body: The body to extend, which stays as it is.
+        path: ``J_regressor_h36m.npy`` (17, V).
 
     Raises:
         InputError: The file is no such regressor of this body.
     """
-    try:
-        rows = np.load(path, allow_pickle=False)
-        if not isinstance(rows, np.ndarray):
-            raise ValueError("it is an archive")
-    except (OSError, ValueError, EOFError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{path}: not a readable .npy array of regressor rows ({reason})") from None
-    body.use_regressor("h36m17", rows)
+    body = load_body(body, dtype=body.v_template.dtype, h36m_regressor=path)
     order = [joint_index("thorax" if name == "neck" else name, "h36m17") for name in joint_set("lsp14")]
-    body.use_regressor("lsp14", rows[order])
+    return body.with_regressor("lsp14", body.joint_regressor("h36m17")[order])
 
 
 def _predictors(
@@ -177,7 +175,7 @@ def _predict(
 def _spread(bodies: Bodies | None, rows: np.ndarray, count: int, body: BodyModel) -> Bodies:
     """Bodies of some rows among those of all."""
     vertices = (body.v_template.cpu() + torch.tensor([0.0, 0.0, 3.0])).repeat(count, 1, 1)
-    betas = torch.zeros(count, BETAS)
+    betas = torch.zeros(count, NUM_BETAS)
     if bodies is not None:
         vertices[rows] = bodies.vertices
         if bodies.betas is None:
@@ -197,9 +195,7 @@ def _source(said: str | Path | None, data: EvaluationSet) -> DetectionSource | N
     if said == "labels":
         return Labelled()
     if said == "detector":
-        from meshrec.detect.mediapipe_detector import MediaPipeDetector
-
-        return Detected(MediaPipeDetector())
+        return Detected(load_detector())
     if not Path(said).is_file():
         raise InputError(f"there are no detections '{said}'; give {', '.join(DETECTIONS)}, or a file of them.")
     return Kept(said)
@@ -209,11 +205,6 @@ def _is_synthetic(dataset: str | EvaluationSet) -> bool:
     if isinstance(dataset, EvaluationSet):
         return isinstance(dataset.samples, SyntheticBenchmark)
     return dataset == SYNTHETIC
-
-
-def _load(body: str | Path) -> BodyModel:
-    model = load_body(body)
-    return model if model.num_betas <= BETAS else load_body(model.data.with_betas(BETAS))
 
 
 def _known_set(joints: str) -> str:

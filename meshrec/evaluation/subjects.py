@@ -150,7 +150,7 @@ def known_camera(sample: Sample, size: tuple[int, int]) -> Camera:
     """The camera of a sample's whole picture of (width, height); far away where it is unknown."""
     focal = sample.focal / sample.to_crop[0, 0]
     center = apply(inverse(sample.to_crop), sample.principal)
-    return Camera(tuple(focal.tolist()), tuple(center.tolist()), size)
+    return Camera(focal, center, size)
 
 
 def far_camera(sample: Sample, size: tuple[int, int]) -> Camera:

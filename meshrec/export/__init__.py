@@ -1,6 +1,6 @@
 """Meshes and parameters as files: OBJ, PLY, GLB (static, skinned, scene), JSON and NPZ, each written atomically."""
 
-from meshrec.export.mesh import Mesh, camera_to_y_up
+from meshrec.export.mesh import Mesh
 from meshrec.export.meshes import MESH_SUFFIXES, write_mesh
 from meshrec.export.params import PARAMETER_SUFFIXES, PersonParameters, read_parameters, write_parameters
 from meshrec.export.scene import write_scene
@@ -13,7 +13,6 @@ __all__ = [
     "Mesh",
     "PersonParameters",
     "Rig",
-    "camera_to_y_up",
     "draw_uv_template",
     "pose_to_y_up",
     "read_parameters",

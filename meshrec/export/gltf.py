@@ -1,4 +1,4 @@
-"""Binary glTF 2.0 piece by piece: the part that static meshes, scenes and skinned bodies share."""
+"""Assembly of binary glTF 2.0 files, shared by static meshes, scenes and skinned bodies."""
 
 import math
 
@@ -14,10 +14,10 @@ _TYPES = {(): gl.SCALAR, (2,): gl.VEC2, (3,): gl.VEC3, (4,): gl.VEC4, (4, 4): gl
 
 
 class Glb:
-    """A glTF asset with one scene and one binary buffer, being put together.
+    """A glTF asset with one scene and one binary buffer, to which parts are added one by one.
 
     Attributes:
-        gltf: The asset as pygltflib holds it; indices returned by the methods point into its lists.
+        gltf: The asset in pygltflib's classes; the indices that the methods return point into its lists.
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class Glb:
         Args:
             array: (N, ...) of uint8, uint16, uint32 or float32, each row a scalar, a vector or a column-major matrix.
             target: ARRAY_BUFFER for vertex attributes, ELEMENT_ARRAY_BUFFER for indices, else None.
-            bounds: Store smallest and largest values too, as positions and key times must.
+            bounds: Also store the smallest and largest values, which glTF demands for positions and key times.
 
         Returns:
             Accessor index.
@@ -95,7 +95,7 @@ class Glb:
         return index
 
     def add_object(self, mesh: int, name: str, skin: int | None = None) -> int:
-        """Show a stored mesh, in the place where its vertices are.
+        """Show a stored mesh in the scene, at its vertices' own positions.
 
         Returns:
             Node index.
@@ -103,9 +103,9 @@ class Glb:
         return self.add_node(gl.Node(mesh=mesh, skin=skin, name=name), root=True)
 
     def add_camera(self, camera: Camera) -> int:
-        """Put the photo's camera at the origin: what it sees is the photo's view of people turned to y up.
+        """Put the photo's camera at the origin, from where it sees people in y-up space as the photo shows them.
 
-        glTF cameras look through the middle of their picture, so a principal point elsewhere is not kept.
+        glTF cameras look through the middle of their picture, so a principal point elsewhere is lost.
 
         Returns:
             Node index.
@@ -133,11 +133,11 @@ class Glb:
 
 
 def linear_color(color: tuple[float, float, float]) -> list[float]:
-    """sRGB to the linear light that glTF's material factors are in (IEC 61966-2-1)."""
+    """Convert an sRGB colour to linear light, in which glTF gives the factors of materials (IEC 61966-2-1)."""
     srgb = np.asarray(color, dtype=np.float64)
     return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4).round(6).tolist()
 
 
 def _top_left(uv: np.ndarray) -> np.ndarray:
-    """glTF counts v from the picture's top."""
+    """Move the origin of texture coordinates (T, 2) from the picture's bottom left to its top left, as glTF has it."""
     return uv * np.array([1, -1], np.float32) + np.array([0, 1], np.float32)

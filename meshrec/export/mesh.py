@@ -1,4 +1,4 @@
-"""A triangle mesh as files hold it, and what writers need to know about one."""
+"""A triangle mesh as it is written to files, with the normals and corners that the formats need."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,12 +11,12 @@ Array = np.ndarray | torch.Tensor
 
 @dataclass(frozen=True, eq=False)
 class Corners:
-    """A mesh's distinct (vertex, texture coordinate) pairs: its vertices, repeated along texture seams.
+    """A mesh's distinct pairs of vertex and texture coordinate: its vertices, repeated along texture seams.
 
     Attributes:
-        vertex: (S,) vertex of each pair.
-        uv: (S,) texture coordinate of each pair, or None.
-        faces: (F, 3) into the pairs.
+        vertex: (S,) index of each pair's vertex.
+        uv: (S,) index of each pair's texture coordinate, or None.
+        faces: (F, 3) indices of pairs.
     """
 
     vertex: np.ndarray
@@ -32,12 +32,18 @@ class Mesh:
         vertices: (V, 3) float32 metres, y up.
         faces: (F, 3) int64, counter-clockwise seen from outside.
         uv: (T, 2) float32 texture coordinates, origin at the picture's bottom left (OBJ's convention), or None.
-        uv_faces: (F, 3) int64 into ``uv``, or None. Both or neither.
-        name: What the mesh is called inside the file.
+        uv_faces: (F, 3) int64 indices into ``uv``, or None. Give both or neither.
+        name: Name of the mesh inside the file.
         color: (r, g, b) sRGB in [0, 1].
 
     Raises:
-        ValueError: A shape is wrong, a number is not finite, or an index out of range.
+        ValueError: A shape is wrong, a number is not finite, or an index is out of range.
+
+    Example:
+        >>> from meshrec.export import Mesh
+        >>> triangle = Mesh([[0, 0, 0], [1, 0, 0], [0, 1, 0]], [[0, 1, 2]])
+        >>> triangle.normals[0].tolist()
+        [0.0, 0.0, 1.0]
     """
 
     vertices: np.ndarray
@@ -68,8 +74,8 @@ class Mesh:
     def normals(self) -> np.ndarray:
         """(V, 3) float32 unit vertex normals: the sum of the adjacent faces' normals weighted by area.
 
-        (0, 1, 0) where a vertex has no face or only flat ones. In numpy, which is
-        several times quicker here than the renderer's differentiable ones.
+        A vertex without faces, or with faces of no area only, gets (0, 1, 0). The computation in numpy is several times
+        faster than the renderer's, which can be differentiated.
         """
         corners = self.vertices.astype(np.float64)[self.faces]
         normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]).repeat(3, axis=0)
@@ -80,9 +86,9 @@ class Mesh:
 
     @cached_property
     def corners(self) -> Corners:
-        """The pairs that a format with one index per vertex (glTF) needs, in order of vertex.
+        """The mesh for formats with one index for position and texture coordinate, such as glTF, in order of vertex.
 
-        Without texture coordinates these are the vertices themselves.
+        Without texture coordinates the pairs are the vertices themselves.
         """
         if self.uv is None or self.uv_faces is None:
             return Corners(np.arange(len(self.vertices)), None, self.faces)
@@ -92,30 +98,16 @@ class Mesh:
         return Corners(vertex, uv, faces.reshape(-1, 3))
 
 
-def camera_to_y_up(points: Array) -> np.ndarray:
-    """Turn points of camera space (x right, y down, z forward) by 180 degrees about x: y up, z towards the viewer.
-
-    Its own inverse.
-
-    Args:
-        points: (..., 3) metres.
-
-    Returns:
-        (..., 3) float32.
-    """
-    return to_numpy(points).astype(np.float32) * np.array([1, -1, -1], np.float32)
-
-
 def to_numpy(values: Array) -> np.ndarray:
-    """A tensor of any device, or anything numpy reads, as an array."""
+    """Convert a tensor on any device, or anything that numpy reads, to an array."""
     return values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
 
 
 def float_array(values: Array, shape: tuple[int | None, ...], name: str, dtype: type = np.float32) -> np.ndarray:
-    """``values`` as a finite float array of ``shape``, where None stands for any length.
+    """Convert ``values`` to a finite float array of ``shape``, where None stands for any length.
 
     Raises:
-        ValueError: Its shape is another, or a value is not finite.
+        ValueError: The shape is another one, or a value is not finite; the message calls the array ``name``.
     """
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows is reported as not finite
         array: np.ndarray = np.asarray(to_numpy(values), dtype=dtype, order="C")

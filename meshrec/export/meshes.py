@@ -1,4 +1,4 @@
-"""One static mesh into one file: OBJ, PLY or GLB."""
+"""Writing one static mesh to one file: OBJ, PLY or GLB."""
 
 import io
 import os
@@ -15,20 +15,31 @@ MESH_SUFFIXES = (".obj", ".ply", ".glb")
 
 
 def write_mesh(path: str | os.PathLike, mesh: Mesh, *, material: bool = False) -> Path:
-    """Write a mesh; the suffix chooses the format. Every float32 coordinate survives unchanged.
+    """Write a mesh; the suffix chooses the format. Float32 coordinates are kept exactly.
 
     - ``.obj``: positions, texture coordinates, normals. With ``material``, also ``<stem>.mtl`` and, where the mesh has
       texture coordinates, their layout to paint on, ``<stem>_uv.png``.
     - ``.ply``: binary; positions, normals and the colour, without texture coordinates.
-    - ``.glb``: binary glTF 2.0 with all of it; vertices on texture seams are repeated, as glTF needs.
+    - ``.glb``: binary glTF 2.0 with all of these; vertices on texture seams are repeated, as glTF needs.
 
     Args:
-        path: Where to write.
-        mesh: In y-up space (see :func:`meshrec.export.camera_to_y_up`).
+        path: The file; its suffix is one of :data:`MESH_SUFFIXES`.
+        mesh: The mesh, in y-up space (see :func:`meshrec.geometry.camera_to_y_up`).
         material: Write material and texture layout beside an OBJ.
 
+    Returns:
+        The path.
+
     Raises:
-        InputError: Unknown suffix, or the file cannot be written.
+        InputError: The suffix is unknown, or the file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> from meshrec.export import Mesh, write_mesh
+        >>> triangle = Mesh([[0, 0, 0], [1, 0, 0], [0, 1, 0]], [[0, 1, 2]])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_mesh(f"{folder}/triangle.obj", triangle).read_text().splitlines()[-1]
+        'f 1//1 2//2 3//3'
     """
     path = Path(path)
     suffix = known_suffix(path, MESH_SUFFIXES)
@@ -45,10 +56,10 @@ def write_mesh(path: str | os.PathLike, mesh: Mesh, *, material: bool = False) -
 
 
 def _obj(mesh: Mesh, material_file: str | None) -> bytes:
-    """Wavefront OBJ text.
+    """The mesh as Wavefront OBJ text.
 
-    Written here because an OBJ face names vertex and texture coordinate separately, so the mesh keeps its vertices and
-    their order; trimesh's writer repeats those on seams. One format string for a whole table is what makes it fast.
+    trimesh's writer would repeat the vertices on texture seams. An OBJ face names vertex and texture coordinate
+    separately, so here the mesh keeps its vertices and their order. One format string for a whole table makes it fast.
     """
     corner_text = _corner_text(mesh.corners.vertex, mesh.corners.uv)
     name = "_".join(mesh.name.split()) or "body"
@@ -69,7 +80,7 @@ def _obj(mesh: Mesh, material_file: str | None) -> bytes:
 
 
 def _corner_text(vertex: np.ndarray, uv: np.ndarray | None) -> list[str]:
-    """``v/vt/vn`` of every corner; OBJ counts from one."""
+    """The indices ``v/vt/vn`` of every corner as text; OBJ counts from one."""
     if uv is None:
         return [f"{v}//{v}" for v in (vertex + 1).tolist()]
     return [f"{v}/{t}/{v}" for v, t in zip((vertex + 1).tolist(), (uv + 1).tolist())]

@@ -1,4 +1,4 @@
-"""One person's parameters as a file: ``.json`` to read and edit, ``.npz`` for arrays. Both hold the same.
+"""One person's parameters as a file: ``.json`` for people to read and edit, ``.npz`` for programs. Both hold the same.
 
 JSON, schema ``meshrec.person``, version 1. Unknown keys are ignored; version grows when a meaning changes.
 
@@ -14,19 +14,19 @@ pose                [24][3] axis-angle, radians, in SMPL's joint order, the firs
 translation         [3] added to the posed body
 box                 [4] x0, y0, x1, y1 in photo pixels; optional
 made_by             what estimated the body, such as ``"keypoints + fit"``; optional
-score               confidence in the person; optional
+score               confidence in [0, 1] that the body is right; optional
 reprojection_error  mean distance of detected and projected landmarks over the box's longer side; optional
 mask_iou            overlap of the body's outline with the person's mask in the photo; optional
 keypoints_2d        ``{name: [x, y, confidence]}``, as detected, photo pixels; optional
 joints_3d           ``{name: [x, y, z]}``; optional, as are the next three
 joints_2d           ``{name: [u, v]}``, projections of ``joints_3d``, photo pixels
-joint_deviation     ``{name: metres}``, standard deviation of each joint's place relative to the pelvis
-joint_confidence    ``{name: confidence}``, the probability that the joint is within 10 cm of its place
+joint_deviation     ``{name: metres}``, standard deviation of each joint's position relative to the pelvis
+joint_confidence    ``{name: confidence}``, the probability that the joint is within 10 cm of its true position
 ==================  ==============================================================================================
 
-An ``.npz`` holds arrays of the same names, apart from: ``body_name``, ``body_hash``; ``camera_focal``,
-``camera_center``, ``camera_size``; and what JSON holds by name as one array beside ``keypoint_names`` or
-``joint_names``.
+An ``.npz`` holds arrays of the same names, except that body and camera are spread over ``body_name``, ``body_hash``,
+``camera_focal``, ``camera_center`` and ``camera_size``, and that what JSON holds by name is one array beside
+``keypoint_names`` or ``joint_names``.
 """
 
 import io
@@ -50,7 +50,7 @@ SCHEMA, VERSION = "meshrec.person", 1
 SPACE = "camera, OpenCV: x right, y down, z forward; metres"
 
 MOST_TEXT = 300  # characters of a name
-LARGEST = 1e9  # of radians, metres or pixels; beyond, computing with them overflows
+LARGEST = 1e9  # radians, metres or pixels; computations with larger numbers overflow
 
 _SHAPES = {
     "betas": (None,),
@@ -79,23 +79,30 @@ _NAMES = {
 
 @dataclass(frozen=True, eq=False)
 class PersonParameters:
-    """What a parameter file holds; see the module's table. Camera space, metres, float32 arrays.
+    """The content of a parameter file, described in the module's table. Camera space, metres, float32 arrays.
 
     Attributes:
         body_name, body_hash: The body model that betas and pose belong to.
         betas: (n,) shape coefficients.
         pose: (24, 3) axis-angle, radians.
-        translation: (3,).
-        camera: Of the whole photo.
+        translation: (3,) metres, added to the posed body.
+        camera: The camera of the whole photo.
         made_by: What estimated the body: the regressor's name, ``fit``, or both.
-        box: (4,) x0, y0, x1, y1 photo pixels.
-        score: Confidence in the person.
+        box: (4,) x0, y0, x1, y1 in photo pixels.
+        score: Confidence in [0, 1] that the body is right.
         reprojection_error, mask_iou: How well the body explains the photo.
-        keypoints_2d: (K, 3) x, y, confidence as detected, named by keypoint_names.
-        joints_3d, joints_2d, joint_deviation, joint_confidence: (J, 3), (J, 2), (J,), (J,), named by joint_names.
+        keypoints_2d: (K, 3) x, y, confidence as detected, named by ``keypoint_names``.
+        joints_3d, joints_2d, joint_deviation, joint_confidence: (J, 3), (J, 2), (J,), (J,), named by ``joint_names``.
 
     Raises:
         ValueError: A shape is wrong or a number is not finite.
+
+    Example:
+        >>> import numpy as np
+        >>> from meshrec.export import PersonParameters
+        >>> person = PersonParameters("neutral", "0123abcd", np.zeros(10), np.zeros((24, 3)), np.zeros(3))
+        >>> person.pose.dtype
+        dtype('float32')
     """
 
     body_name: str
@@ -128,10 +135,22 @@ class PersonParameters:
 
 
 def write_parameters(path: str | os.PathLike, person: PersonParameters) -> Path:
-    """Write a person's parameters; the suffix chooses ``.json`` or ``.npz``.
+    """Write a person's parameters; the suffix, ``.json`` or ``.npz``, chooses the format.
+
+    Returns:
+        The path.
 
     Raises:
-        InputError: Unknown suffix, or the file cannot be written.
+        InputError: The suffix is unknown, or the file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from meshrec.export import PersonParameters, write_parameters
+        >>> person = PersonParameters("neutral", "0123abcd", np.zeros(10), np.zeros((24, 3)), np.zeros(3))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_parameters(f"{folder}/person.npz", person).name
+        'person.npz'
     """
     suffix = known_suffix(path, PARAMETER_SUFFIXES)
     fields = _to_fields(person)
@@ -139,10 +158,19 @@ def write_parameters(path: str | os.PathLike, person: PersonParameters) -> Path:
 
 
 def read_parameters(path: str | os.PathLike) -> PersonParameters:
-    """Read what :func:`write_parameters` wrote, or what a person edited.
+    """Read a file that :func:`write_parameters` wrote, and that a user may have edited.
 
     Raises:
-        InputError: The file is missing, damaged, of another kind, or a value in it is wrong; the message says which.
+        InputError: The file is missing, damaged or of another kind, or a value in it is wrong; the message says which.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from meshrec.export import PersonParameters, read_parameters, write_parameters
+        >>> person = PersonParameters("neutral", "0123abcd", np.zeros(10), np.zeros((24, 3)), np.array([0, 0, 3]))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     read_parameters(write_parameters(f"{folder}/person.json", person)).translation.tolist()
+        [0.0, 0.0, 3.0]
     """
     path = Path(path)
     suffix = known_suffix(path, PARAMETER_SUFFIXES)
@@ -159,7 +187,7 @@ def read_parameters(path: str | os.PathLike) -> PersonParameters:
 
 
 def _to_fields(person: PersonParameters) -> dict[str, np.ndarray]:
-    """The arrays of an ``.npz``."""
+    """A person as the arrays of an ``.npz``."""
     fields: dict[str, object] = {"schema": SCHEMA, "version": VERSION, "space": SPACE}
     fields |= {"body_name": person.body_name, "body_hash": person.body_hash}
     if person.camera is not None:
@@ -174,7 +202,7 @@ def _to_fields(person: PersonParameters) -> dict[str, np.ndarray]:
 
 
 def _from_fields(fields: Mapping[str, object]) -> PersonParameters:
-    """Checks what the constructor does not: the kind and version of the file, and that numbers are numbers."""
+    """Build a person, and check what the constructor does not: the file's schema and version, and types of values."""
     schema = _text(fields, "schema") if "schema" in fields else "none"
     if schema != SCHEMA:
         raise ValueError(f"this is no parameter file: its schema is {schema}, not {SCHEMA}")
@@ -199,7 +227,7 @@ def _from_fields(fields: Mapping[str, object]) -> PersonParameters:
 
 
 def _text(fields: Mapping[str, object], key: str) -> str:
-    """A short text: a damaged file may hold anything there, and messages repeat it."""
+    """A short printable text. A damaged file may hold anything in its place, and error messages repeat it."""
     value = fields[key]
     text = value.item() if isinstance(value, np.ndarray) and value.shape == () else value
     if not isinstance(text, str) or len(text) > MOST_TEXT or not text.isprintable():
@@ -232,7 +260,7 @@ def _camera(fields: Mapping[str, object]) -> Camera:
     focal, center, size = (_numbers(fields[f"camera_{key}"], (2,), f"camera {key}") for key in _CAMERA)
     if (focal <= 0).any() or (size < 1).any() or (size != size.round()).any():
         raise ValueError("camera needs a positive focal length and a size of whole pixels")
-    return Camera(focal=tuple(focal.tolist()), center=tuple(center.tolist()), size=tuple(size.astype(int).tolist()))
+    return Camera(focal, center, tuple(size.astype(int).tolist()))
 
 
 def _npz_bytes(fields: Mapping[str, np.ndarray]) -> bytes:
@@ -285,14 +313,14 @@ def _object(document: Mapping[str, object], key: str) -> dict[str, object]:
 
 
 def _plain(value: np.ndarray) -> object:
-    """As JSON's own types; a float32 gets the shortest digits that mean it."""
+    """Convert an array to JSON's own types; a float32 becomes the number with the fewest digits that rounds to it."""
     if value.dtype == np.float32:
         value = np.array([float(str(number)) for number in value.ravel()]).reshape(value.shape)
     return value.tolist()
 
 
 def _layout(value: object, indent: str = "") -> str:
-    """JSON with a line for every entry of an object or a table, so that rows of numbers stay together."""
+    """Format JSON with one line for each entry of an object and each row of a table."""
     if isinstance(value, dict):
         rows = [f"{json.dumps(key)}: {_layout(entry, indent + '  ')}" for key, entry in value.items()]
     elif isinstance(value, list) and value and isinstance(value[0], list):

@@ -1,4 +1,4 @@
-"""Several people in one file, as they stand in the photo."""
+"""Writing several people to one file, at the positions where they stand in the photo."""
 
 import os
 from collections.abc import Sequence
@@ -14,13 +14,24 @@ def write_scene(path: str | os.PathLike, meshes: Sequence[Mesh], camera: Camera 
     """Write meshes that share one space into one GLB, each an object with its own name and colour.
 
     Args:
-        path: Where to write, ending in .glb.
-        meshes: In y-up space (see :func:`meshrec.export.camera_to_y_up`), at least one.
+        path: The file, ending in .glb.
+        meshes: At least one mesh, in y-up space (see :func:`meshrec.geometry.camera_to_y_up`).
         camera: The photo's camera, to look through in a 3D program.
 
+    Returns:
+        The path.
+
     Raises:
-        InputError: Wrong suffix, or the file cannot be written.
+        InputError: The suffix is another one, or the file cannot be written.
         ValueError: There are no meshes.
+
+    Example:
+        >>> import tempfile
+        >>> from meshrec.export import Mesh, write_scene
+        >>> triangle = Mesh([[0, 0, 0], [1, 0, 0], [0, 1, 0]], [[0, 1, 2]])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_scene(f"{folder}/scene.glb", [triangle]).read_bytes()[:4]
+        b'glTF'
     """
     known_suffix(path, (".glb",))
     if not meshes:

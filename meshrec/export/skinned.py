@@ -1,4 +1,4 @@
-"""A body with its skeleton, so that Blender, Unity and three.js can pose it."""
+"""Writing a body with its skeleton, which Blender, Unity and three.js can pose."""
 
 import os
 from collections.abc import Sequence
@@ -9,11 +9,11 @@ import pygltflib as gl
 import torch
 
 from meshrec.export.gltf import Glb
-from meshrec.export.mesh import Array, Mesh, camera_to_y_up, float_array, to_numpy
+from meshrec.export.mesh import Array, Mesh, float_array, to_numpy
 from meshrec.files.atomic import known_suffix, write_file
-from meshrec.geometry import matrix_to_quaternion
+from meshrec.geometry import CAMERA_TO_Y_UP, camera_to_y_up, matrix_to_quaternion
 
-INFLUENCES = 4  # what every glTF viewer supports
+INFLUENCES = 4  # joints per vertex, the number that every glTF viewer supports
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +28,12 @@ class Rig:
 
     Raises:
         ValueError: A shape is wrong, a number is not finite, weights do not sum to 1 or parents make no tree.
+
+    Example:
+        >>> from meshrec.export import Rig
+        >>> arm = Rig([[0, 0, 0], [1, 0, 0]], [-1, 0], [[1, 0], [0.5, 0.5], [0, 1]], ["shoulder", "elbow"])
+        >>> arm.weights.shape
+        (3, 2)
     """
 
     joints: np.ndarray
@@ -65,25 +71,35 @@ def write_skinned(
 ) -> list[str]:
     """Write a GLB whose skeleton poses the mesh by linear blend skinning.
 
-    The bind pose is the rest pose; the given pose is set on the skeleton. A sequence of poses becomes an animation,
-    and its first pose is the one set.
+    The bind pose is the rest pose, and the skeleton is set to the given pose. A sequence of poses becomes an animation,
+    and the skeleton is set to its first pose.
 
     Args:
-        path: Where to write, ending in .glb.
-        rest: The body's rest mesh for its betas, body space.
-        rig: Its skeleton.
+        path: The file, ending in .glb.
+        rest: The body's rest mesh for its betas, in body space.
+        rig: The body's skeleton for its betas.
         pose: (J, 3, 3) rotation of each joint relative to its parent, or (T, J, 3, 3). Default: the rest pose.
-        translation: (3,) or (T, 3) metres, added to the posed body. Default: none.
+        translation: (3,) or (T, 3) metres, added to the posed body. Default: zero.
         frame_rate: Poses per second of a sequence.
-        pose_correctives: The body has pose-dependent shape (SMPL's posedirs), which a skeleton cannot give: say so.
+        pose_correctives: Whether the body has pose-dependent shape (SMPL's posedirs). A skeleton cannot reproduce it,
+            and a note says so.
 
     Returns:
-        What the file leaves out, one sentence each; also stored in the file as ``asset.extras.notes``. Without notes
-        the skeleton gives the body's own vertices.
+        Notes on what the file leaves out, one sentence each, which the file also holds as ``asset.extras.notes``.
+        Without notes the skeleton reproduces the body's own vertices.
 
     Raises:
-        InputError: Wrong suffix, or the file cannot be written.
-        ValueError: Array shapes disagree.
+        InputError: The suffix is another one, or the file cannot be written.
+        ValueError: Array shapes disagree, or ``pose`` holds a matrix that is no rotation.
+
+    Example:
+        >>> import tempfile
+        >>> from meshrec.export import Mesh, Rig, write_skinned
+        >>> triangle = Mesh([[0, 0, 0], [1, 0, 0], [0, 1, 0]], [[0, 1, 2]])
+        >>> arm = Rig([[0, 0, 0], [1, 0, 0]], [-1, 0], [[1, 0], [0.5, 0.5], [0, 1]], ["shoulder", "elbow"])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_skinned(f"{folder}/arm.glb", triangle, arm)
+        []
     """
     known_suffix(path, (".glb",))
     if len(rig.weights) != len(rest.vertices):
@@ -117,29 +133,37 @@ def write_skinned(
 
 
 def pose_to_y_up(pose: Array, translation: Array, pelvis: Array) -> tuple[np.ndarray, np.ndarray]:
-    """The pose and translation that put a body of camera space where :func:`camera_to_y_up` puts its vertices.
+    """Convert pose and translation so that the body comes to where :func:`meshrec.geometry.camera_to_y_up` moves its
+    vertices.
 
     Args:
-        pose: (..., J, 3, 3) joint rotations, the first one global.
-        translation: (..., 3) metres.
-        pelvis: (3,) rest position of the root joint, about which the global rotation turns.
+        pose: (..., J, 3, 3) joint rotations in camera space, the first one global.
+        translation: (..., 3) metres, in camera space.
+        pelvis: (3,) rest position of the root joint, about which the global rotation turns, metres.
 
     Returns:
-        pose (..., J, 3, 3) and translation (..., 3).
+        Pose (..., J, 3, 3) and translation (..., 3), both in y-up space.
+
+    Example:
+        >>> import numpy as np
+        >>> from meshrec.export import pose_to_y_up
+        >>> pose, translation = pose_to_y_up(np.eye(3)[None], np.array([0.0, 0.0, 3.0]), np.zeros(3))
+        >>> pose[0].astype(int).tolist(), translation.tolist()[2]
+        ([[1, 0, 0], [0, -1, 0], [0, 0, -1]], -3.0)
     """
     pose, pelvis = to_numpy(pose).copy(), to_numpy(pelvis)
-    pose[..., 0, :, :] *= np.array([1, -1, -1], pose.dtype)[:, None]
+    pose[..., 0, :, :] = CAMERA_TO_Y_UP.numpy() @ pose[..., 0, :, :]
     return pose, camera_to_y_up(pelvis + to_numpy(translation)) - pelvis
 
 
 def strongest_influences(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """The strongest joints of each vertex, their weights made to sum to 1.
+    """Keep the strongest joints of each vertex, and normalise their weights.
 
     Args:
-        weights: (V, J), rows summing to 1.
+        weights: (V, J) skinning weights, rows summing to 1.
 
     Returns:
-        weights (V, 4) float32, strongest first; joints (V, 4) uint8 or uint16, 0 where the weight is 0, as glTF wants;
+        Weights (V, 4) float32, strongest first; joints (V, 4) uint8 or uint16, 0 where the weight is 0, as glTF wants;
         and the largest weight that any vertex lost.
     """
     missing = max(0, INFLUENCES - weights.shape[1])
@@ -151,7 +175,7 @@ def strongest_influences(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, f
     total = kept.sum(1)
     lost = float((weights.sum(1) - total).max())
     kept = (kept / total[:, None]).astype(np.float32)
-    kept[:, 0] = 1 - kept[:, 1:].sum(1, dtype=np.float64)  # exact sums: validators measure them
+    kept[:, 0] = 1 - kept[:, 1:].sum(1, dtype=np.float64)  # validators check the sums to the last digit
     joints = np.where(kept > 0, joints, 0)
     return kept, joints.astype(np.uint8 if weights.shape[1] <= 256 else np.uint16), lost
 
@@ -174,7 +198,7 @@ def _frames(rig: Rig, pose: Array | None, translation: Array | None) -> tuple[np
 
 
 def _add_skeleton(glb: Glb, rig: Rig, root: np.ndarray, quaternions: np.ndarray) -> list[int]:
-    """One node per joint, parents before children; returns their indices."""
+    """Add one node per joint, parents before children; returns the nodes' indices."""
     offsets = rig.joints - np.where(rig.parents[:, None] < 0, 0, rig.joints[rig.parents])
     offsets[0] = root
     nodes = []
@@ -187,7 +211,7 @@ def _add_skeleton(glb: Glb, rig: Rig, root: np.ndarray, quaternions: np.ndarray)
 
 
 def _add_animation(glb: Glb, nodes: list[int], times: np.ndarray, root: np.ndarray, quaternions: np.ndarray) -> None:
-    """Keys for the rotation of every joint and the position of the root."""
+    """Add an animation with keys for the rotation of every joint and the position of the root."""
     animation = gl.Animation(name="motion")
     key_times = glb.add_array(times.astype(np.float32), bounds=True)
     tracks = [(nodes[0], "translation", root)]
@@ -201,12 +225,15 @@ def _add_animation(glb: Glb, nodes: list[int], times: np.ndarray, root: np.ndarr
 
 
 def _xyzw(matrices: np.ndarray) -> np.ndarray:
-    """glTF's order of quaternion components."""
+    """The quaternions (..., 4) of rotations (..., 3, 3) in glTF's order, x, y, z, w."""
     return np.roll(matrix_to_quaternion(torch.from_numpy(matrices)).numpy(), -1, axis=-1)
 
 
 def _continuous(quaternions: np.ndarray) -> np.ndarray:
-    """Signs chosen so that neighbouring frames are close: q and -q are one rotation, but not to an interpolator."""
-    turns = np.sign((quaternions[1:] * quaternions[:-1]).sum(-1, keepdims=True))
-    turns[turns == 0] = 1
-    return np.concatenate([quaternions[:1], quaternions[1:] * turns.cumprod(0)])
+    """Choose the signs of quaternions (T, J, 4) so that neighbouring frames are close.
+
+    q and -q are the same rotation, but viewers interpolate the components.
+    """
+    signs = np.sign((quaternions[1:] * quaternions[:-1]).sum(-1, keepdims=True))
+    signs[signs == 0] = 1
+    return np.concatenate([quaternions[:1], quaternions[1:] * signs.cumprod(0)])

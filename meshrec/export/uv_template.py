@@ -1,4 +1,4 @@
-"""The picture to paint a body's texture on."""
+"""A picture of a body's texture layout, to paint a texture on."""
 
 import numpy as np
 
@@ -10,11 +10,18 @@ def draw_uv_template(uv: np.ndarray, uv_faces: np.ndarray, size: int = 2048) -> 
 
     Args:
         uv: (T, 2) texture coordinates in [0, 1], origin at the picture's bottom left.
-        uv_faces: (F, 3) int into ``uv``.
-        size: Side of the picture in pixels.
+        uv_faces: (F, 3) integer indices into ``uv``.
+        size: Side of the picture, pixels.
 
     Returns:
         (size, size) uint8, grey.
+
+    Example:
+        >>> import numpy as np
+        >>> from meshrec.export import draw_uv_template
+        >>> layout = draw_uv_template(np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]), np.array([[0, 1, 2]]), size=32)
+        >>> layout.shape, int(layout[2, 29])  # white beyond the triangle
+        ((32, 32), 255)
     """
     import cv2
 

@@ -1,4 +1,4 @@
-"""Files as arrays: atomic writing, untrusted archives and pickles, photos and pictures of datasets."""
+"""Reading and writing files: atomic writes, untrusted archives and pickles, photos and pictures of datasets."""
 
 from meshrec.files.atomic import known_suffix, write_file
 from meshrec.files.npz import read_npz

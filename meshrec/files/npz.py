@@ -1,4 +1,4 @@
-"""Reading ``.npz`` files that nobody vouches for."""
+"""Reading untrusted ``.npz`` files."""
 
 import io
 import warnings
@@ -9,25 +9,36 @@ import numpy as np
 
 from meshrec.errors import InputError
 
-MOST_BYTES = 2 << 30  # unpacked; far above any body or label file, and what a small machine can still hold
-LAST_CODE_POINT = 0x10FFFF
+MOST_BYTES = 2 << 30  # unpacked: far more than any file of a body or of labels, yet little enough for a small machine
+LAST_CODE_POINT = 0x10FFFF  # of Unicode
 
 
 def read_npz(path: str | Path, data: bytes | None = None, most_bytes: int = MOST_BYTES) -> dict[str, np.ndarray]:
-    """All arrays of an ``.npz`` file.
+    """Read all arrays of an ``.npz`` file. Python objects in it are never loaded.
 
     Args:
-        path: The file; for messages only where ``data`` is given.
-        data: The file's content.
-        most_bytes: That it may unpack to; a small file can claim any size.
+        path: The file. If ``data`` is given, the path only serves for messages.
+        data: The file's content. Default: it is read from ``path``.
+        most_bytes: Limit of the unpacked size in bytes, because even a small file can claim any size.
+
+    Returns:
+        Names to arrays.
 
     Raises:
-        InputError: It is missing, damaged, no such file, holds Python objects, which are never loaded, or unpacks to
-            more than that.
+        InputError: The file is missing, damaged, no ``.npz`` of plain arrays, or unpacks to more than the limit.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from meshrec.files import read_npz
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     np.savez(f"{folder}/betas.npz", betas=np.arange(3))
+        ...     read_npz(f"{folder}/betas.npz")["betas"].tolist()
+        [0, 1, 2]
     """
     try:
         with open(path, "rb") if data is None else io.BytesIO(data) as file, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # numpy's advice to save files of Python 2 again
+            warnings.simplefilter("ignore")  # numpy's advice to rewrite files that Python 2 saved
             with zipfile.ZipFile(file) as archive:
                 size = sum(member.file_size for member in archive.infolist())
             if size > most_bytes:
@@ -44,10 +55,10 @@ def read_npz(path: str | Path, data: bytes | None = None, most_bytes: int = MOST
 
 
 def _checked(array: object, name: str) -> np.ndarray:
-    if not isinstance(array, np.ndarray):  # numpy hands out other members of the archive as they are
+    if not isinstance(array, np.ndarray):  # numpy returns members that are no arrays as bytes
         raise ValueError(f"{name} in it is no array")
     if array.dtype.kind == "U" and array.size:
         characters = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("="))).view(np.uint32)
-        if characters.max() > LAST_CODE_POINT:  # Python would fail much later, when it makes text of them
+        if characters.max() > LAST_CODE_POINT:  # Python would fail only later, when the text is used
             raise ValueError(f"{name} is no text")
     return array

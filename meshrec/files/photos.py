@@ -1,4 +1,4 @@
-"""Read a photo as people have it: any common file becomes upright 8-bit RGB and, where EXIF tells, a focal length."""
+"""Reading photos: any common file becomes upright 8-bit RGB and, where EXIF has it, a focal length."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from meshrec.errors import InputError
 
 # Pillow would hand EPS to Ghostscript, which runs programs: only formats decoded in process are listed.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "PPM", "JPEG2000", "AVIF", "TGA")
-MAX_PIXELS = 128_000_000  # decoded at 4 + 3 bytes a pixel this stays below 1 GB
-MIN_SIDE = 16  # pixels; below this not even a head can be told from a leg
+MAX_PIXELS = 128_000_000  # decoding takes 4 + 3 bytes per pixel, so that this stays below 1 GB
+MIN_SIDE = 16  # pixels; in a smaller photo not even a head can be told from a leg
 FILM_DIAGONAL = 43.27  # mm, of the 36 x 24 mm frame that FocalLengthIn35mmFilm refers to
 MILLIMETRES_PER_UNIT = {2: 25.4, 3: 10.0, 4: 1.0}  # EXIF FocalPlaneResolutionUnit: inch, cm, mm
 
-logging.getLogger("PIL").addHandler(logging.NullHandler())  # what it says of damaged files, an InputError says
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # an InputError reports damaged files instead
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,16 @@ class Photo:
 
     Attributes:
         image: (H, W, 3) uint8 RGB, upright as EXIF says.
-        focal_px: Focal length in pixels of ``image``, or None where the file does not tell.
-        path: Where it was read from.
-        notes: What was done to it that a user should know, such as "transparent parts are shown on white".
+        focal_px: Focal length in pixels of ``image``, or None if the file does not have it.
+        path: The file that it was read from.
+        notes: Conversions that a user should know of, such as "transparent parts are shown on white".
+
+    Example:
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> from meshrec.files import Photo
+        >>> Photo(np.zeros((48, 64, 3), np.uint8), focal_px=80.0, path=Path("photo.jpg")).image.shape
+        (48, 64, 3)
     """
 
     image: np.ndarray
@@ -49,12 +56,21 @@ def read_photo(path: str | Path) -> Photo:
 
     Raises:
         InputError: The path is not a readable photo of a workable size.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> from meshrec.files import read_photo
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Image.new("L", (64, 48)).save(f"{folder}/photo.png")
+        ...     read_photo(f"{folder}/photo.png").image.shape
+        (48, 64, 3)
     """
     path = Path(path)
     try:
         _check_file(path)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # on size, where MAX_PIXELS rules, and on damaged metadata
+            warnings.simplefilter("ignore")  # about size, which MAX_PIXELS limits, and about damaged metadata
             with Image.open(path, formats=FORMATS) as opened:
                 _check_size(path, *opened.size)
                 notes = _frame_notes(opened)
@@ -69,17 +85,17 @@ def read_photo(path: str | Path) -> Photo:
         raise InputError(f"{path}: the photo has more than {MAX_PIXELS // 10**6} megapixels; scale it down.") from error
     except MemoryError as error:
         raise InputError(f"{path}: not enough memory to decode the photo; scale it down.") from error
-    except Exception as error:  # decoders raise whatever a damaged file makes them trip on
+    except Exception as error:  # decoders raise exceptions of any kind on damaged files
         raise InputError(f"{path}: the photo is damaged ({error}); export it again as JPEG or PNG.") from error
     return Photo(image, focal, path, notes + colour_notes)
 
 
 def focal_from_exif(image: Image.Image) -> float | None:
-    """Focal length in pixels from a Pillow image's EXIF block, None where it is absent or makes no sense.
+    """Focal length in pixels from a Pillow image's EXIF block, None where it is absent or implausible.
 
-    FocalLengthIn35mmFilm is read by its diagonal (CIPA DCG-001: the 35 mm frame's diagonal is 43.27 mm), so it
-    holds for any aspect ratio. Without it, FocalLength times FocalPlaneXResolution, scaled by how much the photo
-    was resized since (PixelXDimension).
+    FocalLengthIn35mmFilm refers to the diagonal of the 35 mm frame, 43.27 mm (CIPA DCG-001), so it holds for any aspect
+    ratio. Without it, the focal length is FocalLength times FocalPlaneXResolution, scaled by how much the photo was
+    resized since it was taken (PixelXDimension).
     """
     width, height = image.size
     try:
@@ -99,8 +115,8 @@ def focal_from_exif(image: Image.Image) -> float | None:
 
 
 def _check_file(path: Path) -> None:
-    """Say what is wrong with a path before a decoder says it worse."""
-    if os.path.isdir(path):  # where Path.is_dir() fails on names that are too long
+    """Refuse a path without a file or with an empty one, for which decoders have less clear messages."""
+    if os.path.isdir(path):  # Path.is_dir() fails on names that are too long
         raise InputError(f"{path}: this is a folder, not a photo.")
     if not os.path.exists(path):
         raise InputError(f"{path}: no such file.")
@@ -118,7 +134,7 @@ def _check_size(path: Path, width: int, height: int) -> None:
 
 
 def _reason(path: Path, error: OSError) -> str:
-    """One sentence for what the system or a decoder reports."""
+    """One sentence for the user about an error of the system or of a decoder."""
     if isinstance(error, PermissionError):
         return f"{path}: no permission to read this file."
     if isinstance(error, Image.UnidentifiedImageError):
@@ -140,7 +156,7 @@ def _frame_notes(image: Image.Image) -> tuple[str, ...]:
 
 
 def _to_rgb(image: Image.Image, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Any Pillow mode as (H, W, 3) uint8 and what was done on the way."""
+    """Convert an image of any Pillow mode to (H, W, 3) uint8, with notes on what was done."""
     if image.mode in ("F", "I") or image.mode.startswith("I;16"):
         gray, note = _to_8_bit(np.asarray(image), path)
         return np.repeat(gray[..., None], 3, axis=2), note
@@ -155,7 +171,9 @@ def _to_rgb(image: Image.Image, path: Path) -> tuple[np.ndarray, tuple[str, ...]
 
 
 def _to_8_bit(values: np.ndarray, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Single-channel integers or floats as uint8, from the narrowest usual full scale that holds them."""
+    """Convert single-channel integers or floats to uint8, with a note on the full scale: the smallest usual one that
+    holds all values.
+    """
     if not np.isfinite(values).all():
         raise InputError(f"{path}: the photo has pixels that are not numbers (NaN or infinite); save it as 8-bit.")
     scales = (1.0, 255.0, 4095.0, 65535.0) if values.dtype.kind == "f" else (255.0, 4095.0, 65535.0)

@@ -1,4 +1,4 @@
-"""Pictures of datasets, read when they are needed: from a file of their own or out of a tar, undistorted."""
+"""Pictures of datasets, which are read when needed, from a file of their own or from a tar, and undistorted."""
 
 import io
 import tarfile
@@ -12,7 +12,7 @@ from meshrec.errors import InputError
 
 @dataclass(frozen=True, eq=False)
 class Lens:
-    """A calibrated lens.
+    """The calibration of a camera with a distorting lens.
 
     Attributes:
         matrix: (3, 3) the calibration matrix K.
@@ -25,12 +25,14 @@ class Lens:
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """Where a picture lies.
+    """The location of a picture.
 
     Attributes:
         path: The picture's file, or the tar that holds it.
-        start, length: Bytes of that file; the whole file where length is None.
-        lens: Undone on reading; the picture is then that of a pinhole camera with the same matrix.
+        start, length: First byte of the picture in that file and number of bytes; the rest of the file if the length is
+            None.
+        lens: Calibration. If given, the distortion is removed on reading, so that the picture is that of a pinhole
+            camera with the same matrix.
     """
 
     path: Path
@@ -39,7 +41,7 @@ class Picture:
     lens: Lens | None = None
 
     def read(self) -> np.ndarray:
-        """The picture as (H, W, 3) uint8 RGB, turned as EXIF says, which is how labels of the field refer to it.
+        """Read the picture as (H, W, 3) uint8 RGB, rotated as EXIF says, because the labels of data sets assume that.
 
         Raises:
             InputError: There is no such file, or it is not a picture.
@@ -59,10 +61,18 @@ class Picture:
 
 
 def decode(data: bytes, where: str, gray: bool = False) -> np.ndarray:
-    """The pixels of an encoded picture: (H, W, 3) uint8 RGB, or (H, W) where gray.
+    """Decode a picture.
+
+    Args:
+        data: The content of a JPEG, PNG or other file.
+        where: Name of the file, for messages.
+        gray: Whether to return a single channel.
+
+    Returns:
+        (H, W, 3) uint8 RGB, or (H, W) uint8 if ``gray``.
 
     Raises:
-        InputError: It is no picture; the message starts with ``where``.
+        InputError: The data is not a picture.
     """
     import cv2
 
@@ -74,10 +84,13 @@ def decode(data: bytes, where: str, gray: bool = False) -> np.ndarray:
 
 
 def tar_members(path: Path) -> dict[str, tuple[int, int]]:
-    """Where the files of an uncompressed tar lie: name to first byte and length.
+    """Locate the files in an uncompressed tar.
+
+    Returns:
+        Names to first byte and length in bytes.
 
     Raises:
-        InputError: It is no uncompressed tar, or is cut short.
+        InputError: The file is not an uncompressed tar, or is cut short.
     """
     try:
         with tarfile.open(path, "r:") as tar:
@@ -91,7 +104,7 @@ def tar_members(path: Path) -> dict[str, tuple[int, int]]:
 
 
 def read_member(path: Path, member: tuple[int, int]) -> io.BytesIO:
-    """The bytes of one file of a tar, as :func:`tar_members` found it."""
+    """Read one file of a tar, at the first byte and length that :func:`tar_members` found."""
     start, length = member
     with path.open("rb") as file:
         file.seek(start)

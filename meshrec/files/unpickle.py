@@ -1,4 +1,4 @@
-"""Reading SMPL's and 3DPW's pickles without chumpy and without running what a hostile file asks for.
+"""Reading the pickles of SMPL and 3DPW without chumpy and without running code that a hostile file asks for.
 
 The official files are Python 2 pickles of numpy arrays, scipy sparse matrices and chumpy arrays. The unpickler here
 knows those few names and nothing else: every other name is refused before anything is called. Sparse and chumpy objects
@@ -22,13 +22,13 @@ _MAX_DEPTH = 8
 
 
 def unpickle_arrays(path: str | Path) -> dict[str, object]:
-    """The dictionary in a pickle of arrays, sparse matrices and chumpy arrays evaluated to numpy.
+    """Read a pickled dictionary of arrays. Sparse matrices and chumpy arrays become numpy arrays.
 
     Args:
         path: A pickle whose top level is a dictionary.
 
     Returns:
-        Names to numpy arrays, strings, numbers, or whatever plain containers the file holds.
+        Names to numpy arrays, strings, numbers and plain containers, as the file holds them.
 
     Raises:
         InputError: The file asks for a name outside the allow-list, is truncated, or holds no dictionary.
@@ -44,12 +44,15 @@ def unpickle_arrays(path: str | Path) -> dict[str, object]:
 
 
 def unpickle_element(data: bytes, index: int, path: str | Path) -> np.ndarray:
-    """One array, or sparse matrix made dense, of a pickled array of them, as numpy stores arrays of objects.
+    """Read one element of a pickled array of arrays or sparse matrices, which is how numpy stores arrays of objects.
 
     Args:
-        data: the pickle.
-        index: of the element.
-        path: where the pickle comes from, for messages.
+        data: The pickle.
+        index: Index of the element.
+        path: The file that the pickle is from, for messages.
+
+    Returns:
+        The element; a sparse matrix becomes dense.
 
     Raises:
         InputError: As for :func:`unpickle_arrays`.
@@ -70,12 +73,14 @@ def _unpickle(data: bytes, path: Path, evaluate: Callable[[Any], Content]) -> Co
 
 
 class _ArrayUnpickler(pickle._Unpickler):
-    """Python's unpickler in Python: in C's, a file of 20 bytes can claim a memo of many gigabytes."""
+    """An unpickler that knows only arrays. It is made of Python's implementation in Python, because the one in C lets a
+    file of 20 bytes claim a memo of many gigabytes.
+    """
 
     def __init__(self, stream: io.BytesIO, path: Path) -> None:
         super().__init__(stream, encoding="latin1")
         self._path = path
-        # Made anew for each file, so that no file can leave a changed class behind for the next one.
+        # The classes are created for each file, so that no file can leave a changed class behind for the next one.
         sparse = type("Sparse", (_Record,), {"to_array": _dense})
         chumpy = type("Chumpy", (_Record,), {"to_array": lambda record, depth: _evaluate(record.x, depth)})
         select = type("Select", (_Record,), {"to_array": _selected})
@@ -96,7 +101,7 @@ class _ArrayUnpickler(pickle._Unpickler):
         for module in ("copyreg", "copy_reg"):
             self._allowed[module, "_reconstructor"] = reconstruct
         for module in ("builtins", "__builtin__"):
-            self._allowed |= {(module, "object"): object, (module, "set"): set, (module, "bytes"): _no_bytes}
+            self._allowed |= {(module, "object"): object, (module, "set"): set, (module, "bytes"): _empty_bytes}
         for core in ("numpy.core.multiarray", "numpy._core.multiarray"):
             self._allowed[core, "_reconstruct"] = _empty_array
             self._allowed[core, "scalar"] = _scalar
@@ -115,7 +120,7 @@ class _ArrayUnpickler(pickle._Unpickler):
 
 
 class _Record:
-    """Attributes of a pickled object, without its class's behaviour; its subclasses evaluate them: ``to_array``."""
+    """The attributes of a pickled object without the behaviour of its class. Subclasses evaluate them: ``to_array``."""
 
     to_array: Callable[[int], object]
 
@@ -124,19 +129,19 @@ class _Record:
 
 
 def _empty_array(kind: type, shape: tuple, code: object) -> np.ndarray:
-    """numpy's own reconstruction, which always starts from an empty array that the state then fills."""
+    """Stands for numpy's ``_reconstruct``, which always makes an empty array that the pickled state then fills."""
     return np.ndarray.__new__(np.ndarray, (0,), np.int8)
 
 
 def _bytes(text: str, encoding: str) -> bytes:
-    """How Python 3 writes bytes in the old protocols."""
+    """Rebuild bytes, which Python 3 pickles in protocols 0 to 2 as text and the name of its encoding."""
     if encoding != "latin1":
         raise pickle.UnpicklingError(f"text in {encoding}")
     return text.encode("latin1")
 
 
-def _no_bytes() -> bytes:
-    """How Python 3 writes empty bytes in the old protocols."""
+def _empty_bytes() -> bytes:
+    """Rebuild empty bytes, which Python 3 pickles in protocols 0 to 2 as a call of ``bytes``."""
     return b""
 
 
@@ -156,7 +161,7 @@ def _evaluate(value: object, depth: int = _MAX_DEPTH) -> object:
 
 
 def _dense(record: Any, depth: int) -> np.ndarray:
-    """A sparse matrix as scipy pickles it, in columns, rows or triplets, as a dense array."""
+    """The dense array of a sparse matrix that scipy pickled by columns, by rows or as triplets."""
     rows, columns = record.__dict__.get("_shape") or record.__dict__["shape"]
     data = np.asarray(record.data)
     if rows * columns > 1e9:
@@ -164,7 +169,7 @@ def _dense(record: Any, depth: int) -> np.ndarray:
     dense = np.zeros((rows, columns), data.dtype)
     if hasattr(record, "indptr"):
         counts = np.diff(record.indptr)
-        # scipy pickles no format name: the pointer's length tells columns from rows.
+        # scipy does not pickle the name of the format; the length of the pointer array tells columns from rows.
         outer = np.repeat(np.arange(len(counts)), counts)
         by_column = len(counts) == columns
         index = (record.indices, outer) if by_column else (outer, record.indices)
@@ -175,13 +180,13 @@ def _dense(record: Any, depth: int) -> np.ndarray:
 
 
 def _selected(record: Any, depth: int) -> np.ndarray:
-    """``chumpy.reordering.Select``: elements of an array by flat index."""
+    """Evaluate ``chumpy.reordering.Select``, which picks elements of an array by flat index."""
     picked = np.asarray(_evaluate(record.a, depth)).ravel()[record.idxs]
     return picked.reshape(record.preferred_shape) if hasattr(record, "preferred_shape") else picked
 
 
 def _short(value: object, most: int = 80) -> str:
-    """What a file says, fit for a sentence: damaged files can say anything, at any length."""
+    """Text from a file for an error message, printable and short, because damaged files may hold anything."""
     text = "".join(c for c in str(value) if c.isprintable())
     return text if len(text) <= most else f"{text[:most]}..."
 

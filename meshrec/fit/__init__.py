@@ -2,5 +2,6 @@
 
 from meshrec.fit.fitter import Fitter, Initial
 from meshrec.fit.result import FitResult
+from meshrec.fit.settings import FitSettings
 
-__all__ = ["FitResult", "Fitter", "Initial"]
+__all__ = ["FitResult", "FitSettings", "Fitter", "Initial"]

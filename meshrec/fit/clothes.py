@@ -1,10 +1,12 @@
-"""Clothes and hair between a body and the outline that a mask shows, as an unknown thickness over each region of it.
+"""Clothes and hair between the skin and the outline of a mask, as an unknown thickness over each region of the body.
 
-How thick they are is a nuisance (:mod:`meshrec.fit.nuisance`): nobody asks for it, and it must not be read as girth.
-What outlines say of pose, where one side moves out and the other in, is worth as much as before.
+The thickness is a nuisance parameter (:mod:`meshrec.fit.nuisance`): it is estimated with the body and left out of the
+result, so that it is not mistaken for girth. What an outline says about the pose, where one side of a limb moves out
+and the other in, keeps its full weight.
 """
 
-from functools import cache
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -12,7 +14,7 @@ from torch import Tensor
 
 from meshrec.body import BodyModel, joint_index
 
-# Hands, feet and faces are mostly bare, or as good as that.
+# Joints whose part of the skin belongs to each region. Hands and feet belong to none: they are mostly bare, or nearly.
 REGIONS = {
     "trunk": ("pelvis", "spine1", "spine2", "spine3", "left_collar", "right_collar"),
     "upper arms": ("left_shoulder", "right_shoulder"),
@@ -21,22 +23,44 @@ REGIONS = {
     "calves": ("left_knee", "right_knee"),
     "head": ("neck", "head"),
 }
-# Metres, from shirts to coats. Those who wear a coat wear it on their arms too: most of the deviation is of all regions
-# together. Chosen on synthetic people in clothes and without, and on the training photos of LSP-extended.
-THICKNESS = 0.01
-SHARED, OWN = 0.012, 0.005
+
+
+@dataclass(frozen=True)
+class ClothesPrior:
+    """Gaussian prior of the thickness of clothes over each of the :data:`REGIONS`.
+
+    The values cover shirts as well as coats. Most of the variance is shared by all regions, since whoever wears a coat
+    wears it on the arms too. They were chosen on synthetic people with and without clothes, and on the training photos
+    of LSP-extended.
+
+    Attributes:
+        mean: Mean thickness, metres.
+        shared: Standard deviation of the part that all regions share, metres.
+        own: Standard deviation of each region's own part, metres.
+    """
+
+    mean: float = 0.01
+    shared: float = 0.012
+    own: float = 0.005
+
+    @cached_property
+    def moments(self) -> tuple[Tensor, Tensor]:
+        """The mean (R,), metres, and the information matrix (R, R), the inverse of the covariance; both float64."""
+        mean = torch.full((len(REGIONS),), self.mean, dtype=torch.float64)
+        covariance = torch.full((len(mean), len(mean)), self.shared**2, dtype=torch.float64)
+        return mean, torch.linalg.inv(covariance + self.own**2 * torch.eye(len(mean), dtype=torch.float64))
 
 
 def worn_over(body: BodyModel, vertices: np.ndarray) -> Tensor:
-    """(N, R) float64, 1 where a vertex (N,) of a body belongs to one of the :data:`REGIONS`."""
+    """Find the regions to which vertices belong.
+
+    Args:
+        body: The body.
+        vertices: (N,) vertex indices.
+
+    Returns:
+        (N, R) float64, 1 if the vertex belongs to the region and 0 otherwise; see :data:`REGIONS`.
+    """
     parts = body.part_labels[vertices]
     regions = [np.isin(parts, [joint_index(name, "smpl24") for name in names]) for names in REGIONS.values()]
     return torch.from_numpy(np.stack(regions, axis=1).astype(np.float64))
-
-
-@cache
-def usual_thickness() -> tuple[Tensor, Tensor]:
-    """The mean (R,) of the thickness of clothes over the :data:`REGIONS`, metres, and its information matrix (R, R)."""
-    mean = torch.full((len(REGIONS),), THICKNESS, dtype=torch.float64)
-    covariance = torch.full((len(mean), len(mean)), SHARED**2, dtype=torch.float64)
-    return mean, torch.linalg.inv(covariance + OWN**2 * torch.eye(len(mean), dtype=torch.float64))

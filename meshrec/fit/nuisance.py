@@ -1,8 +1,8 @@
-"""Robust sums of squares beside unknowns that nobody asks for, such as errors that many residuals share.
+"""Robust sums of squares with nuisance parameters, such as an error that many residuals share.
 
-A nuisance must not be read as something else. Its prior is a normal distribution, so that it can be left out of the
-unknowns of a fit: what residuals say together is then worth no more than what is known of what they share, and what
-they say against each other is worth as much as before.
+Nuisance parameters are estimated so that the other unknowns do not absorb their effect, but they are not part of the
+result. Their prior is Gaussian, and the Schur complement eliminates them from each quadratic of a fit. What residuals
+have in common then counts only as far as that prior allows; differences between residuals keep their full weight.
 """
 
 from collections.abc import Callable
@@ -14,17 +14,19 @@ from torch.nn.functional import pad
 
 from meshrec.fit.solver import Quadratic, squares
 
-ROUNDS = 3  # of finding the likeliest nuisance: thicknesses of 2 cm are then found to 0.03 mm, of 4 cm to 3 mm
+# Rounds of reweighted least squares for the nuisance parameters. Three find a clothes' thickness of 2 cm to 0.03 mm and
+# one of 4 cm to 3 mm.
+ROUNDS = 3
 
 
 @dataclass(frozen=True)
 class Nuisance:
-    """M unknowns that are left out.
+    """M nuisance parameters of N residuals, with a Gaussian prior.
 
     Attributes:
-        slopes: (B, N, M) or (1, N, M), how N residuals change with them.
-        mean: (M,) of their prior.
-        information: (M, M), the inverse of its covariance.
+        slopes: (B, N, M) or (1, N, M) derivatives of the residuals with respect to the parameters.
+        mean: (M,) mean of the prior.
+        information: (M, M) inverse of the prior's covariance.
     """
 
     slopes: Tensor
@@ -35,15 +37,21 @@ class Nuisance:
 def robust_squares(
     residuals: Tensor, slopes: Tensor, nuisance: Nuisance, shrink: Callable[[Tensor], Tensor], weight: float = 1.0
 ) -> Quadratic:
-    """Half the sum of robust squares, for the likeliest nuisance, which gradient and Hessian know to follow the others.
+    """Half the sum of robust squares, minimised over the nuisance parameters.
+
+    Gradient and Hessian take into account that the best nuisance parameters change with the other unknowns.
 
     Args:
-        residuals: (B, N) in standard deviations, without the nuisance.
-        slopes: (B, N, P) how they change with the unknowns that are kept.
-        nuisance: What else they change with.
-        shrink: From residuals (B, N) the shares (B, N) that the robust error leaves of their squares. That of Geman &
-            McClure 1987 is c^2 / (c^2 + e^2), whose square is the weight with which squares have the same slope.
-        weight: Of each residual.
+        residuals: (B, N) in standard deviations, with all nuisance parameters zero.
+        slopes: (B, N, P) derivatives with respect to the unknowns of the fit.
+        nuisance: The nuisance parameters.
+        shrink: Function of residuals (B, N) that gives the share (B, N) of their squares that the robust error leaves.
+            For the error of Geman & McClure 1987 it is c^2 / (c^2 + e^2); its square is the weight for which weighted
+            squares have the same slope.
+        weight: Weight of each residual.
+
+    Returns:
+        The quadratic in the P unknowns.
     """
     count, kept = len(nuisance.mean), slopes.shape[-1]
     unknown = _likeliest(residuals, nuisance, shrink, weight)
@@ -60,7 +68,7 @@ def robust_squares(
 
 
 def _likeliest(residuals: Tensor, nuisance: Nuisance, shrink: Callable[[Tensor], Tensor], weight: float) -> Tensor:
-    """(B, M), by least squares that are weighted anew in each round."""
+    """The likeliest nuisance parameters (B, M), by iteratively reweighted least squares."""
     unknown = nuisance.mean.expand(len(residuals), -1)
     for _ in range(ROUNDS):
         values = residuals + (nuisance.slopes @ unknown[..., None]).squeeze(-1)

@@ -1,9 +1,9 @@
-"""The body's outline against a mask: points of both outlines, matched, pull on pose and shape.
+"""The term that draws the body's outline to that of a mask.
 
 The outlines of the drawn body and of the mask are sampled at their rim pixels. Each point of one is matched to the
-nearest of the other that faces the same way, as curves are matched by iterated closest points (Zhang 1994), and only
-the distance along the mask's normal counts, so that the outlines slide along each other freely. A mask shows clothes,
-not skin: the body lies inside it, by as much as :mod:`meshrec.fit.clothes` thinks likely.
+nearest point of the other that faces the same way, as iterated closest points match curves (Zhang 1994). Only the
+distance along the mask's normal counts, so that the outlines slide along each other freely. A mask shows clothes, not
+skin: the body lies inside it, and :mod:`meshrec.fit.clothes` has the prior of the distance.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor
 from meshrec.body import BodyModel
 from meshrec.body.state import BodyState
 from meshrec.detect.people import Detection
-from meshrec.fit.clothes import usual_thickness, worn_over
+from meshrec.fit.clothes import ClothesPrior, worn_over
 from meshrec.fit.nuisance import Nuisance, robust_squares
 from meshrec.fit.solver import Quadratic
 from meshrec.fit.terms import projected
@@ -25,23 +25,47 @@ from meshrec.geometry import Camera
 from meshrec.landmarks.moments import LandmarkMoments
 from meshrec.render import rasterize
 
-SIDE = 112  # pixels of the square picture in which outlines are compared
-MARGIN = 1.2  # its side over the longer side of the box
-DEVIATION = 0.009  # of a mask's outline from that of even clothes, share of the picture's side: folds, the mask's error
-INDEPENDENT = 60.0  # neighbouring points err together: all of them count as this many
-AGREE = 0.5  # least cosine between the outward directions of matched points
-EVERY = 2  # of how many neighbours on an outline one is taken: they tell the same
+
+@dataclass(frozen=True)
+class OutlineSettings:
+    """How outlines are matched, and how much they count.
+
+    Attributes:
+        side: Side S of the square picture in which outlines are compared, pixels.
+        margin: Side of that picture, as a multiple of the longer side of the person's box.
+        deviation: Standard deviation of a mask's outline from that of clothes of even thickness, as a share of the
+            picture's side: folds, and errors of the mask.
+        independent: Number of independent points as which all matched points together count. Their errors are
+            correlated, since neighbouring points err alike.
+        agree: Least cosine of the angle between the outward normals of matched points.
+        every: Only every so many points of an outline are used; their neighbours say the same.
+        cutoff: Distance at which a point's cost is half its maximum, in standard deviations.
+        reaches: Farthest distance of a match, as a share of the picture's side, and number of steps with each match,
+            for each round of matching.
+        clothes: Prior of the thickness of clothes.
+    """
+
+    side: int = 112
+    margin: float = 1.2
+    deviation: float = 0.009
+    independent: float = 60.0
+    agree: float = 0.5
+    every: int = 2
+    cutoff: float = 3.0
+    reaches: tuple[tuple[float, int], ...] = ((0.15, 2), (0.08, 2), (0.05, 2))
+    clothes: ClothesPrior = ClothesPrior()
 
 
 @dataclass(frozen=True)
 class MaskView:
-    """A person's mask in a square picture around them.
+    """A person's mask in a square picture around the person, of S x S pixels.
 
     Attributes:
-        camera: Of the picture.
-        mask: (SIDE, SIDE) bool.
-        known: (SIDE, SIDE) bool: inside the photo, and not another person.
-        points: (N, 2) x, y of the mask's outline; ``normals`` (N, 2) point outwards.
+        camera: Camera of the picture.
+        mask: (S, S) bool, the pixels that show the person.
+        known: (S, S) bool, the pixels inside the photo that do not show another person.
+        points: (N, 2) x, y of points on the mask's outline, pixels.
+        normals: (N, 2) unit normals at these points, outwards.
     """
 
     camera: Camera
@@ -51,25 +75,48 @@ class MaskView:
     normals: np.ndarray
 
     @classmethod
-    def around(cls, person: Detection, others: list[Detection], camera: Camera) -> MaskView:
-        """The view of a detection that has a mask; ``others`` may stand in front of them."""
+    def around(
+        cls,
+        person: Detection,
+        others: list[Detection],
+        camera: Camera,
+        settings: OutlineSettings = OutlineSettings(),
+    ) -> MaskView:
+        """View a person's mask.
+
+        Args:
+            person: A detection with a mask.
+            others: The other people in the photo, who may stand in front of the person.
+            camera: The photo's camera.
+            settings: Size of the picture and density of the points.
+
+        Raises:
+            ValueError: The detection has no mask.
+        """
         if person.mask is None:
             raise ValueError("a detection without a mask has no outline to match")
         center = (person.box[:2] + person.box[2:]) / 2
-        side = float(MARGIN * max(person.box[2:] - person.box[:2]))
+        pixels, side = settings.side, float(settings.margin * max(person.box[2:] - person.box[:2]))
         region = np.concatenate([center - side / 2, center + side / 2])
-        mask = person.mask.crop(region, (SIDE, SIDE)) > 0.5
-        x, y = (start + (np.arange(SIDE) + 0.5) * side / SIDE for start in region[:2])
+        mask = person.mask.crop(region, (pixels, pixels)) > 0.5
+        x, y = (start + (np.arange(pixels) + 0.5) * side / pixels for start in region[:2])
         width, height = camera.size
         known = ((y > -0.5) & (y < height - 0.5))[:, None] & ((x > -0.5) & (x < width - 0.5))
         for other in others:
             if other.mask is not None:
-                known &= (other.mask.crop(region, (SIDE, SIDE)) <= 0.5) | mask
-        points, normals = _rim(mask, known)
-        return cls(camera.crop(tuple(center.tolist()), side, SIDE), mask, known, points, normals)
+                known &= (other.mask.crop(region, (pixels, pixels)) <= 0.5) | mask
+        points, normals = _rim(mask, known, settings.every)
+        return cls(camera.crop(tuple(center.tolist()), side, pixels), mask, known, points, normals)
 
     def overlap(self, face_id: np.ndarray) -> float:
-        """Intersection over union of the mask and the body, drawn as face numbers (SIDE, SIDE) with -1 around it."""
+        """Overlap of the mask with a drawn body.
+
+        Args:
+            face_id: (S, S) the face seen at each pixel, -1 for none.
+
+        Returns:
+            Intersection over union in [0, 1], over the known pixels.
+        """
         drawn = (face_id >= 0) & self.known
         mask = self.mask & self.known
         return float((drawn & mask).sum() / max((drawn | mask).sum(), 1))
@@ -79,18 +126,19 @@ class MaskView:
 class OutlineTerm:
     """Matched points of a body's outline, with the robust error of :class:`meshrec.fit.terms.Reprojection`.
 
-    The thickness of clothes over each region of the body is a nuisance.
+    The thickness of clothes over each region of the body is a nuisance parameter.
 
     Attributes:
         landmarks: The N vertices next to the matched points.
-        camera: Of the picture.
-        targets: (N, 2) where clothes are seen over each vertex, pixels.
-        normals: (N, 2) the direction that counts, out of the mask.
-        clothes: (N, R) by how many pixels a metre of clothes over each of R regions moves each point out; see
+        camera: Camera of the picture.
+        targets: (N, 2) position of the mask's outline for each vertex, pixels; clothes lie between the two.
+        normals: (N, 2) unit normals of the mask; distances count along them.
+        clothes: (N, R) pixels by which each point moves outwards for a metre of clothes over each region; see
             :data:`meshrec.fit.clothes.REGIONS`.
-        deviation: Standard deviation, pixels.
-        weight: Of each point.
-        cutoff: Distance that costs half of the most, in standard deviations.
+        deviation: Standard deviation of the distances, pixels.
+        weight: Weight of each point.
+        cutoff: Distance at which a point's cost is half its maximum, in standard deviations.
+        thickness: Prior of the thickness of clothes.
     """
 
     landmarks: LandmarkMoments
@@ -101,12 +149,13 @@ class OutlineTerm:
     deviation: float
     weight: float
     cutoff: float
+    thickness: ClothesPrior = ClothesPrior()
 
     def __call__(self, state: BodyState) -> Quadratic:
         pixels, slopes = projected(self.landmarks, self.camera, state)
         skin = ((pixels - self.targets) * self.normals).sum(-1) / self.deviation
         slopes = (slopes * self.normals[..., None]).sum(-2) / self.deviation
-        thickness = Nuisance(self.clothes[None] / self.deviation, *usual_thickness())
+        thickness = Nuisance(self.clothes[None] / self.deviation, *self.thickness.moments)
         return robust_squares(skin, slopes, thickness, self._shrink, self.weight)
 
     def _shrink(self, values: Tensor) -> Tensor:
@@ -114,7 +163,16 @@ class OutlineTerm:
 
 
 def drawn_faces(body: BodyModel, state: BodyState, camera: Camera) -> tuple[Tensor, np.ndarray]:
-    """The vertices (V, 3) of one body and the face seen at each pixel of a picture (H, W), -1 for none."""
+    """Draw one body.
+
+    Args:
+        body: The body.
+        state: A batch of one.
+        camera: Camera of the picture.
+
+    Returns:
+        The vertices (V, 3) in camera space, metres, and the face seen at each pixel (H, W), -1 for none.
+    """
     betas, rotations, translation = (t.to(body.v_template) for t in (state.betas, state.rotations, state.translation))
     with torch.no_grad():
         vertices = body(betas, rotations[:, 1:], rotations[:, 0], translation).vertices[0]
@@ -122,22 +180,29 @@ def drawn_faces(body: BodyModel, state: BodyState, camera: Camera) -> tuple[Tens
 
 
 def match_outlines(
-    body: BodyModel, skeleton: LandmarkMoments, state: BodyState, view: MaskView, reach: float, cutoff: float = 3.0
+    body: BodyModel,
+    skeleton: LandmarkMoments,
+    state: BodyState,
+    view: MaskView,
+    reach: float,
+    settings: OutlineSettings = OutlineSettings(),
 ) -> OutlineTerm | None:
     """Match the outlines of a body and a mask.
 
     Args:
-        body: The body; ``skeleton`` any landmarks of it.
-        state: A single one.
-        view: Where the mask is.
-        reach: Farthest match, as a share of the picture's side.
-        cutoff: See :class:`OutlineTerm`.
+        body: The body.
+        skeleton: Any landmarks of the body.
+        state: A batch of one.
+        view: The mask.
+        reach: Farthest distance of a match, as a share of the picture's side.
+        settings: How points are matched, and how much they count.
 
     Returns:
-        None where nothing matches.
+        The term of the matched points, or None if no points match.
     """
+    side = settings.side
     vertices, face_id = drawn_faces(body, state, view.camera)
-    own, own_normals = _rim(face_id >= 0, view.known)
+    own, own_normals = _rim(face_id >= 0, view.known, settings.every)
     if not len(own) or not len(view.points):
         return None
     columns, rows = np.rint(own - 0.5 * own_normals).astype(int).T
@@ -147,12 +212,12 @@ def match_outlines(
     vertex = corners[np.arange(len(corners)), nearest]
 
     gap = np.sqrt(np.square(own[:, None, 0] - view.points[:, 0]) + np.square(own[:, None, 1] - view.points[:, 1]))
-    gap[own_normals @ view.normals.T < AGREE] = np.inf
+    gap[own_normals @ view.normals.T < settings.agree] = np.inf
     to_mask, to_own = gap.argmin(1), gap.argmin(0)
     pairs = np.concatenate(
         [
-            np.stack([np.arange(len(own)), to_mask], 1)[gap.min(1) < reach * SIDE],
-            np.stack([to_own, np.arange(len(view.points))], 1)[gap.min(0) < reach * SIDE],
+            np.stack([np.arange(len(own)), to_mask], 1)[gap.min(1) < reach * side],
+            np.stack([to_own, np.arange(len(view.points))], 1)[gap.min(0) < reach * side],
         ]
     )
     if not len(pairs):
@@ -166,24 +231,34 @@ def match_outlines(
         targets=torch.from_numpy(targets),
         normals=torch.from_numpy(view.normals[theirs]),
         clothes=pixels_a_metre * worn_over(body, vertex[ours]),
-        deviation=DEVIATION * SIDE,
-        weight=min(1.0, INDEPENDENT / len(pairs)),
-        cutoff=cutoff,
+        deviation=settings.deviation * side,
+        weight=min(1.0, settings.independent / len(pairs)),
+        cutoff=settings.cutoff,
+        thickness=settings.clothes,
     )
 
 
-def _rim(mask: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Points (N, 2) on the outline of a mask (H, W) and outward unit normals (N, 2), where both sides are known."""
+def _rim(mask: np.ndarray, known: np.ndarray, every: int) -> tuple[np.ndarray, np.ndarray]:
+    """Sample the outline of a mask.
+
+    Args:
+        mask: (H, W) bool.
+        known: (H, W) bool; points are taken where the pixels on both sides are known.
+        every: One of so many points is taken.
+
+    Returns:
+        Points (N, 2) x, y in pixels, and their outward unit normals (N, 2).
+    """
     import cv2
 
     solid = mask.astype(np.uint8)
     inner = solid - cv2.erode(solid, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_REPLICATE)
     sure = cv2.erode(known.astype(np.uint8), np.ones((5, 5), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=1)
-    rows, columns = (places[::EVERY] for places in np.nonzero(inner & sure))
+    rows, columns = (places[::every] for places in np.nonzero(inner & sure))
     smooth = cv2.GaussianBlur(solid.astype(np.float32), (0, 0), 1.5)
     slope = np.stack([cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1)], -1)[rows, columns]
     length = np.linalg.norm(slope, axis=-1)
     kept = length > 1e-3
     normals = -slope[kept] / length[kept, None]
-    # The outline runs half a pixel outside the last pixels within.
+    # The outline runs half a pixel outside the centres of the mask's outermost pixels.
     return (np.stack([columns, rows], 1)[kept] + 0.5 * normals).astype(np.float64), normals.astype(np.float64)

@@ -1,4 +1,4 @@
-"""What a fit found, and how far to trust it."""
+"""The result of a fit, and its confidence."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from meshrec.fit.terms import Reprojection
 from meshrec.landmarks.moments import LandmarkMoments
 from meshrec.landmarks.numba_backend import landmark_jacobians, landmark_positions
 
-TYPICAL_ERROR = 0.02  # reprojection error, share of the box, that costs a score two thirds
-TYPICAL_OVERLAP = 0.8  # of masks, for people without one
+TYPICAL_ERROR = 0.02  # reprojection error, as a share of the box, that lowers a score by the factor 1 / e
+TYPICAL_OVERLAP = 0.8  # overlap with the mask that is assumed for people without a mask
 
 
 @dataclass(frozen=True)
 class FitResult:
-    """One fitted body in camera space: ``body(betas, pose[1:], pose[0], translation)``.
+    """One fitted body in camera space: ``body(betas, rotations[1:], rotations[0], translation)``.
 
     Attributes:
-        pose: (24, 3, 3) float32 local rotations; the first is the body's orientation to the camera.
-        betas: (S,) float32.
-        translation: (3,) float32 metres.
-        joint_deviation: (24,) float32 metres: standard deviation of each ``smpl24`` joint relative to the pelvis.
+        rotations: (24, 3, 3) float32 local rotations; the first is the body's orientation to the camera.
+        betas: (S,) float32 shape coefficients.
+        translation: (3,) float32, metres.
+        joint_deviation: (24,) float32 standard deviation of each ``smpl24`` joint relative to the pelvis, metres.
         reprojection_error: Mean distance of detected and reprojected landmarks, as a share of the box's longer side.
-        mask_iou: Overlap of the body's silhouette and the detector's mask, or None without a mask.
-        score: In [0, 1], higher for better fits.
+        mask_iou: Intersection over union of the body's silhouette and the detector's mask; None without a mask.
+        score: Confidence in [0, 1], higher for better fits.
     """
 
-    pose: np.ndarray
+    rotations: np.ndarray
     betas: np.ndarray
     translation: np.ndarray
     joint_deviation: np.ndarray
@@ -42,11 +42,24 @@ class FitResult:
     mask_iou: float | None
     score: float
 
+    @property
+    def pose(self) -> np.ndarray:
+        """``rotations`` by SMPL's name."""
+        return self.rotations
+
 
 def joint_deviations(joints: LandmarkMoments, state: BodyState, final: Quadratic) -> Tensor:
-    """Standard deviations (B, 24) of the joints' distance from the pelvis' place, metres.
+    """Standard deviations of the joints' positions relative to the pelvis.
 
-    The normal distribution around the energy's minimum has the inverse Hessian as its covariance (Laplace).
+    By Laplace's approximation the posterior is Gaussian, and its covariance is the inverse of the energy's Hessian.
+
+    Args:
+        joints: The ``smpl24`` joints as landmarks.
+        state: B bodies at the minimum of their energy.
+        final: The energy's quadratic there.
+
+    Returns:
+        (B, 24) metres, over all three axes.
     """
     _, jacobian = landmark_jacobians(joints, state)
     pelvis = joint_index("pelvis", "smpl24")
@@ -57,7 +70,16 @@ def joint_deviations(joints: LandmarkMoments, state: BodyState, final: Quadratic
 
 
 def reprojection_error(seen: Reprojection, state: BodyState, box: np.ndarray) -> float:
-    """Distance of one person's detected and reprojected landmarks, mean by certainty, as a share of the box."""
+    """Mean distance of one person's detected and reprojected landmarks, weighted by precision.
+
+    Args:
+        seen: The detected landmarks, a batch of one.
+        state: The body, a batch of one.
+        box: (4,) x0, y0, x1, y1 of the person in photo pixels.
+
+    Returns:
+        The distance as a share of the box's longer side.
+    """
     pixels = seen.camera.project(landmark_positions(seen.landmarks, state))[..., :2]
     distance = (pixels - seen.pixels).norm(dim=-1)
     mean = (distance * seen.precision).sum() / seen.precision.sum().clamp(min=1e-12)
@@ -65,5 +87,14 @@ def reprojection_error(seen: Reprojection, state: BodyState, box: np.ndarray) ->
 
 
 def confidence_in(detection: Detection, error: float, overlap: float | None) -> float:
-    """A score in [0, 1] that ranks good results above bad ones, from what was detected and how well it is explained."""
+    """Score of a fit, which ranks good results above bad ones.
+
+    Args:
+        detection: The detection, whose own score is a factor.
+        error: The reprojection error, as a share of the box's longer side.
+        overlap: Intersection over union of silhouette and mask; None without a mask.
+
+    Returns:
+        A number in [0, 1].
+    """
     return detection.score * float(np.exp(-error / TYPICAL_ERROR)) * (TYPICAL_OVERLAP if overlap is None else overlap)

@@ -9,16 +9,16 @@ from torch.nn.functional import pad
 
 from meshrec.body.state import BodyState, choose
 
-LEAST_DAMPING, MOST_DAMPING = 1e-6, 1e6
+LEAST_DAMPING, MOST_DAMPING = 1e-6, 1e6  # shares of the Hessian's diagonal
 
 
 @dataclass(frozen=True)
 class Quadratic:
-    """A term of the energy near a state: ``energy + gradient . step + step . hessian . step / 2``.
+    """Quadratic model of an energy near a state: ``energy + gradient . step + step . hessian . step / 2``.
 
     Attributes:
-        energy: (B,) negative log-likelihood, up to a constant.
-        gradient: (B, P).
+        energy: (B,) negative log-likelihood of B bodies, up to a constant.
+        gradient: (B, P) with respect to the P unknowns of a step.
         hessian: (B, P, P), positive semidefinite.
     """
 
@@ -36,7 +36,7 @@ class Quadratic:
         return Quadratic(factor * self.energy, factor * self.gradient, factor * self.hessian)
 
     def without_last(self, count: int) -> "Quadratic":
-        """The least of it over the last ``count`` unknowns, as a quadratic of the others (by the Schur complement)."""
+        """Minimise over the last ``count`` unknowns: a quadratic of the others, by the Schur complement."""
         kept = self.gradient.shape[1] - count
         pull, mixed = self.gradient[:, kept:, None], self.hessian[:, kept:, :kept]
         solved = torch.linalg.solve(self.hessian[:, kept:, kept:], torch.cat([mixed, pull], dim=-1))
@@ -49,7 +49,17 @@ class Quadratic:
 
 
 def squares(values: Tensor, jacobian: Tensor, within: slice, unknowns: int) -> Quadratic:
-    """Half the sum of squares of residuals (B, N) whose jacobian (B, N, M) is by the unknowns ``within`` a step."""
+    """Half the sum of squared residuals.
+
+    Args:
+        values: (B, N) residuals.
+        jacobian: (B, N, M) their derivatives with respect to M of the unknowns.
+        within: Which of the unknowns these are.
+        unknowns: Number P of all unknowns.
+
+    Returns:
+        The quadratic in P unknowns (Gauss-Newton: second derivatives of the residuals are left out).
+    """
     start, stop, _ = within.indices(unknowns)
     gradient = (values[:, None] @ jacobian).squeeze(1)
     hessian = jacobian.transpose(1, 2) @ jacobian
@@ -63,22 +73,22 @@ Term = Callable[[BodyState], Quadratic]
 
 
 def total(terms: Sequence[Term], state: BodyState) -> Quadratic:
-    """The sum of the terms at a state."""
+    """Sum of the terms' quadratics at a state."""
     first, *others = (term(state) for term in terms)
     return sum(others, first)
 
 
 def minimize(terms: Sequence[Term], state: BodyState, steps: int, damping: float = 1e-3) -> tuple[BodyState, Quadratic]:
-    """Lower the sum of the terms by damped Gauss-Newton steps, each body by itself (Marquardt 1963).
+    """Minimise the sum of the terms by damped Gauss-Newton steps, separately for each body (Marquardt 1963).
 
     Args:
-        terms: What to lower.
-        state: Where to start.
-        steps: How many steps to try; one that would not lower a body's energy is not taken there.
-        damping: Of the first step, as a share of the Hessian's diagonal.
+        terms: The terms of the energy, at least one.
+        state: The start: B bodies.
+        steps: Number of steps to try. A step that would not lower a body's energy is not taken for that body.
+        damping: Damping of the first step, as a share of the Hessian's diagonal.
 
     Returns:
-        The last state and the quadratic there.
+        The last state, and the quadratic there.
     """
     here = total(terms, state)
     dampings = torch.full_like(here.energy, damping)
@@ -97,7 +107,15 @@ def minimize(terms: Sequence[Term], state: BodyState, steps: int, damping: float
 
 
 def damped_step(here: Quadratic, dampings: Tensor) -> Tensor:
-    """(B, P) minimisers of the quadratics with ``dampings`` (B,) times their diagonals added to their Hessians."""
+    """Minimise damped quadratics.
+
+    Args:
+        here: The quadratics.
+        dampings: (B,) factors of the Hessians' diagonals that are added to the Hessians.
+
+    Returns:
+        (B, P) steps.
+    """
     diagonal = here.hessian.diagonal(dim1=-2, dim2=-1)
     damped = here.hessian + torch.diag_embed(diagonal * dampings[:, None] + 1e-9)
     factor, _ = torch.linalg.cholesky_ex(damped)

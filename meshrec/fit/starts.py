@@ -1,7 +1,8 @@
-"""Where a fit starts: the known poses, seen from all around, that look most like what was detected.
+"""Starting points of a fit: known poses, seen from all sides, whose landmarks look most like the detected ones.
 
-One photo allows several answers: facing us or away, a limb bent forwards or backwards. A search among many poses and
-directions finds answers that are far apart, and a fit from each tells which explains the photo best.
+One photo allows several solutions, such as facing the camera or away from it, or a limb bent forwards or backwards. A
+search among many poses and directions finds solutions that are far apart, and a fit from each of them shows which one
+explains the photo best.
 """
 
 from dataclasses import dataclass
@@ -11,28 +12,47 @@ from torch import Tensor
 
 from meshrec.body.state import BodyState
 from meshrec.fit.terms import NEAREST
-from meshrec.geometry import Camera, axis_angle_to_matrix
+from meshrec.geometry import CAMERA_TO_Y_UP, Camera, axis_angle_to_matrix
 from meshrec.geometry.crops import look_along
 from meshrec.landmarks.moments import LandmarkMoments
 from meshrec.landmarks.numba_backend import landmark_positions
 
-# From a body's space (y up, z forward) to that of a camera it faces (y down, z away from the camera).
-FACING = torch.diag(torch.tensor([1.0, -1.0, -1.0], dtype=torch.float64))
-# Quarter turns of the camera about its axis: upright, lying and upside-down people.
+# Quarter turns of the camera about its axis, for upright, lying and upside-down people.
 ROLLS = axis_angle_to_matrix(torch.tensor([[0.0, 0.0, n * torch.pi / 2] for n in range(4)], dtype=torch.float64))
-ROLL_PENALTY = 2.0  # how much better a rolled pose must look than an upright one
+
+
+@dataclass(frozen=True)
+class StartSettings:
+    """What the library of poses holds, and how it is searched.
+
+    Attributes:
+        count: Starts of each person.
+        apart: Root mean square distance between corresponding landmarks by which two starts differ at least, metres.
+        roll_penalty: Factor of the dissimilarity of poses rolled by a quarter turn or more, which stand for lying and
+            upside-down people. Most people are upright.
+        yaws: Directions from which each pose is seen.
+        bank_step: Only every so many frames of the pose bank are used; consecutive ones hardly differ.
+        everyday: Number of everyday poses, of people who stand, walk and sit, beside the bank's dancers and fighters.
+    """
+
+    count: int = 6
+    apart: float = 0.12
+    roll_penalty: float = 2.0
+    yaws: int = 24
+    bank_step: int = 32
+    everyday: int = 600
 
 
 @dataclass(frozen=True)
 class PoseLibrary:
-    """Poses and how they look from D directions.
+    """N poses and their K landmarks seen from D directions.
 
     Attributes:
-        rotations: (N, 24, 3, 3) local rotations, float64; the root turns the body upright in front of the camera.
-        directions: (D, 3, 3) turns of the camera's space, applied before the root.
-        points: (N, K, 3) their landmarks, camera space seen from the first direction, about their pelvis, metres.
-        looks: (N * D, 2 K) float32, the x and y of the landmarks seen from each direction without perspective.
-        squares: (N * D, K) float32, their squared distances from the pelvis as seen.
+        rotations: (N, 24, 3, 3) local rotations, float64. With the root's the body stands upright before the camera.
+        directions: (D, 3, 3) rotations about the vertical that are applied on top of the root's.
+        points: (N, K, 3) landmarks from the first direction, camera space about the pelvis, metres.
+        looks: (N * D, 2 K) float32, x and y of the landmarks from each direction, without perspective, metres.
+        squares: (N * D, K) float32, squared norms of these x and y.
     """
 
     rotations: Tensor
@@ -42,10 +62,16 @@ class PoseLibrary:
     squares: Tensor
 
     @classmethod
-    def build(cls, rotations: Tensor, landmarks: LandmarkMoments, yaws: int = 24) -> "PoseLibrary":
-        """Look at poses (N, 24, 3, 3), whose roots are oriented in a y-up world, from ``yaws`` directions."""
+    def build(cls, rotations: Tensor, landmarks: LandmarkMoments, yaws: int) -> "PoseLibrary":
+        """View poses from all sides.
+
+        Args:
+            rotations: (N, 24, 3, 3) local rotations; the root's is the orientation in a world with y up.
+            landmarks: The K landmarks.
+            yaws: Number D of directions, spread evenly about the vertical.
+        """
         rotations = rotations.double().clone()
-        rotations[:, 0] = FACING @ rotations[:, 0]
+        rotations[:, 0] = CAMERA_TO_Y_UP.double() @ rotations[:, 0]
         count = len(rotations)
         betas = torch.zeros(count, landmarks.num_betas, dtype=torch.float64)
         points = landmark_positions(landmarks, BodyState(rotations, torch.zeros(count, 3, dtype=torch.float64), betas))
@@ -56,36 +82,30 @@ class PoseLibrary:
         return cls(rotations, directions, points, looks.flatten(1), looks.square().sum(-1))
 
     def search(
-        self,
-        landmarks: LandmarkMoments,
-        camera: Camera,
-        pixels: Tensor,
-        precision: Tensor,
-        count: int,
-        apart: float = 0.12,
+        self, landmarks: LandmarkMoments, camera: Camera, pixels: Tensor, precision: Tensor, settings: StartSettings
     ) -> BodyState:
-        """The likeliest poses and places for each of B people.
+        """Find the poses and positions of B people that explain their landmarks best.
 
         Args:
-            landmarks: Those that the library was built with.
-            camera: The photo's.
-            pixels: (B, K, 2) where they were seen.
-            precision: (B, K) 1 / pixels; 0 where nothing was seen.
-            count: How many answers a person gets.
-            apart: Metres between corresponding landmarks, root mean square, by which two answers must differ.
+            landmarks: The landmarks with which the library was built.
+            camera: The photo's camera.
+            pixels: (B, K, 2) detected landmarks, photo pixels.
+            precision: (B, K) inverse of their standard deviation, 1 / pixels; 0 for landmarks that were not detected.
+            settings: How many starts each person gets, and how they differ.
 
         Returns:
-            B * count states, a person's one after the other, likeliest first.
+            B * ``settings.count`` states, those of one person next to each other, best first.
         """
-        focal = torch.as_tensor(camera.focal, dtype=torch.float64).expand(2)
+        count = settings.count
+        focal = torch.as_tensor(camera.focal, dtype=torch.float64)
         center = torch.as_tensor(camera.center, dtype=torch.float64)
         weight = (precision / precision.amax(1, keepdim=True).clamp(min=1e-9)).square() + 1e-9
         rays = torch.cat([(pixels - center) / focal, torch.ones_like(pixels[..., :1])], dim=-1)
         middle = (weight[..., None] * rays).sum(1) / weight.sum(1)[:, None]
         look = look_along(middle)
-        seen = rays @ look.transpose(1, 2)  # look @ ray: the person's middle comes to the optical axis
+        seen = rays @ look.transpose(1, 2)  # look @ ray: the camera turns so that its axis meets the person's middle
         seen = seen[..., :2] / seen[..., 2:]
-        chosen = [self._search_one(s.float(), w.float(), count, apart) for s, w in zip(seen, weight)]
+        chosen = [self._search_one(s.float(), w.float(), settings) for s, w in zip(seen, weight)]
         pose, turn = (torch.cat(parts) for parts in zip(*chosen))
         rotations = self.rotations[pose].clone()
         rotations[:, 0] = look.repeat_interleave(count, 0).transpose(1, 2) @ turn @ rotations[:, 0]
@@ -97,11 +117,21 @@ class PoseLibrary:
         translation[:, 2] = translation[:, 2].clamp(min=closest)
         return BodyState(rotations, translation, betas)
 
-    def _search_one(self, seen: Tensor, weight: Tensor, count: int, apart: float) -> tuple[Tensor, Tensor]:
-        """The poses (count,) and turns (count, 3, 3) that look most like points (K, 2) of any place and size."""
+    def _search_one(self, seen: Tensor, weight: Tensor, settings: StartSettings) -> tuple[Tensor, Tensor]:
+        """Find the poses that look most like one person's landmarks, at any position and size.
+
+        Args:
+            seen: (K, 2) x and y at unit depth.
+            weight: (K,) weights.
+            settings: How many to find.
+
+        Returns:
+            Indices (C,) of poses, and rotations (C, 3, 3) that are applied on top of their roots'.
+        """
+        count = settings.count
         share = weight / weight.sum()
         centred = seen - share @ seen
-        # Turning the points back by each roll of the camera serves for turning all looks by it.
+        # Instead of rolling all looks, the points are rolled back.
         pulls = (share[:, None] * (centred @ ROLLS[:, :2, :2].float())).flatten(1)
         # For looks a and points y, both centred: min over s of |s a - y|^2 = |y|^2 - (a . y)^2 / |a|^2, s > 0.
         shares = torch.einsum("k,ab->akb", share, torch.eye(2)).flatten(1)  # of x alone and of y alone
@@ -109,13 +139,13 @@ class PoseLibrary:
         size = self.squares @ share - dots[:, -2:].square().sum(1)
         alike = dots[:, :-2].clamp(min=0).square() / size.clamp(min=1e-6)[:, None]
         unlike = 1 - alike / (share @ centred.square().sum(1)).clamp(min=1e-12)
-        unlike[:, 1:] *= ROLL_PENALTY
+        unlike[:, 1:] *= settings.roll_penalty
         best = unlike.flatten().topk(min(64 * count, unlike.numel()), largest=False).indices
         look, roll = best // len(ROLLS), best % len(ROLLS)
         pose, turn = look // len(self.directions), ROLLS[roll] @ self.directions[look % len(self.directions)]
         points = self.points[pose] @ turn.transpose(1, 2)
         flat = (points - (share.double()[:, None] * points).sum(1, keepdim=True)).flatten(1).float()
-        near = (torch.cdist(flat, flat) < apart * len(seen) ** 0.5).tolist()
+        near = (torch.cdist(flat, flat) < settings.apart * len(seen) ** 0.5).tolist()
         kept: list[int] = []
         for i, close in enumerate(near):
             if len(kept) < count and not any(close[k] for k in kept):
@@ -125,9 +155,15 @@ class PoseLibrary:
 
 
 def _translation(offsets: Tensor, rays: Tensor, weight: Tensor) -> Tensor:
-    """Translations (B, 3) under which points (B, K, 3) project closest to rays (B, K, 2) at unit depth.
+    """Translations for which points project closest to rays: x + tx = r (z + tz) is linear in the translation.
 
-    x + tx = r (z + tz) is linear in the translation.
+    Args:
+        offsets: (B, K, 3) points, metres.
+        rays: (B, K, 2) x and y at unit depth.
+        weight: (B, K) weights of the squared distances.
+
+    Returns:
+        (B, 3) metres.
     """
     ones, zeros = torch.ones_like(weight), torch.zeros_like(weight)
     rows = [torch.stack([ones, zeros, -rays[..., 0]], -1), torch.stack([zeros, ones, -rays[..., 1]], -1)]

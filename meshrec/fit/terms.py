@@ -1,6 +1,6 @@
-"""What a fit lowers: negative log-likelihoods of what is seen and of what is known of bodies, as quadratics.
+"""The terms of a fit: negative log-likelihoods of detections and negative log-densities of priors, as quadratics.
 
-Each term is a small object that is called with a state. Sums of squares count half, as in a normal distribution.
+Each term is a small object that is called with a state. Sums of squares count half, as in a Gaussian.
 """
 
 from dataclasses import dataclass, replace
@@ -22,13 +22,20 @@ from meshrec.landmarks.numba_backend import landmark_jacobians
 from meshrec.poses.joint_limits import joint_limit_residuals
 from meshrec.poses.pose_prior import PosePrior
 
-NEAREST = 0.1  # metres in front of the camera's plane; nobody stands closer
+NEAREST = 0.1  # least depth of a landmark in front of the camera, metres
 
 
 def joint_squares(values: Tensor, slopes: Tensor, joints: Tensor, unknowns: int) -> Quadratic:
-    """Half the sum of squares of residuals (B, J, 3) that each depend, by ``slopes`` (B, J, 3, 3), on one joint's turn.
+    """Half the sum of squares of residuals that depend on the rotation of one joint each.
 
-    ``joints`` (J,) are their numbers in the state. Each has a block of its own on the Hessian's diagonal.
+    Args:
+        values: (B, J, 3) residuals.
+        slopes: (B, J, 3, 3) their derivatives with respect to the step of the joint.
+        joints: (J,) indices of the joints in the state.
+        unknowns: Number P of unknowns of the fit.
+
+    Returns:
+        The quadratic, whose Hessian is block-diagonal.
     """
     gradient = values.new_zeros(len(values), unknowns)
     hessian = values.new_zeros(len(values), unknowns, unknowns)
@@ -39,10 +46,20 @@ def joint_squares(values: Tensor, slopes: Tensor, joints: Tensor, unknowns: int)
 
 
 def projected(landmarks: LandmarkMoments, camera: Camera, state: BodyState) -> tuple[Tensor, Tensor]:
-    """Landmarks in pixels (B, K, 2) and their derivatives (B, K, 2, P); NaN behind the camera: no step goes there."""
+    """Project landmarks, with derivatives.
+
+    Args:
+        landmarks: K landmarks.
+        camera: The camera.
+        state: B bodies.
+
+    Returns:
+        Pixels (B, K, 2) and their derivatives (B, K, 2, P) with respect to a step. Both are NaN for landmarks behind
+        the camera or nearer than :data:`NEAREST`, so that no step goes there.
+    """
     points, jacobian = landmark_jacobians(landmarks, state)
     depth = torch.where(points[..., 2:] < NEAREST, torch.nan, points[..., 2:])
-    scale = torch.as_tensor(camera.focal, dtype=points.dtype).expand(2) / depth
+    scale = torch.as_tensor(camera.focal, dtype=points.dtype) / depth
     # d (x / z) = (dx - x / z dz) / z
     ratio = (points[..., :2] / depth)[..., None]
     slopes = scale[..., None] * (jacobian[..., :2, :] - ratio * jacobian[..., 2:, :])
@@ -52,17 +69,18 @@ def projected(landmarks: LandmarkMoments, camera: Camera, state: BodyState) -> t
 
 @dataclass(frozen=True)
 class Reprojection:
-    """Landmarks where the detector saw them, with the robust error of Geman & McClure 1987.
+    """Reprojection error of detected landmarks, with the robust error of Geman & McClure 1987.
 
-    An error of e standard deviations costs e^2 / 2 while small and c^2 / 2 at most, where c is the cutoff. Errors that
-    landmarks share, such as those of a face, are a nuisance.
+    An error of e standard deviations costs c^2 e^2 / (c^2 + e^2) / 2, where c is the cutoff: e^2 / 2 if it is small and
+    c^2 / 2 at most. Errors that landmarks share, such as those of a face, are nuisance parameters.
 
     Attributes:
-        landmarks: K of them.
-        camera: The photo's.
-        pixels: (B, K, 2) where they were seen.
-        precision: (B, K) one over the standard deviation of that, 1 / pixels; 0 where nothing was seen.
-        shared: (B, S, K) by how many pixels each of S errors moves each landmark along x and along y, deviations.
+        landmarks: The K landmarks.
+        camera: The photo's camera.
+        pixels: (B, K, 2) detected landmarks, photo pixels.
+        precision: (B, K) inverse of their standard deviation, 1 / pixels; 0 for landmarks that were not detected.
+        shared: (B, S, K) standard deviation by which each of S shared errors moves each landmark along x and along y,
+            pixels.
         cutoff: c, in standard deviations.
     """
 
@@ -80,7 +98,7 @@ class Reprojection:
         return replace(self, pixels=self.pixels[index], precision=self.precision[index], shared=self.shared[index])
 
     def repeated(self, count: int) -> "Reprojection":
-        """The same for ``count`` bodies a person, a person's one after the other."""
+        """The term for ``count`` bodies of each person, those of one person next to each other."""
         pixels, precision, shared = (t.repeat_interleave(count, 0) for t in (self.pixels, self.precision, self.shared))
         return replace(self, pixels=pixels, precision=precision, shared=shared)
 
@@ -92,21 +110,26 @@ class Reprojection:
 
     @cached_property
     def _shared_errors(self) -> Nuisance:
-        """Each along x and along y, in standard deviations."""
+        """The shared errors along x and along y, in standard deviations."""
         by_shared = -self.shared.mT * self.precision[..., None]  # (B, K, S)
         eye = torch.eye(2).to(by_shared)
         slopes = torch.einsum("bks,xy->bkxsy", by_shared, eye).flatten(3).flatten(1, 2)
         return Nuisance(slopes, slopes.new_zeros(slopes.shape[-1]), torch.eye(slopes.shape[-1]).to(slopes))
 
     def _shrink(self, values: Tensor) -> Tensor:
-        """(B, 2 K): a landmark's error along x and along y is one."""
+        """Shares (B, 2 K) of the squared residuals that remain, equal for x and y of the same landmark."""
         squared = values.unflatten(1, (-1, 2)).square().sum(-1)
         return (self.cutoff**2 / (self.cutoff**2 + squared)).repeat_interleave(2, dim=1)
 
 
 @dataclass(frozen=True)
 class PoseTerm:
-    """The learned density of body poses."""
+    """Negative log-density of the learned prior of body poses.
+
+    Attributes:
+        prior: The prior.
+        weight: Weight of the term.
+    """
 
     prior: PosePrior
     weight: float = 1.0
@@ -120,7 +143,11 @@ class PoseTerm:
 
 @dataclass(frozen=True)
 class LimitTerm:
-    """Joints kept within their limits; deviation: radians beyond them that cost as much as one standard deviation."""
+    """Gaussian penalty of rotations beyond the joint limits.
+
+    Attributes:
+        deviation: Standard deviation, radians beyond the limit.
+    """
 
     deviation: float = 0.1
 
@@ -131,7 +158,11 @@ class LimitTerm:
 
 @dataclass(frozen=True)
 class ShapeTerm:
-    """Betas are standard normal."""
+    """Gaussian prior of the betas.
+
+    Attributes:
+        deviation: Standard deviation of each beta. Shape spaces are scaled so that it is 1.
+    """
 
     deviation: float = 1.0
 
@@ -142,11 +173,11 @@ class ShapeTerm:
 
 @dataclass(frozen=True)
 class UprightTerm:
-    """Pelvises are mostly upright in photos, which are mostly level; with the tails of a t distribution.
+    """Prior of the pelvis' tilt, a Student t distribution: photos are mostly level, and people in them mostly upright.
 
     Attributes:
-        deviation: radians, small ones.
-        freedom: of the t distribution.
+        deviation: Scale of the distribution, radians.
+        freedom: Degrees of freedom.
     """
 
     deviation: float = 0.2
@@ -166,12 +197,13 @@ class UprightTerm:
 
 @dataclass(frozen=True)
 class RestTerm:
-    """Joints near their rest: the turn of each from there has a t distribution.
+    """Prior of joints near their rest pose: the angle of each has a Student t distribution.
 
     Attributes:
-        joints: Names.
-        deviation: The distribution's scale, radians.
-        freedom: Its degrees of freedom: 1 hardly holds a joint that is far from rest, many hold it like a spring.
+        joints: Names of the joints, of ``smpl24``.
+        deviation: Scale of the distribution, radians.
+        freedom: Degrees of freedom. With 1 a joint far from rest is hardly pulled back; with many the prior comes
+            close to a Gaussian.
     """
 
     joints: tuple[str, ...]
@@ -189,20 +221,14 @@ class RestTerm:
         return Quadratic(energy, quadratic.gradient, quadratic.hessian)
 
 
-# From the front, a leg that is bent a little looks like a straight one, and mostly it is straight. On detected renders,
-# half the deviation straightens the knees of people in motion by 4 degrees too much. Of hands the prior knows nothing.
-STRAIGHT_KNEES = RestTerm(("left_knee", "right_knee"), deviation=0.6, freedom=1)
-RESTING_HANDS = RestTerm(("left_hand", "right_hand"), deviation=0.2, freedom=10)
-
-
 @dataclass(frozen=True)
 class Closeness:
-    """A normal distribution around a given state, such as a regressor's estimate.
+    """Gaussian around a given state, such as a regressor's estimate.
 
     Attributes:
-        reference: (B,) or one for all.
-        whiten: (B or 1, N, P) rows that turn the offset from it (joint turns, translation, betas: see
-            :class:`BodyState`) into N standard normal numbers: a square root of the information matrix.
+        reference: The mean: B states, or one for all.
+        whiten: (B or 1, N, P) square root of the information matrix: it maps the step from the mean to a state (joint
+            rotations, translation, betas; see :class:`meshrec.body.state.BodyState`) to N standard normal numbers.
     """
 
     reference: BodyState

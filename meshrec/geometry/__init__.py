@@ -1,4 +1,4 @@
-"""Rotations, cameras and alignment: small pure functions over tensors."""
+"""Rotations, cameras, spaces and alignment: small pure functions over tensors."""
 
 from meshrec.geometry.alignment import Similarity, nearest_rotation, procrustes
 from meshrec.geometry.cameras import Camera, WeakPerspectiveCamera
@@ -12,12 +12,15 @@ from meshrec.geometry.rotations import (
     rotation_6d_to_matrix,
     rotation_angle,
 )
+from meshrec.geometry.spaces import CAMERA_TO_Y_UP, camera_to_y_up
 
 __all__ = [
+    "CAMERA_TO_Y_UP",
     "Camera",
     "Similarity",
     "WeakPerspectiveCamera",
     "axis_angle_to_matrix",
+    "camera_to_y_up",
     "matrix_to_axis_angle",
     "matrix_to_quaternion",
     "matrix_to_rotation_6d",

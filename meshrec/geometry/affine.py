@@ -1,38 +1,38 @@
-"""Affine maps of the picture plane as (2, 3) matrices, and pictures seen through them."""
+"""Affine maps of the picture plane as (2, 3) matrices, and pictures resampled by them."""
 
 import numpy as np
 
 
 def apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Points (..., 2) under an affine map (2, 3)."""
+    """Transform points (..., 2) by an affine map (2, 3)."""
     return points @ matrix[:, :2].T + matrix[:, 2]
 
 
 def inverse(matrix: np.ndarray) -> np.ndarray:
     """The inverse (2, 3) of an affine map (2, 3)."""
     (a, b), (c, d) = matrix[:, :2]
-    # In closed form: LAPACK's threads take milliseconds to agree on a matrix of four.
+    # In closed form: waking LAPACK's threads costs milliseconds, even for a 2 x 2 matrix.
     linear = np.array([[d, -b], [-c, a]]) / (a * d - b * c)
     return np.hstack([linear, -linear @ matrix[:, 2:]])
 
 
 def compose(outer: np.ndarray, inner: np.ndarray) -> np.ndarray:
-    """The map (2, 3) that does ``inner`` first and ``outer`` after it."""
+    """The map (2, 3) that applies ``inner`` first and ``outer`` after it."""
     return np.hstack([outer[:, :2] @ inner[:, :2], outer[:, :2] @ inner[:, 2:] + outer[:, 2:]])
 
 
 def warp(image: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A picture seen through an affine map, black where it ends.
+    """Resample a picture by an affine map; the view is black where the picture does not reach.
 
-    Large pictures are averaged down first, so that a small view of many pixels does not alias.
+    A picture that the map shrinks to half or less is averaged down first, so that the view does not alias.
 
     Args:
         image: (H, W) or (H, W, C) uint8.
-        matrix: (2, 3) from the picture's pixels to the view's; pixel centres at integers.
-        size: (W, H) of the view.
+        matrix: (2, 3) from the picture's pixels to the view's; pixel centres lie at integers.
+        size: Width and height of the view, pixels.
 
     Returns:
-        (H, W) or (H, W, C) uint8.
+        The view, (height, width) or (height, width, C) uint8.
     """
     import cv2
 

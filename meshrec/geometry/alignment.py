@@ -1,4 +1,4 @@
-"""Procrustes alignment: the similarity or rigid motion that takes one point set closest to another."""
+"""Procrustes alignment: the similarity or rigid motion that brings one point set closest to another."""
 
 from dataclasses import dataclass
 
@@ -9,14 +9,22 @@ from torch.autograd.function import once_differentiable
 
 @dataclass(frozen=True)
 class Similarity:
-    """``y = scale * rotation @ x + translation``: scale (...), rotation (..., 3, 3), translation (..., 3)."""
+    """``y = scale * rotation @ x + translation``: scale (...), rotation (..., 3, 3), translation (..., 3).
+
+    Example:
+        >>> import torch
+        >>> from meshrec.geometry import Similarity
+        >>> double = Similarity(torch.tensor(2.0), torch.eye(3), torch.tensor([0.0, 0.0, 1.0]))
+        >>> double.apply(torch.tensor([[1.0, 2.0, 3.0]])).tolist()
+        [[2.0, 4.0, 7.0]]
+    """
 
     scale: Tensor
     rotation: Tensor
     translation: Tensor
 
     def apply(self, points: Tensor) -> Tensor:
-        """Transform points (..., N, 3)."""
+        """Transform points (..., N, 3), which have the unit of the translation."""
         turned = points @ self.rotation.transpose(-1, -2)
         return self.scale[..., None, None] * turned + self.translation[..., None, :]
 
@@ -24,21 +32,30 @@ class Similarity:
 def nearest_rotation(matrix: Tensor) -> Tensor:
     """The rotation closest in the Frobenius norm (Kabsch 1976): U diag(1, 1, det(U V^T)) V^T.
 
-    Its gradient is exact wherever the rotation is unique: also at rotations, where those of singular vectors are
-    infinite. Where many rotations are equally close, as for a matrix of rank one, it is finite.
+    The gradient is exact wherever that rotation is unique, also where the matrix is a rotation already and the
+    derivatives of its singular vectors are infinite. Where several rotations are equally close, as for a matrix of rank
+    one, the gradient is finite.
 
     Args:
-        matrix: (..., 3, 3) of any kind.
+        matrix: (..., 3, 3) any matrices.
 
     Returns:
         (..., 3, 3) rotations, never reflections.
+
+    Example:
+        >>> import torch
+        >>> from meshrec.geometry import nearest_rotation
+        >>> nearest_rotation(torch.diag(torch.tensor([2.0, 3.0, 0.5]))).round().int().tolist()
+        [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
     """
     return _NearestRotation.apply(matrix)
 
 
 class _NearestRotation(torch.autograd.Function):
-    """With M = U S V^T and R = U V^T, where U and S hold the sign that keeps R from being a reflection, a change dM
-    turns R by dR = U [(U^T dM V - V^T dM^T U)_ij / (s_i + s_j)] V^T: it must keep R^T M symmetric.
+    """R = U V^T for a matrix M = U S V^T, with a derivative in closed form.
+
+    The last column of U and the last entry of S carry the sign that keeps R from being a reflection. R^T M is symmetric
+    and stays so under a change dM, from which dR = U [(U^T dM V - V^T dM^T U)_ij / (s_i + s_j)] V^T follows.
     """
 
     @staticmethod
@@ -57,21 +74,32 @@ class _NearestRotation(torch.autograd.Function):
         turned = u.mT @ grad @ vh.mT
         sums = s[..., :, None] + s[..., None, :]
         info = torch.finfo(s.dtype)
-        rounding = 8 * info.eps * s[..., :1, None]  # sums below it are zero: there any turn is as good as another
+        rounding = 8 * info.eps * s[..., :1, None]  # a smaller sum is zero but for rounding: R is not unique there
         inverse = sums / (sums.square() + rounding.square()).clamp(min=info.tiny)
         return u @ ((turned - turned.mT) * inverse) @ vh
 
 
 def procrustes(source: Tensor, target: Tensor, weights: Tensor | None = None, with_scale: bool = True) -> Similarity:
-    """The motion minimising sum_i w_i |s R source_i + t - target_i|^2 (Umeyama 1991, equations 39-43).
+    """The similarity that minimises sum_i w_i |s R source_i + t - target_i|^2 (Umeyama 1991, equations 39-43).
 
-    Reflections are never returned. Point sets without extent get the identity scale and rotation.
+    Reflections are never returned. Point sets without extent get a scale of 1 and the identity rotation.
 
     Args:
-        source: (..., N, 3).
-        target: (..., N, 3).
+        source: (..., N, 3) points to move.
+        target: (..., N, 3) the points that they correspond to.
         weights: (..., N), not negative; 0 leaves a point out. Default: all equal.
-        with_scale: False for a rigid motion.
+        with_scale: False for a rigid motion, whose scale is 1.
+
+    Returns:
+        The similarity from source to target, one for each of the leading dimensions.
+
+    Example:
+        >>> import torch
+        >>> from meshrec.geometry import procrustes
+        >>> corners = torch.eye(3)
+        >>> found = procrustes(corners, 2 * corners + 1)
+        >>> round(float(found.scale), 3), found.translation.round(decimals=3).tolist()
+        (2.0, [1.0, 1.0, 1.0])
     """
     if weights is None:
         weights = torch.ones_like(source[..., 0])

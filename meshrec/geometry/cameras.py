@@ -1,40 +1,77 @@
-"""Cameras: 3D points in camera space to pixels.
+"""Cameras: 3D points in camera space to pixels, and from world to camera space.
 
 Camera space is OpenCV's: x right, y down, z forward, metres. Pixel centres lie at integer coordinates, so a picture of
 width W covers u from -0.5 to W - 0.5. Projected points are ``screen = (u, v, depth)``: pixels, pixels, metres.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-Scalars = float | tuple[float, float] | Tensor
+Pair = tuple[float, float] | Tensor
+Triple = tuple[float, float, float]
+IDENTITY: tuple[Triple, Triple, Triple] = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+ORIGIN: Triple = (0.0, 0.0, 0.0)
+ROUNDING = 1e-3  # by how much the columns of a rotation may fail to be orthonormal: files round them
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Camera:
     """A perspective camera without lens distortion (readers undistort).
 
+    Parameters are plain numbers, or tensors where gradients or one camera per sample are wanted. A camera is checked
+    when it is made: plain numbers always; the values of tensors only on the CPU and outside of autograd and tracing,
+    where looking at them costs no synchronisation.
+
     Attributes:
-        focal: Focal length in pixels: a number, (fx, fy), or a tensor (2,) or (B, 2).
-        center: Principal point (cx, cy) in pixels: a pair, or a tensor (2,) or (B, 2). Default: the picture's middle.
+        focal: Focal lengths (fx, fy) in pixels, a pair of floats or a tensor (2,) or (B, 2). The constructor also takes
+            one number for both.
+        center: Principal point (cx, cy) in pixels, a pair of floats or a tensor (2,) or (B, 2). Default: the middle of
+            the picture.
         size: Picture size (W, H) in pixels.
+        rotation: Extrinsic rotation from world to camera axes (OpenCV's R): three rows of floats, or a tensor (3, 3) or
+            (B, 3, 3). Default: the identity, so that world space is camera space.
+        translation: Extrinsic translation in metres (OpenCV's t), so that a world point X lies at
+            ``rotation @ X + translation`` in camera space: three floats, or a tensor (3,) or (B, 3). Default: zero.
+
+    Raises:
+        ValueError: A parameter is not of these shapes or not finite, a focal length is not positive, the size is less
+            than one pixel, or ``rotation`` is no rotation.
     """
 
-    focal: Scalars
-    center: Scalars | None = None
-    size: tuple[int, int] = (224, 224)
+    focal: Pair
+    center: Pair
+    size: tuple[int, int]
+    rotation: tuple[Triple, Triple, Triple] | Tensor
+    translation: Triple | Tensor
 
-    def __post_init__(self) -> None:
-        width, height = self.size
-        object.__setattr__(self, "size", (int(width), int(height)))
+    def __init__(
+        self,
+        focal: float | Sequence[float] | np.ndarray | Tensor,
+        center: Sequence[float] | np.ndarray | Tensor | None = None,
+        size: tuple[int, int] = (224, 224),
+        rotation: Sequence[Sequence[float]] | np.ndarray | Tensor = IDENTITY,
+        translation: Sequence[float] | np.ndarray | Tensor = ORIGIN,
+    ) -> None:
+        width, height = (int(length) for length in size)
         if width < 1 or height < 1:
             raise ValueError(f"camera size must be at least 1 x 1 pixel, not {width} x {height}")
-        if self.center is None:
-            object.__setattr__(self, "center", ((width - 1) / 2, (height - 1) / 2))
+        middle = ((width - 1) / 2, (height - 1) / 2)
+        values = {
+            "focal": _focal(focal),
+            "center": middle if center is None else _vector(center, 2, "camera center"),
+            "size": (width, height),
+            "rotation": IDENTITY if rotation is IDENTITY else _rotation(rotation),
+            "translation": ORIGIN if translation is ORIGIN else _vector(translation, 3, "camera translation"),
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
 
     @classmethod
     def from_fov(cls, size: tuple[int, int], fov: float = math.radians(55)) -> "Camera":
@@ -45,7 +82,7 @@ class Camera:
             fov: Angle of view across the picture's diagonal, radians. 55 degrees is a 41 mm lens on 35 mm film:
                 between a phone's main camera and a portrait lens.
         """
-        return cls(focal=math.hypot(*size) / 2 / math.tan(fov / 2), size=size)
+        return cls(math.hypot(*size) / 2 / math.tan(fov / 2), size=size)
 
     @classmethod
     def from_matrix(cls, matrix: Tensor | np.ndarray, size: tuple[int, int] = (224, 224)) -> "Camera":
@@ -58,20 +95,30 @@ class Camera:
         (fx, _, cx), (_, fy, cy), _ = matrix.tolist()
         return cls((fx, fy), (cx, cy), size)
 
-    def project(self, points: Tensor) -> Tensor:
-        """Project points in camera space.
+    def world_to_camera(self, points: Tensor) -> Tensor:
+        """World points (..., N, 3) in camera space, ``rotation @ X + translation``; (B, N, 3) for B cameras."""
+        rotation, translation = self._extrinsics(points)
+        return points @ rotation.mT + translation
 
-        Points at or behind the camera's plane come out as the formula gives them (mirrored or infinite); whoever draws
-        them culls by their depth.
+    def camera_to_world(self, points: Tensor) -> Tensor:
+        """The inverse of :meth:`world_to_camera`."""
+        rotation, translation = self._extrinsics(points)
+        return (points - translation) @ rotation
+
+    def project(self, points: Tensor) -> Tensor:
+        """Project points of camera space; the extrinsics take no part (:meth:`world_to_camera` applies them).
+
+        Points at or behind the camera's plane come out as the formula gives them (mirrored or infinite); renderers cull
+        them by their depth.
 
         Args:
-            points: (..., N, 3) metres; (B, N, 3) where focal or center are per sample.
+            points: (..., N, 3) in camera space, metres; (B, N, 3) where focal or center are per sample.
 
         Returns:
             (..., N, 3): u, v in pixels and depth in metres.
         """
         depth = points[..., 2:]
-        pixels = points[..., :2] / depth * _pair(self.focal, points) + _pair(self.center, points)
+        pixels = points[..., :2] / depth * _per_point(self.focal, points) + _per_point(self.center, points)
         return torch.cat([pixels, depth], dim=-1)
 
     def unproject(self, screen: Tensor) -> Tensor:
@@ -84,11 +131,11 @@ class Camera:
             (..., N, 3) points in camera space, metres.
         """
         depth = screen[..., 2:]
-        rays = (screen[..., :2] - _pair(self.center, screen)) / _pair(self.focal, screen)
+        rays = (screen[..., :2] - _per_point(self.center, screen)) / _per_point(self.focal, screen)
         return torch.cat([rays * depth, depth], dim=-1)
 
-    def crop(self, center: Scalars, side: float, resolution: int) -> "Camera":
-        """The camera of a square crop of this picture, resized.
+    def crop(self, center: Pair, side: float, resolution: int) -> "Camera":
+        """The camera of a square crop of this picture, resized; it stands where this one does.
 
         Args:
             center: (cx, cy) of the crop in this picture's pixels.
@@ -98,7 +145,7 @@ class Camera:
         scale = resolution / side
         focal, principal, middle = (torch.as_tensor(v, dtype=torch.float32) for v in (self.focal, self.center, center))
         moved = (principal - middle) * scale + (resolution - 1) / 2
-        return Camera(focal=focal * scale, center=moved, size=(resolution, resolution))
+        return replace(self, focal=focal * scale, center=moved, size=(resolution, resolution))
 
     def resized(self, size: tuple[int, int]) -> "Camera":
         """The camera of this picture resized to ``size`` (W, H), its edges staying its edges."""
@@ -110,11 +157,16 @@ class Camera:
     @property
     def matrix(self) -> Tensor:
         """Calibration matrix K, (..., 3, 3) float32."""
-        focal = torch.as_tensor(self.focal, dtype=torch.float32).expand(2) if _is_plain(self.focal) else self.focal
-        center = torch.as_tensor(self.center, dtype=torch.float32) if _is_plain(self.center) else self.center
+        given = (self.focal, self.center)
+        focal, center = (v if isinstance(v, Tensor) else torch.tensor(v, dtype=torch.float32) for v in given)
         focal, center = torch.broadcast_tensors(focal, center)
         k = torch.diag_embed(torch.cat([focal, torch.ones_like(focal[..., :1])], dim=-1))
         return torch.cat([k[..., :2], torch.cat([center, torch.ones_like(center[..., :1])], -1)[..., None]], dim=-1)
+
+    def _extrinsics(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Rotation (3, 3) or (B, 3, 3), and translation (3,) or (B, 1, 3), with the type and device of ``like``."""
+        rotation = torch.as_tensor(self.rotation, dtype=like.dtype, device=like.device)
+        return rotation, _per_point(self.translation, like)
 
 
 @dataclass(frozen=True)
@@ -130,7 +182,7 @@ class WeakPerspectiveCamera:
     """
 
     scale: float | Tensor
-    translation: Scalars = (0.0, 0.0)
+    translation: Pair = (0.0, 0.0)
     size: tuple[int, int] = (224, 224)
 
     def project(self, points: Tensor) -> Tensor:
@@ -144,7 +196,7 @@ class WeakPerspectiveCamera:
         """
         scale = torch.as_tensor(self.scale, dtype=points.dtype, device=points.device)[..., None, None]
         half = points.new_tensor(self.size) / 2
-        pixels = (scale * (points[..., :2] + _pair(self.translation, points)) + 1) * half - 0.5
+        pixels = (scale * (points[..., :2] + _per_point(self.translation, points)) + 1) * half - 0.5
         return torch.cat([pixels, points[..., 2:]], dim=-1)
 
     def to_perspective(self, focal: float) -> tuple[Camera, Tensor]:
@@ -159,14 +211,70 @@ class WeakPerspectiveCamera:
         scale = torch.as_tensor(self.scale, dtype=torch.float32)
         shift = torch.as_tensor(self.translation, dtype=torch.float32)
         depth = 2 * focal / (self.size[0] * scale)
-        return Camera(focal=focal, size=self.size), torch.cat([shift, depth[..., None]], dim=-1)
+        return Camera(focal, size=self.size), torch.cat([shift, depth[..., None]], dim=-1)
 
 
-def _is_plain(value: object) -> bool:
-    return not isinstance(value, Tensor)
+def _focal(given: float | Sequence[float] | np.ndarray | Tensor) -> Pair:
+    """Checked focal lengths (fx, fy)."""
+    if isinstance(given, Real):
+        given = (given, given)
+    elif isinstance(given, Tensor) and given.dim() == 0:
+        given = given.expand(2)
+    focal = _vector(given, 2, "camera focal length")
+    if not all(number > 0 for number in _checkable(focal)):
+        raise ValueError(f"camera focal length must be positive, not {_checkable(focal)}")
+    return focal
 
 
-def _pair(value: Scalars | None, like: Tensor) -> Tensor:
-    """``value`` as a tensor that broadcasts against (..., N, 2) points: (2,), or (B, 1, 2) where it is per sample."""
-    pair = torch.as_tensor(value, dtype=like.dtype, device=like.device)
-    return pair.unsqueeze(-2) if pair.dim() > 1 else pair
+def _vector(given: Sequence[float] | np.ndarray | Tensor, length: int, name: str) -> Any:
+    """Checked numbers: a tuple of floats, or the tensor as it is."""
+    if isinstance(given, Tensor):
+        fits = given.dim() in (1, 2) and given.shape[-1] == length
+    else:
+        try:
+            given = tuple(float(number) for number in given)
+        except TypeError:
+            given = ()
+        fits = len(given) == length
+    if not fits:
+        found = f", not {tuple(given.shape)}" if isinstance(given, Tensor) else ""
+        raise ValueError(f"{name} must be {length} numbers, or a tensor ({length},) or (B, {length}){found}")
+    if not all(map(math.isfinite, _checkable(given))):
+        raise ValueError(f"{name} must be finite, not {_checkable(given)}")
+    return given
+
+
+def _rotation(given: Sequence[Sequence[float]] | np.ndarray | Tensor) -> Any:
+    """A checked rotation: rows of floats, or the tensor as it is."""
+    if not isinstance(given, Tensor):
+        given = tuple(_vector(row, 3, "a row of the camera rotation") for row in given)
+    shape = tuple(given.shape) if isinstance(given, Tensor) else (len(given), 3)
+    if shape[-2:] != (3, 3) or len(shape) > 3:
+        raise ValueError(f"camera rotation must be (3, 3), or a tensor (3, 3) or (B, 3, 3), not {shape}")
+    if _checkable(given) and not torch.compiler.is_compiling():
+        matrix = torch.as_tensor(given, dtype=torch.float64)
+        error = (matrix @ matrix.mT - torch.eye(3, dtype=torch.float64)).abs().max()
+        if not (error <= ROUNDING and (torch.linalg.det(matrix) > 0).all()):
+            raise ValueError("camera rotation must be orthonormal with determinant 1")
+    return given
+
+
+def _checkable(values: Any) -> tuple:
+    """The numbers to check: plain ones all, of a tensor the lowest and the highest, NaN if one is.
+
+    None of a tensor whose values would cost something: a GPU would have to finish, autograd and tracing to be left.
+    """
+    if not isinstance(values, Tensor):
+        return values
+    if values.device.type != "cpu" or values.requires_grad or torch.compiler.is_compiling():
+        return ()
+    try:
+        return tuple(bound.item() for bound in values.aminmax())
+    except RuntimeError:  # an empty batch, or a tensor inside of torch.func.vmap
+        return ()
+
+
+def _per_point(value: Any, like: Tensor) -> Tensor:
+    """``value`` as a tensor that broadcasts against (..., N, D) points: (D,), or (B, 1, D) where it is per sample."""
+    vector = torch.as_tensor(value, dtype=like.dtype, device=like.device)
+    return vector.unsqueeze(-2) if vector.dim() > 1 else vector

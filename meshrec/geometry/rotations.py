@@ -34,6 +34,12 @@ def axis_angle_to_matrix(axis_angle: Tensor) -> Tensor:
 
     Returns:
         (..., 3, 3).
+
+    Example:
+        >>> import torch
+        >>> from meshrec.geometry import axis_angle_to_matrix
+        >>> axis_angle_to_matrix(torch.tensor([0.0, 0.0, torch.pi / 2])).round().int().tolist()
+        [[0, -1, 0], [1, 0, 0], [0, 0, 1]]
     """
     squared = (axis_angle * axis_angle).sum(-1)[..., None, None]
     # The clamp gives the root a gradient at zero; there the factors' own gradients are multiplied by K = 0 anyway.
@@ -52,6 +58,13 @@ def matrix_to_axis_angle(matrix: Tensor) -> Tensor:
 
     Returns:
         (..., 3) radians.
+
+    Example:
+        >>> import torch
+        >>> from meshrec.geometry import matrix_to_axis_angle
+        >>> quarter_turn = torch.tensor([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+        >>> matrix_to_axis_angle(quarter_turn).rad2deg().round().int().tolist()
+        [0, 0, 90]
     """
     quaternion = matrix_to_quaternion(matrix)
     w, xyz = quaternion[..., :1], quaternion[..., 1:]
@@ -70,6 +83,12 @@ def quaternion_to_matrix(quaternion: Tensor) -> Tensor:
 
     Returns:
         (..., 3, 3).
+
+    Example:
+        >>> import torch
+        >>> from meshrec.geometry import quaternion_to_matrix
+        >>> quaternion_to_matrix(torch.tensor([0.0, 1.0, 0.0, 0.0])).round().int().tolist()
+        [[1, 0, 0], [0, -1, 0], [0, 0, -1]]
     """
     w, x, y, z = normalize(quaternion, dim=-1).unbind(-1)
     rows = [
@@ -91,6 +110,12 @@ def matrix_to_quaternion(matrix: Tensor) -> Tensor:
 
     Returns:
         (..., 4) as (w, x, y, z).
+
+    Example:
+        >>> import torch
+        >>> from meshrec.geometry import matrix_to_quaternion
+        >>> matrix_to_quaternion(torch.eye(3)).tolist()
+        [1.0, 0.0, 0.0, 0.0]
     """
     m00, m01, m02, m10, m11, m12, m20, m21, m22 = matrix.flatten(-2).unbind(-1)
     wx, wy, wz, xy, xz, yz = m21 - m12, m02 - m20, m10 - m01, m10 + m01, m02 + m20, m12 + m21
@@ -112,6 +137,12 @@ def rotation_6d_to_matrix(six: Tensor) -> Tensor:
 
     Returns:
         (..., 3, 3).
+
+    Example:
+        >>> import torch
+        >>> from meshrec.geometry import rotation_6d_to_matrix
+        >>> rotation_6d_to_matrix(torch.tensor([2.0, 0.0, 0.0, 1.0, 3.0, 0.0])).round().int().tolist()
+        [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
     """
     first = normalize(six[..., :3], dim=-1)
     second = six[..., 3:]
@@ -127,6 +158,12 @@ def matrix_to_rotation_6d(matrix: Tensor) -> Tensor:
 
     Returns:
         (..., 6).
+
+    Example:
+        >>> import torch
+        >>> from meshrec.geometry import matrix_to_rotation_6d
+        >>> matrix_to_rotation_6d(torch.eye(3)).tolist()
+        [1.0, 0.0, 0.0, 0.0, 1.0, 0.0]
     """
     return matrix[..., :2].transpose(-1, -2).flatten(-2)
 
@@ -141,6 +178,12 @@ def rotation_angle(a: Tensor, b: Tensor) -> Tensor:
 
     Returns:
         (...) radians in [0, pi].
+
+    Example:
+        >>> import torch
+        >>> from meshrec.geometry import axis_angle_to_matrix, rotation_angle
+        >>> round(float(rotation_angle(torch.eye(3), axis_angle_to_matrix(torch.tensor([0.0, 0.3, 0.4])))), 3)
+        0.5
     """
     chord = (a - b).flatten(-2).norm(dim=-1)
     return 2 * (chord / 8**0.5).clamp(max=1.0).asin()
@@ -151,7 +194,18 @@ def random_rotations(count: int, generator: torch.Generator, dtype: torch.dtype 
 
     A normalised Gaussian 4-vector is a uniform unit quaternion (Marsaglia 1972).
 
+    Args:
+        count: How many to draw.
+        generator: Source of randomness.
+        dtype: Floating-point type of the result.
+
     Returns:
         (count, 3, 3).
+
+    Example:
+        >>> import torch
+        >>> from meshrec.geometry import random_rotations
+        >>> random_rotations(5, torch.Generator().manual_seed(0)).shape
+        torch.Size([5, 3, 3])
     """
     return quaternion_to_matrix(torch.randn(count, 4, generator=generator, dtype=dtype))

@@ -1,6 +1,6 @@
-"""Steps of rotations in their tangent space, and how coordinates of rotations change with such a step.
+"""Steps of rotations in their tangent space, and derivatives of axis-angle coordinates with respect to such a step.
 
-A step of a rotation R is a turn t in its own frame: R exp(skew(t)).
+A tangent step of a rotation R is a small rotation t in its own frame: R exp(skew(t)).
 """
 
 import torch
@@ -56,11 +56,11 @@ def right_jacobian_inverse(axis_angle: Tensor) -> Tensor:
 
 
 def pull_back(slopes: Tensor, matrix: Tensor) -> Tensor:
-    """D' M, where D is the identity but for blocks on its diagonal, which come first.
+    """D^T M, where D is block-diagonal: J blocks of 3 x 3 first, the identity after them.
 
     Args:
-        slopes: (B, J, 3, 3) the blocks, such as those of :func:`right_jacobian_inverse`.
-        matrix: (B or 1, 3 J + R, Q).
+        slopes: (B, J, 3, 3) the blocks of D, such as those of :func:`right_jacobian_inverse`.
+        matrix: M, (B or 1, 3 J + R, Q).
 
     Returns:
         (B, 3 J + R, Q).

@@ -1,1 +1,1 @@
-"""Many photos into a folder: listing inputs, resuming, processes, result files, progress."""
+"""Many photos to result files: listing inputs, resuming, worker processes, writing results, progress."""

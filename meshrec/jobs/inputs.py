@@ -1,4 +1,4 @@
-"""Which photos files, folders and patterns name, and the folder each one's results go to."""
+"""Photos from files, folders and patterns, and the folder for the results of each."""
 
 import glob
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from meshrec.errors import InputError
 
-# What a folder is searched for; a file that is named is read whatever its suffix.
+# Suffixes of the photos that are searched for in folders. A file that is given by its name is read whatever its suffix.
 SUFFIXES = {
     ".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm", ".jp2", ".avif", ".tga",
     ".mpo",
@@ -17,26 +17,34 @@ SUFFIXES = {
 
 @dataclass(frozen=True)
 class PhotoTask:
-    """A photo file and the folder for its results."""
+    """A photo to reconstruct.
+
+    Attributes:
+        photo: The photo's file.
+        folder: The folder for its results.
+    """
 
     photo: Path
     folder: Path
 
 
 def list_photos(sources: Sequence[str | os.PathLike], out: str | os.PathLike) -> list[PhotoTask]:
-    """Every photo once, in the order of the sources and by name inside folders.
+    """List photos, and choose a folder for the results of each.
 
-    A photo's results go to a folder of its own, ``out/<relative path with suffix>/``, so ``a/1.jpg`` and ``b/1.png``
-    stay apart. Paths are relative to the current folder; those of sources outside it, to the folder that these have in
-    common.
+    The results of a photo are written to a folder of its own, ``out/<relative path with suffix>/``, so that those of
+    ``a/1.jpg`` and ``b/1.png`` do not mix. Paths are relative to the current folder; those of sources outside it are
+    relative to the folder that these sources have in common.
 
     Args:
         sources: Photo files, folders (searched with their sub-folders), or patterns such as ``holiday/**/*.jpg``.
-        out: The folder for all results; photos in it, such as earlier overlays, are left out.
+        out: The folder for all results. Photos in it, such as earlier overlays, are left out.
+
+    Returns:
+        Every photo once, in the order of the sources, and by name inside a folder.
 
     Raises:
-        InputError: A folder holds no photo, a pattern fits none, or results would take the place of a photo or of
-            another photo's results.
+        InputError: A folder contains no photos, a pattern matches none, or the results of a photo would replace another
+            photo or its results.
     """
     out, here = Path(out), Path.cwd()
     fixed = {source: _fixed_part(source) for source in sources}
@@ -59,17 +67,17 @@ def _check_folders(tasks: Sequence[PhotoTask]) -> None:
     taken: dict[Path, Path] = {}
     for task in tasks:
         if os.path.isfile(task.folder):
-            raise InputError(f"the results' folder {task.folder} would have the name of a file; choose another --out.")
+            raise InputError(f"the folder for results {task.folder} is a file; choose another --out.")
         other = taken.setdefault(task.folder, task.photo)
         if other != task.photo:
             raise InputError(
-                f"{other} and {task.photo} would share the folder {task.folder}; do them in separate runs."
+                f"{other} and {task.photo} would share the folder {task.folder}; process them in separate runs."
             )
 
 
 def _expand(source: str | os.PathLike) -> Iterator[Path]:
     path = Path(source)
-    if os.path.isdir(path):  # where Path.is_dir() fails on names that are too long
+    if os.path.isdir(path):  # Path.is_dir() raises an error for names that are too long
         return (p for p in sorted(path.rglob("*")) if _is_photo(p.relative_to(path)) and p.is_file())
     if not os.path.exists(path) and glob.has_magic(str(source)):
         found = (Path(name) for name in sorted(glob.glob(str(source), recursive=True)))
@@ -78,18 +86,18 @@ def _expand(source: str | os.PathLike) -> Iterator[Path]:
 
 
 def _is_photo(path: Path) -> bool:
-    """By its name; hidden files, such as the ``._1.jpg`` that macOS leaves on other disks, are no photos."""
+    """Whether a name is that of a photo. Hidden files, such as macOS' ``._1.jpg``, are none."""
     return path.suffix.lower() in SUFFIXES and not any(part.startswith(".") and part != ".." for part in path.parts)
 
 
 def _is_result(photo: Path, out: Path, source: Path) -> bool:
-    """Whether a photo lies in the results' folder, and this folder is only a part of what the source names."""
+    """Whether a photo lies in the folder for results, unless its source lies in it too."""
     out = Path(os.path.abspath(out))
     return Path(os.path.abspath(photo)).is_relative_to(out) and not source.is_relative_to(out)
 
 
 def _fixed_part(source: str | os.PathLike) -> Path:
-    """The folder that is the same for all photos of a source, whichever it holds today."""
+    """The deepest folder that contains all photos that a source can ever name."""
     path = Path(os.path.abspath(source))
     if os.path.isdir(path):
         return path

@@ -1,4 +1,4 @@
-"""Many photos in one run: in several processes, with one photo's failure kept from the others."""
+"""The photo job: many photos in one run, in several processes; the failure of one does not affect the others."""
 
 import hashlib
 import math
@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 import torch
 
-from meshrec.detect import Detection
+from meshrec.detect import Detection, load_detector
 from meshrec.detect.inputs import for_photo, read_boxes, read_keypoints
-from meshrec.errors import InputError
+from meshrec.errors import InputError, MeshrecError
 from meshrec.files import read_photo
 from meshrec.files.atomic import require_writable
 from meshrec.jobs.inputs import list_photos
@@ -30,18 +30,23 @@ FORMATS = ("obj", "ply", "glb")
 
 @dataclass(frozen=True)
 class Settings:
-    """What the results of a run depend on, beside the photos.
+    """Settings of a run: all that the results depend on besides the photos.
 
     Attributes:
-        body: As for :func:`meshrec.load_body`, by name or path.
-        device: Where to compute, such as "cpu" or "cuda".
-        formats: Of obj, ply, glb.
-        skinned: Give the people's ``.glb`` a skeleton.
-        focal: Focal length of all photos in pixels; default what each photo's EXIF says.
-        boxes: A boxes file (:mod:`meshrec.detect.inputs`): only these people.
+        body: Name or path of the body, as for :func:`meshrec.load_body`.
+        device: Device to compute on, such as "cpu" or "cuda".
+        formats: Formats of the meshes, of obj, ply and glb.
+        skinned: Whether each person's ``.glb`` gets a skeleton.
+        focal: Focal length of all photos in pixels. Default: that of each photo's EXIF data.
+        boxes: A file of boxes (:mod:`meshrec.detect.inputs`). If given, only the people in them are reconstructed.
         keypoints: An OpenPose or COCO file or folder, instead of the detector.
-        pose_model: A MediaPipe ``.task`` file, instead of the networks in its wheel.
-        regressor, refine: As for :class:`meshrec.Reconstructor`, by name or path.
+        pose_model: The detector, by name or network file as for :func:`meshrec.detect.load_detector`, such as a
+            MediaPipe ``.task`` file. Default: the networks in MediaPipe's wheel.
+        regressor: Name or checkpoint file, as for :class:`meshrec.Reconstructor`.
+        refine: Whether to fit the regressor's estimates, as for :class:`meshrec.Reconstructor`.
+
+    Raises:
+        InputError: Settings contradict each other, or one has no meaning.
     """
 
     body: str = "neutral"
@@ -64,18 +69,20 @@ class Settings:
         if self.focal is not None and not (math.isfinite(self.focal) and self.focal > 0):
             raise InputError(f"the focal length must be a positive number of pixels, not {self.focal}.")
         if self.boxes is not None and self.keypoints is not None:
-            raise InputError("give boxes or keypoints, not both: keypoints already say where people are.")
+            raise InputError("give boxes or keypoints, not both: keypoints already tell where people are.")
 
 
 @dataclass(frozen=True)
 class Job:
-    """One photo to do.
+    """A photo that a run has to reconstruct.
 
     Attributes:
-        photo: Its file.
-        folder: For its results.
-        request: All that the results depend on beside the photo; kept with them, to know later whether they are done.
-        boxes, people: The user's own for this photo, boxes (N, 4) or detections.
+        photo: The photo's file.
+        folder: The folder for its results.
+        request: All that the results depend on besides the photo. It is stored with them, so that a later run can tell
+            whether they are still valid.
+        boxes: (N, 4) the user's boxes x0, y0, x1, y1 in photo pixels, or None.
+        people: The user's detections, or None.
     """
 
     photo: Path
@@ -87,15 +94,15 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one photo went.
+    """What became of one photo.
 
     Attributes:
-        photo: Its file.
-        folder: For its results.
-        people: How many were found, None where the photo failed.
-        error: Why it failed.
-        notes: What the user should know about the photo.
-        skipped: It was finished before.
+        photo: The photo's file.
+        folder: The folder for its results.
+        people: Number of people found; None if the photo failed.
+        error: A sentence that says why the photo failed; None if it did not.
+        notes: Remarks for the user.
+        skipped: Whether an earlier run had finished the photo.
     """
 
     photo: Path
@@ -108,7 +115,12 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run has to do, and what of it is done, or has failed, before it starts."""
+    """The work of a run.
+
+    Attributes:
+        jobs: Photos that have to be reconstructed.
+        outcomes: Photos that are finished, or have failed, before the run starts.
+    """
 
     jobs: list[Job]
     outcomes: list[Outcome]
@@ -117,15 +129,20 @@ class Plan:
 def plan_run(
     sources: Sequence[str | os.PathLike], out: str | os.PathLike, settings: Settings, force: bool = False
 ) -> Plan:
-    """Find the photos of a run and what is already finished.
+    """List the photos of a run, and find those that are already finished.
 
     Args:
-        sources, out: As for :func:`meshrec.jobs.inputs.list_photos`.
-        settings: What to do with them.
-        force: Also redo what is finished.
+        sources: Files, folders and patterns, as for :func:`meshrec.jobs.inputs.list_photos`.
+        out: The folder for all results.
+        settings: Settings of the run.
+        force: Whether to reconstruct finished photos again.
+
+    Returns:
+        The plan.
 
     Raises:
-        InputError: There are no photos, or the file of boxes or keypoints is wrong.
+        InputError: There are no photos, their results would overwrite each other, or the file of boxes or keypoints is
+            wrong.
     """
     plan = Plan([], [])
     evidence = _read_evidence(settings)
@@ -144,20 +161,23 @@ def plan_run(
 
 
 def reconstruct_photos(jobs: Sequence[Job], settings: Settings, processes: int = 1) -> Iterator[Outcome]:
-    """Reconstruct everyone in many photos and write the files that :mod:`meshrec.jobs.results` lists.
+    """Reconstruct everyone in many photos, and write the files that :mod:`meshrec.jobs.results` lists.
 
-    Interrupted at any moment, even by ``kill -9``, it leaves whole files only, and the next plan has what is missing.
+    If a run is interrupted at any moment, even by ``kill -9``, all files are complete, and the next plan contains the
+    photos that are missing.
 
     Args:
-        jobs: As :func:`plan_run` finds them.
-        settings: The plan's.
-        processes: How many photos to work on at a time; each takes about a gigabyte of memory.
+        jobs: The jobs of :func:`plan_run`.
+        settings: The settings of the plan.
+        processes: Number of photos to work on at the same time; each needs about a gigabyte of memory.
 
     Returns:
-        How each photo went, as they are done.
+        The outcome of each photo as soon as it is finished.
 
     Raises:
-        InputError: No photo can be done: the body, the device or the detector is wrong.
+        InputError: The number of processes is less than 1, or no photo can be reconstructed because the body, the
+            device, the regressor or the detector is wrong.
+        MissingDependency: The detector's package is not installed.
     """
     if processes < 1:
         raise InputError(f"the number of processes must be at least 1, not {processes}.")
@@ -165,7 +185,7 @@ def reconstruct_photos(jobs: Sequence[Job], settings: Settings, processes: int =
 
 
 def _read_evidence(settings: Settings) -> dict | None:
-    """The user's boxes or keypoints, by photo name; None where the detector is to find people."""
+    """The user's boxes or detections by photo name; None if there are none."""
     if settings.boxes is not None:
         return read_boxes(settings.boxes)
     return None if settings.keypoints is None else read_keypoints(settings.keypoints)
@@ -205,23 +225,23 @@ def _here(jobs: Sequence[Job], settings: Settings) -> Iterator[Outcome]:
 
 def _reconstructor(settings: Settings) -> Reconstructor:
     detector = None
-    if settings.keypoints is None:  # loaded now, so that a missing one ends the run and not each photo
-        from meshrec.detect.mediapipe_detector import MediaPipeDetector
-
-        detector = MediaPipeDetector(settings.pose_model)
+    if (
+        settings.keypoints is None
+    ):  # loaded now, so that one error ends the run if it is missing, and not one for each photo
+        detector = load_detector(settings.pose_model)
     return Reconstructor(settings.device, settings.regressor, settings.body, detector, settings.refine)
 
 
 def _reconstruct(job: Job, reconstructor: Reconstructor, settings: Settings) -> Outcome:
     try:
         photo = read_photo(job.photo)
-        require_writable(job.folder / RECORD)  # now, not when the work is done
+        require_writable(job.folder / RECORD)  # before the work, not after it
         people = reconstructor(photo, boxes=job.boxes, keypoints=job.people, focal=settings.focal)
         write_results(job.folder, photo, people, settings.formats, settings.skinned, job.request)
-    except InputError as error:
+    except MeshrecError as error:
         return Outcome(job.photo, job.folder, error=_sentence(job.photo, error))
-    except Exception as error:  # whatever is wrong with one photo must not end a night's work on the others
-        reason = f"unexpected {type(error).__name__} ({error}); this is a fault of meshrec, please report it."
+    except Exception as error:  # a bug that one photo triggers must not end the work on the others
+        reason = f"unexpected {type(error).__name__} ({error}); this is a bug in meshrec, please report it."
         return Outcome(job.photo, job.folder, error=f"{job.photo}: {reason}")
     notes = photo.notes
     if job.boxes is not None and len(people) < len(job.boxes):
@@ -229,12 +249,12 @@ def _reconstruct(job: Job, reconstructor: Reconstructor, settings: Settings) -> 
     return Outcome(job.photo, job.folder, len(people), notes=notes)
 
 
-def _sentence(photo: Path, error: InputError) -> str:
+def _sentence(photo: Path, error: MeshrecError) -> str:
     return str(error) if str(photo) in str(error) else f"{photo}: {error}"
 
 
 def _in_processes(jobs: Sequence[Job], settings: Settings, count: int) -> Iterator[Outcome]:
-    """Photos as they are done, each by one of ``count`` processes. A process that dies fails its photo alone."""
+    """Outcomes as photos are finished by ``count`` processes. If a process dies, only its photo fails."""
     count = min(count, len(jobs))
     threads = max(1, (os.cpu_count() or 1) // count)
     waiting = iter(jobs)
@@ -261,10 +281,10 @@ def _in_processes(jobs: Sequence[Job], settings: Settings, count: int) -> Iterat
 
 
 class _Worker:
-    """A process that does one photo after another. It ends with its parent, whatever ends that."""
+    """A process that reconstructs one photo after another. It ends when its parent ends, for whatever reason."""
 
     def __init__(self, settings: Settings, threads: int) -> None:
-        context = multiprocessing.get_context("spawn")  # a fork would copy the threads' locks without the threads
+        context = multiprocessing.get_context("spawn")  # a fork would copy locks, but not the threads that hold them
         self.connection, theirs = context.Pipe()
         self.alive = True
         self._process = context.Process(target=_serve, args=(theirs, settings, threads), daemon=True)
@@ -273,12 +293,17 @@ class _Worker:
         theirs.close()
 
     def give(self, job: Job) -> None:
+        """Start a photo; the process must be idle."""
         self._job = job
-        with suppress(OSError):  # it has died already: `take` will see that
+        with suppress(OSError):  # the process has died already, which `take` reports
             self.connection.send(job)
 
     def take(self) -> Outcome:
-        """Wait for the photo to be done."""
+        """Wait until the photo is finished.
+
+        Raises:
+            InputError: The process cannot reconstruct any photo.
+        """
         try:
             result = self.connection.recv()
         except (EOFError, OSError):
@@ -288,11 +313,12 @@ class _Worker:
             how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
             reason = f"the process that worked on it {how}; perhaps memory ran out."
             return Outcome(self._job.photo, self._job.folder, error=f"{self._job.photo}: {reason}")
-        if isinstance(result, InputError):
+        if isinstance(result, MeshrecError):
             raise result
         return result
 
     def end(self) -> None:
+        """End the process, whatever it is doing."""
         self.connection.close()
         self._process.terminate()
         self._process.join()
@@ -300,7 +326,7 @@ class _Worker:
 
 @contextmanager
 def _interrupts_held_back() -> Iterator[None]:
-    """What starts meanwhile never sees Ctrl-C, which a terminal sends to all processes: the parent ends the others."""
+    """Processes started meanwhile ignore Ctrl-C, which a terminal sends to all processes: their parent ends them."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -312,13 +338,13 @@ def _interrupts_held_back() -> Iterator[None]:
 
 
 def _serve(connection: Connection, settings: Settings, threads: int) -> None:
-    """Photos in, outcomes out, until the other end closes; an InputError says that no photo can be done."""
+    """Receive jobs and send outcomes until the other end closes, or send a MeshrecError if no photo can be done."""
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         try:
             reconstructor = _reconstructor(settings)
-        except InputError as error:
+        except MeshrecError as error:
             connection.send(error)
             return
         while True:

@@ -1,4 +1,4 @@
-"""What a run over many photos shows while it works."""
+"""The progress of a run over many photos on the terminal."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -8,12 +8,12 @@ from meshrec.jobs.photos import Outcome
 
 
 def show_progress(done: Sequence[Outcome], work: Iterable[Outcome], total: int) -> list[Outcome]:
-    """Follow ``work`` to its end: a bar with people found and time left on stderr, a line for each photo on stdout.
+    """Show a bar with people found and time left on stderr, and a line for each finished photo on stdout.
 
     Args:
-        done: Photos that need no work.
-        work: Outcomes as they come.
-        total: How many of these there will be.
+        done: Outcomes of photos that need no work.
+        work: Outcomes of the other photos as they are finished.
+        total: Number of these.
 
     Returns:
         All outcomes.

@@ -1,14 +1,14 @@
-"""The files of one photo: everyone's mesh and parameters, a picture to judge them by, and a scene with all of them.
+"""The result files of one photo: meshes and parameters of the people, an overlay, and a scene with all of them.
 
 ==========================  =======================================================================================
-file                        holds
+file                        content
 ==========================  =======================================================================================
-person_0.obj, .glb, .ply    a mesh for each person and asked format, y up
-person_0.json               their parameters; :mod:`meshrec.export.params` documents it
-scene.glb                   everyone where they stand, and the photo's camera
-overlay.png                 the photo, the meshes on it, and each from the side
-photo.json                  the record: which photo, what was asked for, who was found. It is written last, so a photo
-                            without it is unfinished
+person_0.obj, .glb, .ply    the mesh of each person in each requested format, y up
+person_0.json               the person's parameters, as :mod:`meshrec.export.params` documents them
+scene.glb                   all people at their positions, and the photo's camera
+overlay.png                 the photo, the meshes on it, and each mesh from the side
+photo.json                  the record: photo, request and list of people. It is written last, so a photo without it is
+                            unfinished
 ==========================  =======================================================================================
 """
 
@@ -30,9 +30,9 @@ from meshrec.reconstruct.person import Person
 RECORD, OVERLAY, SCENE = "photo.json", "overlay.png", "scene.glb"
 SCHEMA, VERSION = "meshrec.photo", 1
 OWN_FILES = re.compile(r"person_\d+\.(obj|glb|ply|json)|overlay\.png|scene\.glb|photo\.json|\.[0-9a-f]{16}\.part")
-OVERLAY_SIZE = 1024, 512  # pixels; with one person the photo is drawn as large as fits in here, whatever its own size
-SIDE_ASPECT = 0.75  # width over height of the view from the side, of one person
-PNG_COMPRESSION = 1  # of 9: photos hardly get smaller by the slower ones
+OVERLAY_SIZE = 1024, 512  # pixels into which a photo of one person is scaled, whatever its own size
+SIDE_ASPECT = 0.75  # width over height of one person's view from the side
+PNG_COMPRESSION = 1  # of 9; photos hardly become smaller with the slower levels
 
 
 def write_results(
@@ -43,15 +43,15 @@ def write_results(
     skinned: bool = False,
     request: Mapping[str, object] | None = None,
 ) -> None:
-    """Write all results of a photo. Earlier results in the folder go; other files in it stay.
+    """Write all results of a photo. Earlier results in the folder are deleted; other files in it stay.
 
     Args:
-        folder: For this photo alone; made if missing.
+        folder: The folder for this photo alone; it is made if it is missing.
         photo: The photo.
-        people: Who was found in it, perhaps nobody.
-        formats: Of obj, glb, ply.
-        skinned: Give the people's ``.glb`` a skeleton.
-        request: What :func:`finished` is to compare: the settings that the results depend on.
+        people: The people found in it; there may be none.
+        formats: Formats of the meshes, of obj, glb and ply.
+        skinned: Whether each person's ``.glb`` gets a skeleton.
+        request: The settings on which the results depend, for :func:`finished`.
 
     Raises:
         InputError: The folder cannot be written to.
@@ -61,7 +61,7 @@ def write_results(
     _remove_results(folder)
     colors = [tuple(color) for color in person_colors(len(people)).tolist()]
     names = [f"person_{i}" for i in range(len(people))]
-    with ThreadPoolExecutor(1) as pool:  # the picture takes as long as the rest, and other parts of the machine
+    with ThreadPoolExecutor(1) as pool:  # drawing takes as long as the rest, and runs beside it
         if people:
             drawn = pool.submit(lambda: encode_png(draw_overlay(photo.image, people), PNG_COMPRESSION))
         for person, name, color in zip(people, names, colors):
@@ -85,36 +85,47 @@ def write_results(
 
 
 def finished(folder: Path, photo: Path, request: Mapping[str, object]) -> int | None:
-    """How many people were found, if the folder holds the results of this photo, as it is now, for this request.
+    """Check whether the results of a photo are complete and up to date.
+
+    Args:
+        folder: The folder for the photo's results.
+        photo: The photo's file.
+        request: The settings on which the results depend.
+
+    Returns:
+        The number of people found, or None if the photo, as it is now, has to be reconstructed for this request.
 
     Raises:
-        InputError: The folder belongs to another photo.
+        InputError: The photo cannot be read, or the folder contains the results of another photo.
     """
     try:
         record = json.loads((folder / RECORD).read_bytes())
         before, people = record["photo"], len(record["people"])
         same_request = record["request"] == json.loads(json.dumps(request))
     except (OSError, ValueError, KeyError, TypeError):
-        return None  # none yet, or no record of ours: the photo is done anew
+        return None  # there is no record yet, or it is not one of meshrec
     now = _fingerprint(photo)
     if any(before.get(key) != now[key] for key in ("bytes", "modified")):
         if before.get("path") != now["path"]:
             raise InputError(
-                f"{photo}: {folder} holds the results of {before.get('path')}; name another --out, or use --force."
+                f"{photo}: {folder} contains the results of {before.get('path')}; choose another --out, or use --force."
             )
         return None
     return people if same_request else None
 
 
 def draw_overlay(image: np.ndarray, people: Sequence[Person]) -> np.ndarray:
-    """The photo, the meshes on it, and each from the side, in a row.
+    """Draw the photo, the meshes on it, and each mesh from the side, in a row.
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        people: At least one, with cameras.
+        people: At least one person, all with cameras.
 
     Returns:
-        (H', W', 3) uint8 RGB, of a size to look at, whatever the photo's; larger where there are more people.
+        (H', W', 3) uint8 RGB. The size depends on the number of people, not on the size of the photo.
+
+    Raises:
+        ValueError: A person has no camera.
     """
     import cv2
 
@@ -132,7 +143,7 @@ def draw_overlay(image: np.ndarray, people: Sequence[Person]) -> np.ndarray:
 
 
 def _from_the_side(people: Sequence[Person], height: int) -> np.ndarray:
-    """Each person alone, in the photo's order from left to right: together, distant ones would make all tiny."""
+    """Each person in a picture of their own, from left to right as in the photo: distances would make all tiny."""
     from meshrec.render.overlay import contact_sheet, person_colors, turned
 
     columns = math.ceil(math.sqrt(len(people)))
@@ -145,7 +156,7 @@ def _from_the_side(people: Sequence[Person], height: int) -> np.ndarray:
 
 
 def _remove_results(folder: Path) -> None:
-    """The record first: from then on the photo counts as unfinished."""
+    """Delete earlier results, the record first: from then on the photo counts as unfinished."""
     if not os.path.isdir(folder):
         return
     try:
@@ -158,7 +169,7 @@ def _remove_results(folder: Path) -> None:
 
 
 def _fingerprint(photo: Path) -> dict[str, object]:
-    """Tells a photo from another, and from itself before it was edited."""
+    """Path, size and time of change of a photo, which tell it from others and from its earlier versions."""
     try:
         status = photo.stat()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""A body in a few poses, as meshes and as a picture: the first thing to do with a body file."""
+"""A body in a few poses, as meshes and as a picture, to check a body file."""
 
 import math
 from collections.abc import Sequence
@@ -9,9 +9,9 @@ import torch
 
 from meshrec.body import BodyModel, load_body
 from meshrec.errors import InputError
-from meshrec.export import MESH_SUFFIXES, Mesh, Rig, camera_to_y_up, write_mesh, write_skinned
+from meshrec.export import MESH_SUFFIXES, Mesh, Rig, write_mesh, write_skinned
 from meshrec.files.atomic import write_file
-from meshrec.geometry import axis_angle_to_matrix
+from meshrec.geometry import axis_angle_to_matrix, camera_to_y_up
 from meshrec.poses.named_poses import POSE_NAMES, named_pose
 
 PICTURE = "poses.png"
@@ -25,20 +25,21 @@ def write_showcase(
     betas: Sequence[float] = (),
     formats: Sequence[str] = ("obj", "glb"),
 ) -> list[Path]:
-    """Write a body's poses as meshes, its skeleton as a skinned GLB, and a picture of them all.
+    """Write a body in several poses as meshes, with its skeleton as a skinned GLB, and a picture of all poses.
 
     Args:
-        folder: Where to write; made if missing.
-        body: As for :func:`meshrec.load_body`.
-        poses: Of :data:`meshrec.poses.named_poses.POSE_NAMES`; default all.
-        betas: Shape coefficients; default the mean shape.
-        formats: Of obj, ply, glb.
+        folder: Folder to write into; it is made if it is missing.
+        body: Name or path of the body, as for :func:`meshrec.load_body`.
+        poses: Names of poses, of :data:`meshrec.poses.named_poses.POSE_NAMES`. Default: all.
+        betas: Shape coefficients. Default: the mean shape.
+        formats: Formats of the meshes, of obj, ply and glb.
 
     Returns:
         The files written.
 
     Raises:
-        InputError: Unknown pose, format or body, too many betas, or the folder cannot be written to.
+        InputError: A pose, format or the body is unknown, there are too many betas or some are not finite, or the
+            folder cannot be written to.
     """
     from meshrec.render.overlay import encode_png
 
@@ -48,7 +49,7 @@ def write_showcase(
     _check(suffixes, MESH_SUFFIXES, "formats")
     model = load_body(body)
     if len(betas) > model.num_betas or not np.isfinite(betas).all():
-        raise InputError(f"betas should be up to {model.num_betas} finite numbers, not {list(betas)}")
+        raise InputError(f"betas must be up to {model.num_betas} finite numbers, not {list(betas)}")
     shape = torch.tensor([betas], dtype=torch.float32)
     with torch.no_grad():
         posed = model(betas=shape, body_pose=torch.stack([named_pose(pose) for pose in poses])).vertices
@@ -73,15 +74,16 @@ def _write_skinned(path: Path, model: BodyModel, betas: torch.Tensor) -> None:
 
 
 def _picture(posed: torch.Tensor, model: BodyModel) -> np.ndarray:
-    """The poses from the front, a little from the side, and from behind, in two rows."""
+    """The poses in two rows: from the front, turned a little to the side, and from behind."""
     from meshrec.render.overlay import contact_sheet, turned
 
     cells = []
     for yaw in (25, 205):
         turn = axis_angle_to_matrix(torch.tensor([0.0, math.radians(yaw), 0.0]))
         for vertices in posed:
-            # The picture's "front" looks along camera space's z; a body faces the other way, like a written mesh.
-            in_camera = torch.from_numpy(camera_to_y_up(vertices @ turn.T))
+            # The view "front" looks along the z axis of camera space, and a body faces along its own z axis. So that
+            # they face each other, the body makes the half turn of a written mesh.
+            in_camera = camera_to_y_up(vertices @ turn.T)
             cells.append(turned([in_camera], model.faces, "front", size=(320, 440)))
     return contact_sheet(cells, columns=len(posed), height=440)
 

@@ -1,7 +1,7 @@
-"""Error measures of poses, meshes, keypoints and silhouettes. Points come in metres, errors go out in millimetres.
+"""Error measures of poses, meshes, keypoints and silhouettes. Points are in metres, errors in millimetres.
 
-``mpjpe`` and its kin give one number for what they are shown. A whole data set, batch by batch and over many processes,
-goes through :class:`RunningMeans`, which also tells joints and parts apart::
+Functions such as :func:`mpjpe` return one number for their arguments. For a whole data set, batch by batch and over
+many processes, use :class:`RunningMeans`, which also has the means of single joints and of parts::
 
     running = RunningMeans()
     for batch in loader:

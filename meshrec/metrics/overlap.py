@@ -1,4 +1,4 @@
-"""How well silhouettes and body parts cover the true ones."""
+"""Overlap of predicted silhouettes and body parts with the true ones."""
 
 import math
 from collections.abc import Sequence
@@ -12,15 +12,22 @@ from meshrec.metrics.points import Array
 
 @dataclass(frozen=True)
 class Overlap:
-    """Pixels counted by what they are and what they were said to be, float64, all of one shape.
+    """Numbers of pixels by true and predicted class, float64, all of one shape.
 
-    Scores of nothing (no such pixel in the truth or the prediction) are NaN. Add two to pool their pixels.
+    A score without any pixel to count is NaN. The sum of two overlaps pools their pixels.
 
     Attributes:
-        hit: Inside both.
-        extra: Inside the predicted alone.
-        missed: Inside the true alone.
-        empty: Inside neither.
+        hit: Pixels inside both silhouettes (true positives).
+        extra: Pixels inside the predicted silhouette only (false positives).
+        missed: Pixels inside the true silhouette only (false negatives).
+        empty: Pixels inside neither (true negatives).
+
+    Example:
+        >>> import torch
+        >>> from meshrec.metrics import Overlap
+        >>> counts = Overlap(*torch.tensor([6.0, 2.0, 2.0, 90.0]).double())
+        >>> round(float(counts.iou), 3), round(float(counts.f1), 3), round(float(counts.accuracy), 3)
+        (0.6, 0.75, 0.96)
     """
 
     hit: Tensor
@@ -30,15 +37,17 @@ class Overlap:
 
     @property
     def accuracy(self) -> Tensor:
-        """Share of pixels that agree."""
+        """Share of the pixels on which prediction and truth agree."""
         return (self.hit + self.empty) / (self.hit + self.extra + self.missed + self.empty)
 
     @property
     def precision(self) -> Tensor:
+        """Share of the predicted silhouette that is right."""
         return self.hit / (self.hit + self.extra)
 
     @property
     def recall(self) -> Tensor:
+        """Share of the true silhouette that is found."""
         return self.hit / (self.hit + self.missed)
 
     @property
@@ -52,12 +61,12 @@ class Overlap:
         return self.hit / (self.hit + self.extra + self.missed)
 
     def totals(self) -> "Overlap":
-        """Pixels pooled over the first axis, on the CPU."""
+        """The pixels pooled over the first axis, on the CPU."""
         return Overlap(*(getattr(self, field.name).sum(0).cpu() for field in fields(self)))
 
     @classmethod
     def cat(cls, parts: Sequence["Overlap"]) -> "Overlap":
-        """Several one after the other, along the first axis."""
+        """Concatenate several along the first axis."""
         return cls(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 
     def __add__(self, other: "Overlap") -> "Overlap":
@@ -72,11 +81,21 @@ def silhouette_overlap(
     Args:
         predicted: (..., H, W) coverage in [0, 1], or bool.
         target: (..., H, W) likewise.
-        confidence: (..., H, W), or broadcasting to it; pixels of confidence 0 count for nothing.
+        confidence: (..., H, W), or broadcasting to it; pixels of confidence 0 are not counted. Default: all 1.
         threshold: Coverage from which a pixel is inside.
 
     Returns:
         Counts of shape (...).
+
+    Raises:
+        ValueError: The shapes differ.
+
+    Example:
+        >>> import torch
+        >>> from meshrec.metrics import silhouette_overlap
+        >>> counts = silhouette_overlap(torch.tensor([[0.9, 0.6, 0.1]]), torch.tensor([[1.0, 0.0, 0.0]]))
+        >>> round(float(counts.iou), 3)
+        0.5
     """
     predicted = torch.as_tensor(predicted)
     target = torch.as_tensor(target, device=predicted.device)
@@ -94,22 +113,32 @@ def part_overlap(predicted: Array, target: Array, parts: int, confidence: Array 
     Args:
         predicted: (..., H, W) int labels; those outside 0 to ``parts`` - 1 (-1: background) belong to no part.
         target: (..., H, W) likewise.
-        parts: How many parts there are.
-        confidence: (..., H, W); pixels of confidence 0 count for nothing.
+        parts: Number of parts.
+        confidence: (..., H, W), or broadcasting to it; pixels of confidence 0 are not counted. Default: all 1.
 
     Returns:
         Counts of shape (..., parts).
+
+    Raises:
+        ValueError: The shapes differ.
+
+    Example:
+        >>> import torch
+        >>> from meshrec.metrics import part_overlap
+        >>> counts = part_overlap(torch.tensor([[0, 1, 1, -1]]), torch.tensor([[0, 0, 1, -1]]), parts=2)
+        >>> counts.iou.round(decimals=3).tolist()
+        [0.5, 0.5]
     """
     predicted = torch.as_tensor(predicted).long()
     target = torch.as_tensor(target, device=predicted.device).long()
     if predicted.shape != target.shape:
         raise ValueError(f"labels of shapes {tuple(predicted.shape)} and {tuple(target.shape)} do not compare")
     pictures, sides = predicted.shape[:-2], predicted.shape[-2:]
-    # How often which label was said to be which, picture by picture; one more row and column for what is no part.
+    # The confusion matrix of each picture, with one more row and column for pixels that belong to no part.
     size, count = parts + 1, math.prod(pictures)
-    said, true = (torch.where((labels >= 0) & (labels < parts), labels, parts) for labels in (predicted, target))
+    found, true = (torch.where((labels >= 0) & (labels < parts), labels, parts) for labels in (predicted, target))
     number = torch.arange(count, device=predicted.device).view(*pictures, 1, 1)
-    pairs = (number * size + said) * size + true
+    pairs = (number * size + found) * size + true
     if confidence is not None:
         pairs = pairs[(torch.as_tensor(confidence, device=predicted.device) > 0).expand(*pictures, *sides)]
     table = torch.bincount(pairs.flatten(), minlength=count * size**2).double().view(*pictures, size, size)

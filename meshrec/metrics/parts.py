@@ -1,4 +1,4 @@
-"""Which joints, vertices and faces make up a part of the body. Left and right of joints and vertices are one part."""
+"""The joints, vertices and faces of each part of the body. Parts of joints and vertices do not tell left from right."""
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -10,26 +10,52 @@ from meshrec.body.joints import joint_set
 if TYPE_CHECKING:
     from meshrec.body import BodyModel
 
-# The parts of which Lassner et al. 2017 label pictures, and SPIN and GraphCMR report silhouettes.
+# The parts that Lassner et al. 2017 label in pictures, and for which SPIN and GraphCMR report the overlap.
 SILHOUETTE_PARTS = ("head", "torso", "left_arm", "right_arm", "left_leg", "right_leg")
 _LIMBS = {"arm": ("shoulder", "elbow", "wrist", "hand"), "leg": ("hip", "knee", "ankle", "foot")}
 
 
 def joint_parts(joints: str | Sequence[str]) -> dict[str, list[int]]:
-    """The joints of a set (or of a list of names) by part: ``{"hip": [1, 4], "knee": [2, 5], ...}``."""
+    """The indices of joints by part.
+
+    Args:
+        joints: Name of a joint set, or a list of joint names.
+
+    Returns:
+        Names of parts to indices in the set.
+
+    Example:
+        >>> from meshrec.metrics import joint_parts
+        >>> joint_parts("h36m17")["knee"]
+        [2, 5]
+    """
     return _grouped(joint_set(joints) if isinstance(joints, str) else joints)
 
 
 def vertex_parts(body: "BodyModel") -> dict[str, list[int]]:
-    """The vertices of a body by part, named after the joint that moves each most."""
+    """The indices of a body's vertices by part, which has the name of the joint with the largest skinning weight.
+
+    Example:
+        >>> from meshrec.body import load_body
+        >>> from meshrec.metrics import vertex_parts
+        >>> "knee" in vertex_parts(load_body("neutral"))
+        True
+    """
     return _grouped(body.joint_names[joint] for joint in body.data.weights.argmax(1))
 
 
 def face_parts(body: "BodyModel") -> np.ndarray:
-    """(F,) of each face, the number in :data:`SILHOUETTE_PARTS` of the part that most of its corners belong to."""
+    """The part of each face, that of most of its corners, as a number (F,) in :data:`SILHOUETTE_PARTS`.
+
+    Example:
+        >>> from meshrec.body import load_body
+        >>> from meshrec.metrics import SILHOUETTE_PARTS, face_parts
+        >>> sorted(set(face_parts(load_body("neutral")).tolist())) == list(range(len(SILHOUETTE_PARTS)))
+        True
+    """
     part_of_joint = np.array([SILHOUETTE_PARTS.index(_silhouette_part(name)) for name in body.joint_names])
     corners = np.sort(part_of_joint[body.part_labels][body.data.faces], axis=1)
-    return corners[:, 1]  # of two alike in three, the middle one is one
+    return corners[:, 1]  # where two or three of the sorted corners are equal, the middle one is among them
 
 
 def _silhouette_part(joint: str) -> str:

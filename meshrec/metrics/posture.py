@@ -1,4 +1,4 @@
-"""How bodies hold themselves: the faults that overlays hide and side views show."""
+"""Measures of posture: errors along the line of sight, which overlays hide and side views show."""
 
 import torch
 from torch import Tensor
@@ -10,29 +10,29 @@ SIDES = ("left", "right")
 
 
 def trunk_direction(points: Tensor, joints: str) -> Tensor:
-    """Unit vectors (..., 3) from the middle of the hips to the middle of the shoulders.
+    """Unit vectors (..., 3) from the midpoint of the hips to the midpoint of the shoulders.
 
     Args:
-        points: (..., K, 3).
-        joints: Name of their set.
+        points: (..., K, 3) joints, metres.
+        joints: Name of their joint set.
     """
     shoulder, hip = (_pair(points, joints, part).mean(-2) for part in ("shoulder", "hip"))
     return normalize(shoulder - hip, dim=-1)
 
 
 def lean(points: Tensor, joints: str) -> Tensor:
-    """Degrees (...) by which trunks lean towards the camera; points (..., K, 3) in camera space."""
+    """Angle (...) by which trunks lean towards the camera, degrees; points (..., K, 3) in camera space."""
     return torch.rad2deg(torch.asin((-trunk_direction(points, joints)[..., 2]).clamp(-1, 1)))
 
 
 def knee_bends(points: Tensor, joints: str) -> Tensor:
-    """Degrees (..., 2) by which the left and right knees are bent, 0 when straight; points (..., K, 3)."""
+    """Angles (..., 2) by which the left and right knees are bent, degrees, 0 when straight; points (..., K, 3)."""
     hip, knee, ankle = (_pair(points, joints, part) for part in ("hip", "knee", "ankle"))
     return torch.rad2deg(torch.acos(cosine_similarity(knee - hip, ankle - knee, dim=-1).clamp(-1, 1)))
 
 
 def angle_between(one: Tensor, other: Tensor) -> Tensor:
-    """Degrees (...) between unit vectors (..., 3)."""
+    """Angle (...) between unit vectors (..., 3), degrees."""
     return torch.rad2deg(torch.acos((one * other).sum(-1).clamp(-1, 1)))
 
 

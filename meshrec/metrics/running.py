@@ -1,4 +1,4 @@
-"""Means over a whole data set: batch by batch, and over every process of a distributed run."""
+"""Means over a whole data set, accumulated batch by batch and over all processes of a distributed run."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ from torch import Tensor
 
 
 class Measured(Protocol):
-    """What a batch measured: :class:`meshrec.metrics.PointErrors`, or :class:`meshrec.metrics.Overlap`."""
+    """Measurements of a batch: :class:`meshrec.metrics.PointErrors` or :class:`meshrec.metrics.Overlap`."""
 
     def totals(self) -> Any:
-        """Its sums and counts on the CPU. They add up with ``+``, and tell the means of what they hold."""
+        """The sums and counts of the batch on the CPU, in an object that adds with ``+`` and knows its means."""
         ...
 
 
@@ -22,7 +22,14 @@ class PointMeans:
 
     Attributes:
         total: (K,) float64 sums.
-        count: (K,) float64, how many values each is the sum of.
+        count: (K,) float64 number of values in each sum.
+
+    Example:
+        >>> import torch
+        >>> from meshrec.metrics import PointMeans
+        >>> means = PointMeans(torch.tensor([30.0, 90.0]), torch.tensor([1.0, 2.0]))
+        >>> means.mean, means.per_point.tolist()
+        (40.0, [30.0, 45.0])
     """
 
     total: Tensor
@@ -33,24 +40,33 @@ class PointMeans:
 
     @property
     def mean(self) -> float:
-        """Over all points that count, each alike; NaN if there are none."""
+        """The mean of all values that count, all with the same weight; NaN if there are none."""
         return float(self.total.sum() / self.count.sum())
 
     @property
     def per_point(self) -> Tensor:
-        """(K,) the mean of each point; NaN for one that never counted."""
+        """The mean (K,) of each point; NaN for a point that never counted."""
         return self.total / self.count
 
     def grouped(self, groups: Mapping[str, Sequence[int]]) -> dict[str, float]:
-        """The mean over each group of points, such as :func:`meshrec.metrics.joint_parts` gives."""
-        return {name: PointMeans(self.total[list(of)], self.count[list(of)]).mean for name, of in groups.items()}
+        """The mean over each group of points, given by their indices, as :func:`meshrec.metrics.joint_parts` does."""
+        return {name: PointMeans(self.total[list(i)], self.count[list(i)]).mean for name, i in groups.items()}
 
 
 class RunningMeans:
-    """Metrics by name, added up over batches.
+    """Metrics by name, accumulated over batches.
 
-    Sums and counts are kept, not means of means: neither the sizes of batches nor how samples are split over processes
-    matter. A sampler that repeats samples to give every process as many makes them count twice.
+    Sums and counts are kept, so that neither the sizes of batches nor the distribution of samples over processes
+    matters. Samples that a distributed sampler repeats, so that all processes get equally many, count twice.
+
+    Example:
+        >>> import torch
+        >>> from meshrec.metrics import RunningMeans, mesh_errors
+        >>> running = RunningMeans()
+        >>> for error in (0.001, 0.003):
+        ...     running.update(mesh_errors(torch.tensor([[[error, 0.0, 0.0]]]), torch.zeros(1, 1, 3)))
+        >>> round(running.compute()["mpve"].mean, 3)
+        2.0
     """
 
     def __init__(self) -> None:
@@ -61,9 +77,10 @@ class RunningMeans:
         self._sums = _added([self._sums, {name: values.totals() for name, values in measured.items()}])
 
     def compute(self) -> dict[str, Any]:
-        """What was measured by name: :class:`PointMeans`, or a pooled :class:`meshrec.metrics.Overlap`.
+        """The results by name: :class:`PointMeans`, or a pooled :class:`meshrec.metrics.Overlap`.
 
-        Where ``torch.distributed`` runs it is over all processes, and all must call this, also one that saw nothing.
+        Where ``torch.distributed`` runs, results are over all processes, and all of them must call this, even one
+        without samples.
         """
         distributed = torch.distributed
         if not (distributed.is_available() and distributed.is_initialized()):

@@ -1,67 +1,99 @@
-"""Networks by the name of their architecture and plain settings, as configuration files and checkpoints hold them."""
+"""Networks from the name of their architecture and plain settings, as configuration files and checkpoints hold them."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, fields
-from typing import Any, TypeVar
+from __future__ import annotations
 
-from torch import nn
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from meshrec.body import BodyModel
 from meshrec.errors import InputError
-from meshrec.models.encoders import Encoder, EncoderConfig
+from meshrec.models.encoders import EncoderConfig
 from meshrec.models.graph import FullyConnectedMesh, GraphConfig, GraphMesh, GraphRegressor
 from meshrec.models.iterative import IterativeConfig, IterativeRegressor
 from meshrec.models.mesh_to_params import MeshRecovery
+from meshrec.models.network import Network
 
-ARCHITECTURES = ("iterative", "graph", "fully_connected")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
-Config = TypeVar("Config", IterativeConfig, GraphConfig, EncoderConfig)
+    Config = TypeVar("Config", bound=DataclassInstance)
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """How the networks of one architecture are made.
+
+    Attributes:
+        config: the class of their settings, a :class:`meshrec.models.network.NetworkSettings`.
+        make: returns a network with fresh weights, given its settings, the body and the graph. The last two may be
+            None; where the network cannot do without them, it raises an InputError.
+    """
+
+    config: type[Any]
+    make: Callable[[Any, BodyModel | None, GraphMesh | None], Network]
+
+
+def _iterative(config: IterativeConfig, body: BodyModel | None, mesh: GraphMesh | None) -> Network:
+    if config.feedback == "residuals" and body is None:
+        raise InputError("this network compares a body's landmarks with keypoints: say which body it is for")
+    return IterativeRegressor(config, body)
+
+
+def _graph(config: GraphConfig, body: BodyModel | None, mesh: GraphMesh | None) -> Network:
+    return MeshRecovery(GraphRegressor(mesh or _own_mesh(config, body), config))
+
+
+def _fully_connected(config: GraphConfig, body: BodyModel | None, mesh: GraphMesh | None) -> Network:
+    return MeshRecovery(FullyConnectedMesh(mesh or _own_mesh(config, body), config))
+
+
+def _own_mesh(config: GraphConfig, body: BodyModel | None) -> GraphMesh:
+    if body is None:
+        raise InputError("a mesh network needs the body whose mesh it makes")
+    return GraphMesh.of_body(body.data, config.nodes)
+
+
+ARCHITECTURES: dict[str, Architecture] = {
+    "iterative": Architecture(IterativeConfig, _iterative),
+    "graph": Architecture(GraphConfig, _graph),
+    "fully_connected": Architecture(GraphConfig, _fully_connected),
+}
+"""Every architecture by its name. Training, evaluation, checkpoints and messages know of no others."""
 
 
 def build_network(
     architecture: str, settings: Mapping, body: BodyModel | None = None, mesh: GraphMesh | None = None
-) -> IterativeRegressor | MeshRecovery:
+) -> Network:
     """A network with fresh weights.
 
     Args:
         architecture: one of :data:`ARCHITECTURES`.
-        settings: values of :class:`IterativeConfig` or :class:`GraphConfig`; those left out have their defaults.
-        body: the body it is for. Iterative regression needs it only for residual feedback.
-        mesh: the graph's nodes. Default: the body's own.
+        settings: values of the architecture's settings by name; those left out have their defaults.
+        body: the body that it estimates. Iterative regression needs it only for residual feedback.
+        mesh: the graph of a mesh network. Default: the body's own.
 
     Raises:
         InputError: There is no such architecture or setting, or the body is missing.
     """
-    if architecture == "iterative":
-        config = read_config(IterativeConfig, settings)
-        if config.feedback == "residuals" and body is None:
-            raise InputError("this network compares a body's landmarks with keypoints: say which body it is for")
-        return IterativeRegressor(config, body)
-    if architecture in ("graph", "fully_connected"):
-        graph = read_config(GraphConfig, settings)
-        if mesh is None:
-            if body is None:
-                raise InputError("a mesh network needs the body whose mesh it makes")
-            mesh = GraphMesh.of_body(body.data, graph.nodes)
-        kind = GraphRegressor if architecture == "graph" else FullyConnectedMesh
-        return MeshRecovery(kind(mesh, graph))
-    raise InputError(f"there is no architecture '{architecture}'; choose of {', '.join(ARCHITECTURES)}")
+    if architecture not in ARCHITECTURES:
+        raise InputError(f"there is no architecture '{architecture}'; choose of {', '.join(ARCHITECTURES)}")
+    row = ARCHITECTURES[architecture]
+    network = row.make(read_config(row.config, settings), body, mesh)
+    network.architecture = architecture
+    return network
 
 
-def describe_network(network: nn.Module) -> tuple[str, dict]:
-    """The architecture's name and settings from which :func:`build_network` makes the same network."""
-    if isinstance(network, IterativeRegressor):
-        return "iterative", asdict(network.config)
-    if isinstance(network, MeshRecovery):
-        graph = isinstance(network.regressor, GraphRegressor)
-        return "graph" if graph else "fully_connected", asdict(network.regressor.config)
-    raise ValueError(f"{type(network).__name__} is none of {', '.join(ARCHITECTURES)}")
+def describe_network(network: Network) -> tuple[str, dict]:
+    """The architecture's name and settings from which :func:`build_network` makes the same network.
 
-
-def encoder_of(network: nn.Module) -> Encoder:
-    """The encoder of a network that :func:`build_network` made."""
-    holder: Any = network.regressor if isinstance(network, MeshRecovery) else network
-    return holder.encoder
+    Raises:
+        ValueError: The network was not made by :func:`build_network`.
+    """
+    if network.architecture not in ARCHITECTURES:
+        raise ValueError(f"this {type(network).__name__} was not made by build_network, so its architecture is unknown")
+    config: Any = network.config
+    return network.architecture, asdict(config)
 
 
 def read_config(kind: type[Config], settings: Mapping) -> Config:

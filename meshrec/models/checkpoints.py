@@ -10,14 +10,14 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor, nn
+from torch import Tensor
 
 from meshrec.body import POSE_SIZE, BodyModel
 from meshrec.errors import InputError
 from meshrec.files.atomic import known_suffix, write_file
 from meshrec.models.build import build_network, describe_network
 from meshrec.models.graph import GraphMesh
-from meshrec.models.mesh_to_params import MeshRecovery
+from meshrec.models.network import Network
 
 HEADER = "meshrec"
 FORMAT = 1
@@ -31,7 +31,7 @@ class Checkpoint:
 
     Attributes:
         network: ready to run, on the CPU, in evaluation mode.
-        architecture: see :data:`meshrec.models.build.ARCHITECTURES`.
+        architecture: the name of its row in :data:`meshrec.models.build.ARCHITECTURES`.
         body_hash: of the body that its betas and vertices belong to.
         provenance: whatever was noted when it was written, such as data, date and scores.
         error_covariance: (K, 72 + S, 72 + S) of its errors on people it had not seen, where that was measured: of
@@ -39,7 +39,7 @@ class Checkpoint:
         shape_calibration: (K, S + 1, S) likewise.
     """
 
-    network: nn.Module
+    network: Network
     architecture: str
     body_hash: str
     provenance: dict
@@ -49,14 +49,14 @@ class Checkpoint:
 
 def save_checkpoint(
     path: str | Path,
-    network: nn.Module,
+    network: Network,
     body_hash: str,
     provenance: dict | None = None,
     error_covariance: Tensor | None = None,
     shape_calibration: Tensor | None = None,
     precision: torch.dtype = torch.float32,
 ) -> Path:
-    """Write a network that :func:`meshrec.models.build.build_network` can make.
+    """Write a network that :func:`meshrec.models.build.build_network` made.
 
     Args:
         path: ends in ``.safetensors``.
@@ -81,10 +81,9 @@ def save_checkpoint(
     tensors = {key: t.to(precision) if t.is_floating_point() else t for key, t in network.state_dict().items()}
     measured = {COVARIANCE: error_covariance, CALIBRATION: shape_calibration}
     tensors |= {key: matrices.float() for key, matrices in measured.items() if matrices is not None}
-    if isinstance(network, MeshRecovery):
-        mesh = network.regressor.mesh
-        header["vertices"] = mesh.vertex_count
-        tensors |= {f"mesh.{name}": getattr(mesh, name) for name in MESH_TENSORS}
+    if network.mesh is not None:
+        header["vertices"] = network.mesh.vertex_count
+        tensors |= {f"mesh.{name}": getattr(network.mesh, name) for name in MESH_TENSORS}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     return write_file(path, save(tensors, {HEADER: json.dumps(header)}))
 
@@ -118,7 +117,7 @@ def load_checkpoint(path: str | Path, body: BodyModel | None = None) -> Checkpoi
     except (KeyError, TypeError, IndexError, RuntimeError, ValueError) as error:
         raise InputError(f"{path}: its header does not describe a network ({error!r:.200})") from None
     expected = {key: tuple(value.shape) for key, value in network.state_dict().items()}
-    betas = describe_network(network)[1]["num_betas"]
+    betas = network.config.num_betas
     for key, size in {COVARIANCE: (POSE_SIZE + betas,) * 2, CALIBRATION: (betas + 1, betas)}.items():
         if key in tensors:
             if tensors[key].ndim == 2:  # of files from before there could be two

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from meshrec.body import NUM_BETAS, BodyData
 from meshrec.errors import InputError
 from meshrec.models.encoders import Encoder, EncoderConfig, NetworkInput, check_sizes
+from meshrec.models.output import MeshEstimate
 
 if TYPE_CHECKING:  # its import takes a tenth of a second, which those who reconstruct photos need not wait
     import scipy.sparse as sp
@@ -46,23 +47,10 @@ class GraphConfig:
         if self.channels % 16:
             raise InputError(f"a graph network's channels are a multiple of 16, not {self.channels}")
 
-
-@dataclass
-class MeshEstimate:
-    """Meshes in camera space, metres, before translation by the camera.
-
-    Attributes:
-        vertices: (B, V, 3) of the body's full mesh.
-        coarse: (B, N, 3) of the mesh whose vertices are the graph's nodes.
-        camera: (B, 3) as s, tx, ty; see :class:`meshrec.models.estimate.Estimate`.
-    """
-
-    vertices: Tensor
-    coarse: Tensor
-    camera: Tensor
-
-
-torch.export.register_dataclass(MeshEstimate)
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Names of the estimates: the body that comes closest to the mesh."""
+        return ("body",)
 
 
 @dataclass(frozen=True)

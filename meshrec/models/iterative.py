@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from meshrec.body import NUM_BETAS, NUM_JOINTS, POSE_SIZE, BodyModel, joint_set
 from meshrec.errors import InputError
-from meshrec.geometry import matrix_to_rotation_6d, rotation_6d_to_matrix
+from meshrec.geometry import CAMERA_TO_Y_UP, matrix_to_rotation_6d, rotation_6d_to_matrix
 from meshrec.landmarks.moments import LandmarkMoments
 from meshrec.landmarks.torch_backend import TorchLandmarks
 from meshrec.models.encoders import (
@@ -28,6 +28,8 @@ from meshrec.models.encoders import (
 )
 from meshrec.models.estimate import Estimate
 from meshrec.models.keypoint_step import keypoint_step
+from meshrec.models.network import Network
+from meshrec.models.output import NetworkOutput
 from meshrec.models.silhouette_feedback import SilhouetteFeedback
 
 POSE = 6 * NUM_JOINTS
@@ -77,12 +79,12 @@ class IterativeConfig:
             raise InputError("steps towards the keypoints end refinements, and this network has none")
 
     @property
-    def corrections(self) -> int:
-        """How many estimates there are."""
-        return self.iterations + self.refinements
+    def stages(self) -> tuple[str, ...]:
+        """Names of the estimates, one after each correction."""
+        return tuple(f"feedback {i}" for i in range(1, self.iterations + self.refinements + 1))
 
 
-class IterativeRegressor(nn.Module):
+class IterativeRegressor(Network):
     """Pictures, proxy maps or keypoints to body parameters.
 
     Args:
@@ -91,6 +93,7 @@ class IterativeRegressor(nn.Module):
         mean: the state to start from, a batch of one. Default: arms out and upright, mean shape, filling the crop.
     """
 
+    config: IterativeConfig
     mean: Tensor
 
     def __init__(
@@ -125,8 +128,14 @@ class IterativeRegressor(nn.Module):
         nn.init.zeros_(self.update.bias)
         self.register_buffer("mean", _state(mean or upright(config.num_betas)))
 
-    def forward(self, inputs: NetworkInput) -> list[Estimate]:
-        """The estimates of all iterations, the last one being the result."""
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """As for all networks; feedback of residuals reads the keypoints too."""
+        seen = super().inputs
+        return seen if self.landmarks is None or "keypoints" in seen else (*seen, "keypoints")
+
+    def forward(self, inputs: NetworkInput) -> NetworkOutput:
+        """The estimates of all iterations."""
         feature = self.encoder(inputs)
         state = self.mean.expand(len(feature), -1)
         # The feature is the same in all iterations, and so its part of the first layer, the largest, is done once.
@@ -141,7 +150,7 @@ class IterativeRegressor(nn.Module):
             update = self.update(self.head(shared + nn.functional.linear(seen, of_state)))
             state = state + update.float()  # in mixed precision too, it is precise
             estimates.append(self._decode(state))
-        return estimates + self._refined(state, estimates[-1], inputs)
+        return NetworkOutput(estimates + self._refined(state, estimates[-1], inputs))
 
     def _refined(self, state: Tensor, estimate: Estimate, inputs: NetworkInput) -> list[Estimate]:
         """The estimates that follow when the silhouette is seen; where none are, the same one again and again."""
@@ -184,7 +193,7 @@ class IterativeRegressor(nn.Module):
 def upright(num_betas: int = NUM_BETAS) -> Estimate:
     """A T-posed body of mean shape that faces the camera and fills most of the crop, as a batch of one."""
     rotations = torch.eye(3).repeat(1, NUM_JOINTS, 1, 1)
-    rotations[:, 0] = torch.diag(torch.tensor([1.0, -1.0, -1.0]))  # from y up to y down
+    rotations[:, 0] = CAMERA_TO_Y_UP
     return Estimate(rotations, torch.zeros(1, num_betas), torch.tensor([[0.9, 0.0, -0.2]]))
 
 

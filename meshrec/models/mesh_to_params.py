@@ -1,16 +1,16 @@
 """Pose and shape of the parametric body from a regressed mesh: a network, and a closed form to check it with."""
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
 from meshrec.body import NUM_BETAS, NUM_JOINTS, BodyModel
 from meshrec.body.kinematics import local_rotations
 from meshrec.geometry import nearest_rotation, procrustes
-from meshrec.models.encoders import NetworkInput
+from meshrec.models.encoders import Encoder, NetworkInput
 from meshrec.models.estimate import Estimate
-from meshrec.models.graph import FullyConnectedMesh, GraphMesh, GraphRegressor, MeshEstimate
+from meshrec.models.graph import FullyConnectedMesh, GraphMesh, GraphRegressor
+from meshrec.models.network import Network
+from meshrec.models.output import NetworkOutput
 
 POSE_ONLY = 3
 """Iterations of the closed form before shape is solved for: betas make little sense while limbs point elsewhere."""
@@ -54,34 +54,31 @@ class MeshToParameters(nn.Module):
             return project_to_rotations(matrices.unflatten(1, (NUM_JOINTS, 3, 3))), betas
 
 
-@dataclass
-class MeshRecoveryOutput:
-    """A mesh, and the body that comes closest to it."""
-
-    mesh: MeshEstimate
-    body: Estimate
-
-
-torch.export.register_dataclass(MeshRecoveryOutput)
-
-
-class MeshRecovery(nn.Module):
-    """GraphCMR whole: a picture to a mesh, the mesh to parameters.
+class MeshRecovery(Network):
+    """The whole of GraphCMR: from a picture to a mesh, and from the mesh to body parameters.
 
     Args:
-        regressor: of the mesh.
+        regressor: the network that makes the mesh.
     """
 
     def __init__(self, regressor: GraphRegressor | FullyConnectedMesh) -> None:
         super().__init__()
         self.regressor = regressor
-        self.to_parameters = MeshToParameters(regressor.mesh, regressor.config.width, regressor.config.num_betas)
+        self.config = config = regressor.config
+        self.mesh = regressor.mesh
+        self.to_parameters = MeshToParameters(regressor.mesh, config.width, config.num_betas)
 
-    def forward(self, inputs: NetworkInput) -> MeshRecoveryOutput:
+    @property
+    def encoder(self) -> Encoder:  # type: ignore[override]
+        """The encoder of the mesh regressor. It is no attribute, so that its weights stand in the state dict once."""
+        return self.regressor.encoder
+
+    def forward(self, inputs: NetworkInput) -> NetworkOutput:
+        """The mesh, and the parameters of the body that comes closest to it."""
         mesh = self.regressor(inputs)
         # Losses on the parameters train their own network alone, as the authors do: the mesh owes them nothing.
         rotations, betas = self.to_parameters(mesh.coarse.detach())
-        return MeshRecoveryOutput(mesh, Estimate(rotations, betas, mesh.camera))
+        return NetworkOutput([Estimate(rotations, betas, mesh.camera)], mesh)
 
 
 def project_to_rotations(matrices: Tensor) -> Tensor:

@@ -20,14 +20,15 @@ from meshrec.body import NUM_BETAS, NUM_JOINTS, BodyModel
 from meshrec.body.smpl_landmarks import SMPL_VERTEX_COUNT
 from meshrec.errors import InputError
 from meshrec.files.unpickle import unpickle_element
+from meshrec.models.build import build_network
 from meshrec.models.checkpoints import Checkpoint, check_weights, save_checkpoint
-from meshrec.models.graph import GraphConfig, GraphMesh, GraphRegressor
-from meshrec.models.iterative import IterativeConfig, IterativeRegressor
-from meshrec.models.mesh_to_params import MeshRecovery
+from meshrec.models.graph import GraphMesh
+from meshrec.models.network import Network
 from meshrec.models.resnet import ResNet, with_input_channels
 
 Weights = dict[str, Tensor]
 
+WIDTH = 1024  # of SPIN's fully connected layers
 # SPIN writes the first two columns of a rotation row by row, we column by column.
 _COLUMNS = torch.tensor([0, 2, 4, 1, 3, 5])
 _POSE = (6 * torch.arange(NUM_JOINTS)[:, None] + _COLUMNS).flatten()
@@ -57,16 +58,15 @@ def import_checkpoint(
             f"{len(body.v_template)}: give SMPL's own neutral file"
         )
     content = read_weights(source)
-    network: MeshRecovery | IterativeRegressor
     if "graph_cnn" in content:
         if graph is None:
             raise InputError(f"{source} is GraphCMR's: its graph is needed too, GraphCMR's mesh_downsampling.npz")
-        architecture, network = "graph", _graph_cmr(content, read_graph(graph, body), source)
+        network = _graph_cmr(content, read_graph(graph, body), source)
     else:
-        architecture, network = "iterative", _spin(_state_dict(content), source)
+        network = _spin(_state_dict(content), source)
     provenance = {"converted_from": Path(source).name}
     save_checkpoint(target, network, body.hash, provenance)
-    return Checkpoint(network.eval(), architecture, body.hash, provenance)
+    return Checkpoint(network.eval(), network.architecture, body.hash, provenance)
 
 
 def load_resnet(resnet: ResNet, path: str | Path) -> None:
@@ -143,7 +143,7 @@ def read_graph(path: str | Path, body: BodyModel) -> GraphMesh:
     return GraphMesh.from_matrices(body.data.v_template, adjacency, down, up)
 
 
-def _spin(state: Weights, source: str | Path) -> IterativeRegressor:
+def _spin(state: Weights, source: str | Path) -> Network:
     if any(key.startswith("head.") for key in state):  # MMHuman3D's, beside body models and a discriminator
         parts = (key.partition(".") for key in state if key.startswith(("backbone.", "head.")))
         state = {rest: state[f"{part}.{rest}"] for part, _, rest in parts}
@@ -151,13 +151,13 @@ def _spin(state: Weights, source: str | Path) -> IterativeRegressor:
     if "decpose.weight" not in state:
         some = ", ".join(list(state)[:3]) or "nothing"
         raise InputError(f"{source} holds no weights of HMR, SPIN or GraphCMR, but {some} and so on")
-    network = IterativeRegressor(IterativeConfig(activation=False, num_betas=NUM_BETAS))
+    network = build_network("iterative", {"activation": False, "width": WIDTH, "num_betas": NUM_BETAS})
     ours = network.state_dict()
     same = {key.removeprefix("encoder.backbone."): key for key in ours if key.startswith("encoder.")}
     same |= {f"{theirs}.{kind}": f"{own}.{kind}" for theirs, own in _LAYERS for kind in ("weight", "bias")}
     expected = {theirs: tuple(ours[own].shape) for theirs, own in same.items()}
     for name, size in _PARTS.items():
-        weight = (size, network.config.width)
+        weight = (size, WIDTH)
         expected |= {f"dec{name}.weight": weight, f"dec{name}.bias": (size,), f"init_{name}": (1, size)}
     state = _checked(state, expected, source)
 
@@ -174,13 +174,13 @@ def _spin(state: Weights, source: str | Path) -> IterativeRegressor:
     return network
 
 
-def _graph_cmr(content: dict, mesh: GraphMesh, source: str | Path) -> MeshRecovery:
+def _graph_cmr(content: dict, mesh: GraphMesh, source: str | Path) -> Network:
     state = {
         f"{part}.{key}": value
         for part in ("graph_cnn", "smpl_param_regressor")
         for key, value in _state_dict(content.get(part)).items()
     }
-    network = MeshRecovery(GraphRegressor(mesh, GraphConfig(num_betas=NUM_BETAS)))
+    network = build_network("graph", {"num_betas": NUM_BETAS}, mesh=mesh)
     ours = network.state_dict()
     theirs = {key: _graph_cmr_name(key) for key in ours}
     used = set(theirs.values())

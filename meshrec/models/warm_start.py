@@ -1,25 +1,24 @@
-"""Start a network from another one that sees less, or that makes something else of what it sees."""
+"""Start a network from the weights of another one that sees less, or that has another head on the same encoder."""
 
 import torch
-from torch import nn
 
 from meshrec.errors import InputError
-from meshrec.models.build import encoder_of
+from meshrec.models.network import Network
 
 ADDED = ("encoder.backbone.", "refine.")
 GROWN = "embed.weight"  # the one layer of an iterative regressor whose inputs grow with the encoder's feature
 
 
 @torch.no_grad()
-def warm_start(network: nn.Module, source: nn.Module) -> None:
+def warm_start(network: Network, source: Network) -> None:
     """Copy the weights of a network of the same kind, which may lack the ResNet over maps and pictures, or refinements.
 
     What the ResNet adds to the feature stands before the rest and starts without any effect, as refinements do anyway,
     so that the network begins where the source ended.
 
     Args:
-        network: Whose weights are set.
-        source: Where they come from.
+        network: the network whose weights are set.
+        source: the network whose weights are copied.
 
     Raises:
         InputError: The networks differ in anything else; the message names where.
@@ -38,17 +37,17 @@ def warm_start(network: nn.Module, source: nn.Module) -> None:
         raise InputError(f"a network cannot start from one without '{strange[0]}'.")
 
 
-def take_encoder(network: nn.Module, source: nn.Module) -> None:
+def take_encoder(network: Network, source: Network) -> None:
     """Copy the encoder's weights alone; all that follows it may be different.
 
     Args:
-        network: Whose encoder's weights are set.
-        source: Where they come from.
+        network: the network whose encoder's weights are set.
+        source: the network whose encoder's weights are copied.
 
     Raises:
         InputError: The encoders differ.
     """
     try:
-        encoder_of(network).load_state_dict(encoder_of(source).state_dict())
+        network.encoder.load_state_dict(source.encoder.state_dict())
     except RuntimeError:
         raise InputError("its encoder is another one.") from None

@@ -1,1 +1,1 @@
-"""Motion capture: BVH and Acclaim files, mending of recording errors, retargeting to SMPL's skeleton."""
+"""Motion capture: readers of BVH and Acclaim files, removal of recording errors, retargeting to SMPL's skeleton."""

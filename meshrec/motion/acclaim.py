@@ -1,7 +1,7 @@
-"""Reader of Acclaim motion: a skeleton (.asf) and its movement (.amc).
+"""Reader of Acclaim motion: a skeleton (.asf) and its motion (.amc).
 
-A bone has a direction and length in the world at rest, and its own axes C in which its degrees of freedom turn. With
-angles about x, y and z applied in that order, M = Rz Ry Rx, its rotation relative to its parent is C M C^-1
+A bone has a direction and a length in the world at rest, and its own axes C, about which its degrees of freedom rotate.
+With angles about x, y and z applied in that order, M = Rz Ry Rx, its rotation relative to its parent is C M C^-1
 (Lander 1998, "Working with Motion Capture File Formats", Game Developer).
 """
 
@@ -14,18 +14,18 @@ from numpy import ndarray
 from meshrec.errors import InputError
 from meshrec.motion.motion import Motion, Skeleton, euler_to_matrix
 
-LARGEST = 1e9  # of any number in a skeleton; sines of much larger angles mean nothing
+LARGEST = 1e9  # absolute value of any number in a skeleton: sines of larger angles have no precision left
 
 
 @dataclass(frozen=True)
 class AcclaimSkeleton:
-    """A skeleton and how its bones turn.
+    """A skeleton with the axes and degrees of freedom of its bones.
 
     Attributes:
-        skeleton: joint ``b`` is the *start* of bone ``b``, about which the bone turns; where no bone follows, its tip
-            is a joint named ``<bone>_end``.
+        skeleton: The joints. Joint ``b`` is the *start* of bone ``b``, about which the bone rotates. The tip of a bone
+            that no other follows is a joint named ``<bone>_end``.
         axes: (J, 3, 3) the axes C of each bone in the world at rest.
-        degrees_of_freedom: per joint the channels of its lines in an .amc file, e.g. ("rx", "rz").
+        degrees_of_freedom: For each joint, the channels of its lines in an .amc file, e.g. ("rx", "rz").
     """
 
     skeleton: Skeleton
@@ -34,28 +34,41 @@ class AcclaimSkeleton:
 
 
 def read_acclaim(asf: str | Path, amc: str | Path, frame_time: float = 1 / 120) -> Motion:
-    """Read a take and its skeleton.
+    r"""Read a take and its skeleton.
 
     Args:
-        asf: the skeleton.
-        amc: the take; it does not say how fast it was recorded.
-        frame_time: seconds between frames (CMU records at 120 Hz).
+        asf: The file of the skeleton.
+        amc: The file of the take.
+        frame_time: Seconds between frames, which the files do not give. CMU records at 120 Hz.
+
+    Returns:
+        The motion, with lengths in the files' unit.
 
     Raises:
-        InputError: a file is missing or malformed, or the two do not belong together; the message names the line.
+        InputError: A file is missing or malformed, or the two do not belong together; the message names the line.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from meshrec.motion.acclaim import read_acclaim
+        >>> asf = ":root\norder rz\n:bonedata\nname arm\ndirection 1 0 0\nlength 2\n:hierarchy\nroot arm\n"
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = Path(folder, "a.asf").write_text(asf), Path(folder, "a.amc").write_text("1\nroot 90\n")
+        ...     motion = read_acclaim(Path(folder, "a.asf"), Path(folder, "a.amc"))
+        >>> motion.skeleton.names, motion.joint_positions()[0, 2].round().astype(int).tolist()
+        (('root', 'arm', 'arm_end'), [0, 2, 0])
     """
     source = read_asf(asf)
-    values = _read_amc(Path(amc), source)
+    frames, values = _read_amc(Path(amc), source)
     skeleton = source.skeleton
-    rotations = np.tile(np.eye(3), (len(values["root"]), len(skeleton.names), 1, 1))
-    translation = np.tile(skeleton.offsets[0], (len(rotations), 1))
+    rotations = np.tile(np.eye(3), (frames, len(skeleton.names), 1, 1))
+    translation = np.tile(skeleton.offsets[0], (frames, 1))
     for joint, channels in enumerate(source.degrees_of_freedom):
         if not channels:
             continue
         columns = values[skeleton.names[joint]]
-        turns = [c for c, channel in enumerate(channels) if channel[0] == "r"]
         # The file applies its angles in the order written, so that the last is the outermost.
-        outermost_first = turns[::-1]
+        outermost_first = [c for c, channel in enumerate(channels) if channel[0] == "r"][::-1]
         turn = euler_to_matrix(columns[:, outermost_first], "".join(channels[c][1] for c in outermost_first))
         rotations[:, joint] = source.axes[joint] @ turn @ source.axes[joint].T
         for c, channel in enumerate(channels):
@@ -65,10 +78,10 @@ def read_acclaim(asf: str | Path, amc: str | Path, frame_time: float = 1 / 120) 
 
 
 def read_asf(path: str | Path) -> AcclaimSkeleton:
-    """Read an Acclaim skeleton; lengths stay in the file's units.
+    """Read an Acclaim skeleton; lengths stay in the file's unit.
 
     Raises:
-        InputError: the file is missing or malformed; the message names the line.
+        InputError: The file is missing or malformed; the message names the line.
     """
     path = Path(path)
     bones: dict[str, _Bone] = {}
@@ -147,7 +160,7 @@ def _assemble(path: Path, bones: dict[str, _Bone], parents: dict[str, str], to_r
         children[parent].append(child)
     names, indices, offsets, order = ["root"], [-1], [bones["root"].position], ["root"]
     tips: list[str] = []
-    for parent in order:  # grows while it is walked: breadth first, so that parents come before children
+    for parent in order:  # the list grows in the loop: breadth first, so that parents come before children
         order.extend(children[parent])
         bone = bones[parent]
         tip = tuple(bone.length * d for d in bone.direction)
@@ -159,14 +172,14 @@ def _assemble(path: Path, bones: dict[str, _Bone], parents: dict[str, str], to_r
             tips.append(f"{parent}_end")
     if missing := [name for name in bones if name not in order]:
         raise InputError(f"{path}: bone {missing[0]!r} does not hang on the root; the hierarchy must reach every bone")
-    of = [bones.get(name, _Bone(name)) for name in names]
-    axes = [euler_to_matrix(np.multiply(bone.axis[::-1], to_radians), bone.axis_order[::-1]) for bone in of]
+    starting = [bones.get(name, _Bone(name)) for name in names]  # the bone that starts at each joint; none at a tip
+    axes = [euler_to_matrix(np.multiply(bone.axis[::-1], to_radians), bone.axis_order[::-1]) for bone in starting]
     skeleton = Skeleton(tuple(names), np.array(indices), np.array(offsets))
-    return AcclaimSkeleton(skeleton, np.stack(axes), tuple(bone.dof for bone in of))
+    return AcclaimSkeleton(skeleton, np.stack(axes), tuple(bone.dof for bone in starting))
 
 
-def _read_amc(path: Path, source: AcclaimSkeleton) -> dict[str, ndarray]:
-    """(T, n) values per moving bone: angles in radians, positions in the file's units."""
+def _read_amc(path: Path, source: AcclaimSkeleton) -> tuple[int, dict[str, ndarray]]:
+    """The number of frames T and the values (T, n) of each moving bone: radians, and lengths in the file's unit."""
     channels = {name: dof for name, dof in zip(source.skeleton.names, source.degrees_of_freedom) if dof}
     rows: dict[str, list[list[str]]] = {name: [] for name in channels}
     to_radians, frames, i = np.deg2rad(1.0), 0, 0
@@ -196,7 +209,7 @@ def _read_amc(path: Path, source: AcclaimSkeleton) -> dict[str, ndarray]:
     check_complete()
     if not frames:
         raise InputError(f"{path} holds no frames: it is not an Acclaim take")
-    return {name: _numbers(path, name, rows[name], channels[name], to_radians) for name in rows}
+    return frames, {name: _numbers(path, name, rows[name], channels[name], to_radians) for name in rows}
 
 
 def _numbers(path: Path, name: str, rows: list[list[str]], channels: tuple[str, ...], to_radians: float) -> ndarray:

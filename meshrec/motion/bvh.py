@@ -18,13 +18,27 @@ _CHANNELS = {f"{axis}{kind}" for axis in "xyz" for kind in ("rotation", "positio
 
 
 def read_bvh(path: str | Path) -> Motion:
-    """Read a BVH file.
+    r"""Read a BVH file.
 
-    End sites become joints named ``<parent>_end``, so that the last bones have a direction. The root's position
-    channels are its position; its OFFSET counts only where it has none.
+    End sites become joints named ``<parent>_end``, so that the last bones have a direction. The root's position is
+    given by its position channels, and by its OFFSET only along axes without a channel.
+
+    Returns:
+        The motion, with lengths in the file's unit.
 
     Raises:
-        InputError: the file is missing, malformed or cut short; the message names the line.
+        InputError: The file is missing, malformed or cut short; the message names the line.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from meshrec.motion.bvh import read_bvh
+        >>> skeleton = "HIERARCHY ROOT arm { OFFSET 0 0 0 CHANNELS 1 Zrotation End Site { OFFSET 2 0 0 } }"
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = Path(folder, "a.bvh").write_text(f"{skeleton}\nMOTION\nFrames: 1\nFrame Time: 0.1\n90\n")
+        ...     motion = read_bvh(Path(folder, "a.bvh"))
+        >>> motion.skeleton.names, motion.joint_positions()[0, 1].round().astype(int).tolist()
+        (('arm', 'arm_end'), [0, 2, 0])
     """
     path = Path(path)
     try:
@@ -48,7 +62,7 @@ class _Joint:
 
 
 class _Tokens:
-    """The words of some lines one by one, remembering the line for error messages."""
+    """Hands out the words of lines one by one and keeps the line's number for error messages."""
 
     def __init__(self, path: Path, lines: list[str]):
         self._path, self._line = path, 1

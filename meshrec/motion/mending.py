@@ -1,4 +1,4 @@
-"""Recording errors in motion capture: found by what joints can do, set to rest or dropped."""
+"""Recording errors in motion capture: rotations that joints cannot reach are reset, or their frames are dropped."""
 
 from dataclasses import dataclass
 
@@ -10,17 +10,18 @@ from meshrec.motion.motion import twist_angle
 
 SMPL_JOINTS = JOINT_SETS["smpl24"]
 
-# Degrees beyond which an end joint is nonsense in a frame and, if its median is beyond the second, in the whole take.
-# The head is judged against the chest.
+# For each end joint, the largest plausible angle in a frame and the largest plausible median over a take, degrees.
+# Beyond the first the joint is wrong in that frame, beyond the second in the whole take. The head's angle is relative
+# to the chest.
 _END_JOINTS = {"head": (85, 45), "ankle": (60, 45), "foot": (65, 45), "wrist": (75, 50)}
 
-# A limb's bone in the T-pose and the degrees of swing and of twist about it beyond which no limb turns: the ranges of
-# healthy adults (Boone & Azen 1979, "Normal range of motion of joints in male subjects") and 15 to 40 more, because
-# skeletons with few joints overshoot them.
+# For each limb joint, the axis of its bone in the T-pose and the largest swing of the bone and twist about it, degrees:
+# the ranges of healthy adults (Boone & Azen 1979, "Normal range of motion of joints in male subjects") and 15 to 40
+# more, because skeletons with few joints overshoot them.
 _LIMB_JOINTS = {"hip": ("y", 150, 80), "knee": ("y", 160, 45), "shoulder": ("x", 150, 150), "elbow": ("x", 160, 80)}
 
-_LARGEST_BEND = 100  # degrees of the chest against the pelvis
-_LARGEST_JUMP = 60  # degrees a limb or the back turns in a thirtieth of a second; the fastest kicks reach 59
+_LARGEST_BEND = 100  # rotation of the chest relative to the pelvis, degrees
+_LARGEST_JUMP = 60  # rotation of a limb or the back in a thirtieth of a second, degrees; the fastest kicks reach 59
 
 
 @dataclass(frozen=True)
@@ -28,9 +29,9 @@ class Mended:
     """A take without its recording errors.
 
     Attributes:
-        rotations: (K, 24, 3, 3) local rotations of the frames kept.
-        frames: (K,) which frames of the take they are.
-        resets: per joint, in how many of the take's frames it was set to rest.
+        rotations: (K, 24, 3, 3) local rotations of the frames that were kept.
+        frames: (K,) indices of those frames in the take.
+        resets: For each end joint, the number of the take's frames in which it was set to rest.
     """
 
     rotations: ndarray
@@ -42,7 +43,10 @@ def mend(rotations: ndarray) -> Mended:
     """Set implausible ankles, feet, wrists and heads to rest and drop frames whose trunk or limbs are implausible.
 
     Args:
-        rotations: (T, 24, 3, 3) local rotations of SMPL's joints, at about 30 frames a second.
+        rotations: (T, 24, 3, 3) local rotations of SMPL's joints, at about 30 frames per second.
+
+    Returns:
+        The mended take.
     """
     rotations = rotations.copy()
     index = SMPL_JOINTS.index
@@ -54,8 +58,8 @@ def mend(rotations: ndarray) -> Mended:
             angle = _degrees(
                 rotations[:, chain[0]] @ rotations[:, chain[1]] if kind == "head" else rotations[:, chain[0]]
             )
-            most, typical = _END_JOINTS[kind]
-            wrong = (angle > most) | (np.median(angle) > typical)
+            frame_limit, median_limit = _END_JOINTS[kind]
+            wrong = (angle > frame_limit) | (np.median(angle) > median_limit)
             rotations[np.ix_(wrong, chain)] = np.eye(3)
             resets[name] = int(wrong.sum())
 
@@ -78,4 +82,5 @@ def mend(rotations: ndarray) -> Mended:
 
 
 def _degrees(rotations: ndarray) -> ndarray:
+    """The angles (...) of rotations (..., 3, 3), degrees."""
     return np.rad2deg(np.arccos(((np.trace(rotations, axis1=-2, axis2=-1) - 1) / 2).clip(-1, 1)))

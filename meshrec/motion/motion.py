@@ -1,4 +1,4 @@
-"""A recorded motion: a skeleton of any shape and its local rotations over time, whatever file it came from."""
+"""A recorded motion: any skeleton and its local rotations over time, independent of the file format."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ class Skeleton:
     Attributes:
         names: J unique joint names.
         parents: (J,) int, index of each joint's parent, -1 for the root (joint 0).
-        offsets: (J, 3) from the parent to the joint at rest, in the file's units.
+        offsets: (J, 3) vector from the parent to the joint at rest, in the file's unit.
     """
 
     names: tuple[str, ...]
@@ -27,7 +27,7 @@ class Skeleton:
         """Index of a joint.
 
         Raises:
-            KeyError: there is no joint of that name.
+            KeyError: There is no joint of that name.
         """
         try:
             return self.names.index(name)
@@ -40,10 +40,10 @@ class Motion:
     """A skeleton in T frames.
 
     Attributes:
-        skeleton: the joints at rest.
-        rotations: (T, J, 3, 3) local rotations; identity everywhere is the rest pose.
-        translation: (T, 3) position of the root, in the file's units.
-        frame_time: seconds from one frame to the next.
+        skeleton: The joints at rest.
+        rotations: (T, J, 3, 3) local rotations; the identity everywhere is the rest pose.
+        translation: (T, 3) position of the root, in the file's unit.
+        frame_time: Seconds from one frame to the next.
     """
 
     skeleton: Skeleton
@@ -55,12 +55,21 @@ class Motion:
         return len(self.rotations)
 
     def global_rotations(self) -> ndarray:
-        """(T, J, 3, 3) rotations from each joint's rest frame to the world: the product along its chain."""
+        """(T, J, 3, 3) rotations from each joint's rest frame to the world: the product along its kinematic chain."""
         tree = KinematicTree.from_parents(self.skeleton.parents.tolist())
         return global_rotations(torch.from_numpy(self.rotations), tree).numpy()
 
     def joint_positions(self) -> ndarray:
-        """(T, J, 3) positions in the world, by forward kinematics."""
+        """(T, J, 3) positions in the world, in the file's unit, by forward kinematics.
+
+        Example:
+            >>> import numpy as np
+            >>> from meshrec.motion.motion import Motion, Skeleton
+            >>> arm = Skeleton(("shoulder", "hand"), np.array([-1, 0]), np.array([[0.0, 0.0, 0.0], [0.6, 0.0, 0.0]]))
+            >>> still = Motion(arm, np.tile(np.eye(3), (5, 2, 1, 1)), np.tile([0.0, 1.4, 0.0], (5, 1)), 1 / 30)
+            >>> still.joint_positions()[0].tolist()
+            [[0.0, 1.4, 0.0], [0.6, 1.4, 0.0]]
+        """
         rotations = self.global_rotations()
         positions = np.empty(rotations.shape[:-1])
         positions[:, 0] = self.translation
@@ -74,7 +83,7 @@ def euler_to_matrix(angles: ndarray, axes: str) -> ndarray:
 
     Args:
         angles: (..., n) radians, one for each letter of ``axes``.
-        axes: letters of "xyz" in any case, e.g. "ZXY"; may be empty (identity).
+        axes: Letters x, y and z in any case, e.g. "ZXY". No letters give the identity.
 
     Returns:
         (..., 3, 3).
@@ -93,13 +102,13 @@ def euler_to_matrix(angles: ndarray, axes: str) -> ndarray:
 
 
 def twist_angle(rotations: ndarray, axis: ndarray) -> ndarray:
-    """Angle about ``axis`` of the rotation about it that comes nearest to each matrix.
+    """The angle of the rotation about ``axis`` that is nearest to each rotation.
 
     Maximising tr(R^T A(t)) over t gives t = atan2(axis . vee(R - R^T), tr R - axis^T R axis).
 
     Args:
-        rotations: (..., 3, 3).
-        axis: (3,) unit vector.
+        rotations: (..., 3, 3) rotations R.
+        axis: (3,) unit vector, the axis of A(t).
 
     Returns:
         (...) radians in [-pi, pi].

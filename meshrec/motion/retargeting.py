@@ -1,7 +1,7 @@
-"""Motion capture in SMPL's joints: retargeting.
+"""Retargeting of motion capture to SMPL's joints.
 
-The target's joint turns in the world as the source's does, times the smallest rotation that lays the target's rest
-bone along the source's: so limbs point where the actor's pointed, whatever the two rest poses and proportions.
+A joint of the target gets the world rotation of its source joint, composed with the smallest rotation that aligns the
+target's rest bone with the source's. So limbs point where the actor's did, whatever the two rest poses and proportions.
 """
 
 from dataclasses import dataclass
@@ -22,13 +22,13 @@ SMPL_TREE = KinematicTree.from_parents(list(SMPL_PARENTS))
 
 @dataclass(frozen=True)
 class Source:
-    """Where one SMPL joint takes its rotation from.
+    """The joints of a recorded skeleton from which one SMPL joint gets its rotation.
 
     Attributes:
-        joints: source joints whose mean rotation in the world it takes; one named twice counts twice.
-        bone: the two source joints that bound its limb bone, or None where the rest frames already agree (trunk, head
-            and feet, which stand upright and flat in both rest poses).
-        turn: an axis and the degrees about it by which the source's rest frame is turned against SMPL's T-pose.
+        joints: The SMPL joint gets the mean of their world rotations, in which a joint named twice counts twice.
+        bone: The two source joints at the ends of the limb bone, or None where the rest frames already agree (trunk,
+            head and feet, which are upright and flat in both rest poses).
+        turn: Axis and angle in degrees of the rotation from SMPL's T-pose to the source's rest frame.
     """
 
     joints: tuple[str, ...]
@@ -47,15 +47,18 @@ def _with_right_side(prefixes: tuple[str, str], table: dict[str, Source]) -> dic
         if target.startswith("left_"):
             axis, degrees = source.turn
             bone = (right(source.bone[0]), right(source.bone[1])) if source.bone else None
-            # Mirrored in the sagittal plane, turns about x stay and those about y and z change their sign.
+            # Mirroring in the sagittal plane keeps rotations about x and reverses those about y and z.
             turn = (axis, degrees if axis == "x" else -degrees)
             mirrored[mirror_name(target)] = Source(tuple(map(right, source.joints)), bone, turn)
     return {**table, **mirrored}
 
 
 def _trunk(pelvis: str, chest: str, head: str) -> dict[str, Source]:
-    """Pelvis, chest and head as recorded; between them the back bends two thirds at spine1 and the rest above it, and
-    the neck halfway. CMU's solver folds the back at one vertebra and bends neck and head against each other.
+    """The sources of pelvis, spine, neck and head.
+
+    Pelvis, chest and head keep their recorded rotations. Of the rotation from pelvis to chest two thirds happen at
+    spine1 and the rest above it, and the neck is halfway between chest and head, because CMU's solver folds the back at
+    one vertebra and bends neck and head against each other.
     """
     return {
         "pelvis": Source((pelvis,)),
@@ -74,7 +77,7 @@ ACCLAIM_JOINTS = _with_right_side(
         **_trunk("root", "thorax", "head"),
         "left_hip": Source(("lfemur",), ("lfemur", "ltibia")),
         "left_knee": Source(("ltibia",), ("ltibia", "lfoot")),
-        # The legs rest 20 degrees apart and the feet are rolled with them.
+        # At rest the legs are spread by 20 degrees, and the feet are rolled with them.
         "left_ankle": Source(("lfoot",), turn=("z", 20.0)),
         "left_foot": Source(("ltoes",), turn=("z", 20.0)),
         "left_collar": Source(("lclavicle",)),
@@ -102,19 +105,26 @@ DAZ_JOINTS = _with_right_side(
 
 
 def retarget(motion: Motion, rest_joints: ndarray) -> ndarray:
-    """Local rotations of SMPL's 24 joints that follow a motion.
+    """Compute local rotations of SMPL's 24 joints that follow a motion.
 
-    The root keeps its orientation in the world. Joints the source lacks (fingers, often toes) stay at rest.
+    The root keeps its orientation in the world. Joints that the source lacks (fingers, often toes) stay at rest.
 
     Args:
-        motion: a take whose rest pose is a T-pose, y up and z forward.
-        rest_joints: (24, 3) joints of the target body at rest.
+        motion: A take whose rest pose is a T-pose, y up and z forward.
+        rest_joints: (24, 3) joints of the target body in its T-pose, metres.
 
     Returns:
-        (T, 24, 3, 3).
+        (T, 24, 3, 3) local rotations.
 
     Raises:
-        InputError: the skeleton is neither CMU's Acclaim skeleton nor its DAZ conversion.
+        InputError: The skeleton is neither CMU's Acclaim skeleton nor its DAZ conversion.
+
+    Example:
+        >>> from meshrec.body import load_body
+        >>> from meshrec.motion.bvh import read_bvh
+        >>> from meshrec.motion.retargeting import retarget
+        >>> _, rest_joints = load_body("neutral").rest()
+        >>> retarget(read_bvh("salsa_05.bvh"), rest_joints[0].numpy())  # doctest: +SKIP
     """
     table = _joint_table(motion)
     skeleton = motion.skeleton
@@ -140,10 +150,10 @@ def retarget(motion: Motion, rest_joints: ndarray) -> ndarray:
 
 
 def _share_forearm_twist(rotations: ndarray, rest_joints: ndarray) -> ndarray:
-    """Turn elbow and wrist by half the forearm's twist each, so that no skin collapses.
+    """Give elbow and wrist half the forearm's twist each, so that the skin does not collapse.
 
-    Twist beyond what a forearm can do (76 degrees one way and 82 the other, Boone & Azen 1979, and some slack for the
-    recording) is cut off: CMU's hands carry few markers.
+    The twist is limited to what a forearm can do (76 degrees one way and 82 the other, Boone & Azen 1979, and some
+    slack for recording errors), because CMU's hands carry few markers.
     """
     limit = np.deg2rad(110)
     rotations = rotations.copy()
@@ -159,11 +169,12 @@ def _share_forearm_twist(rotations: ndarray, rest_joints: ndarray) -> ndarray:
 
 
 def _turn(axis: ndarray, angles: ndarray) -> ndarray:
-    """(T, 3, 3) rotations by (T,) angles about one axis."""
+    """Rotations (T, 3, 3) by angles (T,) about one axis (3,)."""
     return axis_angle_to_matrix(torch.from_numpy(angles[:, None] * axis)).numpy()
 
 
 def _joint_table(motion: Motion) -> dict[str, Source]:
+    """The table of the skeleton that the motion has, by the names of its joints."""
     names = set(motion.skeleton.names)
     for table in (ACCLAIM_JOINTS, DAZ_JOINTS):
         if all(names.issuperset((*source.joints, *(source.bone or ()))) for source in table.values()):
@@ -175,9 +186,9 @@ def _joint_table(motion: Motion) -> dict[str, Source]:
 
 
 def rotation_between(a: ndarray, b: ndarray) -> ndarray:
-    """The smallest rotation that turns the direction of ``a`` (3,) to that of ``b`` (3,); not for opposite ones.
+    """The smallest rotation that takes the direction of ``a`` (3,) to that of ``b`` (3,), which must not be opposite.
 
-    R = I + K + K^2 / (1 + a.b), where K is the cross-product matrix of a x b.
+    For unit vectors, R = I + K + K^2 / (1 + a.b), where K is the cross-product matrix of a x b (Rodrigues' formula).
 
     Returns:
         (3, 3).

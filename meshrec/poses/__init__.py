@@ -1,1 +1,1 @@
-"""What is known of human poses: the pose bank, written poses, joint limits, the pose prior."""
+"""Human poses: the pose bank of motion capture, authored poses, joint limits and the pose prior."""

@@ -1,11 +1,13 @@
-"""Poses that motion capture rarely holds: on the floor, sitting, lying, crawling, upside down.
+"""Authored poses that motion capture rarely holds: on the floor, sitting, lying, crawling, upside down.
 
-A joint's turn is written outermost first: ``"y35 x-80"`` is R_y(35 degrees) R_x(-80 degrees). All turns are written
-for the left side: ``hip`` bends both hips as written, the right one mirrored; ``right_hip`` overrides it, still written
-as if it were a left hip. From the T-pose: a hip bends forward with x-, opens with z+ and turns the toes out with y+; a
-knee bends with x+, an ankle points the toes with x+; an arm sinks with z-, swings forward with y-, and once lowered
-swings forward with x-; an elbow bends with y-. ``pelvis`` turns the whole body: x-90 lies on the back, x90 on the
-front, z-90 on the left side.
+A joint's rotation is written with the outermost axis first: ``"y35 x-80"`` is R_y(35 degrees) R_x(-80 degrees). All
+rotations are written for the left side. ``hip`` bends both hips, the right one mirrored. ``right_hip`` takes precedence
+over it and is also written as if it were a left hip.
+
+From the T-pose, a hip bends forward with x-, opens with z+ and turns the toes out with y+; a knee bends with x+, an
+ankle points the toes with x+; an arm sinks with z-, swings forward with y-, and once lowered swings forward with x-; an
+elbow bends with y-. ``pelvis`` rotates the whole body: with x-90 it lies on the back, with x90 on the front, with z-90
+on the left side.
 """
 
 from collections.abc import Mapping
@@ -18,7 +20,7 @@ from torch import Tensor
 from meshrec.body.joints import joint_set
 from meshrec.motion.motion import euler_to_matrix
 
-Turns = Mapping[str, str]  # by joint, of both sides or one
+Turns = Mapping[str, str]  # from a joint, of both sides ("hip") or one ("left_hip"), to its rotation
 
 AUTHORED: dict[str, Turns] = {
     # Sitting on the floor or on a chair.
@@ -123,7 +125,7 @@ AUTHORED: dict[str, Turns] = {
     "hanging upside down": {"pelvis": "z180", "hip": "x-80", "knee": "x100", "collar": "z15", "shoulder": "z65"},
 }  # fmt: skip
 
-# Kept from training, as takes of the motion capture are.
+# Not used in training, like the held-out takes of motion capture.
 HELD_OUT = (
     "side sitting", "chair, legs crossed", "tying a shoe", "crawling", "on elbows and knees", "push-up, low",
     "on the back, knees up", "on the front, arms ahead", "on the side", "wheel", "handstand, split",
@@ -131,7 +133,17 @@ HELD_OUT = (
 
 
 def authored_poses(split: Literal["train", "held_out", "all"] = "all") -> Tensor:
-    """Rotations (N, 24, 3, 3) of :data:`AUTHORED`, in its order; the first is the body's in the world."""
+    """The poses of :data:`AUTHORED` in its order.
+
+    Args:
+        split: The poses for training, those of :data:`HELD_OUT`, or all.
+
+    Returns:
+        (N, 24, 3, 3) local rotations; the first is the orientation of the body in the world.
+
+    Raises:
+        ValueError: There is no such split.
+    """
     if split not in ("train", "held_out", "all"):
         raise ValueError(f"unknown split {split!r}; there are train, held_out and all")
     wanted = [name for name in AUTHORED if split == "all" or (name in HELD_OUT) == (split == "held_out")]
@@ -139,9 +151,15 @@ def authored_poses(split: Literal["train", "held_out", "all"] = "all") -> Tensor
 
 
 def written_turn(joint: str, turns: Turns) -> tuple[str, np.ndarray, np.ndarray]:
-    """A joint's turn as it is written: its axes, outermost first, and the bounds of the angle (n,) about each, radians.
+    """Read the rotation of a joint. ``"x-95..-80"`` is any rotation about x between the two angles.
 
-    Both bounds are the same where a single angle is written; ``"x-95..-80"`` is a range.
+    Args:
+        joint: Name of one of SMPL's joints.
+        turns: The written rotations of a pose. A joint that they do not mention is not rotated.
+
+    Returns:
+        The axes, outermost first, and the lowest and highest angle (n,) about each, radians: equal bounds where a
+        single angle is written.
     """
     text = turns.get(joint, turns.get(joint.removeprefix("left_").removeprefix("right_"), ""))
     steps = text.split()

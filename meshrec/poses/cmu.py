@@ -1,4 +1,4 @@
-"""The CMU Graphics Lab's motion capture as poses of SMPL's skeleton: what the shipped pose bank is made of."""
+"""Poses of SMPL's skeleton from the CMU Graphics Lab's motion capture, the source of the shipped pose bank."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from meshrec.motion.mending import mend
 from meshrec.motion.retargeting import retarget
 from meshrec.poses.pose_bank import PoseBank
 
-# One or two takes of every activity that has several. The salsa takes are duets, N and N + 15 the same dance.
+# One or two takes of every activity that has several. The salsa takes are duets: N and N + 15 are the same dance.
 HELD_OUT = {
     "indian_08", "indian_13", "martial_05", "martial_09", "salsa_05", "salsa_20", "salsa_12", "salsa_27",
     "01_05", "01_10", "02_02", "02_08", "03_03",
@@ -23,12 +23,12 @@ HELD_OUT = {
 
 @dataclass(frozen=True)
 class CmuPoses:
-    """What was read.
+    """The poses of all takes, and what was mended.
 
     Attributes:
         bank: All poses.
-        dropped: How many frames were left out as recording errors.
-        resets: By joint, in how many frames it was set to rest.
+        dropped: Number of frames that were left out because of recording errors.
+        resets: For each end joint, the number of frames in which it was set to rest.
     """
 
     bank: PoseBank
@@ -40,8 +40,11 @@ def read_cmu(folder: str | Path, rest_joints: ndarray) -> CmuPoses:
     """Read, retarget and mend every take.
 
     Args:
-        folder: Holds ``bvh/*.bvh`` and ``amc/SS.asf`` with ``amc/SS_TT.amc``.
-        rest_joints: (24, 3) of the body in its T-pose, metres.
+        folder: A folder with ``bvh/*.bvh``, and ``amc/SS.asf`` with ``amc/SS_TT.amc``.
+        rest_joints: (24, 3) joints of the body in its T-pose, metres.
+
+    Returns:
+        The poses.
 
     Raises:
         InputError: There are no takes, or one cannot be read.
@@ -65,7 +68,7 @@ def read_cmu(folder: str | Path, rest_joints: ndarray) -> CmuPoses:
 
 
 def _retargeted(file: Path, rest_joints: ndarray) -> ndarray:
-    """(T, 24, 3, 3) local rotations of a take."""
+    """The local rotations (T, 24, 3, 3) of a take."""
     if file.suffix == ".bvh":
         return retarget(read_bvh(file), rest_joints)[1:]  # CMU's BVH files begin with a T-pose
     skeleton = file.with_name(file.stem.split("_")[0] + ".asf")

@@ -1,8 +1,8 @@
-"""How people mostly stand, walk and sit: upright, knees straight or bent by a chair, arms down or busy.
+"""Everyday poses: people who stand, walk or sit upright, with straight knees or on a chair, arms hanging or busy.
 
 Motion capture of dancers and fighters lacks these: their knees are bent by 40 degrees in the median. Each pose is put
-together from legs, arms and a trunk, written as in :mod:`meshrec.poses.authored_poses` with ranges instead of
-angles: ``"x-95..-80"`` is any turn about x between them.
+together from legs, arms and a trunk, which are written as in :mod:`meshrec.poses.authored_poses`, but with ranges
+instead of angles: ``"x-95..-80"`` is any rotation about x between the two.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from meshrec.body.kinematics import mirror_pose
 from meshrec.motion.motion import euler_to_matrix
 from meshrec.poses.authored_poses import Turns, written_turn
 
-Parts = Mapping[str, tuple[float, Turns]]  # by name: how often, and the turns
+Parts = Mapping[str, tuple[float, Turns]]  # from a name to the relative frequency and the rotations
 
 LEGS: Parts = {
     "standing": (4, {"hip": "x-5..4 y0..15 z0..7", "knee": "x0..8", "ankle": "x-4..4"}),
@@ -70,17 +70,24 @@ TRUNK: Parts = {
                  "neck": "x-30..20 y-25..25", "head": "x-25..15 y-25..25"}),
 }  # fmt: skip
 
-OWN_ARMS = 0.5  # share of poses whose left and right arm do different things
+OWN_ARMS = 0.5  # share of poses in which left and right arm are drawn separately
 LEAN = 4.0  # degrees, standard deviation of the whole body's lean forwards and sideways
 
 
 @cache
 def everyday_poses(split: Literal["train", "held_out", "all"] = "all", count: int = 5000) -> Tensor:
-    """Random everyday poses, always the same ones for a split and count: drawn once, not to be changed.
+    """Draw random everyday poses. They are the same in each call and cached, so the result must not be changed.
+
+    Args:
+        split: Poses for training, others to hold out, or both.
+        count: Number of poses in each split.
 
     Returns:
-        (count, 24, 3, 3) local rotations, twice as many for "all"; the first is the body's in a world whose y is up,
-        facing z.
+        (count, 24, 3, 3) local rotations, or (2 count, 24, 3, 3) for "all". The first is the orientation of the body in
+        a world whose y axis is up, facing z.
+
+    Raises:
+        ValueError: There is no such split.
     """
     if split not in ("train", "held_out", "all"):
         raise ValueError(f"unknown split {split!r}; there are train, held_out and all")
@@ -91,7 +98,8 @@ def everyday_poses(split: Literal["train", "held_out", "all"] = "all", count: in
     left = np.array([name.startswith("left_") for name in joint_set("smpl24")])
     differ = generator.random(count) < OWN_ARMS
     arms = np.where((differ[:, None] & left)[..., None, None], own, arms)
-    pose = _draw(LEGS, count, generator) @ _draw(TRUNK, count, generator) @ arms  # of different joints each
+    # The three rotate different joints, and so their product holds the rotations of all.
+    pose = _draw(LEGS, count, generator) @ _draw(TRUNK, count, generator) @ arms
     pose[:, 0] = euler_to_matrix(np.radians(LEAN) * generator.standard_normal((count, 2)), "xz") @ pose[:, 0]
     rotations = torch.from_numpy(pose).float()
     mirrored = torch.from_numpy(generator.random(count) < 0.5)
@@ -99,7 +107,7 @@ def everyday_poses(split: Literal["train", "held_out", "all"] = "all", count: in
 
 
 def _draw(parts: Parts, count: int, generator: np.random.Generator) -> np.ndarray:
-    """(count, 24, 3, 3) rotations of randomly chosen parts; identity for joints that a part does not mention."""
+    """Draw rotations (count, 24, 3, 3) of randomly chosen parts; joints that a part does not mention stay at rest."""
     shares, turns = zip(*parts.values())
     chosen = generator.choice(len(turns), count, p=np.array(shares) / sum(shares))
     pose = np.tile(np.eye(3), (count, len(joint_set("smpl24")), 1, 1))

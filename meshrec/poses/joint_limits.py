@@ -1,11 +1,15 @@
-"""How far joints bend, as soft limits for a fit.
+"""Soft limits of joint rotations for a fit.
 
 Limits are boxes in the axis-angle vector of each joint from SMPL's T-pose, in degrees about the x, y and z axes of the
-body at rest. Their sources: for hinges healthy adults (Boone & Azen 1979, "Normal range of motion of joints in male
-subjects": elbow and knee bend 143, forearms turn 76 and 82, half of it at SMPL's elbow) and the slack of passive
-movement (Soucie et al. 2011, "Range of motion measurements"); for trunk, neck, hips and shoulders the shipped motion
-capture, opened where people sit, kneel or stretch further than its actors; for collars, which it does not move, Ludewig
-et al. 2009, "Motion of the shoulder complex during multiplanar humeral elevation".
+body at rest. Their sources:
+
+- Hinges: healthy adults (Boone & Azen 1979, "Normal range of motion of joints in male subjects": elbow and knee bend
+  by 143, forearms rotate by 76 and 82, half of it at SMPL's elbow), with the slack of passive movement (Soucie et al.
+  2011, "Range of motion measurements").
+- Trunk, neck, hips and shoulders: the shipped motion capture, widened where people sit, kneel or stretch further than
+  its actors.
+- Collars, which do not move in that motion capture: Ludewig et al. 2009, "Motion of the shoulder complex during
+  multiplanar humeral elevation".
 """
 
 from functools import cache
@@ -17,8 +21,8 @@ from meshrec.body.joints import BODY_JOINTS, mirror_name
 from meshrec.geometry.rotations import matrix_to_axis_angle
 from meshrec.geometry.tangent import right_jacobian_inverse
 
-# Left and central joints: lowest and highest x, y, z. Hips bend towards -x and knees towards x; the left elbow bends
-# towards -y and the left arm sinks towards -z.
+# Lowest and highest x, y and z of left and central joints. Hips bend towards -x and knees towards x; the left elbow
+# bends towards -y and the left arm sinks towards -z.
 LIMITS_DEGREES = {
     "left_hip": ((-150, 45), (-65, 65), (-45, 80)),
     "left_knee": ((-10, 155), (-20, 20), (-15, 15)),
@@ -44,7 +48,7 @@ def joint_limits() -> tuple[Tensor, Tensor]:
     for joint, name in enumerate(BODY_JOINTS):
         if name in LIMITS_DEGREES:
             limits[joint] = torch.tensor(LIMITS_DEGREES[name], dtype=torch.float32)
-        else:  # mirrored, turns about y and z change their sign and so their lowest is the other's highest
+        else:  # mirroring reverses rotations about y and z, so that the lowest becomes the negative of the highest
             limits[joint] = torch.tensor(LIMITS_DEGREES[mirror_name(name)], dtype=torch.float32)
             limits[joint, 1:] = -limits[joint, 1:].flip(-1)
     lowest, highest = limits.deg2rad().unbind(-1)
@@ -52,13 +56,14 @@ def joint_limits() -> tuple[Tensor, Tensor]:
 
 
 def joint_limit_residuals(body_pose: Tensor) -> tuple[Tensor, Tensor]:
-    """How many radians each axis-angle coordinate lies beyond its limit, signed; zero within.
+    """The signed distance of each axis-angle coordinate beyond its limit; zero within the limits.
 
     Args:
-        body_pose: (B, 23, 3, 3) rotations.
+        body_pose: (B, 23, 3, 3) rotations of all joints but the root.
 
     Returns:
-        (B, 23, 3), and its derivative (B, 23, 3, 3) by a small turn of the joint in its own frame.
+        The distances (B, 23, 3) in radians, and their derivatives (B, 23, 3, 3) with respect to a small rotation of the
+        joint in its own frame.
     """
     axis_angle = matrix_to_axis_angle(body_pose)
     lowest, highest = (limit.to(axis_angle) for limit in joint_limits())

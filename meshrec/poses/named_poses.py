@@ -1,4 +1,4 @@
-"""A few named poses to look at a body in: each bends what a skinned body finds hard."""
+"""A few named poses to inspect a body in. They bend the joints where skinning most often fails."""
 
 import math
 
@@ -8,8 +8,8 @@ from torch import Tensor
 from meshrec.body.joints import joint_set
 from meshrec.geometry import axis_angle_to_matrix
 
-# Degrees about x, y, z, turned about z first, then y, then x. From the T-pose z lowers and raises an arm, y swings it
-# forward and bends the elbow, x swings a lowered arm or a leg and bends the knee.
+# Degrees about x, y and z; the rotation about z is applied first, then y, then x. From the T-pose z lowers and raises
+# an arm, y swings it forward and bends the elbow, x swings a lowered arm or a leg and bends the knee.
 _DEGREES: dict[str, dict[str, tuple[float, float, float]]] = {
     "t-pose": {},
     "arms down": {"left_shoulder": (0, 0, -75), "right_shoulder": (0, 0, 75)},
@@ -44,10 +44,22 @@ POSE_NAMES = tuple(_DEGREES)
 
 
 def named_pose(name: str) -> Tensor:
-    """Rotations (23, 3, 3) of all joints but the root, as a body's ``body_pose`` takes them.
+    """The rotations of a named pose, which a body takes as ``body_pose``.
 
     Args:
         name: One of :data:`POSE_NAMES`.
+
+    Returns:
+        (23, 3, 3) rotations of all joints but the root.
+
+    Raises:
+        KeyError: There is no such pose.
+
+    Example:
+        >>> from meshrec.body import load_body
+        >>> from meshrec.poses.named_poses import named_pose
+        >>> load_body("neutral")(body_pose=named_pose("sitting")[None]).joints.shape
+        torch.Size([1, 24, 3])
     """
     degrees = _DEGREES[name]
     joints = joint_set("smpl24")[1:]

@@ -1,4 +1,4 @@
-"""The poses that ship with the project: motion capture retargeted to SMPL's joints, split by take."""
+"""The pose bank: motion capture retargeted to SMPL's joints, split into takes for training and held-out takes."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +22,9 @@ class PoseBank:
 
     Attributes:
         axis_angle: (N, 24, 3) radians, joints as in ``smpl24``; the first is the orientation of the body in the world
-            (y up), hands are at rest.
-        take: (N,) int64, which of ``takes`` each pose comes from.
-        takes: names of the takes.
+            (y up), and hands are at rest.
+        take: (N,) int64 index in ``takes`` of the take that each pose comes from.
+        takes: Names of the takes.
     """
 
     axis_angle: Tensor
@@ -35,7 +35,7 @@ class PoseBank:
         return len(self.axis_angle)
 
     def rotations(self, index: Tensor | slice = slice(None)) -> Tensor:
-        """(n, 24, 3, 3) local rotations of the chosen poses."""
+        """The local rotations (n, 24, 3, 3) of the chosen poses."""
         return axis_angle_to_matrix(self.axis_angle[index])
 
 
@@ -44,8 +44,22 @@ def load_pose_bank(split: Literal["train", "held_out", "all"] = "train", path: s
 
     Whole takes are held out, and both dancers of a duet together, so that the two splits share no motion.
 
+    Args:
+        split: The takes for training, those held out, or all.
+        path: The bank.
+
+    Returns:
+        The poses of the split.
+
     Raises:
         InputError: The file is missing or not a pose bank.
+        ValueError: There is no such split.
+
+    Example:
+        >>> from meshrec.poses.pose_bank import load_pose_bank
+        >>> bank = load_pose_bank("held_out")
+        >>> bank.rotations(slice(0, 5)).shape
+        torch.Size([5, 24, 3, 3])
     """
     if split not in ("train", "held_out", "all"):
         raise ValueError(f"unknown split {split!r}; there are train, held_out and all")
@@ -65,12 +79,15 @@ def load_pose_bank(split: Literal["train", "held_out", "all"] = "train", path: s
 
 
 def save_pose_bank(path: str | Path, bank: PoseBank, held_out: set[str]) -> None:
-    """Write a bank: float16 axis-angle, without the hands, which no take moves.
+    """Write a bank as float16 axis-angle vectors, without the hands, which no take moves.
 
     Args:
-        path: an ``.npz`` file.
-        bank: all poses.
-        held_out: names of the takes kept from training.
+        path: The ``.npz`` file.
+        bank: All poses.
+        held_out: Names of the takes that are not for training.
+
+    Raises:
+        ValueError: ``held_out`` names a take that the bank does not have.
     """
     if unknown := held_out.difference(bank.takes):
         raise ValueError(f"held-out takes that the bank lacks: {', '.join(sorted(unknown))}")

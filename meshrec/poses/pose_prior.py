@@ -1,11 +1,11 @@
-"""How likely a body pose is: a mixture of multivariate t distributions learned from motion capture and written poses.
+"""The pose prior: a mixture of multivariate t distributions learned from motion capture and authored poses.
 
-A mixture of Gaussians (Bogo et al. 2016, "Keep it SMPL") crushes poses that the motion capture lacks. The t
-distribution's tails fall like a power of the distance instead (Peel & McLachlan 2000, "Robust mixture modelling using
-the t distribution"), and remain as easy to fit: every component is a Mahalanobis distance.
+Under a mixture of Gaussians (Bogo et al. 2016, "Keep it SMPL") poses that the motion capture lacks are far too
+unlikely. The tails of the t distribution fall like a power of the distance instead (Peel & McLachlan 2000, "Robust
+mixture modelling using the t distribution"), and the fit is as easy: every component depends on a Mahalanobis distance.
 
-Poses are described by coordinates x, the axis-angle vectors of each joint relative to the joint's mean rotation. Few
-poses come near the half turn from there at which such vectors jump; from the T-pose, raised and turned arms do.
+The coordinates x of a pose are the axis-angle vectors of its joints relative to each joint's mean rotation. They are
+discontinuous at a half turn, which few poses come near; relative to the T-pose, raised and rotated arms would.
 """
 
 import math
@@ -28,14 +28,14 @@ PRIOR_JOINTS = BODY_JOINTS[:-2]
 
 
 class PosePrior(nn.Module):
-    """A density over body poses.
+    """A probability density of body poses.
 
     Args:
-        center: (21, 3, 3) the mean rotation of each joint.
-        log_weights: (K,) of the components, their exponentials summing to 1.
-        means: (K, 63) coordinates.
+        center: (21, 3, 3) mean rotation of each joint.
+        log_weights: (K,) logarithms of the components' weights, which sum to 1.
+        means: (K, 63) coordinates of the components' centres.
         scales: (K, 63, 63) lower Cholesky factors L of the scale matrices S = L L^T.
-        freedom: degrees of freedom of the t distributions, a whole number: the smaller, the fatter the tails.
+        freedom: Degrees of freedom of the t distributions, a whole number: the smaller, the heavier the tails.
     """
 
     center: Tensor
@@ -61,12 +61,12 @@ class PosePrior(nn.Module):
         self.register_buffer("_heights", log_weights + constant - scales.diagonal(dim1=-2, dim2=-1).log().sum(-1))
 
     def coordinates(self, body_pose: Tensor) -> Tensor:
-        """(B, 63) coordinates of rotations (B, 23, 3, 3), or of (B, 21, 3, 3) without the hands."""
+        """The coordinates (B, 63) of rotations (B, 23, 3, 3), or of (B, 21, 3, 3) without the hands."""
         rotations = body_pose[:, : len(PRIOR_JOINTS)]
         return turns_between(self.center, rotations).flatten(1)
 
     def body_pose(self, coordinates: Tensor) -> Tensor:
-        """(B, 23, 3, 3) rotations with the given coordinates (B, 63); hands at rest."""
+        """The rotations (B, 23, 3, 3) with the given coordinates (B, 63); hands are at rest."""
         rotations = turned(self.center, coordinates.unflatten(1, (-1, 3)))
         hands = torch.eye(3, dtype=rotations.dtype, device=rotations.device).expand(len(rotations), 2, 3, 3)
         return torch.cat([rotations, hands], dim=1)
@@ -83,17 +83,18 @@ class PosePrior(nn.Module):
         return torch.logsumexp(self._component_log_densities(self._distances(self.coordinates(body_pose))), dim=-1)
 
     def quadratic(self, body_pose: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The log-density near the given poses, for a Gauss-Newton step.
+        """A quadratic approximation of the negative log-density near the given poses, for a Gauss-Newton step.
 
-        The likeliest component k counts, as w |u|^2 / 2 with u = L_k^-1 (x - m_k) and the weight of iteratively
-        reweighted least squares, w = (f + d) / (f + |u|^2), taken as constant. So the gradient is component k's.
+        It is that of the likeliest component k alone, w |u|^2 / 2 with u = L_k^-1 (x - m_k) and the weight of
+        iteratively reweighted least squares w = (f + d) / (f + |u|^2), which is held constant; f is the degrees of
+        freedom and d = 63 the number of coordinates. Its gradient is exactly that of component k.
 
         Args:
             body_pose: (B, 23, 3, 3) rotations.
 
         Returns:
-            :meth:`log_density` (B,), and of its negative the gradient (B, 69) and the Hessian (B, 69, 69) by a small
-            turn t of every joint in its own frame, R_j <- R_j exp(t_j).
+            :meth:`log_density` (B,), and the gradient (B, 69) and Hessian (B, 69, 69) of the approximation with respect
+            to a small rotation t of every joint in its own frame, R_j <- R_j exp(t_j).
         """
         x = self.coordinates(body_pose)
         distances = self._distances(x)
@@ -109,7 +110,7 @@ class PosePrior(nn.Module):
         return torch.logsumexp(densities, dim=-1), gradient, hessian
 
     def sample(self, count: int, generator: torch.Generator) -> Tensor:
-        """Random poses: (count, 23, 3, 3) rotations."""
+        """Draw random poses (count, 23, 3, 3)."""
 
         def random(size: int) -> Tensor:
             return torch.randn(count, size, generator=generator, dtype=self.means.dtype, device=self.means.device)
@@ -123,7 +124,7 @@ class PosePrior(nn.Module):
         return self.body_pose(self.means[component] + deviation)
 
     def _distances(self, x: Tensor) -> Tensor:
-        """(B, K) squared Mahalanobis distances."""
+        """Squared Mahalanobis distances (B, K) of coordinates (B, 63) to the components."""
         offsets = torch.einsum("knd,bkd->bkn", self._whiten, x[:, None] - self.means)
         return offsets.square().sum(-1)
 
@@ -137,6 +138,15 @@ def load_pose_prior(path: str | Path = POSE_PRIOR) -> PosePrior:
 
     Raises:
         InputError: The file is missing or not a pose prior.
+
+    Example:
+        >>> import torch
+        >>> from meshrec.poses.named_poses import named_pose
+        >>> from meshrec.poses.pose_prior import load_pose_prior
+        >>> poses = torch.stack([named_pose("arms down"), named_pose("twist")])
+        >>> likely, rare = load_pose_prior().log_density(poses).tolist()
+        >>> likely > rare
+        True
     """
     try:
         arrays = load_file(path)

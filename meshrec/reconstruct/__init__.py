@@ -1,4 +1,4 @@
-"""From a photo to the people in it."""
+"""People from photos: the public objects."""
 
 from meshrec.reconstruct.person import Person
 from meshrec.reconstruct.reconstructor import Reconstructor

@@ -1,4 +1,4 @@
-"""One reconstructed person: a posed body in front of the photo's camera, and what is known about it."""
+"""A reconstructed person: a posed body in front of the photo's camera, with scores and uncertainty."""
 
 import math
 import os
@@ -18,7 +18,6 @@ from meshrec.export import (
     Mesh,
     PersonParameters,
     Rig,
-    camera_to_y_up,
     pose_to_y_up,
     read_parameters,
     write_mesh,
@@ -27,9 +26,9 @@ from meshrec.export import (
 )
 from meshrec.export.mesh import float_array
 from meshrec.files.atomic import known_suffix
-from meshrec.geometry import Camera, axis_angle_to_matrix, matrix_to_axis_angle
+from meshrec.geometry import Camera, axis_angle_to_matrix, camera_to_y_up, matrix_to_axis_angle
 
-NEARBY = 0.10  # metres: what a joint's confidence means by "there"
+NEARBY = 0.10  # metres within which a joint counts as correct in its confidence
 JOINTS = "smpl24"  # the joints that parameter files list
 SAVE_SUFFIXES = (*MESH_SUFFIXES, *PARAMETER_SUFFIXES)
 
@@ -39,20 +38,20 @@ class Person:
     """A posed body in camera space (x right, y down, z forward; metres). Arrays are numpy, float32.
 
     Attributes:
-        body: The body that betas and pose belong to.
-        betas: (n,) shape coefficients, usually 10.
-        pose: (24, 3, 3) rotation of each joint relative to its parent, the first one global.
+        body: The body that betas and rotations belong to.
+        betas: (n,) shape coefficients, usually ``meshrec.body.NUM_BETAS``.
+        rotations: (24, 3, 3) rotation of each joint relative to its parent; the first one is global.
         translation: (3,) added to the posed body.
-        camera: The photo's.
+        camera: The photo's camera.
         box: (4,) x0, y0, x1, y1 in photo pixels.
         score: Confidence in [0, 1] that the body is right; good results rank above bad ones.
         reprojection_error: Mean distance of detected and projected landmarks, as a share of the box's longer side.
-        mask_iou: Overlap of the body's outline with the person's mask in the photo.
+        mask_iou: Intersection over union of the body's silhouette and the person's mask in the photo.
         keypoints_2d: (K, 3) x, y in photo pixels and confidence, as they were detected.
-        keypoint_names: Their K names.
-        joint_deviation: (24,) metres: the standard deviation of each ``smpl24`` joint relative to the pelvis. Large
-            where the photo does not show the joint.
-        body_name: What :func:`meshrec.load_body` finds the body by.
+        keypoint_names: Names of the K keypoints.
+        joint_deviation: (24,) standard deviation of each ``smpl24`` joint relative to the pelvis, metres. It is large
+            for joints that the photo does not show.
+        body_name: Name or path by which :func:`meshrec.load_body` finds the body.
         made_by: What estimated the body: the regressor's name, ``fit``, or both, as ``keypoints + fit``.
 
     Raises:
@@ -61,7 +60,7 @@ class Person:
 
     body: BodyModel = field(repr=False)
     betas: np.ndarray
-    pose: np.ndarray = field(repr=False)
+    rotations: np.ndarray = field(repr=False)
     translation: np.ndarray
     camera: Camera | None = None
     box: np.ndarray | None = None
@@ -75,7 +74,7 @@ class Person:
     made_by: str = ""
 
     def __post_init__(self) -> None:
-        shapes = {"betas": (None,), "pose": (24, 3, 3), "translation": (3,), "box": (4,)}
+        shapes = {"betas": (None,), "rotations": (24, 3, 3), "translation": (3,), "box": (4,)}
         shapes |= {"keypoints_2d": (len(self.keypoint_names), 3), "joint_deviation": (24,)}
         for name, shape in shapes.items():
             if getattr(self, name) is not None:
@@ -83,28 +82,32 @@ class Person:
 
     @classmethod
     def load(cls, path: str | os.PathLike, body: str | Path | BodyModel | None = None) -> "Person":
-        """A person from a parameter file.
+        """Load a person from a parameter file.
 
         Args:
-            path: ``.json`` or ``.npz``, as :meth:`save` writes them.
-            body: The body it was made with, as for :func:`meshrec.load_body`; default the one that the file names.
+            path: A ``.json`` or ``.npz`` file of :meth:`save`.
+            body: The body to which the parameters belong, as for :func:`meshrec.load_body`. Default: the one that the
+                file names.
 
         Raises:
-            InputError: The file or the body cannot be read, or the body is not the one the parameters belong to.
+            InputError: The file or the body cannot be read, or the parameters belong to another body.
         """
         parameters = read_parameters(path)
         name = parameters.body_name if body is None else body
-        model = body if isinstance(body, BodyModel) else load_body(name, num_betas=len(parameters.betas))
+        if not isinstance(body, BodyModel):
+            model = load_body(name, num_betas=len(parameters.betas))
+        else:
+            model = body if body.hash == parameters.body_hash else body.truncated(len(parameters.betas))
         if model.hash != parameters.body_hash:
             raise InputError(
                 f"{path}: its betas belong to the body '{parameters.body_name}' of hash {parameters.body_hash}, "
                 f"but '{name if isinstance(name, str | Path) else model.data.name}' has hash {model.hash}; "
-                "name the body it was made with."
+                "name the body with which it was made."
             )
         return cls(
             body=model,
             betas=parameters.betas,
-            pose=axis_angle_to_matrix(torch.from_numpy(parameters.pose)).numpy(),
+            rotations=axis_angle_to_matrix(torch.from_numpy(parameters.pose)).numpy(),
             translation=parameters.translation,
             camera=parameters.camera,
             box=parameters.box,
@@ -119,8 +122,13 @@ class Person:
         )
 
     @property
+    def pose(self) -> np.ndarray:
+        """``rotations`` by SMPL's name."""
+        return self.rotations
+
+    @property
     def vertices(self) -> np.ndarray:
-        """(V, 3): exactly what ``body(betas, body_pose, global_orient, transl)`` gives for this person's own values."""
+        """(V, 3) metres: exactly what ``body(betas, body_pose, global_orient, transl)`` returns for this person."""
         return self._posed.vertices[0].cpu().numpy()
 
     @property
@@ -130,10 +138,10 @@ class Person:
 
     @property
     def joint_confidence(self) -> np.ndarray | None:
-        """(24,) in [0, 1]: the probability that each ``smpl24`` joint is within 10 cm of its place.
+        """(24,) in [0, 1]: the probability that each ``smpl24`` joint is within 10 cm of its true position.
 
-        A normal distribution that is alike in all directions lies within a standard deviations of its middle with the
-        probability erf(a / sqrt 2) - sqrt(2 / pi) a exp(-a^2 / 2) (Maxwell's distribution).
+        An isotropic Gaussian in space is within a standard deviations of its mean with the probability
+        erf(a / sqrt 2) - sqrt(2 / pi) a exp(-a^2 / 2) (Maxwell's distribution).
         """
         if self.joint_deviation is None:
             return None
@@ -143,34 +151,40 @@ class Person:
         return inside.clamp(0, 1).float().numpy()
 
     def joints(self, joints: str = JOINTS) -> np.ndarray:
-        """Joints of a named set, (K, 3).
+        """Joints of a named set.
+
+        Args:
+            joints: Name of a joint set in :mod:`meshrec.body.joints`.
+
+        Returns:
+            (K, 3) camera space, metres.
 
         Raises:
             ValueError: No set has this name, or the body lacks landmarks for it.
         """
-        if joints == JOINTS:  # the skeleton's own, not a guess from the skin around them
+        if joints == JOINTS:  # the joints of the skeleton, not an estimate from the vertices around them
             return self._posed.joints[0].cpu().numpy()
         return self.body.joints_from(self._posed.vertices, joints)[0].cpu().numpy()
 
     def mesh(self, name: str = "body", color: tuple[float, float, float] = Mesh.color) -> Mesh:
-        """The posed mesh in y-up space, as files hold it.
+        """The posed mesh with y up, as mesh files contain it.
 
         Args:
-            name: What it is called inside the file.
+            name: Name of the mesh in the file.
             color: (r, g, b) sRGB in [0, 1].
         """
         data = self.body.data
         return Mesh(camera_to_y_up(self.vertices), data.faces, data.uv, data.uv_faces, name, color)
 
     def parameters(self) -> PersonParameters:
-        """What a parameter file holds; the joints are those of ``smpl24``."""
+        """The content of a parameter file, with the joints of ``smpl24``."""
         joints = self.joints()
         screen = self.camera.project(torch.from_numpy(joints)).numpy() if self.camera is not None else None
         return PersonParameters(
             body_name=self.body_name,
             body_hash=self.body.hash,
             betas=self.betas,
-            pose=matrix_to_axis_angle(torch.from_numpy(self.pose)).numpy(),
+            pose=matrix_to_axis_angle(torch.from_numpy(self.rotations)).numpy(),
             translation=self.translation,
             camera=self.camera,
             made_by=self.made_by,
@@ -195,19 +209,19 @@ class Person:
         name: str = "body",
         color: tuple[float, float, float] = Mesh.color,
     ) -> None:
-        """Write the person; the suffix chooses the format. The file appears whole or not at all.
+        """Write the person; the suffix chooses the format. The file is written completely or not at all.
 
-        - ``.obj``, ``.ply``, ``.glb``: the mesh, turned to y up so that it stands upright in 3D programs.
-        - ``.json``, ``.npz``: every parameter, in camera space; :meth:`load` reads them.
+        - ``.obj``, ``.ply``, ``.glb``: the mesh with y up, so that it stands upright in 3D programs.
+        - ``.json``, ``.npz``: all parameters, in camera space; :meth:`load` reads them.
 
         Args:
-            path: Where to write.
-            skinned: Write a ``.glb`` with a skeleton that poses it.
-            name: What the mesh is called inside the file.
+            path: The file to write.
+            skinned: Whether a ``.glb`` gets a skeleton that poses it.
+            name: Name of the mesh in the file.
             color: (r, g, b) sRGB in [0, 1] of the mesh.
 
         Raises:
-            InputError: Unknown suffix, or the file cannot be written.
+            InputError: The suffix is unknown, or the file cannot be written.
         """
         suffix = known_suffix(path, SAVE_SUFFIXES)
         if suffix in PARAMETER_SUFFIXES:
@@ -222,17 +236,17 @@ class Person:
         vertices, joints = (part[0].cpu().numpy() for part in body.rest(self._tensor("betas")))
         rest = Mesh(vertices, body.data.faces, body.data.uv, body.data.uv_faces, name, color)
         rig = Rig(joints, np.array(body.parents), body.weights.cpu().numpy(), body.joint_names)
-        pose, translation = pose_to_y_up(self.pose, self.translation, joints[0])
+        pose, translation = pose_to_y_up(self.rotations, self.translation, joints[0])
         write_skinned(path, rest, rig, pose, translation, pose_correctives=body.has_posedirs)
 
     @cached_property
     def _posed(self) -> BodyOutput:
-        pose = self._tensor("pose")
+        rotations = self._tensor("rotations")
         with torch.no_grad():
-            return self.body(self._tensor("betas"), pose[:, 1:], pose[:, 0], self._tensor("translation"))
+            return self.body(self._tensor("betas"), rotations[:, 1:], rotations[:, 0], self._tensor("translation"))
 
     def _tensor(self, name: str) -> torch.Tensor:
-        """A field as the body takes it: a batch of one."""
+        """A field as a batch of one on the body's device."""
         return torch.from_numpy(getattr(self, name))[None].to(self.body.v_template)
 
 
@@ -243,21 +257,21 @@ def export_people(
     body: str | Path | None = None,
     skinned: bool = False,
 ) -> Iterator[Path]:
-    """Rebuild files from people's parameters.
+    """Write people from parameter files in other formats.
 
     Args:
-        files: ``.json`` or ``.npz``, as :meth:`Person.save` writes them.
-        formats: Of obj, ply, glb, json, npz.
-        out: The folder to write into; default beside each file.
-        body: The body they were made with; default the one that each file names.
-        skinned: Write ``.glb`` with a skeleton.
+        files: ``.json`` or ``.npz`` files of :meth:`Person.save`.
+        formats: Formats to write, of obj, ply, glb, json and npz.
+        out: Folder to write into. Default: the folder of each file.
+        body: The body to which the parameters belong. Default: the one that each file names.
+        skinned: Whether a ``.glb`` gets a skeleton.
 
     Yields:
-        Each file written.
+        The path of each file written.
 
     Raises:
-        InputError: A file cannot be read, its body is missing or another, two files would get the same name, or
-            nothing can be written there.
+        InputError: A format is unknown, a file or its body cannot be read, the parameters belong to another body, two
+            files would get the same name, or a file cannot be written.
     """
     suffixes = [f".{name.lstrip('.')}" for name in formats]
     unknown = [suffix for suffix in suffixes if suffix not in SAVE_SUFFIXES]

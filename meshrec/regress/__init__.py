@@ -1,6 +1,7 @@
-"""A network's estimate of every person in a photo, with its calibrated uncertainty, for the fit to start from."""
+"""A network's estimate of every person in a photo, with its calibrated uncertainty: the start of the fit."""
 
 from meshrec.regress.regressor import NetworkRegressor
+from meshrec.regress.settings import RegressorSettings
 from meshrec.regress.weights import load_regressor
 
-__all__ = ["NetworkRegressor", "load_regressor"]
+__all__ = ["NetworkRegressor", "RegressorSettings", "load_regressor"]

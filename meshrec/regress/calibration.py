@@ -1,4 +1,4 @@
-"""How far a network's estimates are off on people it has not seen: error covariances and calibrated shapes."""
+"""Errors of a network on people it was not trained on: their covariance, and calibrated shapes."""
 
 import torch
 from torch import Tensor
@@ -6,25 +6,25 @@ from torch import Tensor
 from meshrec.body.state import TRANSLATION, TURNS
 from meshrec.geometry.tangent import turns_between
 from meshrec.models.estimate import Estimate
+from meshrec.regress.settings import RegressorSettings
 
-# What is taken for the errors of a network whose own are not known: radians and betas, standard deviations.
-USUAL_ERRORS = (0.3, 1.0)
-LEAST_ERRORS = (0.02, 0.1)  # no estimate is more certain than that
-OTHER_REST = 0.1  # radians by which the limbs of two bodies at rest point elsewhere
+LEAST_ERRORS = (0.02, 0.1)  # standard deviations of joint rotations, radians, and betas that are added to measured ones
 
 
 def error_covariance(estimate: Estimate, rotations: Tensor, betas: Tensor) -> Tensor:
-    """How far a network's estimates are off: the mean outer product of the errors, with a floor under each.
+    """Covariance of a network's errors: the mean of their outer products, with a small variance added to each.
 
-    Errors are the steps from estimate to truth as the fit takes them (:meth:`meshrec.fit.BodyState.moved`): a turn of
-    each joint in its own frame, then the betas. Where bodies stand is left to what is seen of them.
+    Errors are steps from the estimate to the truth as the fit takes them (:meth:`meshrec.body.state.BodyState.moved`):
+    a rotation of each joint in its own frame, then the betas. Translations are not among them; the fit finds those
+    from the detections.
 
     Args:
-        estimate: N bodies that the network has not seen in training; many more than 72 + S.
-        rotations: (N, 24, 3, 3) and betas: (N, S), the true ones.
+        estimate: Estimates of N people on whom the network was not trained; many more than 72 + S.
+        rotations: (N, 24, 3, 3) true local rotations.
+        betas: (N, S) true betas.
 
     Returns:
-        (72 + S, 72 + S).
+        (72 + S, 72 + S) float64, radians and betas.
     """
     turns = turns_between(estimate.rotations.double(), rotations.double()).flatten(1)
     errors = torch.cat([turns, betas.double() - estimate.betas.double()], dim=1)
@@ -33,14 +33,17 @@ def error_covariance(estimate: Estimate, rotations: Tensor, betas: Tensor) -> Te
 
 
 def shape_calibration(betas: Tensor, true: Tensor) -> Tensor:
-    """(S + 1, S) the matrix C with which ``[betas, 1] @ C`` is the best linear guess of the true betas.
+    """Fit the best linear estimate of the true betas from those of a network.
 
-    Where there is little to tell a shape by, as without a mask, networks say more than they know; half of what they say
-    may be the better guess. By least squares, with a trace of ridge for few people.
+    If little tells the shape, as without a mask, a network's betas are too large: half of them may be closer to the
+    truth. The fit is by least squares, with a slight ridge penalty for few people.
 
     Args:
-        betas: (N, S) of a network, of people whom it has not seen in training.
-        true: (N, S).
+        betas: (N, S) a network's betas of people on whom it was not trained.
+        true: (N, S) their true betas.
+
+    Returns:
+        (S + 1, S) float64, the matrix C of the estimate ``[betas, 1] @ C``.
     """
     known = _with_one(betas.double())
     normal = known.mT @ known + 1e-3 * len(known) * torch.eye(known.shape[1], dtype=torch.float64)
@@ -48,22 +51,41 @@ def shape_calibration(betas: Tensor, true: Tensor) -> Tensor:
 
 
 def calibrated(betas: Tensor, calibration: Tensor) -> Tensor:
-    """Betas (B, S) as calibrations (S + 1, S), or (B, S + 1, S), say they are."""
+    """Apply calibrations.
+
+    Args:
+        betas: (B, S) a network's betas.
+        calibration: (S + 1, S) or (B, S + 1, S), as :func:`shape_calibration` returns it.
+
+    Returns:
+        (B, S).
+    """
     return (_with_one(betas)[:, None] @ calibration.to(betas)).squeeze(-2)
 
 
-def whitening(covariance: Tensor | None, num_betas: int, knows_shape: bool) -> Tensor:
-    """(K, M, P) rows that turn a step of the fit into M standard normal numbers; translations are free.
+def whitening(
+    covariance: Tensor | None, num_betas: int, knows_shape: bool, settings: RegressorSettings = RegressorSettings()
+) -> Tensor:
+    """Square roots of the information matrices of a network's estimates; see :class:`meshrec.fit.terms.Closeness`.
 
-    Of the shape of another body than the trained nothing is known but that betas are standard normal.
+    Args:
+        covariance: (K, 72 + S, 72 + S) covariances of the errors of K kinds of people. None if they were not measured.
+        num_betas: Number S of betas.
+        knows_shape: Whether the network was trained with the body that is estimated. If not, its betas mean something
+            else there, and their prior is standard normal.
+        settings: Uncertainty that is assumed without measured covariances, and for another body.
+
+    Returns:
+        (K, M, P) float64 matrices that map a step of the fit to M standard normal numbers. Their columns of the
+        translation are zero: a network says nothing about it.
     """
     turns = TURNS.stop
     if covariance is None:
-        deviations = [USUAL_ERRORS[0]] * turns + [USUAL_ERRORS[1]] * num_betas
+        deviations = [settings.usual_turn] * turns + [settings.usual_beta] * num_betas
         covariance = torch.tensor(deviations).square().diag()[None]
     covariance = covariance.double()
     if not knows_shape:
-        other = OTHER_REST**2 * torch.eye(turns, dtype=torch.float64)
+        other = settings.other_rest**2 * torch.eye(turns, dtype=torch.float64)
         shape = torch.eye(num_betas, dtype=torch.float64)
         covariance = torch.stack([torch.block_diag(own + other, shape) for own in covariance[:, :turns, :turns]])
     rows = torch.linalg.inv(torch.linalg.cholesky(covariance))

@@ -1,4 +1,4 @@
-"""The shipped networks by name, and any checkpoint by its file."""
+"""Regressors by name or by checkpoint file."""
 
 from pathlib import Path
 
@@ -7,22 +7,33 @@ from meshrec.errors import InputError
 from meshrec.models import weights_folder
 from meshrec.models.checkpoints import load_checkpoint, read_header
 from meshrec.regress.regressor import NetworkRegressor
+from meshrec.regress.settings import RegressorSettings
 
 NAMES = {"keypoints": "iterative_keypoints", "proxy": "iterative_proxy", "graph": "graph_keypoints"}
-DEFAULT, NONE = "proxy", "none"
+DEFAULT, NONE = "proxy", "none"  # the regressor that photos get, and the name for none
 
 
-def load_regressor(name: str | Path, body: BodyModel | None = None, mirror: bool = True) -> NetworkRegressor:
-    """A trained network as a regressor.
+def load_regressor(
+    name: str | Path,
+    body: BodyModel | None = None,
+    mirror: bool = True,
+    settings: RegressorSettings = RegressorSettings(),
+) -> NetworkRegressor:
+    """Load a trained network as a regressor.
 
     Args:
-        name: ``"keypoints"``, ``"proxy"`` or ``"graph"`` for the shipped ones; or a checkpoint's file.
-        body: Whose pose and shape to estimate; default the body it was trained with. The shape of another body is left
-            to the fit: betas mean something else there. The network runs where the body is.
-        mirror: As in :class:`NetworkRegressor`.
+        name: ``"keypoints"``, ``"proxy"`` or ``"graph"`` for the shipped networks, or a checkpoint file.
+        body: The body to estimate; the network runs on its device. Default: the body with which the network was
+            trained. The shape of another body is left to the fit, since betas mean something else there.
+        mirror: Whether to average the estimates of each crop and its mirror image.
+        settings: Margin of the crops, and assumed uncertainty.
+
+    Returns:
+        The regressor.
 
     Raises:
-        InputError: There is no such network, the file is damaged, or the body it was trained with is not at hand.
+        InputError: There is no such network, its file is damaged, or the body with which it was trained is neither
+            ``body`` nor the shipped neutral one.
     """
     path = find_weights(name)
     trained_hash = read_header(path)["body"]
@@ -33,22 +44,41 @@ def load_regressor(name: str | Path, body: BodyModel | None = None, mirror: bool
         trained = trained.to(body.v_template.device)
     checkpoint = load_checkpoint(path, trained)
     return NetworkRegressor(
-        checkpoint.network, trained, body, checkpoint.error_covariance, checkpoint.shape_calibration, mirror
+        checkpoint.network,
+        trained,
+        body,
+        checkpoint.error_covariance,
+        checkpoint.shape_calibration,
+        mirror,
+        settings,
     )
 
 
 def regressor_name(name: str | Path | None) -> str:
-    """The name of the regressor that is meant: for None the default one's, or ``"none"`` while it is not installed."""
+    """Name of a regressor.
+
+    Args:
+        name: A name or a checkpoint file, which is returned as it is, or None.
+
+    Returns:
+        For None the name of the default regressor, or ``"none"`` if it is not installed.
+    """
     if name is None:
         return DEFAULT if _shipped(DEFAULT).is_file() else NONE
     return str(name)
 
 
 def find_weights(name: str | Path) -> Path:
-    """The file of a network: a shipped one's by its name, or any by its path.
+    """Find the checkpoint file of a network.
+
+    Args:
+        name: Name of a shipped network, or path of a checkpoint.
+
+    Returns:
+        The file.
 
     Raises:
-        InputError: There is none; the message names those there are.
+        InputError: There is no such network; the message names the installed ones.
     """
     path = _shipped(name) if _shipped(name).is_file() else Path(name)
     if not path.is_file():
@@ -58,7 +88,7 @@ def find_weights(name: str | Path) -> Path:
 
 
 def shipped_regressors() -> list[str]:
-    """The names of those that are installed."""
+    """Names of the shipped networks that are installed."""
     return [name for name in NAMES if _shipped(name).is_file()]
 
 

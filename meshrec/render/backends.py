@@ -1,4 +1,4 @@
-"""Which code finds the visible faces. Everything after that is shared."""
+"""The backends, which find the visible faces and draw silhouettes. Everything else of the renderer is shared."""
 
 from importlib import import_module
 from importlib.util import find_spec
@@ -6,22 +6,36 @@ from types import ModuleType
 
 import torch
 
+from meshrec.errors import MissingDependency
+
+# Each backend's package, as pip installs it.
+PACKAGES = {
+    "numba": "numba",
+    "torch": "torch",
+    "pytorch3d": '"git+https://github.com/facebookresearch/pytorch3d.git"',
+}
+
 
 def backends() -> dict[str, bool]:
     """The backends and whether each can be used here.
 
     ``numba`` is the default on the CPU; ``torch`` runs on any device and is the default elsewhere; ``pytorch3d`` needs
     PyTorch3D, which the user installs from its own instructions.
+
+    Example:
+        >>> from meshrec.render import backends
+        >>> backends()["torch"]
+        True
     """
-    return {name: find_spec(name) is not None for name in ("numba", "torch", "pytorch3d")}
+    return {name: find_spec(name) is not None for name in PACKAGES}
 
 
 def pick(backend: str | None, device: torch.device) -> str:
     """The backend asked for, or the default for tensors on ``device``.
 
     Raises:
-        ValueError: No such backend.
-        ImportError: It is not installed.
+        ValueError: There is no backend of that name.
+        MissingDependency: The package that it needs is not installed.
     """
     if backend is None:
         return "numba" if device.type == "cpu" else "torch"
@@ -29,10 +43,11 @@ def pick(backend: str | None, device: torch.device) -> str:
     if backend not in available:
         raise ValueError(f"backend must be one of {', '.join(available)}, not {backend!r}")
     if not available[backend]:
-        raise ImportError(f"the {backend} backend needs the package {backend}, which is not installed")
+        install = f"pip install {PACKAGES[backend]}"
+        raise MissingDependency(f"the {backend} backend needs the package {backend}, which is not installed: {install}")
     return backend
 
 
 def rasterizer(name: str) -> ModuleType:
-    """The module whose ``visible_faces(screen, faces, size, perspective)`` draws. Imported only when used."""
+    """The backend's module, which is imported here; its ``visible_faces(screen, faces, size, perspective)`` draws."""
     return import_module(f"meshrec.render.{name}_backend")

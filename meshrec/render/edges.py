@@ -1,4 +1,4 @@
-"""The edges of a mesh and the corners across them: what an outline is made of."""
+"""The edges of a mesh with the vertices opposite to them, from which the outline is found."""
 
 from functools import lru_cache
 
@@ -6,20 +6,20 @@ import numpy as np
 
 
 def mesh_edges(faces: np.ndarray) -> np.ndarray:
-    """Every edge with the corners opposite to it. Remembered for the last few meshes, recognised by content.
+    """List each edge of a mesh with the corners opposite to it. The results for the last eight meshes are cached.
 
     Args:
-        faces: (F, 3) int32.
+        faces: (F, 3) int32 vertex indices.
 
     Returns:
-        (E, 4) int32: the edge's two vertices, then the third corner of each face at it. At a border the last is -1. An
-        edge of three faces or more is listed once for each of them, as a border.
+        (E, 4) int32: the edge's two vertices, then the third corners of the two faces that share it. At a border the
+        last is -1. An edge of three faces or more is listed once for each of them, as a border.
     """
-    return _remembered(_Mesh(faces.copy()))
+    return _cached_edges(_Mesh(faces.copy()))
 
 
 class _Mesh:
-    """A face array as a dictionary key: comparing two costs microseconds, finding the edges milliseconds."""
+    """A face array as a key of the cache. Comparing two arrays costs microseconds, finding the edges milliseconds."""
 
     def __init__(self, faces: np.ndarray) -> None:
         self.faces = faces
@@ -32,7 +32,7 @@ class _Mesh:
 
 
 @lru_cache(maxsize=8)
-def _remembered(mesh: _Mesh) -> np.ndarray:
+def _cached_edges(mesh: _Mesh) -> np.ndarray:
     faces = mesh.faces
     half = np.concatenate([faces[:, [0, 1, 2]], faces[:, [1, 2, 0]], faces[:, [2, 0, 1]]])  # start, end, opposite
     half[:, :2].sort(axis=1)

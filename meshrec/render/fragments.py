@@ -1,4 +1,4 @@
-"""Hard rasterisation: which face each pixel sees, and where on it."""
+"""Hard rasterisation: which face each pixel sees, and which point of it."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,16 @@ class Fragments:
         pixel: (P,) covered pixels as indices into the flattened (B, H, W).
         barycentric: (P, 3) weights of the face's corners, perspective-correct; differentiable in vertices and camera.
         depth: (P,) metres; differentiable likewise.
-        turned_away: (P,) bool: whether the face shows its back: its corners run clockwise where it is seen from.
+        turned_away: (P,) bool: whether the pixel sees the face's back, where its corners run clockwise.
+
+    Example:
+        >>> import torch
+        >>> from meshrec.render import Fragments
+        >>> nearest = torch.tensor([[[-1, 0]]])  # one picture of two pixels; the right one sees face 0
+        >>> weights = torch.tensor([[0.5, 0.5, 0.0]])
+        >>> seen = Fragments(nearest, torch.tensor([[0, 1, 2]]), torch.tensor([1]), weights, torch.ones(1), None)
+        >>> seen.interpolate(torch.tensor([[0.0], [10.0], [20.0]])).tolist()
+        [[5.0]]
     """
 
     face_id: Tensor
@@ -41,7 +50,7 @@ class Fragments:
         return self.pixel // (self.face_id.shape[1] * self.face_id.shape[2])
 
     def interpolate(self, values: Tensor) -> Tensor:
-        """Values given per vertex, at the covered pixels.
+        """Interpolate values of vertices at the covered pixels.
 
         Args:
             values: (V, C), or (B, V, C) where they differ between samples.
@@ -59,7 +68,7 @@ class Fragments:
         if torch.is_grad_enabled() and (values.requires_grad or weights.requires_grad):
             at_corners = values.index_select(0, corners.flatten()).view(*corners.shape, values.shape[-1])
             return torch.bmm(weights[:, None], at_corners)[:, 0]
-        # Does the same without the large intermediate, but its backward pass is slow.
+        # The same without the large intermediate, but with a slow backward pass.
         return embedding_bag(corners, values, per_sample_weights=weights, mode="sum")
 
     def facing(self, normals: Tensor) -> Tensor:
@@ -71,8 +80,8 @@ class Fragments:
 
         Args:
             values: (P, C)
-            background: What the other pixels show: anything that broadcasts to (B, H, W, C).
-            shrink: Average blocks of ``shrink`` x ``shrink`` pixels; H and W are those of the smaller pictures then.
+            background: Values of the other pixels: anything that broadcasts to (B, H, W, C).
+            shrink: Average blocks of ``shrink`` x ``shrink`` pixels; H and W are then those of the smaller pictures.
 
         Returns:
             (B, H, W, C)
@@ -100,6 +109,18 @@ def rasterize(vertices: Array, faces: Array, camera: AnyCamera, backend: str | N
         faces: (F, 3) vertex indices.
         camera: Perspective or weak-perspective; one, or one per sample.
         backend: A name in :func:`meshrec.render.backends`; by default the fastest for the vertices' device.
+
+    Returns:
+        What each pixel sees.
+
+    Example:
+        >>> import torch
+        >>> from meshrec.geometry import Camera
+        >>> from meshrec.render import rasterize
+        >>> triangle = torch.tensor([[0.0, 0.0, 2.0], [1.0, 0.0, 2.0], [0.0, 1.0, 2.0]])
+        >>> seen = rasterize(triangle, torch.tensor([[0, 1, 2]]), Camera(focal=4.0, center=(0.0, 0.0), size=(3, 2)))
+        >>> seen.face_id.tolist()
+        [[[0, 0, 0], [0, 0, -1]]]
     """
     screen = to_screen(vertices, camera)
     faces = as_faces(faces, screen)
@@ -119,20 +140,20 @@ def rasterize(vertices: Array, faces: Array, camera: AnyCamera, backend: str | N
 
 
 def locate(u: Tensor, v: Tensor, z: Tensor, perspective: bool) -> tuple[Tensor, Tensor]:
-    """Where on their triangles the points of the screen lie that they contain.
+    """Barycentric coordinates and depth of points of the screen in the triangles that contain them.
 
     Args:
-        u, v: (3, P) the corners of each point's triangle, pixels from the point.
-        z: (3, P) their depth.
+        u, v: (3, P) the corners of each point's triangle relative to the point, pixels.
+        z: (3, P) the corners' depth, metres.
         perspective: Whether 1 / depth, rather than depth, is linear on the screen.
 
     Returns:
-        (P, 3) barycentrics in space and (P,) depths.
+        (P, 3) perspective-correct barycentric coordinates and (P,) depths.
     """
     (ua, ub, uc), (va, vb, vc) = u, v
     # Twice the signed areas of the three triangles that the point makes with the edges.
     weights = torch.stack([ub * vc - vb * uc, uc * va - vc * ua, ua * vb - va * ub])
-    # Rounding may have eaten the area of a needle: no weight is negative, and all are equal where nothing is left.
+    # The area of a needle may be lost in rounding: keep weights from being negative, and equal where all are zero.
     weights = (weights * weights.detach().sum(0).sign()).clamp_min(0) + torch.finfo(weights.dtype).tiny
     weights = weights / weights.sum(0)
     if perspective:

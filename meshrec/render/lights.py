@@ -16,7 +16,15 @@ class Phong:
         ambient: Share of the colour seen in the lamp's shadow.
         diffuse: Share added where the lamp shines straight on.
         specular: Strength of the white highlight.
-        shininess: Its sharpness.
+        shininess: Exponent of the highlight: the larger, the smaller and sharper it is.
+
+    Example:
+        >>> import torch
+        >>> from meshrec.render import Phong
+        >>> towards = torch.tensor([[0.0, 0.0, -1.0]])
+        >>> factor, highlight = Phong(direction=(0.0, 0.0, -1.0))(towards, towards)
+        >>> round(float(factor), 3), round(float(highlight), 3)
+        (1.0, 0.08)
     """
 
     direction: tuple[float, float, float] = (-0.4, -0.7, -1.0)
@@ -26,7 +34,11 @@ class Phong:
     shininess: float = 16.0
 
     def __call__(self, normals: Tensor, to_eye: Tensor) -> tuple[Tensor, Tensor]:
-        """Shading factors for unit ``normals`` and unit ``to_eye`` (P, 3).
+        """Shade surface points.
+
+        Args:
+            normals: (P, 3) unit normals of the surface.
+            to_eye: (P, 3) unit vectors towards the camera.
 
         Returns:
             What to multiply the surface's colour by, (P, 1), and what to add to it, (P, 1).
@@ -46,6 +58,14 @@ class SphericalHarmonics:
         coefficients: (9,) or (9, 3) for colour: the light's spherical-harmonics coefficients of order 0, 1 and 2 in the
             usual order (l, m) = (0, 0), (1, -1), (1, 0), (1, 1), (2, -2) ... (2, 2), over camera-space directions.
             The default is a bright sky, overhead and a little towards the viewer.
+
+    Example:
+        >>> import torch
+        >>> from meshrec.render import SphericalHarmonics
+        >>> up, down = torch.tensor([[0.0, -1.0, 0.0]]), torch.tensor([[0.0, 1.0, 0.0]])
+        >>> sky = SphericalHarmonics()
+        >>> bool(sky(up, up)[0] > sky(down, down)[0])
+        True
     """
 
     coefficients: Tensor = field(default_factory=lambda: torch.tensor([2.6, -0.75, -0.75, -0.25, 0, 0.1, 0.1, 0, 0]))

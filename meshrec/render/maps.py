@@ -1,4 +1,4 @@
-"""Pictures of numbers: depth, normals and parts."""
+"""Maps of what each pixel sees: depth, normals and parts."""
 
 from torch import Tensor
 
@@ -16,11 +16,19 @@ def depth(
         vertices: (V, 3) or (B, V, 3) in camera space, metres.
         faces: (F, 3) vertex indices.
         camera: Perspective or weak-perspective; one, or one per sample.
-        background: What pixels that see nothing hold.
+        background: Value of the pixels that see no surface.
         backend: A name in :func:`meshrec.render.backends`.
 
     Returns:
         (B, H, W) metres, or (H, W) for one mesh (V, 3).
+
+    Example:
+        >>> import torch
+        >>> from meshrec.geometry import Camera
+        >>> from meshrec.render import depth
+        >>> triangle = torch.tensor([[0.0, 0.0, 2.0], [1.0, 0.0, 2.0], [0.0, 1.0, 2.0]])
+        >>> depth(triangle, torch.tensor([[0, 1, 2]]), Camera(focal=4.0, center=(0.0, 0.0), size=(3, 2))).tolist()
+        [[2.0, 2.0, 2.0], [2.0, 2.0, 0.0]]
     """
     fragments = rasterize(vertices, faces, camera, backend)
     picture = fragments.picture(fragments.depth[:, None], background)[..., 0]
@@ -34,6 +42,15 @@ def normals(vertices: Array, faces: Array, camera: AnyCamera, backend: str | Non
 
     Returns:
         (B, H, W, 3), or (H, W, 3) for one mesh (V, 3); zero where nothing is seen.
+
+    Example:
+        >>> import torch
+        >>> from meshrec.geometry import Camera
+        >>> from meshrec.render import normals
+        >>> triangle = torch.tensor([[0.0, 0.0, 2.0], [1.0, 0.0, 2.0], [0.0, 1.0, 2.0]])
+        >>> seen = normals(triangle, torch.tensor([[0, 1, 2]]), Camera(focal=4.0, center=(0.0, 0.0), size=(3, 2)))
+        >>> seen[0, 0].round().int().tolist()
+        [0, 0, -1]
     """
     fragments = rasterize(vertices, faces, camera, backend)
     smooth = fragments.interpolate(vertex_normals(drawable_points(vertices), fragments.faces))
@@ -42,7 +59,7 @@ def normals(vertices: Array, faces: Array, camera: AnyCamera, backend: str | Non
 
 
 def part_map(vertices: Array, faces: Array, camera: AnyCamera, face_parts: Array, backend: str | None = None) -> Tensor:
-    """The part that each pixel sees.
+    """The body part that each pixel sees.
 
     Args:
         vertices, faces, camera, backend: As for :func:`depth`.
@@ -50,6 +67,15 @@ def part_map(vertices: Array, faces: Array, camera: AnyCamera, face_parts: Array
 
     Returns:
         (B, H, W) int64, or (H, W) for one mesh (V, 3); -1 where nothing is seen.
+
+    Example:
+        >>> import torch
+        >>> from meshrec.geometry import Camera
+        >>> from meshrec.render import part_map
+        >>> triangle = torch.tensor([[0.0, 0.0, 2.0], [1.0, 0.0, 2.0], [0.0, 1.0, 2.0]])
+        >>> camera = Camera(focal=4.0, center=(0.0, 0.0), size=(3, 2))
+        >>> part_map(triangle, torch.tensor([[0, 1, 2]]), camera, torch.tensor([7])).tolist()
+        [[7, 7, 7], [7, 7, -1]]
     """
     fragments = rasterize(vertices, faces, camera, backend)
     parts = as_tensor(face_parts).to(fragments.pixel)[fragments.face]

@@ -1,4 +1,4 @@
-"""Drawing on the CPU with compiled loops, one thread for each picture of a batch: the default there."""
+"""The numba backend, the default on the CPU: compiled loops, with one thread for each picture of a batch."""
 
 import numpy as np
 import torch

@@ -1,7 +1,8 @@
 """The renderer's compiled loops: nearest faces, the outline silhouette, SoftRas' silhouette.
 
-They share one file because numba's disk cache notices changes only in the file of the loop that it has kept. Points are
-(V, 3) or (V, 2) float64 screen coordinates, faces (F, 3) int32, pictures (H, W).
+They share one file because numba's disk cache recompiles a loop only when the file that holds it changes, not when a
+loop that it calls from another file does. Points are (V, 3) or (V, 2) float64 screen coordinates, faces (F, 3) int32,
+pictures (H, W).
 """
 
 from math import ceil, exp, floor, hypot, inf
@@ -16,9 +17,9 @@ TOUCH = 1e-7  # pixels: an outline this near to a pixel's centre runs through it
 
 @compiled
 def _pixel_bounds(points):
-    """Per vertex, (V, 4) int32: the first pixel column and row not before it and the last ones not beyond it.
+    """Round each vertex up and down to whole pixels: ceil(u), ceil(v), floor(u), floor(v) as (V, 4) int32.
 
-    Those of a vertex that cannot be drawn are UNDRAWABLE.
+    All four are UNDRAWABLE for a vertex that cannot be drawn.
     """
     bounds = np.empty((len(points), 4), np.int32)
     for i in range(len(points)):
@@ -32,7 +33,10 @@ def _pixel_bounds(points):
 
 @compiled
 def _box(bounds, a, b, c, width, height):
-    """First and last pixel column and row whose centres a triangle's box holds; none where a corner is undrawable."""
+    """The pixel centres in a triangle's bounding box: first and last column, first and last row.
+
+    The ranges are empty where a corner is undrawable.
+    """
     if bounds[a, 0] == UNDRAWABLE or bounds[b, 0] == UNDRAWABLE or bounds[c, 0] == UNDRAWABLE:
         return 0, -1, 0, -1
     x0 = max(min(bounds[a, 0], bounds[b, 0], bounds[c, 0]), 0)
@@ -44,7 +48,10 @@ def _box(bounds, a, b, c, width, height):
 
 @compiled
 def draw_faces(points, faces, perspective, face_id):
-    """Write the nearest face of each pixel into ``face_id`` (H, W), which starts at -1. Among equals the first wins."""
+    """Write the nearest face of each pixel into ``face_id`` (H, W), which starts at -1; of equally near ones the first.
+
+    ``perspective`` says whether 1 / depth, rather than depth, is linear on the screen.
+    """
     height, width = face_id.shape
     nearest = np.empty((height, width))
     bounds = _pixel_bounds(points)
@@ -78,8 +85,8 @@ def draw_faces(points, faces, perspective, face_id):
 def _edge_functions(points, a, b, c):
     """Three linear functions u x + v y + o of the pixel, none negative inside the triangle (Pineda 1988).
 
-    Each is twice the area that the pixel spans with one edge, opposite a, b and c. The two faces at an edge get exactly
-    opposite numbers for it, so no pixel falls through between them.
+    Each is twice the area of the triangle that the pixel forms with one edge, opposite a, b and c. The two faces at an
+    edge get exactly opposite numbers for it, so no pixel falls through between them.
     """
     ax, ay, bx, by, cx, cy = points[a, 0], points[a, 1], points[b, 0], points[b, 1], points[c, 0], points[c, 1]
     s = 1.0 if (bx - ax) * (cy - ay) - (by - ay) * (cx - ax) > 0 else -1.0
@@ -92,10 +99,10 @@ def _edge_functions(points, a, b, c):
 
 @compiled
 def draw_outline(points, faces, edges, softness, coverage):
-    """Fill ``coverage`` (H, W), which starts at zero.
+    """Draw the outline silhouette into ``coverage`` (H, W), which starts at zero.
 
-    Returns the N pixels on the ramp, the two vertices (N, 2) of their outline edge, and the derivative of their
-    coverage with respect to the u and v of both (N, 4).
+    Returns the N pixels on the ramp as indices into the flattened picture, the two vertices (N, 2) of their outline
+    edge, and the derivatives (N, 4) of their coverage with respect to the u and v of both vertices.
     """
     height, width = coverage.shape
     reach = softness / 2
@@ -178,10 +185,10 @@ def _fill(points, faces, mask):
 
 @compiled
 def _outline_edges(points, edges, mask):
-    """The edges that bound the mask (N, 2), and their outward unit normals (N, 2).
+    """The edges that bound the mask, as pairs of vertices (N, 2), and their outward unit normals (N, 2).
 
-    Among the edges where the surface folds or ends, those that are the outermost to cross some step between a pixel
-    inside and its neighbour outside.
+    They are those edges where the surface folds or ends that are the outermost to cross the step from some pixel inside
+    the mask to its neighbour outside.
     """
     rows, columns = mask.shape
     folds = np.empty((len(edges), 2), np.int32)
@@ -200,7 +207,7 @@ def _outline_edges(points, edges, mask):
         length = hypot(bx - ax, by - ay)
         if length == 0:
             continue
-        # The face lies where its third corner does, the outside opposite.
+        # The face lies on the side of its third corner, the outside on the other.
         inner = second if np.isnan(first) or first == 0 else first
         turn = -1.0 if inner > 0 else 1.0
         folds[count, 0], folds[count, 1] = a, b
@@ -214,7 +221,7 @@ def _outline_edges(points, edges, mask):
 
 @compiled
 def _side(points, ax, ay, bx, by, c):
-    """On which side of a -> b the vertex ``c`` lies: a signed area, NaN where there is no vertex."""
+    """On which side of the edge a -> b the vertex ``c`` lies: a signed area, NaN where there is no vertex."""
     if c < 0:
         return np.nan
     return (bx - ax) * (points[c, 1] - ay) - (by - ay) * (points[c, 0] - ax)
@@ -222,10 +229,13 @@ def _side(points, ax, ay, bx, by, c):
 
 @compiled
 def _mark_outermost(along, across, folds, mask, found):
-    """Set ``found`` for the folds that are the outermost to cross some step along a row between inside and outside."""
+    """Set ``found`` for the folds that are the outermost to cross some step along a row between inside and outside.
+
+    ``along`` and ``across`` are the vertices' coordinates along a row of the mask and across it.
+    """
     rows, columns = mask.shape
-    place = np.empty((rows, columns))  # where the step from a pixel to the next is crossed
-    owner = np.full((rows, columns), -1, np.int32)  # and by which fold
+    place = np.empty((rows, columns))  # where the outermost fold so far crosses the step from a pixel to the next
+    owner = np.full((rows, columns), -1, np.int32)  # which fold that is
     for f in range(len(folds)):
         a, b = folds[f, 0], folds[f, 1]
         ax, ay, bx, by = along[a], across[a], along[b], across[b]
@@ -249,7 +259,7 @@ def _mark_outermost(along, across, folds, mask, found):
 
 @compiled
 def _nearest(points, outline_edges, mask, reach):
-    """The nearest outline edge within ``reach`` of each pixel, or -1."""
+    """The nearest outline edge within ``reach`` of each pixel, (H, W) int32, or -1."""
     rows, columns = mask.shape
     squared = np.full((rows, columns), reach * reach)
     owner = np.full((rows, columns), -1, np.int32)
@@ -262,7 +272,7 @@ def _nearest(points, outline_edges, mask, reach):
             for x in range(x0, x1 + 1):
                 _, dx, dy = _to_segment(points, a, b, x, y)
                 near = dx * dx + dy * dy
-                # An edge may run on behind or in front of other faces: only its stretch along the mask's rim counts.
+                # An edge may continue behind or in front of other faces: only its part on the mask's boundary counts.
                 if near < squared[y, x] and _on_rim(mask, x + dx, y + dy):
                     squared[y, x] = near
                     owner[y, x] = e
@@ -271,7 +281,7 @@ def _nearest(points, outline_edges, mask, reach):
 
 @compiled
 def _to_segment(points, a, b, x, y):
-    """From (x, y) to the nearest point a + t (b - a) of a segment: t, and the way there."""
+    """The point a + t (b - a) of a segment nearest to the pixel (x, y): t, and the vector from the pixel to it."""
     ax, ay = points[a, 0] - x, points[a, 1] - y
     ex, ey = points[b, 0] - points[a, 0], points[b, 1] - points[a, 1]
     t = min(max(-(ax * ex + ay * ey) / (ex * ex + ey * ey), 0.0), 1.0)
@@ -292,7 +302,10 @@ def _on_rim(mask, x, y):
 
 @compiled
 def outline_gradient(upstream, pixel, ends, slope, gradient):
-    """Add each ramp pixel's gradient to its edge's two vertices in ``gradient`` (V, 3)."""
+    """Add the gradient of each pixel on the ramp to its edge's two vertices in ``gradient`` (V, 3).
+
+    ``upstream`` is the loss's gradient with respect to the coverage (H W,); the rest is from :func:`draw_outline`.
+    """
     for n in range(len(pixel)):
         g = upstream[pixel[n]]
         for k in range(2):
@@ -302,7 +315,7 @@ def outline_gradient(upstream, pixel, ends, slope, gradient):
 
 @compiled
 def draw_soft(points, faces, sigma, reach, sliver, empty):
-    """Multiply ``empty`` (H, W), the probability that no face is there, by that of each face."""
+    """Multiply ``empty`` (H, W), the probability that no face covers a pixel, by each face's probability not to."""
     rows, columns = empty.shape
     for f in range(len(faces)):
         a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
@@ -316,7 +329,7 @@ def draw_soft(points, faces, sigma, reach, sliver, empty):
 
 @compiled
 def soft_gradient(points, faces, sigma, reach, sliver, empty, upstream, gradient):
-    """Add the gradient of each face's corners to ``gradient`` (V, 3)."""
+    """Add the gradient with respect to each face's corners to ``gradient`` (V, 3)."""
     rows, columns = empty.shape
     for f in range(len(faces)):
         a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
@@ -336,7 +349,10 @@ def soft_gradient(points, faces, sigma, reach, sliver, empty, upstream, gradient
 
 @compiled
 def _wide_box(points, a, b, c, reach, sliver, columns, rows):
-    """First and last pixel column and row within reach of a triangle; none for slivers or where a corner is NaN."""
+    """The pixels within reach of a triangle's bounding box: first and last column, first and last row.
+
+    The ranges are empty for slivers and where a corner is NaN.
+    """
     ax, ay, bx, by, cx, cy = points[a, 0], points[a, 1], points[b, 0], points[b, 1], points[c, 0], points[c, 1]
     area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
     left, right = max(min(ax, bx, cx) - reach, 0.0), min(max(ax, bx, cx) + reach, columns - 1.0)
@@ -348,10 +364,10 @@ def _wide_box(points, a, b, c, reach, sliver, columns, rows):
 
 @compiled
 def _to_face(points, a, b, c, x, y):
-    """From a pixel to the rim of a triangle.
+    """The point p + t (q - p) of a triangle's boundary nearest to the pixel (x, y).
 
-    Returns the squared distance; the same, negative inside; the two vertices p and q of the nearest edge; the nearest
-    point's place t on it; and the way there.
+    Returns the squared distance to it; the same, but negative inside the triangle; the vertices p and q of the edge
+    that it lies on; t; and the vector from the pixel to it.
     """
     near, p, q, t, dx, dy = np.inf, a, b, 0.0, 0.0, 0.0
     for i, j in ((a, b), (b, c), (c, a)):

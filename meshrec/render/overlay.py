@@ -1,4 +1,4 @@
-"""Pictures to look at: meshes over their photo, from the side and from above, and contact sheets."""
+"""Pictures for people to look at: meshes over their photo, meshes from other directions, and contact sheets."""
 
 import math
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ from meshrec.render.lights import SphericalHarmonics
 from meshrec.render.screen import AnyCamera, Array, as_tensor, drawable_points, supersampled, to_screen
 from meshrec.render.shading import as_picture, join
 
-PAPER = (0.965, 0.965, 0.96)
-# Clear to tell apart, also for colour-blind eyes, and no skin among them.
+PAPER = (0.965, 0.965, 0.96)  # RGB of the plain background
+# Easy to tell apart, also for colour-blind readers, and none looks like skin.
 COLORS = (
     (110, 168, 214),
     (238, 170, 92),
@@ -28,9 +28,9 @@ COLORS = (
     (160, 164, 176),
 )
 SOFT = SphericalHarmonics()
-SAMPLES = 2  # along each axis of a pixel, for smooth edges
+SAMPLES = 2  # samples along each axis of a pixel, for smooth edges
 BAND = 2**19  # pixels drawn at a time
-# From camera space (x right, y down, z forward) to the camera space of another onlooker.
+# Rotations from camera space (x right, y down, z forward) to that of a camera that looks from another direction.
 VIEWS = {
     "front": ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)),
     "side": ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (-1.0, 0.0, 0.0)),
@@ -47,15 +47,15 @@ def overlay(
     colors: Array | None = None,
     opacity: float = 0.95,
 ) -> np.ndarray:
-    """Draw people over their photo, each in a colour of their own.
+    """Draw people over their photo, each in a different colour.
 
     Args:
         photo: (H, W, 3) RGB, bytes or floats in [0, 1].
         vertices: (N, V, 3) or a list of N (V_i, 3), in the photo's camera space, metres.
-        faces: One (F, 3) that all share, or a list of N.
+        faces: (F, 3) vertex indices that all people share, or a list of N.
         camera: The photo's camera.
-        colors: (N, 3) RGB in [0, 1] instead of the usual ones.
-        opacity: 1 hides the photo behind the people.
+        colors: (N, 3) RGB in [0, 1]. Default: those of :func:`person_colors`.
+        opacity: Of the people, in [0, 1]; 1 hides the photo behind them.
 
     Returns:
         (H, W, 3) uint8 RGB.
@@ -67,7 +67,7 @@ def overlay(
     left, top, right, bottom = _box_on_screen(mesh, camera)
     if left >= right or top >= bottom:
         return canvas
-    # Only where the people are, and in bands, so that a photo of any size needs little memory.
+    # Draw only where the people are, and band by band, so that a photo of any size needs little memory.
     center = torch.as_tensor(camera.center, dtype=torch.float64)
     height = max(1, BAND // (right - left))
     for start in range(top, bottom, height):
@@ -86,14 +86,14 @@ def turned(
     size: tuple[int, int] = (512, 512),
     colors: Array | None = None,
 ) -> np.ndarray:
-    """Draw people on paper from another direction, without perspective, filling the picture.
+    """Draw people from another direction on a plain background, without perspective, scaled to fill the picture.
 
     Args:
-        vertices: (N, V, 3) or a list of N (V_i, 3), camera space, metres.
-        faces: One (F, 3) that all share, or a list of N.
+        vertices: (N, V, 3) or a list of N (V_i, 3), in camera space, metres.
+        faces: (F, 3) vertex indices that all people share, or a list of N.
         view: "front" as in the photo, "side" from its right, "top" with the camera at the lower edge, or "back".
-        size: (W, H) pixels.
-        colors: (N, 3) RGB in [0, 1] instead of the usual ones.
+        size: (W, H) of the picture, pixels.
+        colors: (N, 3) RGB in [0, 1]. Default: those of :func:`person_colors`.
 
     Returns:
         (H, W, 3) uint8 RGB.
@@ -114,16 +114,19 @@ def turned(
 
 
 def contact_sheet(pictures: Sequence[Array], columns: int | None = None, height: int = 256, gap: int = 8) -> np.ndarray:
-    """Pictures in rows on paper, all of one height.
+    """Arrange pictures in rows on a plain background, all scaled to one height.
 
     Args:
-        pictures: (H_i, W_i, 3) RGB each.
-        columns: Pictures in a row; by default as many rows as columns.
-        height: Of each picture, pixels.
-        gap: Between pictures and around them, pixels.
+        pictures: (H_i, W_i, 3) RGB each, bytes or floats in [0, 1].
+        columns: Pictures in a row. Default: about as many columns as rows.
+        height: Height of every picture on the sheet, pixels.
+        gap: Space between pictures and around them, pixels.
 
     Returns:
         (H, W, 3) uint8 RGB.
+
+    Raises:
+        ValueError: There are no pictures.
     """
     if not pictures:
         raise ValueError("a contact sheet needs at least one picture")
@@ -142,19 +145,27 @@ def contact_sheet(pictures: Sequence[Array], columns: int | None = None, height:
 
 
 def encode_png(picture: np.ndarray, compression: int = 6) -> bytes:
-    """An (H, W, 3) uint8 RGB picture as the bytes of a PNG file; compression from 0, fast, to 9, small."""
+    """Encode a picture as PNG.
+
+    Args:
+        picture: (H, W, 3) uint8 RGB.
+        compression: From 0, the fastest, to 9, the smallest file.
+
+    Returns:
+        The bytes of the file.
+    """
     import cv2
 
     return cv2.imencode(".png", picture[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, compression])[1].tobytes()
 
 
 def person_colors(count: int) -> Tensor:
-    """(count, 3) RGB in [0, 1]; they repeat after eight."""
+    """Colours (count, 3) to tell people apart, RGB in [0, 1]; they repeat after eight."""
     return torch.tensor(COLORS)[torch.arange(count) % len(COLORS)] / 255
 
 
 def as_bytes(picture: Array) -> np.ndarray:
-    """RGB bytes, from bytes or from floats in [0, 1]."""
+    """Convert a picture of bytes or of floats in [0, 1] to bytes."""
     array = picture.detach().cpu().numpy() if isinstance(picture, Tensor) else np.asarray(picture)
     return array if array.dtype == np.uint8 else np.rint(array.clip(0, 1) * 255).astype(np.uint8)
 
@@ -162,9 +173,12 @@ def as_bytes(picture: Array) -> np.ndarray:
 def _scene(
     vertices: Array | Sequence[Array], faces: Array | Sequence[Array], colors: Array | None, turn: Tensor | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """People as one mesh on the CPU, turned by (3, 3): vertices (V, 3), faces (F, 3), and the vertices' lit colours.
+    """Join people into one mesh on the CPU, rotated by ``turn`` (3, 3), with shaded vertices.
 
-    The light is so soft that lighting the vertices looks like lighting the pixels, which are many more.
+    The light is so soft that shading the vertices looks like shading the pixels, which are many more.
+
+    Returns:
+        Vertices (V, 3), faces (F, 3), and the vertices' shaded colours (V, 3), RGB in [0, 1].
     """
     mesh, triangles, owner = join([as_tensor(person).detach().cpu().float() for person in vertices], faces)
     mesh = mesh if turn is None else mesh @ turn.T
@@ -176,13 +190,13 @@ def _scene(
 def _drawn(
     mesh: Tensor, triangles: Tensor, paint: Tensor, camera: AnyCamera, background: Array | tuple[float, float, float]
 ) -> Tensor:
-    """(H, W, 3) a picture of a painted mesh."""
+    """Draw a mesh whose vertices have the colours ``paint`` (V, 3), RGB in [0, 1]: (H, W, 3)."""
     fragments = rasterize(mesh, triangles, supersampled(camera, SAMPLES))
     return fragments.picture(fragments.interpolate(paint), as_picture(background, paint), shrink=SAMPLES)[0]
 
 
 def _box_on_screen(mesh: Tensor, camera: Camera) -> tuple[int, int, int, int]:
-    """The pixels that can see the mesh: first column and row, and those after the last."""
+    """The bounding box of the mesh in the picture, pixels: first column and row, and those after the last."""
     screen = to_screen(mesh, camera)[0]
     screen = screen[screen.isfinite().all(-1), :2]
     if not len(screen):

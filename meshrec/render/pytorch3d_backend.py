@@ -1,4 +1,4 @@
-"""PyTorch3D behind the same interface. Its cameras are bypassed: it is given screen coordinates."""
+"""The PyTorch3D backend. Its cameras are bypassed: it is given screen coordinates."""
 
 import warnings
 
@@ -26,8 +26,9 @@ def soft_silhouette(
     reach: float,
     sliver: float,
 ) -> Tensor:
-    """Same contract as :func:`meshrec.render.torch_soft.soft_silhouette`, but from the nearest faces alone, and with
-    PyTorch3D's own constant for ``sliver``.
+    """Coverage (B, H, W); same contract as :func:`meshrec.render.torch_soft.soft_silhouette`.
+
+    Only the nearest faces count, however, and PyTorch3D's own constant takes the place of ``sliver``.
     """
     if not len(faces):
         return (screen.sum() * 0).expand(len(screen), size[1], size[0])
@@ -43,10 +44,10 @@ def _rasterize(screen: Tensor, faces: Tensor, size: tuple[int, int], faces_per_p
         warnings.warn("PyTorch3D takes seconds for a picture on the CPU, numba a millisecond", stacklevel=4)
     width, height = size
     scale = min(width, height)
-    # x and y run left and up from the picture's middle there, and the shorter side is 2 long.
+    # PyTorch3D's x and y run left and up from the picture's middle, and the shorter side has a length of 2.
     u, v, depth = screen.float().unbind(-1)
     ndc = torch.stack([(width - 1 - 2 * u) / scale, (height - 1 - 2 * v) / scale, depth], dim=-1)
-    # Each face gets corners of its own, so that one that cannot be drawn can be shrunk to nothing.
+    # Each face gets vertices of its own, so that a face that cannot be drawn can be shrunk to a point.
     corners = ndc[:, faces].flatten(1, 2)
     drawable = corners.view(len(screen), -1, 9).isfinite().all(-1).repeat_interleave(3, dim=1)
     corners = torch.where(drawable[..., None], corners, 0.0)

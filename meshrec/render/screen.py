@@ -1,4 +1,4 @@
-"""From camera space to the screen, and the rule for what can be drawn."""
+"""Projection from camera space to the screen, and the rule for which vertices can be drawn."""
 
 from dataclasses import replace
 from typing import Any
@@ -39,11 +39,13 @@ def to_screen(vertices: Array, camera: AnyCamera) -> Tensor:
         screen = camera.project(points)
         if _within(screen, FARTHEST_PIXEL):
             return screen
-    good = ((points.abs() <= FARTHEST_POINT) & (points[..., 2:] >= nearest)).all(-1, keepdim=True)  # false for NaN too
-    # A stand-in before the division and NaN after it: dividing by zero would turn zero gradients into NaN.
-    screen = camera.project(torch.where(good, points, points.new_tensor([0.0, 0.0, 1.0])))
-    good = good & (screen[..., :2].abs() <= FARTHEST_PIXEL).all(-1, keepdim=True)
-    return torch.where(good, screen, screen.new_tensor(torch.nan))
+    # False for NaN too.
+    drawable = ((points.abs() <= FARTHEST_POINT) & (points[..., 2:] >= nearest)).all(-1, keepdim=True)
+    # Undrawable points are replaced before the division and become NaN only after it: dividing by zero would turn their
+    # zero gradients into NaN.
+    screen = camera.project(torch.where(drawable, points, points.new_tensor([0.0, 0.0, 1.0])))
+    drawable = drawable & (screen[..., :2].abs() <= FARTHEST_PIXEL).all(-1, keepdim=True)
+    return torch.where(drawable, screen, screen.new_tensor(torch.nan))
 
 
 def _within(values: Tensor, highest: float, lowest: float | None = None) -> bool:
@@ -60,7 +62,7 @@ def is_perspective(camera: AnyCamera) -> bool:
 
 
 def as_vertices(vertices: Array) -> Tensor:
-    """(V, 3) or (B, V, 3) points as a (B, V, 3) tensor, float64 if they are and float32 otherwise."""
+    """(V, 3) or (B, V, 3) points as a (B, V, 3) tensor: float64 stays float64, any other type becomes float32."""
     points = as_tensor(vertices)
     if points.dim() not in (2, 3) or points.shape[-1] != 3:
         raise ValueError(f"vertices must be (V, 3) or (B, V, 3), not {tuple(points.shape)}")
@@ -69,7 +71,7 @@ def as_vertices(vertices: Array) -> Tensor:
 
 
 def drawable_points(vertices: Array) -> Tensor:
-    """(B, V, 3) points with those that no camera draws moved to the origin, where their faces' normals do no harm."""
+    """(B, V, 3) points, of which those that no camera can draw are moved to the origin so that normals stay finite."""
     points = as_vertices(vertices)
     if _within(points, FARTHEST_POINT):
         return points
@@ -77,7 +79,11 @@ def drawable_points(vertices: Array) -> Tensor:
 
 
 def as_faces(faces: Array, vertices: Tensor) -> Tensor:
-    """(F, 3) vertex indices as int64 on the vertices' device, checked against their number."""
+    """(F, 3) vertex indices as int64 on the vertices' device, checked against the number of vertices.
+
+    Raises:
+        ValueError: The shape is another one, or an index names no vertex.
+    """
     faces = as_tensor(faces).long()
     if faces.dim() != 2 or faces.shape[-1] != 3:
         raise ValueError(f"faces must be (F, 3), not {tuple(faces.shape)}")
@@ -112,7 +118,7 @@ def supersampled(camera: AnyCamera, factor: int) -> AnyCamera:
 
 
 def as_tensor(values: Any) -> Tensor:
-    """Any array or numbers as a tensor: also numpy's flipped views and unsigned integers, which torch refuses."""
+    """Convert an array or numbers to a tensor, also numpy's flipped views and unsigned types, which torch refuses."""
     if isinstance(values, Tensor):
         return values
     array = np.ascontiguousarray(values)

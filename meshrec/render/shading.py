@@ -31,7 +31,18 @@ class Texture:
     Attributes:
         image: (H, W, 3) RGB in [0, 1]; its first row is the top, v = 1.
         uv: (T, 2) texture coordinates in [0, 1], v upwards as in OBJ files.
-        faces: (F, 3) each face's corners in ``uv``.
+        faces: (F, 3) indices into ``uv``, one for each corner of the mesh's faces.
+
+    Example:
+        >>> import torch
+        >>> from meshrec.geometry import Camera
+        >>> from meshrec.render import Texture, shaded
+        >>> triangle = torch.tensor([[0.0, 0.0, 2.0], [1.0, 0.0, 2.0], [0.0, 1.0, 2.0]])
+        >>> faces, uv = torch.tensor([[0, 1, 2]]), torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+        >>> red = Texture(torch.tensor([1.0, 0.0, 0.0]).expand(8, 8, 3), uv, faces)
+        >>> picture = shaded(triangle, faces, Camera(focal=4.0, center=(0.0, 0.0), size=(3, 2)), red)
+        >>> bool(picture[0, 0, 0] > picture[0, 0, 1])
+        True
     """
 
     image: Tensor
@@ -39,7 +50,7 @@ class Texture:
     faces: Tensor
 
     def at(self, fragments: Fragments) -> Tensor:
-        """The texture's colour at the covered pixels, (P, 3), bilinear."""
+        """The texture's colour at the covered pixels, (P, 3), interpolated bilinearly."""
         image = as_tensor(self.image).to(fragments.barycentric)
         corners = as_tensor(self.faces).to(image.device).long()[fragments.face]
         uv = (as_tensor(self.uv).to(image)[corners] * fragments.barycentric[..., None]).sum(1)
@@ -58,10 +69,10 @@ def shaded(
     supersample: int = 1,
     backend: str | None = None,
 ) -> Tensor:
-    """A picture of a mesh with smooth normals.
+    """Draw a mesh with smooth normals.
 
-    Several people go into one picture, each hiding what is behind, as one mesh: :func:`join` puts them together.
-    Differentiable in vertices, camera, colours, texture and light inside the mesh's outline; not across it.
+    To draw several people who occlude each other, make one mesh of them with :func:`join`. The picture is
+    differentiable in vertices, camera, colours, texture and light inside the mesh's outline, but not across it.
 
     Args:
         vertices: (V, 3) or (B, V, 3) in camera space, metres.
@@ -75,12 +86,20 @@ def shaded(
 
     Returns:
         (B, H, W, 3) RGB in [0, 1], or (H, W, 3) for one mesh (V, 3).
+
+    Example:
+        >>> import torch
+        >>> from meshrec.geometry import Camera
+        >>> from meshrec.render import shaded
+        >>> triangle = torch.tensor([[0.0, 0.0, 2.0], [1.0, 0.0, 2.0], [0.0, 1.0, 2.0]])
+        >>> shaded(triangle, torch.tensor([[0, 1, 2]]), Camera(focal=4.0, size=(3, 2)), supersample=2).shape
+        torch.Size([2, 3, 3])
     """
     light = light or Phong()
     fragments = rasterize(vertices, faces, supersampled(camera, supersample), backend)
     points = drawable_points(vertices).expand(len(fragments.face_id), -1, -1)
 
-    # Everything given per vertex is interpolated at once.
+    # All attributes of vertices are interpolated together, which is faster.
     tint = points.new_zeros(1) if isinstance(colors, Texture) else as_tensor(colors).to(points)
     attributes = [vertex_normals(points, fragments.faces), points, *([tint] if tint.dim() > 1 else [])]
     given = torch.cat([attribute.expand_as(points) for attribute in attributes], dim=-1)
@@ -97,14 +116,21 @@ def shaded(
 
 
 def join(vertices: Sequence[Array], faces: Array | Sequence[Array]) -> tuple[Tensor, Tensor, Tensor]:
-    """Several meshes as one.
+    """Join several meshes into one.
 
     Args:
         vertices: A list of N (V_i, 3).
-        faces: One (F, 3) that all share, or a list of N.
+        faces: (F, 3) vertex indices that all meshes share, or a list of N.
 
     Returns:
         Vertices (sum V_i, 3), faces (sum F_i, 3), and the number of the mesh that each vertex came from (sum V_i,).
+
+    Example:
+        >>> import torch
+        >>> from meshrec.render import join
+        >>> vertices, faces, owner = join([torch.zeros(3, 3), torch.ones(3, 3)], torch.tensor([[0, 1, 2]]))
+        >>> faces.tolist(), owner.tolist()
+        ([[0, 1, 2], [3, 4, 5]], [0, 0, 0, 1, 1, 1])
     """
     meshes = [as_tensor(v) for v in vertices]
     if not meshes:
@@ -118,7 +144,7 @@ def join(vertices: Sequence[Array], faces: Array | Sequence[Array]) -> tuple[Ten
 
 
 def as_picture(picture: Array | tuple[float, float, float] | float, like: Tensor) -> Tensor:
-    """A picture or colour as floats in [0, 1]; bytes are divided by 255."""
+    """Convert a picture or colour to floats in [0, 1] of the type of ``like``; bytes are divided by 255."""
     tensor = as_tensor(picture)
     scale = 255 if tensor.dtype == torch.uint8 else 1
     return tensor.to(like) / scale

@@ -50,6 +50,18 @@ def silhouette(
 
     Returns:
         (B, H, W) in [0, 1], or (H, W) for one mesh (V, 3).
+
+    Raises:
+        ValueError: ``softness_px`` or ``soft`` is out of range, a shape is wrong, or the backend cannot draw it.
+
+    Example:
+        >>> import torch
+        >>> from meshrec.geometry import Camera
+        >>> from meshrec.render import silhouette
+        >>> square = torch.tensor([[-1.0, -1.0, 2.0], [1.0, -1.0, 2.0], [1.0, 1.0, 2.0], [-1.0, 1.0, 2.0]])
+        >>> coverage = silhouette(square, torch.tensor([[0, 1, 2], [0, 2, 3]]), Camera(focal=10.0, size=(20, 20)))
+        >>> round(float(coverage.sum()))  # its area: 10 x 10 pixels
+        100
     """
     if not 0 < softness_px <= 1000:
         raise ValueError(f"softness_px must be positive and at most 1000, not {softness_px}")

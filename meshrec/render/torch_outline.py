@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from meshrec.render.edges import mesh_edges
-from meshrec.render.torch_backend import exact, gathered, pixels_in, ranked, visible_faces, winner
+from meshrec.render.torch_backend import as_double, gather_columns, index_of_key, pixels_in, sort_key, visible_faces
 
 TOUCH = 1e-7  # pixels: an outline this near to a pixel's centre runs through it
 
@@ -16,7 +16,7 @@ def outline(screen: Tensor, faces: Tensor, size: tuple[int, int], softness: floa
 
     Args:
         screen: (B, V, 3) u, v in pixels and depth; a face with a NaN corner is left out.
-        faces: (F, 3) int64.
+        faces: (F, 3) int64 vertex indices.
         size: (W, H) pixels.
         softness: Width of the ramp from 0 to 1, pixels.
 
@@ -24,9 +24,9 @@ def outline(screen: Tensor, faces: Tensor, size: tuple[int, int], softness: floa
         (B, H, W) in [0, 1], differentiable in ``screen``.
     """
     reach = softness / 2
-    # The margin is there because an outline just outside the picture counts, while the picture's border is not one.
+    # The margin is there because an outline just outside the picture counts, while the picture's border is no outline.
     margin = ceil(reach) + 1
-    points = exact(screen)[..., :2] + margin
+    points = as_double(screen)[..., :2] + margin
     wide = (size[0] + 2 * margin, size[1] + 2 * margin)
     flat = torch.cat([points, torch.zeros_like(points[..., :1])], dim=-1)
     mask = visible_faces(flat, faces, wide, perspective=False) >= 0
@@ -38,7 +38,7 @@ def outline(screen: Tensor, faces: Tensor, size: tuple[int, int], softness: floa
     side = inside.to(way.dtype)[:, None] * 2 - 1
     direction = torch.where(distance > TOUCH, side * way / distance.clamp_min(TOUCH), outward[edge])
 
-    # The nearest point's place t on its edge and the direction to it may be held constant: moving them changes the
+    # The nearest point's position t on its edge and the direction to it may be held constant: moving them changes the
     # distance only to second order.
     corners = (screen[..., :2] + margin).flatten(0, 1).index_select(0, ends[edge].flatten()).view(-1, 2, 2)
     nearest = torch.lerp(corners[:, 0], corners[:, 1], t[:, None].to(corners.dtype))
@@ -49,13 +49,14 @@ def outline(screen: Tensor, faces: Tensor, size: tuple[int, int], softness: floa
 
 
 def _outline_edges(points: Tensor, edges: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """The edges that bound the mask, as pairs of indices into the flattened points (N, 2), and outward normals (N, 2).
+    """The edges that bound the mask, as pairs of indices into the flattened points (N, 2), and their outward unit
+    normals (N, 2).
 
-    Among the edges where the surface folds or ends, those that are the outermost to cross some step between a pixel
-    inside and its neighbour outside.
+    They are those edges where the surface folds or ends that are the outermost to cross the step from some pixel inside
+    the mask to its neighbour outside.
     """
     count = len(points)
-    at = [gathered(axis, edges.T.flatten().clamp_min(0)).view(count, 4, len(edges)) for axis in points.unbind(-1)]
+    at = [gather_columns(axis, edges.T.flatten().clamp_min(0)).view(count, 4, len(edges)) for axis in points.unbind(-1)]
     (ax, ay), (bx, by), *opposite = ([axis[:, k] for axis in at] for k in range(4))  # (B, E) each
     dx, dy = bx - ax, by - ay
     first, second = (dx * (cy - ay) - dy * (cx - ax) for cx, cy in opposite)  # on which side the third corners lie
@@ -64,7 +65,7 @@ def _outline_edges(points: Tensor, edges: Tensor, mask: Tensor) -> tuple[Tensor,
     fold = fold & (dx + dy).isfinite()
     sample, e = fold.nonzero().unbind(-1)
     first, second, ax, ay, bx, by, dx, dy = (value[sample, e] for value in (first, second, ax, ay, bx, by, dx, dy))
-    # The face lies where its third corner does, the outside opposite.
+    # The face lies on the side of its third corner, the outside on the other.
     inner = torch.where(first.isnan() | (first == 0), second, first)
     turn = torch.where(inner > 0, -1.0, 1.0) / torch.hypot(dx, dy)
     outward = torch.stack([-dy * turn, dx * turn], -1)
@@ -77,7 +78,7 @@ def _outline_edges(points: Tensor, edges: Tensor, mask: Tensor) -> tuple[Tensor,
 def _outermost(ax: Tensor, ay: Tensor, bx: Tensor, by: Tensor, sample: Tensor, mask: Tensor) -> Tensor:
     """Which folds from (ax, ay) to (bx, by) are the outermost to cross some step along a row from inside to outside.
 
-    Everything but the mask is (N,).
+    All arguments but the mask (B, H, W) are (N,), and so is the result.
     """
     _, rows, columns = mask.shape
     steps = torch.full(mask.shape, torch.iinfo(torch.int64).max, device=ax.device).flatten()
@@ -93,20 +94,20 @@ def _outermost(ax: Tensor, ay: Tensor, bx: Tensor, by: Tensor, sample: Tensor, m
             inside, beyond = mask.flatten()[step[fits]], mask.flatten()[step[fits] + 1]
             fits = fits[inside != beyond]
             inwards = torch.where(mask.flatten()[step[fits]], left[fits] - x[fits], x[fits] - left[fits] - 1)
-            steps.scatter_reduce_(0, step[fits], ranked(inwards, i[fits]), "amin")
+            steps.scatter_reduce_(0, step[fits], sort_key(inwards, i[fits]), "amin")
     found = torch.zeros(len(ax), dtype=torch.bool, device=ax.device)
-    outermost = winner(steps)
+    outermost = index_of_key(steps)
     found[outermost[outermost >= 0]] = True
     return found
 
 
 def _nearest(points: Tensor, ends: Tensor, mask: Tensor, reach: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The pixels (P,) within reach of an outline edge, the nearest edge (P,), the nearest point's place on it (P,), and
-    the way there (P, 2)."""
+    """The pixels (P,) within reach of an outline edge, the nearest edge (P,), the nearest point's position t on it
+    (P,), and the vector from the pixel to that point (P, 2)."""
     _, rows, columns = mask.shape
     a, b = points.flatten(0, 1)[ends].unbind(1)
     sample = ends[:, 0] // points.shape[1]
-    # A cell is the square between four pixel centres; the mask's rim runs through those that are not all alike.
+    # A cell is the square between four pixel centres. The mask's boundary runs through the cells whose corners differ.
     corners = torch.stack([mask[:, :-1, :-1], mask[:, 1:, :-1], mask[:, :-1, 1:], mask[:, 1:, 1:]])
     rim = corners.any(0) & ~corners.all(0)
     best = torch.full((mask.numel(),), torch.iinfo(torch.int64).max, device=a.device)
@@ -117,7 +118,7 @@ def _nearest(points: Tensor, ends: Tensor, mask: Tensor, reach: float) -> tuple[
         squared = way.square().sum(-1)
         near = (squared < reach * reach).nonzero().squeeze(-1)
         i, place, squared = i[near], (centre + way)[near], squared[near]
-        # An edge may run on behind or in front of other faces: only its stretch along the mask's rim counts.
+        # An edge may continue behind or in front of other faces: only its part on the mask's boundary counts.
         along_rim = torch.zeros_like(near, dtype=torch.bool)
         for dx in (-TOUCH, TOUCH):
             for dy in (-TOUCH, TOUCH):
@@ -125,8 +126,8 @@ def _nearest(points: Tensor, ends: Tensor, mask: Tensor, reach: float) -> tuple[
                 cy = (place[:, 1] + dy).floor().long().clamp(0, rows - 2)
                 along_rim |= rim[sample[i], cy, cx]
         pixel = (sample[i] * rows + y[near]) * columns + x[near]
-        best.scatter_reduce_(0, pixel[along_rim], ranked(squared, i)[along_rim], "amin")
-    edge = winner(best)
+        best.scatter_reduce_(0, pixel[along_rim], sort_key(squared, i)[along_rim], "amin")
+    edge = index_of_key(best)
     pixel = (edge >= 0).nonzero().squeeze(-1)
     edge = edge[pixel]
     t, way = _to_segment(a[edge], b[edge], torch.stack([pixel % columns, pixel // columns % rows], -1).to(a.dtype))
@@ -134,7 +135,7 @@ def _nearest(points: Tensor, ends: Tensor, mask: Tensor, reach: float) -> tuple[
 
 
 def _to_segment(a: Tensor, b: Tensor, point: Tensor) -> tuple[Tensor, Tensor]:
-    """From points to the nearest points a + t (b - a) of segments: t (M,), and the ways there (M, 2)."""
+    """The points a + t (b - a) of segments nearest to points: t (M,), and the vectors to them (M, 2)."""
     along = b - a
     t = (((point - a) * along).sum(-1) / along.square().sum(-1)).clamp(0, 1)
     return t, a + t[:, None] * along - point

@@ -14,7 +14,7 @@ def soft_silhouette(
 
     Args:
         screen: (B, V, 3) u, v in pixels and depth; a face with a NaN corner is left out.
-        faces: (F, 3) int64.
+        faces: (F, 3) int64 vertex indices.
         size: (W, H) pixels.
         sigma: Sharpness, square pixels.
         reach: How far outside itself a face counts, pixels.
@@ -26,7 +26,7 @@ def soft_silhouette(
     width, height = size
     corners = screen[..., :2][:, faces].flatten(0, 1)  # (B F, 3, 2)
     (ax, ay), (bx, by) = ((corners[:, i] - corners[:, 0]).detach().unbind(-1) for i in (1, 2))
-    area = ax * by - ay * bx  # twice it
+    area = ax * by - ay * bx  # twice the signed area
     low, high = (corners.detach().amin(1) - reach).ceil(), (corners.detach().amax(1) + reach).floor()
     low = torch.where(area[:, None].abs() <= sliver, torch.inf, low)
     log_empty = screen.new_zeros(len(screen) * height * width)

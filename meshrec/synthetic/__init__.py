@@ -1,1 +1,1 @@
-"""People drawn from motion capture, authored poses and random shapes, seen by random cameras: endless and free."""
+"""Synthetic people: bodies of random shape in poses of motion capture and authored poses, seen by random cameras."""

@@ -1,8 +1,8 @@
-"""A frozen test set of synthetic people, of whom every vertex is known.
+"""The synthetic benchmark: a frozen test set of synthetic people with all labels, whose poses no training sees.
 
-Poses come from takes and authored poses that no training sees. It follows from the numbers here, the shipped body and
-the shipped pose bank, so it needs no files of its own; a test watches that it stays what it is.
-``tools/build_synthetic_benchmark.py`` writes it as files for other programs, with what the detector says of it.
+The test set follows from the numbers in this file, the shipped body and the shipped pose bank, so it needs no files of
+its own; a test checks that it never changes. ``tools/build_synthetic_benchmark.py`` writes it as files for other
+programs, with the keypoints and masks of the real detector.
 """
 
 from collections.abc import Sequence
@@ -14,18 +14,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from meshrec.body import BodyModel, joint_set
+from meshrec.body import NUM_BETAS, BodyModel, joint_set
 from meshrec.data.proxies import Proxies
-from meshrec.data.sample import NUM_BETAS, Batch, Sample
+from meshrec.data.sample import Batch, Sample
 from meshrec.detect.people import Detection, Mask, person_box, photo_edges
-from meshrec.synthetic.cameras import ViewMix
-from meshrec.synthetic.clothes import TextureLayout
+from meshrec.synthetic.batches import labels
 from meshrec.synthetic.detector_noise import DetectorNoise
-from meshrec.synthetic.labels import Pictures, labels
-from meshrec.synthetic.people import ShapeMix, SyntheticPeople
-from meshrec.synthetic.poses import PoseMix
-from meshrec.synthetic.proxy import observe
-from meshrec.synthetic.rgb import photograph
+from meshrec.synthetic.people import SyntheticPeople
+from meshrec.synthetic.pictures import Pictures, photograph
+from meshrec.synthetic.random_cameras import ViewMix
+from meshrec.synthetic.random_poses import PoseMix
+from meshrec.synthetic.random_shapes import ShapeMix
+from meshrec.synthetic.simulated_detector import observe
+from meshrec.synthetic.textures import TextureLayout
 
 SEED = 20_000
 JOINTS, DETECTED = "union55", "mediapipe33"
@@ -36,7 +37,7 @@ _TURNED = PoseMix(authored=0, lying=0.5, tumbled=0.5, everyday=0)
 _ANY_HEIGHT = ViewMix(truncated=0, occluded=0)
 _CUT = ViewMix(any_elevation=0, truncated=1, occluded=0)
 _POPULATION = ShapeMix(wide=0, heavy=0)
-# Said here in full, so that the benchmark does not follow what training finds useful.
+# Written out in full, so that the benchmark stays the same when the defaults for training change.
 _NOISE = DetectorNoise(
     scale=1.2,
     spread=0.5,
@@ -51,16 +52,16 @@ _NOISE = DetectorNoise(
     mask=0.5,
 )
 
-Edges = tuple[int, int, int, int]  # first column and row, and those after the last
+Edges = tuple[int, int, int, int]  # first column, first row, and the column and row after the last
 
 
 @dataclass(frozen=True)
 class Group:
-    """Some people of the test set.
+    """A group of people of the test set.
 
     Attributes:
-        count: How many.
-        poses, views, shapes: How they are drawn.
+        count: Number of people.
+        poses, views, shapes: Distributions of their poses, cameras and shapes.
     """
 
     count: int
@@ -80,14 +81,14 @@ HARD = ("floor", "turned", "truncated", "heavy")
 
 
 class SyntheticBenchmark:
-    """The test set as samples with pictures, masks and all labels, named by their group.
+    """The test set as samples with pictures, masks and all labels; their names contain their group.
 
-    A sample's picture is the part of the crop that lies inside the photo; it is drawn when it is read.
+    A sample's picture is the part of the crop that lies inside the photo. It is rendered when it is read.
 
     Args:
-        body: Whose shapes and mesh; the open body is the benchmark's own.
+        body: The body model of the people; figures are comparable only for the open neutral body.
         resolution: Side of the crops in pixels.
-        groups: Which of :data:`GROUPS`, e.g. :data:`HARD`.
+        groups: Names of the groups to take from :data:`GROUPS`, such as :data:`HARD`.
     """
 
     def __init__(self, body: BodyModel, resolution: int = 224, groups: tuple[str, ...] = tuple(GROUPS)) -> None:
@@ -112,7 +113,14 @@ class SyntheticBenchmark:
         return self.observed([index])[0][0]
 
     def place(self, index: int) -> tuple[str, int]:
-        """The group of a person, and the person's number in it."""
+        """The group of a person, and the person's number in it.
+
+        Args:
+            index: Number of the person in the test set.
+
+        Raises:
+            IndexError: The test set has fewer people.
+        """
         if not 0 <= index < len(self):
             raise IndexError(f"there are {len(self)} people, not number {index}")
         for name in self.groups:
@@ -122,9 +130,12 @@ class SyntheticBenchmark:
         return name, index
 
     def observed(self, indices: Sequence[int]) -> list[tuple[Sample, Detection]]:
-        """People, and what a detector might say of them (:func:`meshrec.synthetic.proxy.observe`).
+        """Samples with the simulated detections of the same people.
 
-        Much faster for many neighbours at once than one by one.
+        One call for many neighbouring people is much faster than a call for each.
+
+        Args:
+            indices: Numbers of the people in the test set.
         """
         found = []
         for group, places in groupby(map(self.place, indices), key=lambda place: place[0]):
@@ -132,10 +143,18 @@ class SyntheticBenchmark:
         return found
 
     def picture(self, group: str, number: int) -> np.ndarray:
-        """(H, W, 3) uint8 RGB, what the photo shows of a person's crop."""
+        """Render the part of a person's crop that lies inside the photo.
+
+        Args:
+            group: Name of the person's group.
+            number: Number of the person in it.
+
+        Returns:
+            (H, W, 3) uint8 RGB.
+        """
         source = self._sources[group]
-        people, streams = source.draw([number]), source.streams([number], "picture")
-        drawn = photograph(people, source.body, self._pictures.layout, streams, self._pictures.backgrounds)
+        people = source.draw([number])
+        drawn = photograph(people, source.body, self._pictures, source.streams([number], "picture"))
         x0, y0, x1, y1 = _inside(people.photo[0], source.resolution)
         return np.ascontiguousarray(drawn[0, :, y0:y1, x0:x1].movedim(0, -1).cpu().numpy())
 
@@ -177,7 +196,7 @@ class SyntheticBenchmark:
 
 @dataclass(frozen=True, eq=False)
 class _Drawing:
-    """A picture of the test set, drawn when it is read."""
+    """A picture of the test set, rendered when it is read."""
 
     benchmark: SyntheticBenchmark
     group: str
@@ -188,13 +207,13 @@ class _Drawing:
 
 
 def _inside(photo: Tensor, size: int) -> Edges:
-    """First column and row of the crop inside the photo, and those after the last; photo (4,): its outer edges."""
+    """The part of a crop of ``size`` pixels inside the photo, whose outer edges x0, y0, x1, y1 are ``photo`` (4,)."""
     x0, y0, x1, y1 = photo.ceil().long().clamp(0, size).tolist()
     return x0, y0, x1, y1
 
 
 def _detection(seen: Proxies, i: int, edges: Edges) -> Detection:
-    """What was observed of person i, in pixels of the picture."""
+    """The detection of person i in pixels of the picture, which is cut out of the crop at ``edges``."""
     x0, y0, x1, y1 = edges
     whole = seen.silhouette.shape[-1]
     keypoints = seen.keypoints[i].cpu().numpy().copy()
@@ -205,5 +224,5 @@ def _detection(seen: Proxies, i: int, edges: Edges) -> Detection:
 
 
 def _bytes(coverage: Tensor) -> np.ndarray:
-    """(H, W) in [0, 1] as uint8."""
+    """Coverage (H, W) in [0, 1] as uint8."""
     return np.ascontiguousarray((255 * coverage).to(torch.uint8).cpu().numpy())

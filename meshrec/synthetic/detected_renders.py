@@ -1,6 +1,6 @@
-"""What the real detector says of pictures of synthetic people, kept beside the truth: training data with real noise.
+"""Detected renders: what a real detector reports of rendered synthetic people, together with the truth.
 
-Only numbers are kept: the people themselves are drawn again from their seed.
+They are training data with the detector's real errors. Pictures are not kept; they follow from the seed of the people.
 """
 
 import io
@@ -11,37 +11,43 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from meshrec.body import joint_set
 from meshrec.detect import Detection, Detector
 from meshrec.detect.people import person_at
 from meshrec.errors import InputError
 from meshrec.files.atomic import write_file
 from meshrec.files.npz import read_npz
-from meshrec.synthetic.labels import Pictures
 from meshrec.synthetic.people import People, SyntheticPeople
-from meshrec.synthetic.rgb import photograph
+from meshrec.synthetic.pictures import Pictures, photograph
 
-MASK_SIDE = 112  # pixels: masks are kept at this size
-MOST_BYTES = 32 << 30  # of a file: two million people
-SURE = 0.5  # confidence from which a landmark counts as seen
+DETECTED = "mediapipe33"  # joint set of the detector
+MASK_SIDE = 112  # side of the stored masks, pixels
+MOST_BYTES = 32 << 30  # largest file that is read, enough for two million people
+SURE = 0.5  # least confidence of a landmark that counts as visible
 
 
 @dataclass(frozen=True)
 class DetectedRenders:
-    """N people as they are, and as a detector sees them. Camera space; pixels are those of the square crop.
+    """N people as they are and as a detector sees them, in camera space and in pixels of their square crops.
 
     Attributes:
         index: (N,) numbers of the people in the data set of ``seed``.
-        kind: (N,) of the pose, an index into :data:`meshrec.synthetic.poses.KINDS`.
-        rotations: (N, 24, 3, 3) local rotations, and betas: (N, S), translation: (N, 3) in metres.
-        focal, center: (N, 2) of the crop's camera, pixels.
-        photo, box: (N, 4) the photo's outer edges, and the true box of what it shows of the person.
-        score: (N,) the detector's, 0 where it did not find the person.
-        keypoints: (N, K, 3) x and y in the crop, whose edges are -1 and 1, and confidence; 0 beyond the photo.
-        world: (N, K, 3) the detector's own guess in metres.
-        mask: (N, M, M) uint8 over the crop, 255 = the person.
-        seed, resolution: Of the data set.
-        joint_set: Of the keypoints.
-        body: Hash of the body.
+        kind: (N,) kinds of the poses, indices into :data:`meshrec.synthetic.random_poses.KINDS`.
+        rotations: (N, 24, 3, 3) local rotations, the first in camera space.
+        betas: (N, S) shape coefficients.
+        translation: (N, 3) metres.
+        focal: (N, 2) focal lengths of the crop's camera, pixels.
+        center: (N, 2) its principal point, pixels.
+        photo: (N, 4) outer edges x0, y0, x1, y1 of the photo, pixels.
+        box: (N, 4) true box around the part of the person inside the photo, pixels.
+        score: (N,) the detector's score of the person, 0 where it did not find the person.
+        keypoints: (N, K, 3) detected x and y in crop coordinates, and confidence, which is 0 beyond the photo.
+        world: (N, K, 3) 3D landmarks that the detector estimates, metres; zeros where it gives none.
+        mask: (N, M, M) uint8 detected mask over the crop, 255 where the person is.
+        seed: () seed of the data set.
+        resolution: () side of the crops, pixels.
+        joint_set: () name of the keypoints' joint set.
+        body: () hash of the body.
     """
 
     index: np.ndarray
@@ -69,26 +75,31 @@ class DetectedRenders:
 def detect_renders(
     source: SyntheticPeople, indices: range, pictures: Pictures, detector: Detector, chunk: int = 16
 ) -> Iterator[DetectedRenders]:
-    """Draw people and detect them, ``chunk`` at a time.
+    """Render people and pass their pictures through a detector.
 
     Args:
-        source: Whose people. Crops of 400 pixels and more are like the photos the detector is made for.
-        indices: Their numbers.
-        pictures: How to draw them.
-        detector: What to ask.
-        chunk: How many to draw at once.
+        source: The data set. Crops of 400 pixels and more are like the photos that detectors are made for.
+        indices: Numbers of the people in it.
+        pictures: How to draw the pictures.
+        detector: A detector of ``mediapipe33`` landmarks.
+        chunk: Number of people to render at once.
+
+    Yields:
+        The detected renders of ``chunk`` people at a time.
+
+    Raises:
+        ValueError: The detector reports landmarks of another joint set.
     """
     for start in range(0, len(indices), chunk):
         part = indices[start : start + chunk]
         people = source.draw(part)
         streams = source.streams(part, "picture")
-        drawn = photograph(people, source.body, pictures.layout, streams, pictures.backgrounds, pictures.supersample)
-        images = drawn.movedim(1, -1).cpu().numpy()
+        images = photograph(people, source.body, pictures, streams).movedim(1, -1).cpu().numpy()
         yield _together(source, people, [_detect(people, i, image, detector) for i, image in enumerate(images)])
 
 
 def join_renders(parts: list[DetectedRenders]) -> DetectedRenders:
-    """Several sets of one data set as one."""
+    """Concatenate detected renders of one data set."""
     shared = ("seed", "resolution", "joint_set", "body")
     values = {
         f.name: getattr(parts[0], f.name) if f.name in shared else np.concatenate([getattr(p, f.name) for p in parts])
@@ -98,17 +109,21 @@ def join_renders(parts: list[DetectedRenders]) -> DetectedRenders:
 
 
 def save_renders(path: str | Path, renders: DetectedRenders) -> None:
-    """Write an ``.npz`` file."""
+    """Write detected renders to an ``.npz`` file.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
     stream = io.BytesIO()
     np.savez_compressed(stream, **{f.name: getattr(renders, f.name) for f in fields(DetectedRenders)})
     write_file(path, stream.getvalue())
 
 
 def load_renders(path: str | Path) -> DetectedRenders:
-    """Read a file of :func:`save_renders`.
+    """Read a file that :func:`save_renders` wrote.
 
     Raises:
-        InputError: It is missing, not such a file, or its arrays differ in length.
+        InputError: The file is missing, holds something else, or its arrays differ in length.
     """
     try:
         arrays = read_npz(path, most_bytes=MOST_BYTES)
@@ -125,15 +140,29 @@ def load_renders(path: str | Path) -> DetectedRenders:
 def _detect(
     people: People, i: int, image: np.ndarray, detector: Detector
 ) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
-    """Score, keypoints (K, 3), world (K, 3) and mask (M, M) of one person."""
+    """Detect one person of a picture.
+
+    Args:
+        people: The people of the pictures.
+        i: Index of the person.
+        image: (N, N, 3) uint8 RGB, the person's picture.
+        detector: The detector.
+
+    Returns:
+        Score, keypoints (K, 3), 3D landmarks (K, 3) and mask (M, M), as in :class:`DetectedRenders`.
+    """
     size = len(image)
     x0, y0, x1, y1 = np.clip(np.ceil(people.photo[i].cpu().numpy()).astype(int), 0, size)
     corner = np.array([x0, y0, x0, y0], np.float32)
     box = people.box[i].cpu().numpy() - corner
-    # Photos have no black beyond their edges; where the person is known, the detector needs a single look.
+    # The detector sees the photo alone, without the black beyond its edges. Given the box, it need not search for
+    # people.
     person = person_at(detector(np.ascontiguousarray(image[y0:y1, x0:x1]), box[None]), box)
     if person is None:
-        return 0.0, np.zeros((33, 3), np.float32), np.zeros((33, 3), np.float32), np.zeros((MASK_SIDE,) * 2, np.uint8)
+        nothing = np.zeros((len(joint_set(DETECTED)), 3), np.float32)
+        return 0.0, nothing, nothing, np.zeros((MASK_SIDE, MASK_SIDE), np.uint8)
+    if person.joint_set != DETECTED:
+        raise ValueError(f"renders are detected with landmarks of {DETECTED}, not {person.joint_set}")
     return (
         person.score,
         _normalized(person, corner[:2], (x1 - x0, y1 - y0), size),
@@ -143,6 +172,7 @@ def _detect(
 
 
 def _normalized(person: Detection, corner: np.ndarray, photo: tuple[int, int], size: int) -> np.ndarray:
+    """Keypoints (K, 3) in crop coordinates of a detection in the photo, whose corner and size are in crop pixels."""
     keypoints = person.keypoints.astype(np.float32)
     inside = ((keypoints[:, :2] > -0.5) & (keypoints[:, :2] < np.array(photo) - 0.5)).all(1)
     place = (2 * (keypoints[:, :2] + corner) + 1) / size - 1
@@ -150,10 +180,12 @@ def _normalized(person: Detection, corner: np.ndarray, photo: tuple[int, int], s
 
 
 def _world(person: Detection) -> np.ndarray:
+    """3D landmarks (K, 3) of a detection, zeros if it has none."""
     return np.zeros((len(person.keypoints), 3), np.float32) if person.world is None else person.world
 
 
 def _mask(person: Detection, corner: np.ndarray, size: int) -> np.ndarray:
+    """Mask (M, M) over the crop of a detection in the photo, zeros if it has none."""
     if person.mask is None:
         return np.zeros((MASK_SIDE, MASK_SIDE), np.uint8)
     crop = np.array([-0.5, -0.5, size - 0.5, size - 0.5]) - corner
@@ -161,6 +193,7 @@ def _mask(person: Detection, corner: np.ndarray, size: int) -> np.ndarray:
 
 
 def _together(source: SyntheticPeople, people: People, detections: list[tuple]) -> DetectedRenders:
+    """People with their detections, as :func:`_detect` returns them."""
     score, keypoints, world, mask = (np.stack(values) for values in zip(*detections))
     return DetectedRenders(
         index=np.array(people.indices),
@@ -178,6 +211,6 @@ def _together(source: SyntheticPeople, people: People, detections: list[tuple]) 
         mask=mask,
         seed=np.array(source.seed),
         resolution=np.array(source.resolution),
-        joint_set=np.array("mediapipe33"),
+        joint_set=np.array(DETECTED),
         body=np.array(source.body.hash),
     )

@@ -1,9 +1,10 @@
-"""How a detector errs: keypoints that are a little or far off, and how sure it is of them.
+"""The errors of a pose detector: keypoints that are a little or far off, their confidences, and imperfect masks.
 
-The noise was measured on MediaPipe: per landmark the deviations of :mod:`meshrec.landmarks.placements`, in which some
-pictures and some landmarks are worse than others (log-normal), with Student-t tails; more where a landmark is hidden.
-Of people, limbs and landmarks it may be in doubt, and where it is, it says so, and whole limbs are elsewhere. Now and
-then a limb is somewhere else without doubt, or left and right are exchanged. Faces are as in photos
+The model of the keypoints was measured on MediaPipe. The errors of each landmark have the standard deviation in
+:mod:`meshrec.landmarks.placements`; a log-normal factor makes some pictures and some landmarks worse than others, the
+tails are Student's t, and the errors of hidden landmarks are larger. On top of that the detector loses people, limbs
+and landmarks, whose confidences then are low and whose limbs lie elsewhere as a whole. Now and then a limb is displaced
+with full confidence, or left and right are exchanged. Faces lie where they do in photos
 (:mod:`meshrec.synthetic.photo_faces`).
 """
 
@@ -14,6 +15,7 @@ from functools import cache
 
 import torch
 from torch import Tensor
+from torch.nn.functional import avg_pool2d, interpolate
 
 from meshrec.body import joint_set
 from meshrec.body.joints import flip_permutation
@@ -23,36 +25,39 @@ from meshrec.synthetic.photo_faces import faces_as_in_photos
 
 TAILS = 4  # degrees of freedom of Student's t
 LIMBS = (("elbow", "wrist", "hand", "pinky", "index", "thumb"), ("knee", "ankle", "heel", "foot", "toe"))
-ALWAYS_SURE = (*FACE, "hip", "shoulder")  # MediaPipe says so even where it cannot see them
-FEWER = ("coco17", "openpose25")  # what other detectors look for
-USUAL_DEVIATION = 0.0115  # share of the box's longer side, where the table has nothing
+ALWAYS_SURE = (*FACE, "hip", "shoulder")  # MediaPipe gives these a high confidence even where they are hidden
+FEWER = ("coco17", "openpose25")  # the joint sets of other detectors
+USUAL_DEVIATION = 0.0115  # share of the box's longer side, for landmarks that the table lacks
 
-# How doubtful landmarks are, in standard deviations. On 3,000 renders the logit of the detector's confidence is normal,
-# and a landmark's error hardly changes until the confidence falls to a half, where it grows sevenfold within a step.
-ALIKE = (0.4, 0.4, 0.2)  # shares of variance of doubts and of their errors: of person, limb, and landmark
-HIDDEN_DOUBT, SURE_DOUBT = 1.2, -0.9  # more where a landmark is hidden, less where the detector is always sure
-CONFIDENCE = (1.9, -2.4)  # logit of the confidence without doubt, and its change with doubt
-LOST = (0.7, 6.0)  # doubt at which half of the landmarks are lost, and how steeply their share grows there
+# The detector's doubt about a landmark, in standard deviations. On 3,000 renders the logit of the detector's confidence
+# is normally distributed, and a landmark's error hardly changes until the confidence falls to a half, where it grows
+# sevenfold within a narrow range.
+ALIKE = (0.4, 0.4, 0.2)  # shares of the variance of doubt, and of error in doubt, by person, limb and landmark
+HIDDEN_DOUBT, SURE_DOUBT = 1.2, -0.9  # added where a landmark is hidden, and where the detector is always sure
+CONFIDENCE = (1.9, -2.4)  # the logit of the confidence is linear in the doubt: its intercept and slope
+LOST = (0.7, 6.0)  # the share of lost landmarks is a logistic function of the doubt: its midpoint and steepness
 
 
 @dataclass(frozen=True)
 class DetectorNoise:
-    """How a detector errs.
+    """Sizes and frequencies of a detector's errors.
 
     Attributes:
-        scale: Times the deviations measured on clean renders; zero gives exact keypoints. At 1.2 a landmark's typical
-            standard deviation is 0.0075 of the longer side of the person's box.
-        spread: Deviation of the logarithm of a landmark's standard deviation, half of its variance the picture's.
-        hidden: How many times larger the error of a hidden landmark is.
-        displaced: Share of limbs seen somewhere else.
-        displacement: How far, standard deviation as a share of the box's longer side.
-        face: How far eyes, nose and mouth are off together, likewise. At zero faces are as in renders.
-        swapped: Share of people whose left and right are exchanged, of body or legs alone.
-        missing: Share of landmarks not found.
-        doubt: How far off landmarks are that the detector has lost, standard deviation as a share of the box's longer
-            side. At zero its confidence tells who is hidden, and nothing else.
-        fewer: Share of people seen by a detector with fewer landmarks; what it lacks is missing.
-        mask: Pixels of 224 by which a typical mask's outline wavers, standard deviation.
+        scale: Factor on the standard deviations measured on clean renders; 0 gives exact keypoints. At 1.2 the standard
+            deviation of a typical landmark is 0.0075 of the longer side of the person's box.
+        spread: Standard deviation of the logarithm of the errors' scale; half of its variance is common to all
+            landmarks of a picture.
+        hidden: Factor on the errors of hidden landmarks.
+        displaced: Share of limbs that are displaced as a whole.
+        displacement: Standard deviation of that displacement, as a share of the box's longer side.
+        face: Standard deviation of the error that eyes, nose and mouth share, likewise. At 0 faces are as in renders.
+        swapped: Share of people whose left and right are exchanged, in half of them of the legs alone.
+        missing: Share of landmarks that are not found.
+        doubt: Standard deviation of the error of lost landmarks, as a share of the box's longer side. At 0 no landmark
+            is lost, and the confidence depends only on whether a landmark is hidden.
+        fewer: Share of people seen by a detector with fewer landmarks, the others of which are missing.
+        mask: Standard deviation of the distance between the mask's outline and the true one, pixels at a resolution of
+            224.
     """
 
     scale: float = 1.6
@@ -77,25 +82,25 @@ def detected(
     """Landmarks as a detector reports them.
 
     Args:
-        pixels: (B, K, 2) where they are.
-        hidden: (B, K) bool.
-        side: (B,) the longer side of the people's boxes, pixels.
-        joints: Their set.
-        streams: One for each person.
-        noise: How it errs.
+        pixels: (B, K, 2) true places of the landmarks.
+        hidden: (B, K) bool, whether a landmark is hidden.
+        side: (B,) the longer sides of the people's boxes, pixels.
+        joints: Name of the landmarks' joint set.
+        streams: One random stream per person.
+        noise: Sizes and frequencies of the errors.
 
     Returns:
-        (B, K, 3) x, y in pixels and confidence.
+        (B, K, 3) x and y in pixels, and confidence.
     """
     names, device = joint_set(joints), pixels.device
     count = len(names)
     normal = streams.normal(count, 2)
-    # The points of a face err together.
+    # The errors of a face's points are correlated.
     face = torch.from_numpy(on_face(joints))[:, None]
     normal = torch.where(face, 0.8 * streams.normal(1, 2) + 0.6 * normal, normal)
     heavy_tails = streams.tails(TAILS, count)
     uneven = (noise.spread * math.sqrt(0.5) * (streams.normal(count) + streams.normal(1))).exp()
-    # So that the whole has the measured deviation: of Student's t, and of the log-normal factor.
+    # Standard deviations of Student's t and of the log-normal factor, so that the product has the measured one.
     whole = math.sqrt(TAILS / (TAILS - 2)) * math.exp(noise.spread**2)
     size = noise.scale / whole * _deviations(joints) * heavy_tails * uneven
     size = size.to(device) * torch.where(hidden, noise.hidden, 1.0)
@@ -104,9 +109,9 @@ def detected(
     for side_name in ("left", "right"):
         for parts in LIMBS:
             limb = torch.tensor([side_name in n and any(p in n for p in parts) for n in names])
-            gone = streams.happens(noise.displaced)[:, None] & limb
+            displaced = streams.happens(noise.displaced)[:, None] & limb
             where = noise.displacement * streams.normal(1, 2)
-            error = error + (gone[..., None] * where).to(device)
+            error = error + (displaced[..., None] * where).to(device)
 
     always = torch.tensor([any(part in name for part in ALWAYS_SURE) for name in names]).to(device)
     if noise.doubt:
@@ -127,56 +132,74 @@ def detected(
     return torch.where(exchanged[..., None].to(device), found[:, flip.to(device)], found)
 
 
-def known_landmarks(streams: Streams, joints: str, fewer: float) -> Tensor:
-    """(B, K) bool: all landmarks of a set, but for some people those alone that other detectors have too.
+def detected_masks(exact: Tensor, inside: Tensor, streams: Streams, noise: float) -> Tensor:
+    """Masks as a detector reports them.
 
     Args:
-        streams: One for each person.
-        joints: The set.
-        fewer: The share of such people.
+        exact: (B, N, N) bool, the true masks.
+        inside: (B, N, N) bool, whether a pixel lies inside the photo.
+        streams: One random stream per person.
+        noise: :attr:`DetectorNoise.mask`, pixels at a resolution of 224.
+
+    Returns:
+        (B, N, N) bool.
+    """
+    if not noise:
+        return exact
+    pixel = exact.shape[-1] / 224
+    return wavering(exact, streams, noise * pixel * (0.6 * streams.normal()).exp(), 2 * pixel) & inside
+
+
+def wavering(mask: Tensor, streams: Streams, amount: Tensor, reach: float) -> Tensor:
+    """Move the outlines of masks in and out by smooth random distances.
+
+    Args:
+        mask: (B, H, W) bool.
+        streams: One random stream per mask.
+        amount: (B,) standard deviations of the distances, pixels.
+        reach: The largest distance, pixels. Parts that are thinner may vanish.
+
+    Returns:
+        (B, H, W) bool.
+    """
+    half = max(1, round(reach))
+    window = 2 * half + 1
+    # Across an edge this ramps linearly from one to zero within ``half`` pixels on either side.
+    ramp = avg_pool2d(mask[:, None].float(), window, stride=1, padding=half, count_include_pad=False)
+    # The factor makes up for the third of the standard deviation that interpolating the grid takes away.
+    grid = 1.5 / window * amount[:, None, None, None] * streams.normal(1, 14, 14)
+    noise = interpolate(grid.to(ramp), mask.shape[1:], mode="bilinear", align_corners=False)
+    return (ramp > 0.5 + noise.clamp(-0.45, 0.45))[:, 0]
+
+
+def known_landmarks(streams: Streams, joints: str, fewer: float) -> Tensor:
+    """Which landmarks a detector looks for: all, or for some people those that another detector has too.
+
+    Args:
+        streams: One random stream per person.
+        joints: Name of the landmarks' joint set.
+        fewer: Share of people with another detector's landmarks.
+
+    Returns:
+        (B, K) bool.
     """
     names = joint_set(joints)
-    if not fewer:  # nothing is drawn: what was made without stays what it was
+    if not fewer:  # draw nothing, so that what follows in the stream stays the same
         return torch.ones(len(streams), len(names), dtype=torch.bool)
     sets = torch.tensor([[name in joint_set(other) for name in names] for other in FEWER] + [[True] * len(names)])
     return sets[streams.pick([fewer / len(FEWER)] * len(FEWER))]
 
 
-def _doubted(hidden: Tensor, always: Tensor, limbs: Tensor, streams: Streams) -> tuple[Tensor, Tensor]:
-    """Confidences (B, K), and errors (B, K, 2) of what the detector has lost, in standard deviations.
+def detector_offsets(joints: str, rotations: Tensor) -> Tensor:
+    """Offsets from the body's landmarks to the places where the detector sees them.
 
     Args:
-        hidden: (B, K) bool.
-        always: (K,) bool, of which landmarks the detector is always sure.
-        limbs: (K,) of which limb each landmark is.
-        streams: One for each person.
+        joints: Name of the landmarks' joint set.
+        rotations: (B, 24, 3, 3) global rotations of the joints, from rest to camera space.
+
+    Returns:
+        (B, K, 3) in camera space, metres.
     """
-    doubt = _alike(streams, limbs).to(hidden.device)
-    doubt = doubt + torch.where(always, SURE_DOUBT, HIDDEN_DOUBT * hidden)
-    usual, change = CONFIDENCE
-    half, steepness = LOST
-    lost = (steepness * (doubt - half)).sigmoid()
-    far = (0.6 * streams.normal(1, 1)).exp()  # some people are lost altogether
-    return (usual + change * doubt).sigmoid(), lost[..., None] * (far * _alike(streams, limbs, 2)).to(lost)
-
-
-def _alike(streams: Streams, limbs: Tensor, *shape: int) -> Tensor:
-    """(B, K, *shape) standard normal, alike within a person and more so within a limb."""
-    person, limb, own = (math.sqrt(share) for share in ALIKE)
-    of_limb = streams.normal(int(limbs.max()) + 1, *shape)[:, limbs]
-    return person * streams.normal(1, *shape) + limb * of_limb + own * streams.normal(len(limbs), *shape)
-
-
-def _limbs(names: Sequence[str]) -> Tensor:
-    """(K,) 0 for landmarks of head and trunk; 1, 2, 3, 4 for those of arms and legs, shoulders and hips among them."""
-    arm, leg = ("shoulder", *LIMBS[0]), ("hip", *LIMBS[1])
-    sides = [(side, parts) for parts in (arm, leg) for side in ("left", "right")]
-    found = [[side in n and any(p in n for p in parts) for side, parts in sides] for n in names]
-    return torch.tensor([1 + row.index(True) if any(row) else 0 for row in found])
-
-
-def detector_offsets(joints: str, rotations: Tensor) -> Tensor:
-    """(B, K, 3) metres from the body's landmarks to where the detector sees them."""
     table = offsets(joints)
     by_joint = rotations.new_zeros(len(table), rotations.shape[1], 3)
     for k, vectors in enumerate(table):
@@ -185,8 +208,46 @@ def detector_offsets(joints: str, rotations: Tensor) -> Tensor:
     return torch.einsum("bjxy,kjy->bkx", rotations, by_joint)
 
 
+def _doubted(hidden: Tensor, always: Tensor, limbs: Tensor, streams: Streams) -> tuple[Tensor, Tensor]:
+    """Confidences, and the errors of landmarks that the detector has lost.
+
+    Args:
+        hidden: (B, K) bool, whether a landmark is hidden.
+        always: (K,) bool, whether the detector is always sure of a landmark.
+        limbs: (K,) the limb of each landmark, as :func:`_limbs` numbers them.
+        streams: One random stream per person.
+
+    Returns:
+        Confidences (B, K), and errors (B, K, 2) in units of :attr:`DetectorNoise.doubt`.
+    """
+    doubt = _correlated(streams, limbs).to(hidden.device)
+    doubt = doubt + torch.where(always, SURE_DOUBT, HIDDEN_DOUBT * hidden)
+    intercept, slope = CONFIDENCE
+    midpoint, steepness = LOST
+    lost = (steepness * (doubt - midpoint)).sigmoid()
+    far = (0.6 * streams.normal(1, 1)).exp()  # the errors of some people are larger altogether
+    return (intercept + slope * doubt).sigmoid(), lost[..., None] * (far * _correlated(streams, limbs, 2)).to(lost)
+
+
+def _correlated(streams: Streams, limbs: Tensor, *shape: int) -> Tensor:
+    """Standard normal numbers (B, K, *shape), correlated within a person and more strongly within a limb."""
+    person, limb, own = (math.sqrt(share) for share in ALIKE)
+    of_limb = streams.normal(int(limbs.max()) + 1, *shape)[:, limbs]
+    return person * streams.normal(1, *shape) + limb * of_limb + own * streams.normal(len(limbs), *shape)
+
+
+def _limbs(names: Sequence[str]) -> Tensor:
+    """The limb of each landmark, (K,): 1 and 2 are the left and right arm with the shoulders, 3 and 4 the legs with the
+    hips, 0 is head and trunk.
+    """
+    arm, leg = ("shoulder", *LIMBS[0]), ("hip", *LIMBS[1])
+    sides = [(side, parts) for parts in (arm, leg) for side in ("left", "right")]
+    found = [[side in n and any(p in n for p in parts) for side, parts in sides] for n in names]
+    return torch.tensor([1 + row.index(True) if any(row) else 0 for row in found])
+
+
 @cache
 def _deviations(joints: str) -> Tensor:
-    """(K,) measured standard deviations along x and along y, shares of the box's longer side."""
+    """Measured standard deviations (K,) along x and along y, as shares of the box's longer side."""
     places = [placement(name, joints) for name in joint_set(joints)]
     return torch.tensor([USUAL_DEVIATION if place is None else place.deviation for place in places])

@@ -1,4 +1,4 @@
-"""The example photo that ships: the open body, dressed by paint, dancing in a room."""
+"""The shipped example photo: the open body, with clothes painted on, dancing in a room."""
 
 import math
 
@@ -7,13 +7,12 @@ import torch
 from torch import Tensor
 
 from meshrec.body import BodyModel, load_body
-from meshrec.export import camera_to_y_up
-from meshrec.geometry import Camera, axis_angle_to_matrix
+from meshrec.geometry import Camera, axis_angle_to_matrix, camera_to_y_up
 from meshrec.poses.pose_bank import load_pose_bank
 from meshrec.render import Phong, shaded
 
 SIZE = 720, 900
-FRAME = 2813  # of the training poses: a dancer's step to the side
+FRAME = 2813  # a dancer's step to the side, among the training poses of the pose bank
 BETAS = (-0.6, 0.4, 0.3, 0, 0, 0, 0, 0, 0, 0)
 CAMERA_HEIGHT, DISTANCE, TURN = 0.9, 2.7, math.radians(-15)
 SKIN, SHIRT, TROUSERS, HAIR, EYES, LIPS = (
@@ -24,14 +23,14 @@ WALL, FLOOR, SKIRTING = (np.array(rgb, np.float32) / 255 for rgb in ((188, 200, 
 
 
 def draw_example_photo() -> np.ndarray:
-    """(H, W, 3) uint8 RGB."""
+    """Draw the photo, (900, 720, 3) uint8 RGB."""
     body = load_body()
     rotations = load_pose_bank("train").rotations(slice(FRAME, FRAME + 1))
     turn = axis_angle_to_matrix(torch.tensor([0.0, TURN, 0.0]))
     with torch.no_grad():
         posed = body(torch.tensor([BETAS]), rotations[:, 1:], turn @ rotations[:, 0]).vertices[0]
     posed = posed - torch.stack([posed[:, 0].mean(), posed[:, 1].min(), posed[:, 2].mean()])  # feet on the floor
-    vertices = torch.from_numpy(camera_to_y_up(posed)) + torch.tensor([0.0, CAMERA_HEIGHT, DISTANCE])
+    vertices = camera_to_y_up(posed) + torch.tensor([0.0, CAMERA_HEIGHT, DISTANCE])
     camera = Camera(focal=1.1 * SIZE[1], size=SIZE)
     room = _room(camera, shadow=vertices)
     light = Phong(direction=(-0.5, -0.8, -0.9), specular=0.04)
@@ -41,7 +40,7 @@ def draw_example_photo() -> np.ndarray:
 
 
 def _clothes(body: BodyModel) -> Tensor:
-    """(V, 3) RGB of each vertex: skin, shirt, trousers, hair and a face, by where it lies on the rest body."""
+    """RGB of each vertex (V, 3): skin, shirt, trousers, hair or face, depending on its place on the body at rest."""
     vertices, joints = (part[0] for part in body.rest())
     at = dict(zip(body.joint_names, joints))
     face = dict(zip(body.data.landmark_names, torch.from_numpy(body.data.landmark_regressor).float() @ vertices))
@@ -61,11 +60,17 @@ def _clothes(body: BodyModel) -> Tensor:
 
 
 def _room(camera: Camera, shadow: Tensor) -> np.ndarray:
-    """(H, W, 3) RGB: a floor of planks, a wall behind it, and the soft shadow that a lamp above throws of points."""
+    """Draw the room (H, W, 3), RGB: a floor of planks, a wall, and a soft shadow of points under a lamp.
+
+    Args:
+        camera: The photo's camera, at a height of :data:`CAMERA_HEIGHT`.
+        shadow: (V, 3) points that throw the shadow, camera space, metres.
+    """
     import cv2
 
     u, v = np.meshgrid(np.arange(SIZE[0]), np.arange(SIZE[1]))
-    rays = np.stack([u - (SIZE[0] - 1) / 2, v - (SIZE[1] - 1) / 2, np.full(u.shape, camera.focal)], -1) / camera.focal
+    screen = torch.from_numpy(np.stack([u, v, np.ones(u.shape)], -1))
+    rays = camera.unproject(screen).numpy()  # at a depth of 1 m
     wall = DISTANCE + 1.6
     depth = np.minimum(CAMERA_HEIGHT / np.maximum(rays[..., 1], 1e-6), wall)
     x, y = rays[..., 0] * depth, rays[..., 1] * depth

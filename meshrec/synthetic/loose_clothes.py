@@ -1,7 +1,7 @@
-"""People in clothes as a mask shows them: wider than their bodies, and their legs joined by skirts and coats.
+"""Clothes in masks, which make people wider than their bodies and close the gap between the legs.
 
 The outline that a detector finds is that of hair and clothes. Here clothes are the body's own surface, moved outwards
-by a thickness for each part, so that they follow any pose and are drawn as quickly as the body itself.
+by a thickness per part of the body. So they follow any pose and are rendered as fast as the body itself.
 """
 
 from dataclasses import dataclass
@@ -17,22 +17,22 @@ from meshrec.geometry import Camera
 from meshrec.render.backends import pick, rasterizer
 from meshrec.render.screen import to_screen
 
-HAIR, SHOES = 0.015, 0.008  # typical thickness, metres
-HEMS = (0.25, 0.5, 0.75, 1.0)  # where skirts and coats end, as shares of the way from hips to ankles
-TOP = -0.15  # from where on they join the legs
-UNEVEN = 0.2  # deviation of the logarithm of the thickness from part to part
+HAIR, SHOES = 0.015, 0.008  # median thickness, metres
+HEMS = (0.25, 0.5, 0.75, 1.0)  # heights where skirts and coats end, as shares of the way from the hips to the ankles
+TOP = -0.15  # the height from which skirts and coats join the legs, likewise
+UNEVEN = 0.2  # standard deviation of the logarithm of the thickness between the parts of a person
 
 
 @dataclass(frozen=True)
 class ClothesMix:
-    """How people are dressed, as far as their outline tells.
+    """Distribution of the clothes, as far as they change the outline.
 
     Attributes:
-        bare: Share of people whose clothes lie on the skin.
-        thickness: Typical distance of other people's clothes from the trunk, metres.
-        spread: Deviation of its logarithm from person to person.
-        skirts: Share of dressed people whose skirt, dress or coat joins the legs.
-        flare: By how much skirts stand off further at most at the knee, metres.
+        bare: Share of people whose clothes are skin-tight.
+        thickness: Median distance of other people's clothes from the trunk, metres.
+        spread: Standard deviation of the logarithm of that distance between people.
+        skirts: Share of people in other than skin-tight clothes who wear a skirt, dress or coat that joins the legs.
+        flare: Largest additional distance of skirts from the calves, metres.
     """
 
     bare: float = 0.2
@@ -44,11 +44,11 @@ class ClothesMix:
 
 @dataclass(frozen=True)
 class Clothes:
-    """What B people wear.
+    """Clothes of B people.
 
     Attributes:
-        thickness: (B, 24) of clothes or hair over the part of each joint, metres.
-        hem: (B,) which of :data:`HEMS` the skirt or coat reaches; -1 without one.
+        thickness: (B, 24) thickness of clothes or hair over the part of the body that each joint moves, metres.
+        hem: (B,) index into :data:`HEMS` of the skirt or coat, -1 for people without one.
     """
 
     thickness: Tensor
@@ -56,31 +56,31 @@ class Clothes:
 
 
 def draw_clothes(streams: Streams, mix: ClothesMix = ClothesMix()) -> Clothes:
-    """Dress people.
+    """Draw clothes.
 
     Args:
-        streams: One for each person.
-        mix: How often in what.
+        streams: One random stream per person.
+        mix: Distribution of the clothes.
     """
 
-    def about(typical: float, spread: float) -> Tensor:
-        return typical * (spread * streams.normal()).exp()
+    def log_normal(median: float, spread: float) -> Tensor:
+        return median * (spread * streams.normal()).exp()
 
     dressed = ~streams.happens(mix.bare)
     hem = torch.where(dressed, streams.pick([mix.skirts / len(HEMS)] * len(HEMS)), -1)
-    trunk = about(mix.thickness, mix.spread) * dressed
-    sleeve = trunk * about(0.8, 0.3) * streams.happens(0.8)
-    trousers = trunk * about(0.9, 0.4)
+    trunk = log_normal(mix.thickness, mix.spread) * dressed
+    sleeve = trunk * log_normal(0.8, 0.3) * streams.happens(0.8)
+    trousers = trunk * log_normal(0.9, 0.4)
     over = {
         "trunk": trunk,
-        "hips": trunk * about(1.0, 0.3),
+        "hips": trunk * log_normal(1.0, 0.3),
         "upper arm": sleeve,
-        "forearm": sleeve * about(0.7, 0.2) * streams.happens(0.5),
+        "forearm": sleeve * log_normal(0.7, 0.2) * streams.happens(0.5),
         "thigh": trousers,
-        "calf": trousers * about(0.8, 0.3) * streams.happens(0.7) + (hem >= 0) * streams.uniform(high=mix.flare),
-        "foot": about(SHOES, 0.5),
-        "head": about(HAIR, 0.5),
-        "neck": about(HAIR, 0.5) * streams.happens(0.3),
+        "calf": trousers * log_normal(0.8, 0.3) * streams.happens(0.7) + (hem >= 0) * streams.uniform(high=mix.flare),
+        "foot": log_normal(SHOES, 0.5),
+        "head": log_normal(HAIR, 0.5),
+        "neck": log_normal(HAIR, 0.5) * streams.happens(0.3),
         "hand": torch.zeros_like(trunk),
     }
     thickness = torch.stack([over[_part(name)] for name in joint_set("smpl24")], dim=1)
@@ -88,10 +88,10 @@ def draw_clothes(streams: Streams, mix: ClothesMix = ClothesMix()) -> Clothes:
 
 
 class Tailor:
-    """Dresses one body.
+    """Puts clothes on one body model and draws their masks.
 
     Args:
-        body: Any; that of :func:`meshrec.body.coarse.coarse_body` is drawn fastest.
+        body: The body model; the one of :func:`meshrec.body.coarse.coarse_body` is rendered fastest.
     """
 
     def __init__(self, body: BodyModel) -> None:
@@ -99,17 +99,28 @@ class Tailor:
         self._skirts = [_between_the_legs(body, hem) for hem in HEMS]
 
     def dressed(self, vertices: Tensor, thickness: Tensor) -> Tensor:
-        """Surfaces (B, V, 3) of clothes over bodies (B, V, 3), metres; see :attr:`Clothes.thickness`."""
+        """Move the surfaces of bodies outwards to those of their clothes.
+
+        Args:
+            vertices: (B, V, 3) bodies, metres.
+            thickness: (B, 24) as in :class:`Clothes`.
+
+        Returns:
+            (B, V, 3) metres.
+        """
         outwards = vertex_normals(vertices, self.body.faces)
         return vertices + (thickness.to(vertices) @ self.body.weights.T)[..., None] * outwards
 
     def mask(self, vertices: Tensor, camera: Camera, clothes: Clothes | None = None) -> Tensor:
-        """(B, H, W) bool: the pixels whose centres lie on people.
+        """Render masks of people.
 
         Args:
-            vertices: (B, V, 3) of their bodies, camera space, metres.
-            camera: Of the pictures.
-            clothes: What they wear; default nothing.
+            vertices: (B, V, 3) bodies in camera space, metres.
+            camera: The cameras of the pictures.
+            clothes: Clothes of the people; by default none.
+
+        Returns:
+            (B, H, W) bool, true for the pixels whose centres lie on the person.
         """
         if clothes is None:
             return _covered(to_screen(vertices, camera), self.body.faces, camera)
@@ -123,7 +134,7 @@ class Tailor:
 
 
 def _covered(screen: Tensor, faces: Tensor, camera: Camera) -> Tensor:
-    """(B, H, W) bool: where meshes (B, V, 3) on the screen are seen."""
+    """(B, H, W) bool, the pixels that meshes cover, whose vertices (B, V, 3) are in screen space."""
     return rasterizer(pick(None, screen.device)).visible_faces(screen, faces, camera.size, True) >= 0
 
 
@@ -142,8 +153,8 @@ def _between_the_legs(body: BodyModel, hem: float) -> Tensor:
 
 
 def _part(joint: str) -> str:
-    """What is worn over the part of a joint."""
-    worn = {
+    """The part of the body, as :func:`draw_clothes` names them, that a joint moves."""
+    parts = {
         "pelvis": "hips",
         "hip": "thigh",
         "knee": "calf",
@@ -156,4 +167,4 @@ def _part(joint: str) -> str:
         "wrist": "hand",
         "hand": "hand",
     }
-    return worn.get(joint.removeprefix("left_").removeprefix("right_"), "trunk")
+    return parts.get(joint.removeprefix("left_").removeprefix("right_"), "trunk")

@@ -1,4 +1,7 @@
-"""What hides synthetic people from the camera: things in front of them, and the photo's edge."""
+"""Objects in front of synthetic people.
+
+Those that are pasted into the pictures of real datasets are in :mod:`meshrec.data.occluders`.
+"""
 
 import math
 from dataclasses import dataclass, fields
@@ -11,13 +14,14 @@ from meshrec.data.streams import Streams
 
 @dataclass(frozen=True)
 class Occluders:
-    """Things in front of B people: an ellipse or a rounded bar each, or nothing.
+    """At most one object in front of each of B people: a superellipse, which is an ellipse or a rounded bar.
 
     Attributes:
-        present: (B,) bool.
-        center, radii: (B, 2) pixels of the crop.
-        angle: (B,) radians.
-        power: (B,) 2 for an ellipse; the larger, the more of a bar.
+        present: (B,) bool, whether there is an object.
+        center: (B, 2) pixels of the crop.
+        radii: (B, 2) half axes, pixels of the crop.
+        angle: (B,) of the first axis, radians.
+        power: (B,) exponent of the superellipse; 2 is an ellipse, larger ones are closer to a bar.
     """
 
     present: Tensor
@@ -27,14 +31,21 @@ class Occluders:
     power: Tensor
 
     def of(self, rows: Tensor) -> "Occluders":
-        """Those of some of the people."""
+        """The objects in front of some of the people.
+
+        Args:
+            rows: Indices of the people, or (B,) bool.
+        """
         return Occluders(*(getattr(self, f.name)[rows] for f in fields(self)))
 
     def cover(self, x: Tensor, y: Tensor) -> Tensor:
-        """Which points they cover.
+        """Which points the objects cover.
 
         Args:
-            x, y: (B, ...) pixels, or broadcasting to it.
+            x, y: (B, ...) coordinates in pixels of the crop, or broadcasting to that shape.
+
+        Returns:
+            (B, ...) bool.
         """
         spread = (slice(None), *(None,) * (max(x.ndim, y.ndim) - 1))
         u, v = x - self.center[:, 0][spread], y - self.center[:, 1][spread]
@@ -44,7 +55,14 @@ class Occluders:
         return inside & self.present[spread]
 
     def pictures(self, size: tuple[int, int]) -> Tensor:
-        """(B, H, W) bool: the pixels of crops of this size (W, H) that they cover."""
+        """Masks of the pixels that the objects cover.
+
+        Args:
+            size: Width and height of the crops, pixels.
+
+        Returns:
+            (B, H, W) bool.
+        """
         covered = torch.zeros(len(self.present), size[1], size[0], dtype=torch.bool, device=self.present.device)
         x, y = pixel_grid(size, self.center)
         covered[self.present] = self.of(self.present).cover(x[None], y[None])
@@ -52,12 +70,12 @@ class Occluders:
 
 
 def draw_occluders(streams: Streams, box: Tensor, share: float) -> Occluders:
-    """Something in front of this share of people, across their box.
+    """Draw objects at random places in the people's boxes.
 
     Args:
-        streams: One for each person.
-        box: (B, 4) around the people, pixels.
-        share: Of people hidden in part.
+        streams: One random stream per person.
+        box: (B, 4) boxes x0, y0, x1, y1 around the people, pixels.
+        share: Probability that a person has an object in front.
     """
     extent = box[:, 2:] - box[:, :2]
     center = box[:, :2] + streams.uniform(2).to(box) * extent
@@ -66,23 +84,16 @@ def draw_occluders(streams: Streams, box: Tensor, share: float) -> Occluders:
     return Occluders(streams.happens(share).to(box.device), center, radii, angle, power)
 
 
-def inside_photo(photo: Tensor, size: tuple[int, int]) -> Tensor:
-    """Which pixels of the crops the photos have.
+def pixel_grid(size: tuple[int, int], like: Tensor) -> tuple[Tensor, Tensor]:
+    """Pixel coordinates of a picture, which broadcast against each other.
 
     Args:
-        photo: (B, 4) x0, y0, x1, y1, its outer edges in pixels of the crop.
-        size: (W, H) of the crops.
+        size: Width and height, pixels.
+        like: A tensor of the wanted type and device.
 
     Returns:
-        (B, H, W) bool.
+        x (1, W) and y (H, 1).
     """
-    x, y = pixel_grid(size, photo)
-    x0, y0, x1, y1 = photo[:, :, None, None].unbind(1)
-    return ((x > x0) & (x < x1)) & ((y > y0) & (y < y1))
-
-
-def pixel_grid(size: tuple[int, int], like: Tensor) -> tuple[Tensor, Tensor]:
-    """Pixel coordinates x (1, W) and y (H, 1)."""
     x = torch.arange(size[0], dtype=like.dtype, device=like.device)
     y = torch.arange(size[1], dtype=like.dtype, device=like.device)
     return x[None], y[:, None]

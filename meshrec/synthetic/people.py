@@ -1,4 +1,4 @@
-"""Synthetic people: random bodies in random poses before random cameras, with everything about them known."""
+"""Synthetic people: random bodies in random poses in front of random cameras, with everything about them known."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,49 +8,36 @@ import torch
 from torch import Tensor
 
 from meshrec.body import BodyModel
-from meshrec.body.topology import enclosed_volume
 from meshrec.data.streams import Streams
 from meshrec.geometry import Camera
 from meshrec.poses.authored_poses import authored_poses
 from meshrec.poses.everyday_poses import everyday_poses
 from meshrec.poses.pose_bank import load_pose_bank
-from meshrec.synthetic.cameras import ViewMix, draw_orientations, draw_views
 from meshrec.synthetic.occluders import draw_occluders
-from meshrec.synthetic.poses import PoseMix, draw_poses
-
-
-@dataclass(frozen=True)
-class ShapeMix:
-    """Shares of shapes; the others are the body's population, betas ~ N(0, 1).
-
-    Attributes:
-        wide: Share whose betas are half as large again, so that what is rare in the population is not in training.
-        heavy: Share moved two and a half deviations towards heaviness.
-    """
-
-    wide: float = 0.25
-    heavy: float = 0.06
+from meshrec.synthetic.random_cameras import ViewMix, draw_orientations, draw_views
+from meshrec.synthetic.random_poses import PoseMix, draw_poses
+from meshrec.synthetic.random_shapes import ShapeMix, draw_shapes, heaviness
 
 
 @dataclass(frozen=True)
 class People:
-    """B people, each in the crop of a photo of their own, in the camera space of that photo.
+    """B people, each in the crop of a photo of their own and in the camera space of that photo.
 
     Attributes:
-        indices: Their numbers in the data set.
+        indices: Numbers of the people in the data set.
         rotations: (B, 24, 3, 3) local rotations, the first from body space to camera space.
-        betas: (B, S).
+        betas: (B, S) shape coefficients.
         translation: (B, 3) metres.
-        camera: Of the crops; focal lengths and centres are (B, 2).
+        camera: The cameras of the crops, with focal lengths and principal points (B, 2).
         vertices: (B, V, 3) metres.
         joints: (B, 24, 3) metres.
-        global_rotations: (B, 24, 3, 3) of every joint's part, from rest to camera space.
-        photo: (B, 4) x0, y0, x1, y1, the photo's outer edges in pixels of the crop; nothing is known beyond them.
-        box: (B, 4) around what the photo shows of the person, pixels of the crop.
-        covered: (B, H, W) bool, the crop's pixels where something stands in front of everything else.
-        kind: (B,) of the pose, an index into :data:`meshrec.synthetic.poses.KINDS`.
-        truncated: (B,) bool, whether the photo's edge cuts them.
-        heavy: (B,) bool, whether their shape was moved towards heaviness.
+        global_rotations: (B, 24, 3, 3) rotations of the joints from rest to camera space.
+        photo: (B, 4) outer edges x0, y0, x1, y1 of the photo, in pixels of the crop. Nothing is visible beyond them.
+        box: (B, 4) box around the part of the person inside the photo, in pixels of the crop.
+        covered: (B, H, W) bool, the crop's pixels that an occluder covers.
+        kind: (B,) kinds of the poses, indices into :data:`meshrec.synthetic.random_poses.KINDS`.
+        truncated: (B,) bool, whether the photo's edge cuts the person.
+        heavy: (B,) bool, whether the shape was moved towards heaviness.
     """
 
     indices: tuple[int, ...]
@@ -71,16 +58,26 @@ class People:
     def __len__(self) -> int:
         return len(self.indices)
 
+    def project(self, points: Tensor) -> Tensor:
+        """Project points (B, K, 3) in camera space to pixels (B, K, 2) of the crops."""
+        return self.camera.project(points)[..., :2]
+
 
 class SyntheticPeople:
-    """An endless data set: person i of a seed is always the same one.
+    """An endless data set in which person i of a seed is always the same.
 
     Args:
-        body: Whose shape space and mesh; its device is where everything is made.
-        seed: Of the whole set.
-        split: Which poses of the shipped motion and of the authored poses.
+        body: The body model of the people; everything is made on its device.
+        seed: Seed of the data set.
+        split: Which poses of the shipped motion capture and of the authored and everyday poses to draw from.
         resolution: Side of the crops in pixels.
-        poses, views, shapes: How often which.
+        poses, views, shapes: Distributions of poses, cameras and shapes; by default those of the dataclasses.
+
+    Example:
+        >>> import meshrec
+        >>> people = SyntheticPeople(meshrec.load_body("neutral"), seed=1).draw([0, 17])
+        >>> people.betas.shape, people.joints.shape, people.camera.size
+        (torch.Size([2, 10]), torch.Size([2, 24, 3]), (224, 224))
     """
 
     def __init__(
@@ -100,12 +97,21 @@ class SyntheticPeople:
         self.heaviness = heaviness(body)
 
     def streams(self, indices: Sequence[int], purpose: str) -> Streams:
-        """Random numbers for these people that only this purpose uses."""
+        """Random streams of people for one purpose, independent of the streams for other purposes.
+
+        Args:
+            indices: Numbers of the people.
+            purpose: A name such as ``picture``.
+        """
         return Streams(self.seed, indices, purpose)
 
     @torch.no_grad()
     def draw(self, indices: Sequence[int]) -> People:
-        """The people of these numbers."""
+        """Make people.
+
+        Args:
+            indices: Numbers of the people, from 0 on.
+        """
         device = self.body.v_template.device
         pose, kind = draw_poses(self.streams(indices, "pose"), self.bank, self.authored, self.everyday, self.poses)
         view = self.streams(indices, "view")
@@ -134,35 +140,14 @@ class SyntheticPeople:
         )
 
 
-def draw_shapes(streams: Streams, heavier: Tensor, mix: ShapeMix = ShapeMix()) -> tuple[Tensor, Tensor]:
-    """Betas (B, S), and who (B,) was made heavy.
+def to_normalized(pixels: Tensor, resolution: int) -> Tensor:
+    """Convert pixels of a square crop to crop coordinates, in which its edges are -1 and 1.
 
     Args:
-        streams: One for each person.
-        heavier: (S,) unit direction in which bodies grow heavy.
-        mix: How often which.
+        pixels: (...,) pixel coordinates; centres of pixels are integers.
+        resolution: Side of the crop in pixels.
+
+    Returns:
+        (...,).
     """
-    betas = streams.normal(len(heavier))
-    betas = torch.where(streams.happens(mix.wide)[:, None], 1.5 * betas, betas)
-    heavy = streams.happens(mix.heavy)
-    return betas + 2.5 * heavy[:, None] * heavier, heavy
-
-
-def heaviness(body: BodyModel) -> Tensor:
-    """(S,) the direction of unit length in which the mean shape's volume over squared stature grows fastest."""
-    step = torch.eye(body.num_betas, dtype=body.v_template.dtype, device=body.v_template.device)
-    vertices, _ = body.rest(torch.cat([step, -step]))
-    stature = vertices[..., 1].amax(1) - vertices[..., 1].amin(1)
-    index = enclosed_volume(vertices, body.faces) / stature**2
-    slope = index[: len(step)] - index[len(step) :]
-    return (slope / slope.norm()).float().cpu()
-
-
-def project(people: People, points: Tensor) -> Tensor:
-    """Points (B, K, 3) in camera space to pixels (B, K, 2) of the crop."""
-    return people.camera.project(points)[..., :2]
-
-
-def to_normalized(pixels: Tensor, resolution: int) -> Tensor:
-    """Pixels of a crop to the coordinates in which its edges are -1 and 1."""
     return (2 * pixels + 1) / resolution - 1

@@ -1,10 +1,11 @@
-"""Faces as detectors find them in photos, which is not as they find them in renders of a bare body.
+"""Moves faces to where detectors find them in photos, which differs from where they find them in renders.
 
-Of people who stand upright, MediaPipe's shoulders, hips and legs have the same proportions in photos and in renders,
-but its faces do not. In photos they lie nearer to the shoulders and are wider (medians of heads that look ahead, 14 in
-photos and 401 in renders: ears over shoulders .392 +- .018 of the trunk's length instead of .425; between the ears
-.245 +- .010 instead of .222), and now and then the front of a face is off as a whole, so that someone who looks ahead
-seems to bow. A network that does not know this explains such faces by trunks that lean forward.
+For people who stand upright, the shoulders, hips and legs that MediaPipe reports have the same proportions in photos
+and in renders. Faces do not: in photos they lie closer to the shoulders and are wider. Medians of heads that look
+ahead, 14 in photos and 401 in renders: the height of the ears above the shoulders is 0.392 +- 0.018 of the trunk's
+length in photos and 0.425 in renders; the distance between the ears 0.245 +- 0.010 and 0.222. Now and then the front of
+a face is displaced as a whole, so that a person who looks ahead seems to bow. A network that is trained without these
+errors explains such faces by a trunk that leans forward.
 """
 
 import torch
@@ -15,24 +16,22 @@ from meshrec.body import joint_set
 from meshrec.data.streams import Streams
 from meshrec.landmarks.placements import on_face
 
-LOWER = (
-    0.07,
-    0.06,
-)  # by how much faces are nearer to the shoulders, share of the distance: mean and standard deviation
-WIDER = (0.1, 0.1)  # by how much they are wider, likewise
-TAILS = 4  # degrees of freedom of Student's t, of the front's error
+# Mean and standard deviation of how much closer faces are to the shoulders, as a share of the distance, and of how much
+# wider they are, as a share of the width.
+LOWER, WIDER = (0.07, 0.06), (0.1, 0.1)
+TAILS = 4  # degrees of freedom of the front's error, Student's t
 
 
 def faces_as_in_photos(keypoints: Tensor, side: Tensor, joints: str, amount: float, streams: Streams) -> Tensor:
-    """Landmarks with their faces elsewhere, all others as they are.
+    """Move the landmarks of faces; all others stay where they are.
 
     Args:
-        keypoints: (B, K, 2).
-        side: (B,) the longer side of the people's boxes, in the keypoints' unit.
-        joints: Their set; those of sets without ears stay where they are.
-        amount: Standard deviation of the error that eyes, nose and mouth share, as a share of the box's side. At zero
-            everything stays where it is, and nothing is drawn.
-        streams: One for each person.
+        keypoints: (B, K, 2) landmarks in renders.
+        side: (B,) the longer sides of the people's boxes, in the unit of the keypoints.
+        joints: Name of the joint set. Without ears in it, no landmark moves.
+        amount: Standard deviation of the error that eyes, nose and mouth share, as a share of the box's side. At 0 no
+            landmark moves, and no random number is drawn.
+        streams: One random stream per person.
 
     Returns:
         (B, K, 2).

@@ -1,4 +1,4 @@
-"""The detector's masks of renders as training wants them, and in clothes, which renders only have painted on."""
+"""Detected masks of renders, centred for training, and with clothes added, which renders show only as paint."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,20 +15,23 @@ from meshrec.geometry.crops import centre_maps
 from meshrec.synthetic.detected_renders import DetectedRenders
 from meshrec.synthetic.loose_clothes import Clothes, Tailor
 
-AROUND = (
-    3  # pixels around a detected mask where clothes are seen; further away something hides them, as it hid the body
-)
+# Clothes are visible up to this many pixels from the detected mask. Further away an occluder hides them, as it hid the
+# body.
+AROUND = 3
 
 
 @dataclass(frozen=True)
 class RenderMasks:
-    """Masks of N people whom the detector found, and who they are.
+    """Masks of the N people whom the detector found, with their bodies and cameras.
 
     Attributes:
-        mask: (N, M, M) uint8 over their crops.
-        rotations: (N, 24, 3, 3), betas: (N, S), translation: (N, 3) in the crops' camera.
-        focal, principal: (N, 2) of the crops, whose edges are -1 and 1.
-        tailor: Of their body.
+        mask: (N, M, M) uint8 masks over the crops, 255 where the person is.
+        rotations: (N, 24, 3, 3) local rotations, the first in camera space.
+        betas: (N, S) shape coefficients.
+        translation: (N, 3) in camera space, metres.
+        focal: (N, 2) focal lengths over half the crop's side.
+        principal: (N, 2) principal points in crop coordinates.
+        tailor: Makes the clothes of the people's body.
     """
 
     mask: Tensor
@@ -41,7 +44,12 @@ class RenderMasks:
 
     @classmethod
     def of(cls, renders: Sequence[DetectedRenders], body: BodyModel) -> "RenderMasks":
-        """Those of some files of one body."""
+        """The masks of some files.
+
+        Args:
+            renders: Detected renders of ``body``.
+            body: The body that they were made with.
+        """
 
         def found(name: str) -> Tensor:
             return torch.from_numpy(np.concatenate([getattr(part, name)[part.score > 0] for part in renders]))
@@ -52,12 +60,15 @@ class RenderMasks:
 
     @torch.no_grad()
     def centred(self, rows: Tensor, resolution: int, clothes: Clothes | None = None) -> Tensor:
-        """(B, 1, N, N) those of some people, as :mod:`meshrec.data.centred` turns them.
+        """Masks of some people, seen by cameras that look at the crops' centres (:mod:`meshrec.data.centred`).
 
         Args:
-            rows: Which people.
-            resolution: N.
-            clothes: What they wear on top; default nothing.
+            rows: (B,) indices of the people.
+            resolution: Side R of the masks in pixels.
+            clothes: Clothes to add; by default none.
+
+        Returns:
+            (B, 1, R, R) in [0, 1].
         """
         mask = interpolate(self.mask[rows, None].float(), (resolution, resolution), mode="bilinear") > 127
         if clothes is not None:
@@ -66,7 +77,7 @@ class RenderMasks:
         return centre_maps(mask.float(), self.focal[rows], self.principal[rows])
 
     def _cloth(self, rows: Tensor, resolution: int, clothes: Clothes) -> Tensor:
-        """(B, N, N) bool: what clothes cover beyond the body."""
+        """(B, R, R) bool, the pixels that clothes cover and the body does not."""
         body, half = self.tailor.body, resolution / 2
         pose = self.rotations[rows]
         vertices = body(self.betas[rows], pose[:, 1:], pose[:, 0], self.translation[rows]).vertices
@@ -75,7 +86,11 @@ class RenderMasks:
 
 
 def crop_cameras(part: DetectedRenders) -> tuple[Tensor, Tensor]:
-    """Focal lengths and principal points (N, 2) of the crops of those whom the detector found, in the crops' units."""
+    """Cameras of the crops of the N people whom the detector found.
+
+    Returns:
+        Focal lengths over half the crop's side and principal points in crop coordinates, (N, 2) each.
+    """
     focal, center = (torch.from_numpy(values[part.score > 0]) for values in (part.focal, part.center))
     half = int(part.resolution) / 2
     return focal / half, (center + 0.5) / half - 1

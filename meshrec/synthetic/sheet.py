@@ -1,6 +1,6 @@
-"""Contact sheets of synthetic people: pictures with their true joints, beside what a detector says of them.
+"""Contact sheets of synthetic people: pictures with the true joints, above the simulated detections.
 
-Filled dots are seen, rings are hidden; red is the person's left and blue the right.
+Red is the person's left and blue the right. In detections filled dots are visible landmarks and rings are hidden ones.
 """
 
 import numpy as np
@@ -8,17 +8,23 @@ from torch import Tensor
 
 from meshrec.body import joint_set
 from meshrec.data.sample import cut
+from meshrec.synthetic.batches import synthetic_batch
 from meshrec.synthetic.benchmark import GROUPS, SyntheticBenchmark
-from meshrec.synthetic.labels import Pictures, synthetic_batch
 from meshrec.synthetic.people import SyntheticPeople
+from meshrec.synthetic.pictures import Pictures
 
 COLUMNS = 8
 LEFT, RIGHT, MIDDLE = (255, 80, 80), (80, 160, 255), (250, 220, 90)  # RGB
-SHOWN = "coco17"  # of the true joints
+SHOWN = "coco17"  # joint set of the true joints that are drawn
 
 
 def people_sheet(source: SyntheticPeople, indices: range, pictures: Pictures) -> np.ndarray:
-    """People of these numbers, each above the simulated detector's outline and landmarks.
+    """Draw people, each above the mask and landmarks of the simulated detector.
+
+    Args:
+        source: The data set.
+        indices: Numbers of the people in it.
+        pictures: How to draw the pictures.
 
     Returns:
         (H, W, 3) uint8 RGB.
@@ -31,10 +37,10 @@ def people_sheet(source: SyntheticPeople, indices: range, pictures: Pictures) ->
 
 
 def benchmark_sheet(benchmark: SyntheticBenchmark, resolution: int = 224) -> np.ndarray:
-    """The first people of each group of the frozen benchmark, a row for each.
+    """Draw the first people of each group of the benchmark, one row per group.
 
     Args:
-        benchmark: With all its groups.
+        benchmark: The benchmark with all groups.
         resolution: Side of each crop in pixels.
 
     Returns:
@@ -53,12 +59,13 @@ def benchmark_sheet(benchmark: SyntheticBenchmark, resolution: int = 224) -> np.
 
 
 def _in_rows(cells: list[np.ndarray]) -> np.ndarray:
+    """Lay out cells of equal size in rows of :data:`COLUMNS`, white where there are no more."""
     cells = cells + [np.full_like(cells[0], 255)] * (-len(cells) % COLUMNS)
     return np.vstack([np.hstack(cells[i : i + COLUMNS]) for i in range(0, len(cells), COLUMNS)])
 
 
 def _with_joints(image: np.ndarray, points: Tensor | np.ndarray, joints: str) -> np.ndarray:
-    """A picture (H, W, 3) with dots on those of its keypoints (K, 3) that are in :data:`SHOWN`."""
+    """A picture (H, W, 3) with dots on those keypoints (K, 3) that are in :data:`SHOWN`."""
     import cv2
 
     image = image.copy()
@@ -69,6 +76,7 @@ def _with_joints(image: np.ndarray, points: Tensor | np.ndarray, joints: str) ->
 
 
 def _detected(silhouette: Tensor, keypoints: Tensor, hidden: Tensor) -> np.ndarray:
+    """Draw a detection: mask (H, W), keypoints (K, 3), and which of them are hidden (K,)."""
     import cv2
 
     picture = np.where(silhouette.numpy()[..., None] > 0, 110, 30).astype(np.uint8).repeat(3, -1)
@@ -79,6 +87,7 @@ def _detected(silhouette: Tensor, keypoints: Tensor, hidden: Tensor) -> np.ndarr
 
 
 def _pixel(x: float, y: float, size: int) -> tuple[int, int]:
+    """The pixel at crop coordinates x and y in a crop of ``size`` pixels."""
     return round(((x + 1) * size - 1) / 2), round(((y + 1) * size - 1) / 2)
 
 

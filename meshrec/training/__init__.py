@@ -1,6 +1,6 @@
-"""Training: data to checkpoint. ``train(load_config("configs/iterative_keypoints.yaml"))`` is all of it.
+"""Training of networks: ``train(load_config("configs/iterative_keypoints.yaml"))`` writes a checkpoint.
 
-Lightning is loaded when a training starts, not before.
+Lightning is imported only when a training starts.
 """
 
 from pathlib import Path
@@ -12,16 +12,22 @@ __all__ = ["TrainingConfig", "load_config", "train"]
 
 
 def train(config: TrainingConfig) -> Path:
-    """Train, or go on with a training that was interrupted in the same folder.
+    """Train a network, or resume a training that was interrupted in the same folder.
 
     Args:
-        config: Everything about it; see :func:`load_config`.
+        config: Configuration, such as :func:`load_config` reads.
 
     Returns:
-        The checkpoint, ``<out>/last.safetensors``.
+        Path of the checkpoint, ``<out>/last.safetensors``.
 
     Raises:
         InputError: A file that the configuration names is missing or wrong, or the folder holds another training.
+        TrainingDiverged: The loss is no longer finite.
+
+    Example:
+        >>> config = load_config(["configs/iterative_keypoints.yaml", "configs/tiny.yaml"], ["out=runs/tiny"])
+        >>> train(config)  # doctest: +SKIP
+        PosixPath('runs/tiny/last.safetensors')
     """
     from meshrec.training.run import run
 

@@ -1,43 +1,51 @@
-"""Everything that a training depends on, as plain dataclasses; the YAML files of ``configs/`` fill them in."""
+"""Configuration of a training as plain dataclasses, which the YAML files in ``configs/`` fill in."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic_core import PydanticCustomError
 
 from meshrec.data.augmentation import Augmentation
 from meshrec.datasets.formats import Format
-from meshrec.models.graph import GraphConfig
-from meshrec.models.iterative import IterativeConfig
-from meshrec.synthetic.cameras import ViewMix
-from meshrec.synthetic.detected_keypoints import Variation
+from meshrec.models.build import ARCHITECTURES, read_config
+from meshrec.models.network import NetworkSettings
 from meshrec.synthetic.detector_noise import DetectorNoise
 from meshrec.synthetic.loose_clothes import ClothesMix
-from meshrec.synthetic.people import ShapeMix
-from meshrec.synthetic.poses import PoseMix
+from meshrec.synthetic.random_cameras import ViewMix
+from meshrec.synthetic.random_poses import PoseMix
+from meshrec.synthetic.random_shapes import ShapeMix
+from meshrec.synthetic.render_batches import Variation
 from meshrec.training.objective import Weights
 
-Share = Annotated[float, Field(ge=0, le=1)]
-SETTINGS: dict[str, type] = {"iterative": IterativeConfig, "graph": GraphConfig, "fully_connected": GraphConfig}
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+def _known_architecture(name: str) -> str:
+    if name not in ARCHITECTURES:
+        *others, last = map(repr, ARCHITECTURES)
+        raise PydanticCustomError("architecture", f"Input should be {', '.join(others)} or {last}")
+    return name
 
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Which network, and where its weights start.
+    """Architecture and initial weights of the network.
 
     Attributes:
-        architecture: What :func:`meshrec.models.build.build_network` makes.
-        settings: Of :class:`meshrec.models.iterative.IterativeConfig` or :class:`meshrec.models.graph.GraphConfig`;
-            ``encoder.resolution`` is that of all crops.
-        init: A checkpoint of the same network, or of one without its ResNet, to start from; none starts from scratch.
-        encoder: A checkpoint of any network with the same encoder, which alone is taken from it.
-        frozen: Parts of the network that keep their weights, such as ``regressor``.
-        freeze_batch_norm: Batch normalisation keeps its statistics, as small batches need.
+        architecture: Name of a row of :data:`meshrec.models.build.ARCHITECTURES`.
+        settings: Keys of the architecture's settings, such as :class:`meshrec.models.iterative.IterativeConfig`;
+            ``encoder.resolution`` is the resolution of all crops.
+        init: Checkpoint of the same network, or of the network without its ResNet, to initialise it from; null
+            initialises it at random.
+        encoder: Checkpoint of a network with the same encoder, to initialise the encoder alone.
+        frozen: Names of submodules whose weights do not change, such as ``regressor``.
+        freeze_batch_norm: Whether batch normalisation keeps its statistics, which small batches estimate badly.
     """
 
-    architecture: Literal["iterative", "graph", "fully_connected"] = "iterative"
+    architecture: Annotated[str, AfterValidator(_known_architecture)] = "iterative"
     settings: Mapping[str, Any] = field(default_factory=dict)
     init: Path | None = None
     encoder: Path | None = None
@@ -47,16 +55,16 @@ class NetworkConfig:
 
 @dataclass(frozen=True)
 class SyntheticConfig:
-    """Synthetic people, made while training goes on. A network that sees keypoints alone gets them without pictures.
+    """Synthetic people, made during training, with pictures if the network sees them.
 
     Attributes:
-        proportion: Of every batch; only the ratio to other sources counts.
-        poses, views, shapes: How often which.
-        noise: Of the simulated detector.
-        clothes: What its masks show on top of people, where nobody sees pictures of them; none is nothing.
-        backgrounds: A folder of pictures to put behind people; none is noise.
-        mirror_images: Whether everybody in a picture comes twice, the second time in the mirror. It halves the work of
-            drawing, for networks that learn faster than people are drawn (Hoffer et al. 2020, "Augment your batch").
+        proportion: Proportion in each batch, relative to the other sources.
+        poses, views, shapes: Distributions of poses, cameras and shapes.
+        noise: Errors of the simulated detector.
+        clothes: Clothes in the detector's masks, for networks that see no pictures; null is none.
+        backgrounds: Folder of pictures for the background; null is noise.
+        mirror_images: Whether each person with a picture is used twice, the second time mirrored, which halves the cost
+            of rendering (Hoffer et al. 2020, "Augment your batch").
     """
 
     proportion: PositiveFloat = 1.0
@@ -71,14 +79,14 @@ class SyntheticConfig:
 
 @dataclass(frozen=True)
 class RendersConfig:
-    """Synthetic people as the real detector saw them: files of ``tools/detect_renders.py``.
+    """Rendered synthetic people with the detections of a real detector, in files of ``tools/detect_renders.py``.
 
     Attributes:
-        files: Of the same body.
+        files: The files, all of the training's body.
         proportion: As in :class:`SyntheticConfig`.
-        held_out: The last so many people of the last file are for validation.
-        variation: How far people are moved at every draw, for networks that see keypoints alone.
-        clothes: What masks show on top of people; none is nothing.
+        held_out: Number of people at the end of the last file that are kept for validation.
+        variation: How far people are varied at every draw, for networks that see keypoints alone.
+        clothes: Clothes that are added to masks; null is none.
     """
 
     files: tuple[Path, ...]
@@ -90,10 +98,10 @@ class RendersConfig:
 
 @dataclass(frozen=True)
 class DatasetConfig:
-    """A dataset on disk; see :func:`meshrec.datasets.formats.read_samples`.
+    """A dataset on disk.
 
     Attributes:
-        format, path, pictures, bodies: As there.
+        format, path, pictures, bodies: As the arguments of :func:`meshrec.datasets.formats.read_samples`.
         proportion: As in :class:`SyntheticConfig`.
     """
 
@@ -106,20 +114,20 @@ class DatasetConfig:
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """AdamW; the rate rises for a while, then falls along a cosine to the end.
+    """AdamW with a linear warm-up of the learning rate, followed by cosine decay.
 
     Attributes:
         rate: The highest learning rate.
-        warmup: Steps in which it rises.
-        final: Share of it that is left in the end.
-        weight_decay: Of weight matrices; biases and norms have none.
-        clip: Largest norm of the gradient.
-        critic_rate: The critic's own rate.
+        warmup: Number of warm-up steps.
+        final: Learning rate at the end, as a share of the highest.
+        weight_decay: Weight decay of matrices; biases and normalisations have none.
+        clip: Norm to which the network's gradient is clipped.
+        critic_rate: The highest learning rate of the critic, which has the same warm-up and decay.
     """
 
     rate: PositiveFloat = 1e-3
     warmup: NonNegativeInt = 200
-    final: Share = 0.01
+    final: Fraction = 0.01
     weight_decay: NonNegativeFloat = 0.01
     clip: PositiveFloat = 1.0
     critic_rate: PositiveFloat = 1e-4
@@ -127,11 +135,11 @@ class OptimizerConfig:
 
 @dataclass(frozen=True)
 class ValidationConfig:
-    """Held-out people, whom no training sees.
+    """Validation on held-out people, whom no training sees.
 
     Attributes:
-        every: Steps between validations.
-        people: How many synthetic ones; held-out renders are always taken too.
+        every: Number of steps between validations.
+        people: Number of synthetic people; held-out renders come on top.
     """
 
     every: PositiveInt = 2000
@@ -140,28 +148,31 @@ class ValidationConfig:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """A training.
+    """Configuration of a training.
 
     Attributes:
-        network: What is trained.
+        out: Folder for checkpoints and logs.
+        steps: Number of optimizer steps.
+        batch_size: Number of samples per device and forward pass.
+        network: The network.
         body: Name or file of the body.
-        synthetic, renders, datasets: What it is trained on; None leaves a source out. The user names the datasets.
-        augmentation: Of the datasets' samples.
-        voc_occluders: A Pascal VOC folder, whose objects it pastes into pictures; none pastes drawn shapes.
-        weights: Of the losses. ``weights.realism`` above 0 trains a critic too.
-        optimizer: How weights change.
-        validation: On whom it is measured.
-        steps: Of the optimizer.
-        batch_size: Of one device, in one pass.
-        accumulation: Passes in a step.
-        precision: 32 bits, or mixed with ``bf16``.
-        ema: Decay of the mean of the weights, which is what is saved.
-        renderer: What draws for the silhouette loss.
-        accelerator, devices, nodes: Where it runs; several devices on several nodes run under ``torchrun``.
-        workers: Processes that make batches; none takes the cores that are left. 0 makes them in between.
-        seed: Of everything drawn.
-        checkpoint_every, log_every: Steps.
-        out: Folder of the checkpoint and the logs.
+        synthetic, renders, datasets: Sources of training samples; null leaves a source out. The keys of ``datasets``
+            are names of the user's choice.
+        augmentation: Augmentation of the datasets; null is none.
+        voc_occluders: Pascal VOC folder, whose objects the augmentation pastes into pictures; null pastes random
+            shapes.
+        weights: Weights of the losses. A ``weights.realism`` above 0 also trains a critic.
+        optimizer: Learning rates, weight decay and gradient clipping.
+        validation: Validation during training.
+        accumulation: Number of forward passes whose gradients are accumulated for a step.
+        precision: 32 for float32, ``bf16`` for mixed precision.
+        ema: Decay of the exponential moving average of the weights, which is measured and saved.
+        renderer: Renderer of the silhouette loss.
+        accelerator, devices, nodes: Hardware; several devices or nodes run under ``torchrun``.
+        workers: Number of processes that make batches. 0 makes them in the training process; null takes half of the
+            cores.
+        seed: Seed of initial weights, samples and dropout.
+        checkpoint_every, log_every: Number of steps between checkpoints, and between logs.
     """
 
     out: Path
@@ -190,8 +201,6 @@ class TrainingConfig:
     log_every: PositiveInt = 50
 
     @property
-    def architecture(self) -> IterativeConfig | GraphConfig:
-        """The network's settings, with defaults where the file says nothing."""
-        from meshrec.models.build import read_config
-
-        return read_config(SETTINGS[self.network.architecture], self.network.settings)
+    def architecture(self) -> NetworkSettings:
+        """The network's settings, with defaults for the keys that ``network.settings`` lacks."""
+        return read_config(ARCHITECTURES[self.network.architecture].config, self.network.settings)

@@ -1,10 +1,10 @@
-"""Configurations from YAML files and ``key.sub=value`` overrides. Every mistake is one sentence that names the key."""
+"""Reads configurations from YAML files and ``key.sub=value`` overrides. Error messages name the key."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from reprlib import repr  # of a few aliases, YAML can make a value of gigabytes
+from reprlib import repr  # shortens: a few aliases in YAML can make a value of gigabytes
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -12,7 +12,8 @@ import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
 
 from meshrec.errors import InputError
-from meshrec.training.config import SETTINGS, TrainingConfig
+from meshrec.models.build import ARCHITECTURES
+from meshrec.training.config import NetworkConfig, TrainingConfig
 
 Keys = tuple[int | str, ...]
 
@@ -21,12 +22,17 @@ def load_config(path: str | Path | Sequence[str | Path], overrides: Sequence[str
     """Read a configuration.
 
     Args:
-        path: A YAML file, or several, of which later ones change what they name. ``configs/<name>.yaml`` is found among
-            the shipped ones where the working directory has no such file.
-        overrides: Such as ``optimizer.rate=3e-4``; ``renders=null`` leaves a source out.
+        path: A YAML file, or several, of which later ones override keys of earlier ones. ``configs/<name>.yaml`` names
+            a shipped file if there is no such file in the working directory.
+        overrides: Values of single keys, such as ``optimizer.rate=3e-4``; ``renders=null`` leaves a source out.
 
     Raises:
-        InputError: A file cannot be read, a key is unknown (the nearest one is named) or a value is out of range.
+        InputError: A file cannot be read, a key is unknown or missing, or a value is of the wrong type or out of range.
+
+    Example:
+        >>> config = load_config("configs/iterative_keypoints.yaml", ["batch_size=8", "renders=null"])
+        >>> config.network.architecture, config.batch_size, config.renders
+        ('iterative', 8, None)
     """
     paths = [Path(path)] if isinstance(path, str | Path) else [Path(p) for p in path]
     values: dict = {}
@@ -37,19 +43,19 @@ def load_config(path: str | Path | Sequence[str | Path], overrides: Sequence[str
     label = " + ".join(map(str, paths))
     network = values.get("network")
     if isinstance(network, Mapping):
-        kind = SETTINGS.get(str(network.get("architecture", "iterative")))
-        if kind is not None:
-            _checked(kind, network.get("settings") or {}, label, ("network", "settings"))
+        row = ARCHITECTURES.get(str(network.get("architecture", NetworkConfig.architecture)))
+        if row is not None:
+            _checked(row.config, network.get("settings") or {}, label, ("network", "settings"))
     return _checked(TrainingConfig, values, label)
 
 
 def plain(config: TrainingConfig) -> dict:
-    """The configuration as JSON and YAML can hold it."""
+    """The configuration as nested dictionaries of values that JSON and YAML can hold."""
     return TypeAdapter(TrainingConfig).dump_python(config, mode="json")
 
 
 def _found(path: Path) -> Path:
-    """The file itself, or else the shipped one of this name."""
+    """The file itself, or the shipped one of this name if there is none."""
     package = Path(__file__).resolve().parents[1]
     shipped = [folder / "configs" / path.name for folder in (package, package.parent)]
     named = path.parent in (Path(), Path("configs"))
@@ -71,9 +77,10 @@ def _read(path: Path) -> dict:
 
 
 def _parsed(override: str) -> dict:
+    """An override such as ``optimizer.rate=1`` as nested dictionaries."""
     key, equals, text = override.partition("=")
     if not equals or not all(key.split(".")):
-        raise InputError(f"'{override}' changes nothing: write it as key=value or key.sub=value.")
+        raise InputError(f"'{override}' is not an override: write key=value or key.sub=value.")
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
@@ -84,7 +91,7 @@ def _parsed(override: str) -> dict:
 
 
 def _merged(old: Mapping, new: Mapping) -> dict:
-    """``old`` with what ``new`` names changed, key by key."""
+    """The nested dictionaries ``old``, updated key by key with those of ``new``."""
     result = dict(old)
     for key, value in new.items():
         both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
@@ -93,17 +100,29 @@ def _merged(old: Mapping, new: Mapping) -> dict:
 
 
 def _checked(kind: type, values: Mapping, label: str, above: Keys = ()) -> Any:
-    # Plain dataclasses inherit from what holds them that unknown keys are refused.
+    """The values as an instance of the dataclass ``kind``.
+
+    Args:
+        kind: A dataclass.
+        values: Values by key.
+        label: Names of the files, for messages.
+        above: Keys under which the values stand in the files, for messages.
+
+    Raises:
+        InputError: A key is unknown or missing, or a value is wrong.
+    """
+    # Pydantic's settings, such as to refuse unknown keys, hold for plain dataclasses only as fields of a model.
     holder: Any = create_model("Holder", __config__=ConfigDict(extra="forbid", allow_inf_nan=False), held=(kind, ...))
     try:
         return holder(held=values).held
     except ValidationError as error:
-        # A misspelt key may be the one that is missing.
+        # Other errors come before missing keys: a misspelt key may be the one that is missing.
         first = min(error.errors(), key=lambda found: found["type"] == "missing")
         raise InputError(f"{label}: {_sentence(kind, first, above)}") from None
 
 
 def _sentence(kind: type, error: Mapping, above: Keys) -> str:
+    """Pydantic's error as a sentence; see :func:`_checked` for ``kind`` and ``above``."""
     where: Keys = error["loc"][1:]
     key = ".".join(map(str, above + where))
     if error["type"] == "unexpected_keyword_argument":
@@ -119,7 +138,7 @@ def _sentence(kind: type, error: Mapping, above: Keys) -> str:
 
 
 def _keys_at(kind: Any, where: Keys) -> list[str]:
-    """Names of the fields of the dataclass that stands at a place within another."""
+    """Names of the keys that the dataclass ``kind`` has under the keys ``where``."""
     for key in where:
         # A key is a field of a dataclass, or one of the user's own names in a mapping, whose values are all alike.
         kind = get_type_hints(kind)[str(key)] if is_dataclass(kind) else get_args(kind)[-1]

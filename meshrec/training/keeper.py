@@ -1,4 +1,4 @@
-"""What happens beside the steps of a training: logs, measurements on held-out people, checkpoints."""
+"""Logs, validation and checkpoints of a training, as a callback of Lightning."""
 
 import os
 import platform
@@ -12,7 +12,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
 import meshrec
-from meshrec.errors import InputError
+from meshrec.errors import TrainingDiverged
 from meshrec.models.checkpoints import save_checkpoint
 from meshrec.training.config_file import plain
 from meshrec.training.measure import measure, measure_errors, picture
@@ -23,18 +23,20 @@ WEIGHTS, STATE = "last.safetensors", "last.ckpt"
 
 
 class Keeper(pl.Callback):
-    """Logs, measures and saves. Losses and errors go to TensorBoard, and a line to the terminal at each measurement.
+    """Logs losses and errors to TensorBoard, validates on held-out people, and writes checkpoints.
+
+    Each validation also prints a line to the terminal.
 
     Args:
-        training: What is kept.
-        people: Held-out ones to measure on, by where they come from.
-        logger: Where losses, errors and pictures go.
+        training: The training.
+        people: Held-out people by the name of their source.
+        logger: Logger of losses, errors and pictures.
 
     Attributes:
-        metrics: The latest measurement.
-        seconds: That steps and waiting for their data took, also before interruptions.
-        waiting: The share of waiting in that, since the latest start.
-        rate: Samples a second of this process, since the latest start.
+        metrics: Errors of the latest validation by name, millimetres.
+        seconds: Time spent on steps and on waiting for their data, including the time before interruptions.
+        waiting: Share of that time spent on waiting, since the latest start.
+        rate: Samples per second of this process, since the latest start.
     """
 
     def __init__(self, training: Training, people: dict[str, list[Piece]], logger: TensorBoardLogger) -> None:
@@ -62,13 +64,13 @@ class Keeper(pl.Callback):
         self._busy += perf_counter() - self._begun
         self._batches += 1
         step, config = trainer.global_step, self.training.config
-        if step == self._step:  # gradients are being accumulated
+        if step == self._step:  # gradients are still being accumulated
             return
         self._step = step
-        self._clock()
+        self._update_speed()
         last = step == config.steps
         if not bool(outputs["loss"].isfinite()):
-            raise InputError(
+            raise TrainingDiverged(
                 f"the loss is no longer a number at step {step}: lower 'optimizer.rate' or 'optimizer.clip'; what was "
                 f"saved before is in {config.out}."
             )
@@ -81,13 +83,15 @@ class Keeper(pl.Callback):
             if trainer.is_global_zero:
                 self._save()
 
-    def _clock(self) -> None:
+    def _update_speed(self) -> None:
+        """Update :attr:`seconds`, :attr:`waiting` and :attr:`rate`."""
         waited = 0.0 if self.training.loader is None else self.training.loader.waited
         whole = self._busy + waited
         self.seconds, self.waiting = self._before + whole, waited / whole
         self.rate = self._batches * self.training.config.batch_size / whole
 
     def _log(self, trainer: pl.Trainer, total: Tensor) -> None:
+        """Log the losses of the latest batch, their weighted sum, the speed and the learning rate."""
         self.training.log("loss", total, prog_bar=True, logger=False)
         losses = {f"loss/{name}": value.item() for name, value in self.training.losses.items()}
         speed = {"samples_per_second": self.rate, "waiting_for_data": self.waiting}
@@ -96,8 +100,10 @@ class Keeper(pl.Callback):
         self.logger.log_metrics(values, self._step)
 
     def _measure(self, trainer: pl.Trainer) -> None:
-        network, objective = self.training.averaged.module, self.training.objective
-        # Every process measures the same people, and the mean of what they find is what each finds.
+        """Validate, and log errors and pictures."""
+        network: Any = self.training.averaged.module
+        objective = self.training.objective
+        # Each process measures the same people, so that their means over processes are those of each.
         self.metrics = measure(network, self.people, objective)
         if not trainer.is_global_zero:
             return
@@ -112,6 +118,7 @@ class Keeper(pl.Callback):
         )
 
     def _save(self) -> None:
+        """Write the checkpoint of the averaged network, with its provenance and the statistics of its errors."""
         training = self.training
         config = training.config
         provenance = {
@@ -124,6 +131,7 @@ class Keeper(pl.Callback):
             "machine": f"{platform.machine()} with {os.cpu_count()} cores, {training.device.type}",
             "versions": {"meshrec": meshrec.__version__, "torch": str(torch.__version__)},
         }
-        network, body = training.averaged.module, training.objective.body.hash
+        network: Any = training.averaged.module
+        body = training.objective.body.hash
         measured = measure_errors(network, self.people, config.architecture.encoder, training.device)
         save_checkpoint(Path(config.out) / WEIGHTS, network, body, provenance, *measured)

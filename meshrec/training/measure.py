@@ -1,11 +1,11 @@
-"""How good a network is on people it has not seen: errors in millimetres, covariances of its errors, a picture."""
+"""Measurements of a network on held-out people: errors in millimetres, the covariance of its errors, a picture."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from meshrec.body import joint_set
 from meshrec.body.joints import LIMB_JOINTS
@@ -14,8 +14,9 @@ from meshrec.geometry import Camera
 from meshrec.metrics import RunningMeans, point_errors
 from meshrec.models.encoders import EncoderConfig, NetworkInput, normalize_rgb
 from meshrec.models.estimate import Estimate
-from meshrec.models.mesh_to_params import MeshRecoveryOutput
-from meshrec.models.mirrored import final_estimate, mirror_averaged
+from meshrec.models.mirrored import mirror_averaged
+from meshrec.models.network import Network
+from meshrec.models.output import NetworkOutput
 from meshrec.regress.calibration import calibrated, error_covariance, shape_calibration
 from meshrec.training.objective import Objective, posed
 from meshrec.training.pieces import Piece
@@ -35,13 +36,13 @@ def moved(piece: Piece, device: torch.device) -> Piece:
 
 
 @torch.no_grad()
-def measure(network: nn.Module, people: Mapping[str, Sequence[Piece]], objective: Objective) -> dict[str, float]:
+def measure(network: Network, people: Mapping[str, Sequence[Piece]], objective: Objective) -> dict[str, float]:
     """Errors of a network.
 
     Args:
-        network: Left in the mode in which it is found.
-        people: Held-out ones by where they come from, synthetic ones, so that all is known of them.
-        objective: Its body and landmarks are used; they are where the network is.
+        network: any network; its training mode is left as it is.
+        people: held-out people by source. They are synthetic, so every label is known.
+        objective: the objective whose body and landmarks are used; they are on the network's device.
 
     Returns:
         Means in millimetres by name, such as ``renders/pa_mpjpe``, over the twelve joints of arms and legs.
@@ -61,19 +62,19 @@ def measure(network: nn.Module, people: Mapping[str, Sequence[Piece]], objective
 
 @torch.no_grad()
 def measure_errors(
-    network: nn.Module, people: Mapping[str, Sequence[Piece]], encoder: EncoderConfig, device: torch.device
+    network: Network, people: Mapping[str, Sequence[Piece]], encoder: EncoderConfig, device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """How far a network's estimates are off as the product has them: averaged with those of the mirror image.
+    """The covariance of a network's errors and the calibration of its shapes, mirror-averaged as in the photo job.
 
     Args:
-        network: Left in the mode in which it is found.
-        people: As for :func:`measure`. Those of the last source tell the errors, those of all how to calibrate shapes.
-        encoder: The network's.
-        device: Where the network is.
+        network: any network; its training mode is left as it is.
+        people: as for :func:`measure`. The covariance is that of the last source; shapes are calibrated on all.
+        encoder: the settings of the network's encoder.
+        device: the network's device.
 
     Returns:
-        (1, 72 + S, 72 + S) and (1, S + 1, S), see :mod:`meshrec.regress.calibration`. Of a network that sees masks and
-        can do without, two of each: the second are of the same people without their masks.
+        Covariances (1, 72 + S, 72 + S) and calibrations (1, S + 1, S), see :mod:`meshrec.regress.calibration`. For a
+        network that sees masks but can do without them, two of each: the second are for the same people without masks.
     """
     training, found = network.training, []
     network.eval()
@@ -89,7 +90,7 @@ def measure_errors(
 
 
 def _estimates(
-    network: nn.Module, pieces: Sequence[Piece], joints: str, device: torch.device, masks: bool
+    network: Network, pieces: Sequence[Piece], joints: str, device: torch.device, masks: bool
 ) -> tuple[Estimate, Tensor, Tensor]:
     """Mirror-averaged estimates of people, with or without their masks, and their true poses and betas, on the CPU."""
     found = []
@@ -103,14 +104,14 @@ def _estimates(
     return Estimate(*parts), pose, betas
 
 
-def picture(network: nn.Module, piece: Piece, objective: Objective, count: int = 6) -> np.ndarray:
-    """What a network makes of people: the estimate over the picture and from the side, then the truth likewise.
+def picture(network: Network, piece: Piece, objective: Objective, count: int = 6) -> np.ndarray:
+    """A picture of a network's estimates of people, over the photo and from the side, and of the truth likewise.
 
     Args:
-        network: In evaluation mode.
-        piece: On any device.
-        objective: Its body is drawn.
-        count: People.
+        network: any network, in evaluation mode.
+        piece: the people, on any device.
+        objective: the objective whose body is drawn.
+        count: how many people to draw.
 
     Returns:
         (H, W, 3) uint8 RGB.
@@ -121,8 +122,8 @@ def picture(network: nn.Module, piece: Piece, objective: Objective, count: int =
     batch, inputs = moved(piece, body.v_template.device)
     with torch.no_grad():
         output = network(with_pictures(batch, inputs))
-        estimate = final_estimate(output)
-        ours = output.mesh.vertices if isinstance(output, MeshRecoveryOutput) else posed(estimate, body)
+        estimate = output.final
+        ours = posed(estimate, body) if output.mesh is None else output.mesh.vertices
         ours = ours + estimate.translation(batch.focal[:, 0])[:, None]
         true = Estimate(batch.pose, batch.betas, estimate.camera)
         place = (batch.joints_3d[..., :3] - landmarks(batch.pose, batch.betas)).mean(1, keepdim=True)
@@ -144,13 +145,13 @@ def picture(network: nn.Module, piece: Piece, objective: Objective, count: int =
     return contact_sheet(tiles, columns=8, height=SHOWN)
 
 
-def _errors(output: list[Estimate] | MeshRecoveryOutput, batch: Batch, objective: Objective) -> dict:
-    estimate, which = final_estimate(output), [joint_set(batch.joint_set).index(name) for name in LIMB_JOINTS]
+def _errors(output: NetworkOutput, batch: Batch, objective: Objective) -> dict:
+    estimate, which = output.final, [joint_set(batch.joint_set).index(name) for name in LIMB_JOINTS]
     confidence = batch.joints_3d[:, which, 3]
     target = batch.joints_3d[:, which, :3]
     found = {}
     points = {"": objective.landmarks(estimate.rotations, estimate.betas)}
-    if isinstance(output, MeshRecoveryOutput):
+    if output.mesh is not None:
         points["mesh_"] = objective.body.joints_from(output.mesh.vertices, batch.joint_set)
     for name, predicted in points.items():
         rooted = point_errors(predicted, batch.joints_3d[..., :3], batch.joints_3d[..., 3], batch.joint_set)

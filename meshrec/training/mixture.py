@@ -1,7 +1,8 @@
-"""Batches of a training by their number: a piece of each source, in the sources' proportions.
+"""Batches of a training, in which each source has its proportion, and their loader.
 
-All samples of a training stand in one endless row; batch s of all ranks together is its next piece. So a batch is a
-function of (seed, number, rank), whoever makes it, and a training goes on at any batch.
+All samples of a training form one endless sequence, of which the batches with number s on all ranks together are a
+consecutive part. So a batch is a function of seed, number and rank, whichever process makes it, and a training can be
+resumed at any batch.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,19 +19,22 @@ from meshrec.data.mixing import PATTERN, spread
 from meshrec.training.pieces import Piece, joined
 from meshrec.training.sources import Source
 
-PREFETCHED = 4  # batches that each worker makes ahead
+PREFETCHED = 4  # number of batches that each worker makes ahead
 
 
 @dataclass(frozen=True, eq=False)
 class Mixture(Dataset):
-    """Batches of one rank.
+    """The batches of one rank.
 
     Attributes:
-        sources: Where samples come from.
-        proportions: One for each; only their ratios count.
-        batch_size: Of one rank.
-        rank, ranks: Which process this is, of how many.
-        made: Numbers of the sources that are asked; the others' share of the batches is made elsewhere. None is all.
+        sources: The sources of samples.
+        proportions: Proportions of the sources; only their ratios count.
+        batch_size: Number of samples in a batch of one rank.
+        rank: Rank of this training process.
+        ranks: Number of training processes.
+        made: Indices of the sources from which samples are made here; None is all. The samples of the other sources
+            are made elsewhere.
+        pattern: (1000,) the source at each place of a period of the sequence.
     """
 
     sources: Sequence[Source]
@@ -45,34 +49,34 @@ class Mixture(Dataset):
         object.__setattr__(self, "pattern", spread(self.proportions))
 
     def __getitem__(self, number: int) -> list[Piece]:
-        """The batch of this number as a single piece; without any where none of it is made here."""
+        """The part of a batch that is made here, as one piece, or no piece if there is none."""
         first = (number * self.ranks + self.rank) * self.batch_size
         rows = enumerate(zip(self._before(first), self._before(first + self.batch_size)))
         asked = range(len(self.sources)) if self.made is None else self.made
-        # Sums of several threads differ in their last digits from those of one, which is what workers have.
+        # Workers have one thread, and sums over several threads differ from theirs in the last digits.
         with at_most_threads(1):
             pieces = [self.sources[i](range(*places)) for i, places in rows if i in asked and len(range(*places))]
         return [joined(pieces)] if pieces else []
 
     def _before(self, place: int) -> list[int]:
-        """How many samples of each source stand before a place of the row."""
+        """The number of samples of each source before a place of the sequence."""
         rounds, within = divmod(place, PATTERN)
         counts = [np.bincount(part, minlength=len(self.sources)) for part in (self.pattern, self.pattern[:within])]
         return [int(count) for count in rounds * counts[0] + counts[1]]
 
 
 class Loader:
-    """Batches in their order, made ahead by other processes, and how long the training had to wait for them.
+    """Loads batches in order, which worker processes make ahead, and measures how long the training waits for them.
 
     Args:
-        mixture: What makes them.
-        first: Number of the first one.
-        count: Number after the last one.
-        workers: Processes that make them, 0 for none.
-        pin_memory: Put them where copies to a GPU are fastest.
+        mixture: Makes the batches.
+        first: Number of the first batch.
+        count: Number after that of the last batch.
+        workers: Number of worker processes; 0 makes batches in this process.
+        pin_memory: Whether to put batches into page-locked memory, from which copies to a GPU are fastest.
 
     Attributes:
-        waited: Seconds, but for the first batch, when the workers start.
+        waited: Seconds of waiting, without the wait for the first batch, which includes the start of the workers.
     """
 
     def __init__(self, mixture: Mixture, first: int, count: int, workers: int, pin_memory: bool) -> None:
@@ -103,7 +107,7 @@ class Loader:
             yield piece
 
     def _ahead(self) -> Iterator[list[Piece]]:
-        """Batches fetched one ahead: every tensor of one is a question to the process that made it, and takes time."""
+        """Fetch batches from the workers in a thread, one ahead, because each tensor costs a message to its worker."""
         pieces = iter(self._loader)
         with ThreadPoolExecutor(1) as fetching:
             coming = fetching.submit(next, pieces, None)
@@ -114,7 +118,7 @@ class Loader:
 
 @contextmanager
 def at_most_threads(count: int) -> Iterator[None]:
-    """Torch uses no more threads than these meanwhile, and one at least."""
+    """Limit torch to ``count`` threads, and at least one, inside the ``with`` block."""
     before = torch.get_num_threads()
     torch.set_num_threads(max(1, min(before, count)))
     try:
@@ -124,7 +128,7 @@ def at_most_threads(count: int) -> Iterator[None]:
 
 
 def _use_one_thread(worker: int) -> None:
-    """Workers are as many as there are cores to use: threads of their own would only get in each other's way."""
+    """Limit a worker to one thread: there is a worker for each core to use, and more threads would compete for them."""
     import cv2
 
     cv2.setNumThreads(0)

@@ -1,4 +1,4 @@
-"""One training as Lightning runs it: a step, the optimizer, the mean of the weights, the critic."""
+"""A training as a Lightning module: its step, its optimizer, the moving average of the weights, the critic."""
 
 import math
 import os
@@ -11,15 +11,14 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.swa_utils import AveragedModel
+from torch.utils._pytree import tree_map
 
 from meshrec.data.sample import Batch
 from meshrec.errors import InputError
 from meshrec.models.critic import Critic
 from meshrec.models.encoders import NetworkInput
 from meshrec.models.estimate import Estimate
-from meshrec.models.graph import MeshEstimate
-from meshrec.models.mesh_to_params import MeshRecoveryOutput
-from meshrec.models.mirrored import final_estimate
+from meshrec.models.network import Network
 from meshrec.training.config import OptimizerConfig, TrainingConfig
 from meshrec.training.losses import critic_loss, fooling_loss
 from meshrec.training.measure import moved, with_pictures
@@ -32,22 +31,22 @@ SEEDS = 1_000_003  # a prime, so that seeds of neighbouring batches, ranks and t
 
 
 class Training(pl.LightningModule):
-    """A network on its way.
+    """The training of a network.
 
     Args:
-        config: How it is trained.
-        network: Starts with its present weights.
-        objective: What is minimised; on the device where the training will be.
-        sources: Where samples come from.
+        config: the configuration.
+        network: the network, with the weights from which training starts.
+        objective: the losses to minimise, on the device where the training will run.
+        sources: the sources of samples.
 
     Attributes:
-        averaged: The network with the exponential mean of its weights, which is what is measured and kept.
-        losses: Of the latest batch, by name.
-        loader: Of the batches, once training has begun.
+        averaged: the network with the exponential moving average of its weights, which is measured and saved.
+        losses: the losses of the latest batch by name.
+        loader: the loader of batches, once training has begun.
     """
 
     def __init__(
-        self, config: TrainingConfig, network: nn.Module, objective: Objective, sources: Sequence[Share]
+        self, config: TrainingConfig, network: Network, objective: Objective, sources: Sequence[Share]
     ) -> None:
         super().__init__()
         self.config, self.objective, self.network, self.sources = config, objective, network, sources
@@ -95,11 +94,11 @@ class Training(pl.LightningModule):
         torch.manual_seed((self.config.seed * SEEDS + number) * SEEDS + self.global_rank)
         output = self.network(with_pictures(batch, inputs))
         with torch.autocast(self.device.type, enabled=False):
-            output = _single_precision(output)
+            output = tree_map(Tensor.float, output)  # mixed precision leaves parts of it in half precision
             self.losses = self.objective(output, batch, batch.focal[:, 0])
             total = self.config.weights.total(self.losses)
             if self.critic is not None:
-                self.losses["realism"], judging = _contest(self.critic, final_estimate(output), batch)
+                self.losses["realism"], judging = _contest(self.critic, output.final, batch)
                 total = total + self.config.weights.realism * self.losses["realism"] + judging
         return total
 
@@ -185,11 +184,3 @@ def _mean_with(decay: float):
         torch._foreach_lerp_(mean, current, 1 - min(decay, (1 + int(count)) / (10 + int(count))))
 
     return update
-
-
-def _single_precision(output: list[Estimate] | MeshRecoveryOutput) -> list[Estimate] | MeshRecoveryOutput:
-    """What a network put out under mixed precision, in single precision."""
-    if isinstance(output, MeshRecoveryOutput):
-        mesh, body = ({name: value.float() for name, value in vars(part).items()} for part in vars(output).values())
-        return MeshRecoveryOutput(MeshEstimate(**mesh), Estimate(**body))
-    return [Estimate(*(value.float() for value in vars(estimate).values())) for estimate in output]

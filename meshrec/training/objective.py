@@ -1,7 +1,7 @@
-"""What training minimises: named losses of what a network put out, and their weights.
+"""What training minimises: named losses of a network's output, and their weights.
 
-Batches are centred: the camera looks at the crop's middle, so that the principal point is 0. A mean over the batch is
-taken everywhere, so that two halves of a batch on two machines are worth the same as the whole on one.
+Batches are centred: the camera looks at the crop's middle, so that the principal point is 0. Every loss is a mean over
+the batch, so that two halves of a batch on two machines have the same gradient as the whole on one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,8 +19,7 @@ from meshrec.geometry import Camera
 from meshrec.landmarks.moments import LandmarkMoments
 from meshrec.landmarks.torch_backend import TorchLandmarks
 from meshrec.models.estimate import Estimate
-from meshrec.models.graph import MeshEstimate
-from meshrec.models.mesh_to_params import MeshRecoveryOutput
+from meshrec.models.output import MeshEstimate, NetworkOutput
 from meshrec.training.losses import (
     absolute,
     aligned_joint_loss,
@@ -113,28 +112,24 @@ class Objective:
         self.reach = vertex_reach(body, num_betas).to(body.v_template.device)
         self.edges = torch.from_numpy(edges(body.data.faces)).long().to(body.v_template.device)
 
-    def __call__(self, output: list[Estimate] | MeshRecoveryOutput, batch: Batch, focal: Tensor) -> dict[str, Tensor]:
+    def __call__(self, output: NetworkOutput, batch: Batch, focal: Tensor) -> dict[str, Tensor]:
         """Losses by name; :meth:`Weights.total` adds them up.
 
         Args:
-            output: Of the network.
-            batch: The truth.
-            focal: (B,) as the network saw it.
+            output: the network's output.
+            batch: the truth.
+            focal: (B,) focal lengths over half the crop's side, as the network saw them.
         """
-        if isinstance(output, MeshRecoveryOutput):
-            final, mesh = output.body, output.mesh
-            losses = body_losses([final], batch, focal, self.landmarks, self.reach, self.body.hash, self.weights)
-            losses |= mesh_losses(mesh, batch, focal, self.body, self.edges, self.weights)
-            vertices = mesh.vertices
-        else:
-            final = output[-1]
-            losses = body_losses(output, batch, focal, self.landmarks, self.reach, self.body.hash, self.weights)
-            if not self.weights.want("vertices", "silhouette"):
-                return losses
-            vertices = posed(final, self.body)
-            if self.weights.want("vertices"):
-                losses["vertices"] = vertex_loss(vertices, *true_vertices(batch, self.body))
-        if self.weights.want("silhouette"):
+        weights, final, mesh = self.weights, output.final, output.mesh
+        losses = body_losses(output.estimates, batch, focal, self.landmarks, self.reach, self.body.hash, weights)
+        if mesh is not None:
+            losses |= mesh_losses(mesh, batch, focal, self.body, self.edges, weights)
+        if not weights.want("vertices", "silhouette"):
+            return losses
+        vertices = posed(final, self.body) if mesh is None else mesh.vertices
+        if weights.want("vertices") and mesh is None:
+            losses["vertices"] = vertex_loss(vertices, *true_vertices(batch, self.body))
+        if weights.want("silhouette"):
             losses["silhouette"] = drawn_loss(vertices, final.camera, batch, focal, self.body, self.renderer)
         return losses
 

@@ -1,4 +1,4 @@
-"""How the shipped pose prior is learned: from the pose bank, from everyday poses, which it lacks, and authored ones."""
+"""Training of the shipped pose prior on the pose bank, everyday poses, which the bank lacks, and authored poses."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,24 +16,25 @@ from meshrec.poses.authored_poses import authored_poses
 from meshrec.poses.everyday_poses import everyday_poses
 from meshrec.poses.pose_bank import POSE_BANK, load_pose_bank
 from meshrec.poses.pose_prior import PRIOR_JOINTS, PosePrior
-from meshrec.synthetic.poses import perturbed
+from meshrec.synthetic.random_poses import perturbed
 from meshrec.training.t_mixture import fit_t_mixture
 
-# How well a recording knows a joint, radians; for collars and toes, which the bank hardly moves, what they may do.
+# Standard deviations of the noise that is added to joints, radians: the error of a recording; for collars and toes,
+# which the bank hardly moves, the range that they can have.
 NOISE = {"collar": 0.15, "foot": 0.15}
 NOISE_ELSEWHERE = 0.05
-PERTURBED = 20  # times that each authored pose is taken, a little different each time
+PERTURBED = 20  # number of perturbed copies of each authored pose
 
 
 @dataclass(frozen=True)
 class PosePriorConfig:
-    """What a pose prior is learned from, and how many parts it has.
+    """Data and size of a pose prior.
 
     Attributes:
-        bank: File of the poses.
-        components: Of the mixture, before mirroring doubles them.
+        bank: File of the pose bank.
+        components: Number of mixture components, before mirroring doubles them.
         freedom: Degrees of freedom of the t distributions.
-        every: Every n-th frame of the bank counts.
+        every: Stride over the frames of the bank.
     """
 
     bank: Path = POSE_BANK
@@ -43,10 +44,13 @@ class PosePriorConfig:
 
 
 def train_pose_prior(config: PosePriorConfig) -> tuple[PosePrior, dict[str, float]]:
-    """Learn a pose prior.
+    """Train a pose prior.
+
+    Args:
+        config: Data and size.
 
     Returns:
-        The prior, and by kind of poses the mean log-density of noisy ones, those that it saw and those that it did not.
+        The prior, and the mean log-densities of noisy training poses and of the three kinds of held-out poses.
     """
     generator = torch.Generator().manual_seed(0)
     deviations = torch.tensor([NOISE.get(name.split("_")[-1], NOISE_ELSEWHERE) for name in PRIOR_JOINTS])
@@ -61,7 +65,7 @@ def train_pose_prior(config: PosePriorConfig) -> tuple[PosePrior, dict[str, floa
     center = nearest_rotation(mean + mirror_pose(mean))[1 : len(PRIOR_JOINTS) + 1]
 
     def noisy(rotations: Tensor) -> Tensor:
-        """Coordinates (N, 63) as a recording knows them."""
+        """Coordinates (N, 63) of poses, with noise."""
         clean = turns_between(center, rotations[:, 1 : len(PRIOR_JOINTS) + 1].double()).flatten(1)
         return clean + deviations.repeat_interleave(3) * torch.randn(
             clean.shape, generator=generator, dtype=clean.dtype
@@ -86,7 +90,7 @@ def train_pose_prior(config: PosePriorConfig) -> tuple[PosePrior, dict[str, floa
 
 
 def mirror_coordinates() -> Tensor:
-    """(63, 63) reflection of the prior's coordinates: sides exchanged, y and z of every axis-angle vector negated."""
+    """Reflection (63, 63) of the prior's coordinates: exchanges sides, and negates y and z of axis-angle vectors."""
     flip = torch.tensor([PRIOR_JOINTS.index(mirror_name(name)) for name in PRIOR_JOINTS])
     columns = torch.eye(3 * len(PRIOR_JOINTS), dtype=torch.float64).reshape(len(PRIOR_JOINTS), 3, -1)
     signs = torch.tensor([1.0, -1.0, -1.0], dtype=torch.float64)

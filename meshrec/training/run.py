@@ -12,14 +12,13 @@ import yaml
 from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
-from torch import nn
 
-from meshrec.body import BodyModel, load_body
-from meshrec.data.sample import NUM_BETAS
+from meshrec.body import NUM_BETAS, BodyModel, load_body
 from meshrec.errors import InputError
 from meshrec.files.atomic import write_file
 from meshrec.models.build import build_network
 from meshrec.models.checkpoints import load_checkpoint
+from meshrec.models.network import Network
 from meshrec.models.warm_start import take_encoder, warm_start
 from meshrec.render.backends import backends
 from meshrec.training.config import TrainingConfig
@@ -67,12 +66,11 @@ def run(config: TrainingConfig) -> Path:
 
 
 def training_body(config: TrainingConfig) -> BodyModel:
-    """The body that a training is about. Of hundreds of shape components the first ten are used."""
-    body = load_body(config.body)
-    return body if body.num_betas <= NUM_BETAS else load_body(body.data.with_betas(NUM_BETAS))
+    """The body that a network is trained for, with at most ten shape components."""
+    return load_body(config.body).truncated(NUM_BETAS)
 
 
-def start_network(config: TrainingConfig, body: BodyModel) -> nn.Module:
+def start_network(config: TrainingConfig, body: BodyModel) -> Network:
     """The network with the weights with which a training starts: random ones follow from its seed.
 
     Raises:
@@ -114,7 +112,7 @@ def _trainer(config: TrainingConfig, logger: TensorBoardLogger, keeper: Keeper) 
     strategy: str | DDPStrategy = "auto"
     if config.devices * config.nodes > 1:
         # A mesh network may be trained by losses of the mesh or of the parameters alone.
-        strategy = DDPStrategy(find_unused_parameters=config.network.architecture != "iterative")
+        strategy = DDPStrategy(find_unused_parameters=keeper.training.network.mesh is not None)
     return pl.Trainer(
         accelerator="gpu" if _device(config).type == "cuda" else "cpu",
         devices=config.devices,
@@ -139,7 +137,7 @@ def _check(config: TrainingConfig) -> None:
     Raises:
         InputError: Keys contradict each other, or need what is not there.
     """
-    needed = getattr(config.architecture, "corrections", 1)
+    needed = len(config.architecture.stages)
     if len(config.weights.iterations) < needed:
         raise InputError(f"'weights.iterations' weighs {len(config.weights.iterations)} of {needed} iterations.")
     if "TORCHELASTIC_RUN_ID" in os.environ and int(os.environ["WORLD_SIZE"]) != config.devices * config.nodes:

@@ -1,9 +1,11 @@
-"""Where samples come from. Each source makes any piece of its own endless row of people, the same piece every time.
+"""Sources of training samples: synthetic people, detected renders, and datasets on disk.
 
-What a network does not see and no loss needs is not made: pictures, masks.
+A source is a function from places in its own endless sequence of people to their samples, which are the same every
+time. Pictures and masks are made only if the network or a loss needs them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Literal
@@ -11,7 +13,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from meshrec.body import BodyModel, load_body
+from meshrec.body import BodyModel
 from meshrec.data.augmentation import Augmentation
 from meshrec.data.centred import centred
 from meshrec.data.mixing import MixedSamples, order
@@ -22,28 +24,35 @@ from meshrec.data.streams import Streams
 from meshrec.datasets.formats import read_samples
 from meshrec.errors import InputError
 from meshrec.synthetic.backgrounds import FolderBackgrounds, noise_backgrounds
-from meshrec.synthetic.clothes import TextureLayout
-from meshrec.synthetic.detected_keypoints import DetectedKeypoints
+from meshrec.synthetic.batches import synthetic_batch
 from meshrec.synthetic.detected_renders import DetectedRenders, load_renders
 from meshrec.synthetic.detector_noise import DetectorNoise
-from meshrec.synthetic.keypoints import JOINTS, SyntheticKeypoints
-from meshrec.synthetic.labels import Pictures, synthetic_batch
+from meshrec.synthetic.keypoint_batches import JOINTS, SyntheticKeypoints
 from meshrec.synthetic.loose_clothes import ClothesMix, draw_clothes
 from meshrec.synthetic.people import SyntheticPeople
+from meshrec.synthetic.pictures import Pictures
+from meshrec.synthetic.render_batches import DetectedKeypoints
+from meshrec.synthetic.textures import TextureLayout
 from meshrec.training.config import DatasetConfig, RendersConfig, SyntheticConfig, TrainingConfig
 from meshrec.training.pieces import Needs, Piece, joined, mirrored
 
-VALIDATION_SEED = 30_000  # of the synthetic people on whom every training is measured
-TEXELS = 192  # a side of textures; less for pictures of less than 128 pixels, which show no more
-TINY = 2  # pixels a side of crops that nobody looks at
+VALIDATION_SEED = 30_000  # seed of the synthetic people on whom all trainings are validated
+TEXELS = 192  # side of textures; pictures of less than 128 pixels get proportionally smaller ones
+TINY = 2  # side of crops whose pictures are not needed, pixels
 
 Source = Callable[[range], Piece]
-"""The people of these places in the source's row."""
+"""Makes the people at some places of the source's sequence."""
 
 
 @dataclass(frozen=True)
 class Share:
-    """A source, its proportion, and whether it makes people on the training's device, in the training's own process."""
+    """A source in a mixture.
+
+    Attributes:
+        source: The source.
+        proportion: Its proportion in each batch, relative to the other sources.
+        on_device: Whether it makes people on the training's device, and so in the training process itself.
+    """
 
     source: Source
     proportion: float
@@ -54,24 +63,24 @@ def training_sources(config: TrainingConfig, body: BodyModel) -> list[Share]:
     """All sources of a training.
 
     Args:
-        config: What it is trained on.
-        body: On a GPU, where pictures of synthetic people are then made.
+        config: The training.
+        body: The body on the training's device. On a GPU, pictures of synthetic people are made there.
 
     Raises:
-        InputError: There is none, or a file is missing or wrong.
+        InputError: There are no sources, or a file is missing or wrong.
     """
-    needs, found, here = needs_of(config), [], body
+    needs, found, on_cpu = needs_of(config), [], body
     if body.v_template.device.type != "cpu":
-        here = load_body(body.data)
+        on_cpu = copy(body).cpu()
     if (synthetic := config.synthetic) is not None:
-        photographed = here is not body and needs.pictures
-        source = synthetic_source(synthetic, needs, body if photographed else here, config.seed)
-        found.append(Share(source, synthetic.proportion, photographed))
+        on_device = on_cpu is not body and needs.pictures
+        source = synthetic_source(synthetic, needs, body if on_device else on_cpu, config.seed)
+        found.append(Share(source, synthetic.proportion, on_device))
     if (renders := config.renders) is not None:
         if needs.pictures:
             raise InputError("detected renders keep no pictures: a network that sees rgb cannot train on 'renders'.")
         train, _ = read_renders(renders)
-        source = renders_source(train, needs, here, config.seed, renders)
+        source = renders_source(train, needs, on_cpu, config.seed, renders)
         found.append(Share(source, renders.proportion))
     if config.datasets:
         source = datasets_source(config.datasets, needs, config.augmentation, config.voc_occluders, config.seed)
@@ -82,7 +91,7 @@ def training_sources(config: TrainingConfig, body: BodyModel) -> list[Share]:
 
 
 def needs_of(config: TrainingConfig) -> Needs:
-    """What a training needs of every sample."""
+    """What a training needs to know of every sample: what its network sees, and what its losses compare."""
     encoder = config.architecture.encoder
     return Needs(
         joints=encoder.joints,
@@ -94,9 +103,14 @@ def needs_of(config: TrainingConfig) -> Needs:
 
 
 def validation_sources(config: TrainingConfig, body: BodyModel) -> dict[str, tuple[Source, int]]:
-    """Held-out people by where they come from, and how many there are.
+    """The sources of held-out people by name, and the number of people of each.
 
-    The synthetic ones are of takes and authored poses that no training sees; they do not hang on the training's seed.
+    The poses of synthetic people are takes and authored poses that no training sees. They do not depend on the seed of
+    the training, so that all trainings are validated on the same people.
+
+    Args:
+        config: The training.
+        body: The body on the CPU.
     """
     needs = needs_of(config)
     synthetic = synthetic_source(config.synthetic or SyntheticConfig(), needs, body, VALIDATION_SEED, "held_out")
@@ -109,7 +123,10 @@ def validation_sources(config: TrainingConfig, body: BodyModel) -> dict[str, tup
 
 
 def read_renders(config: RendersConfig) -> tuple[list[DetectedRenders], DetectedRenders]:
-    """Those to train on, file by file, and those held out. People whom the detector missed are in neither.
+    """Read detected renders, and divide them into those to train on and those that are held out.
+
+    Returns:
+        The people to train on, by file, and the held-out people; both without those whom the detector did not find.
 
     Raises:
         InputError: A file is missing or wrong, or nobody is left to train on.
@@ -125,16 +142,24 @@ def read_renders(config: RendersConfig) -> tuple[list[DetectedRenders], Detected
 def synthetic_source(
     config: SyntheticConfig, needs: Needs, body: BodyModel, seed: int, split: Literal["train", "held_out"] = "train"
 ) -> Source:
-    """Synthetic people: photographed where the network sees pictures, else as keypoints and masks alone."""
+    """Synthetic people, with pictures if the network sees them, else with keypoints and masks alone.
+
+    Args:
+        config: The synthetic people.
+        needs: What the training needs.
+        body: The body model of the people.
+        seed: Seed of the data set.
+        split: Which poses to draw from.
+    """
     people = SyntheticPeople(body, seed, split, needs.resolution, config.poses, config.views, config.shapes)
     if needs.pictures:
-        behind = noise_backgrounds if config.backgrounds is None else FolderBackgrounds(config.backgrounds)
+        backgrounds = noise_backgrounds if config.backgrounds is None else FolderBackgrounds(config.backgrounds)
         layout = TextureLayout.of_body(body, min(TEXELS, TEXELS * needs.resolution // 128))
-        photographed = _Photographed(people, needs, config.noise, Pictures(layout, behind))
+        photographed = _Photographed(people, needs, config.noise, Pictures(layout, backgrounds))
         twice = config.mirror_images and split == "train"
         return _WithMirrorImages(photographed, needs.joints) if twice else photographed
     seen = SyntheticKeypoints(people, needs.joints, config.noise, needs.silhouettes, needs.masks, config.clothes)
-    return _Numbered(seen.batch, needs, needs.joints)
+    return _Batched(seen.batch, needs, needs.joints)
 
 
 def renders_source(
@@ -145,22 +170,22 @@ def renders_source(
     config: RendersConfig,
     as_they_are: bool = False,
 ) -> Source:
-    """Detected people.
+    """Detected renders. For networks that see keypoints alone people are varied; else their masks get clothes.
 
     Args:
-        renders: Nobody among them was missed by the detector.
-        needs: What is made of them.
-        body: The one they were made with.
-        seed: Of their order, variation and clothes.
-        config: How far they are moved at every draw where masks are not needed, and dressed where they are.
-        as_they_are: In their own order, not moved and not mirrored.
+        renders: Detected renders of people whom the detector found.
+        needs: What the training needs.
+        body: The body that they were made with.
+        seed: Seed of order, variation and clothes.
+        config: Variation and clothes.
+        as_they_are: Whether people come in their own order, neither varied nor mirrored.
 
     Raises:
-        InputError: They were made with another body.
+        InputError: The renders show another body.
     """
     people = DetectedKeypoints(renders, body, seed, config.variation, masks=not needs.keypoints_only)
     if needs.keypoints_only and not as_they_are:
-        return _Numbered(people.batch, needs, people.detected_joints)
+        return _Batched(people.batch, needs, people.detected_joints)
     return _Rendered(people, needs, seed, None if needs.keypoints_only else config.clothes, as_they_are)
 
 
@@ -171,7 +196,18 @@ def datasets_source(
     voc_folder: Path | None,
     seed: int,
 ) -> Source:
-    """Datasets on disk, mixed and augmented. What is labelled in 2D is also what a detector is taken to have seen."""
+    """Datasets on disk, mixed and augmented. Their 2D labels and masks also serve as the detections that networks see.
+
+    Args:
+        configs: The datasets by the user's names.
+        needs: What the training needs.
+        augmentation: Strengths of the augmentation; None is none.
+        voc_folder: Pascal VOC folder of occluders; None draws random shapes.
+        seed: Seed of order and augmentation.
+
+    Raises:
+        InputError: A dataset or the Pascal VOC folder is missing or damaged.
+    """
     datasets, proportions = [], []
     for dataset in configs.values():
         samples = read_samples(dataset.format, dataset.path, dataset.pictures, dataset.bodies)
@@ -193,8 +229,8 @@ def datasets_source(
 
 
 @dataclass(frozen=True)
-class _Numbered:
-    """People who are made in batches, each with a number: that of its first place."""
+class _Batched:
+    """People who can be made only a batch at a time; the number of a batch is its first place."""
 
     batch: Callable[[int, int], tuple[Batch, Proxies]]
     needs: Needs
@@ -215,15 +251,18 @@ class _Photographed:
 
     def __call__(self, places: range) -> Piece:
         batch, seen = synthetic_batch(self.people, places, JOINTS, self.needs.joints, self.noise, self.pictures)
-        seen = replace(seen, exact_silhouette=torch.empty(0))  # that is among the labels
-        if not self.needs.masks:  # turning masks takes time
+        seen = replace(seen, exact_silhouette=torch.empty(0))  # the labels hold the same mask
+        if not self.needs.masks:  # spares :func:`centred` the warping of masks
             batch = replace(batch, mask_confidence=torch.zeros_like(batch.mask_confidence))
         return self.needs.piece(*centred(batch, seen), self.needs.joints)
 
 
 @dataclass(frozen=True)
 class _WithMirrorImages:
-    """People who are dear to make: each stands at two places, at the second as a mirror shows them."""
+    """Each person of a source at two consecutive places, the second time mirrored, for people who are slow to make.
+
+    The order of the people in a piece is not that of their places.
+    """
 
     source: Source
     joints: str
@@ -243,7 +282,7 @@ class _WithMirrorImages:
 
 @dataclass(frozen=True)
 class _Rendered:
-    """Detected renders in a new random order in every epoch, half of them mirrored, or in their own order."""
+    """Detected renders in a new random order in every epoch, half of them mirrored; or in their own order."""
 
     people: DetectedKeypoints
     needs: Needs
@@ -268,7 +307,7 @@ class _Rendered:
         return self.needs.piece(batch, seen, self.people.detected_joints)
 
     def _drawn(self, place: int) -> tuple[int, bool]:
-        """Which of all people stands at a place, and whether they are mirrored."""
+        """The row of the person at a place, and whether the person is mirrored."""
         if self.as_they_are:
             return place, False
         epoch, offset = divmod(place, len(self.people))
@@ -278,7 +317,7 @@ class _Rendered:
 
 @dataclass(frozen=True)
 class _WithoutPictures:
-    """A dataset of which nobody looks at the pictures: they are not even read."""
+    """A dataset whose pictures are not needed: blank ones take their place, and no file is read."""
 
     samples: Samples
 
@@ -290,7 +329,7 @@ class _WithoutPictures:
 
 
 def _found(part: DetectedRenders, rows: slice = slice(None)) -> DetectedRenders:
-    """Of some people those whom the detector found."""
+    """The people among some rows whom the detector found."""
     which = np.arange(len(part))[rows]
     which = which[part.score[which] > 0]
     values = {f.name: getattr(part, f.name) for f in fields(part)}

@@ -1,6 +1,7 @@
-"""Fitting a mixture of multivariate t distributions by expectation-maximisation.
+"""Mixtures of multivariate t distributions, fitted by expectation-maximisation.
 
-Peel & McLachlan 2000, "Robust mixture modelling using the t distribution", with the degrees of freedom given.
+The algorithm is that of Peel & McLachlan 2000, "Robust mixture modelling using the t distribution", with given degrees
+of freedom.
 """
 
 import math
@@ -15,10 +16,10 @@ class TMixture:
     """K multivariate t distributions in D dimensions.
 
     Attributes:
-        log_weights: (K,).
+        log_weights: (K,) logarithms of the mixture weights.
         means: (K, D).
         scales: (K, D, D) lower Cholesky factors L of the scale matrices L L^T.
-        freedom: degrees of freedom; infinite makes it a mixture of Gaussians.
+        freedom: Degrees of freedom; infinity gives a mixture of Gaussians.
     """
 
     log_weights: Tensor
@@ -27,7 +28,14 @@ class TMixture:
     freedom: float
 
     def component_log_densities(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Weighted log-densities and squared Mahalanobis distances of x (N, D) under each component: two (N, K)."""
+        """Evaluate each component.
+
+        Args:
+            x: (N, D) points.
+
+        Returns:
+            Log-densities plus logarithms of the weights (N, K), and squared Mahalanobis distances (N, K).
+        """
         offsets = (x - self.means[:, None]).transpose(-1, -2)
         distances = torch.linalg.solve_triangular(self.scales, offsets, upper=False).square().sum(-2).T
         size, freedom = x.shape[-1], self.freedom
@@ -40,7 +48,7 @@ class TMixture:
         return log_density - self.scales.diagonal(dim1=-2, dim2=-1).log().sum(-1) + self.log_weights, distances
 
     def log_density(self, x: Tensor) -> Tensor:
-        """(N,) for x (N, D)."""
+        """Log-density (N,) of the mixture at points (N, D)."""
         return torch.logsumexp(self.component_log_densities(x)[0], dim=-1)
 
 
@@ -53,19 +61,21 @@ def fit_t_mixture(
     pooled_samples: float = 300,
     iterations: int = 50,
 ) -> TMixture:
-    """Maximise the likelihood of samples, with covariances shrunk towards their common one.
+    """Maximise the likelihood of samples, with covariances shrunk towards the pooled covariance.
 
     Args:
-        x: (N, D) samples; with ``mirror``, each together with its mirror image.
-        components: number of components before mirroring.
-        freedom: degrees of freedom of all of them.
-        generator: chooses the first centres.
-        mirror: (D, D) the reflection x -> P x under which the mixture is to be symmetric: every component gets a twin.
-        pooled_samples: how many samples of the common covariance are added to each component's own.
-        iterations: EM steps.
+        x: (N, D) samples; with ``mirror`` they must contain the mirror image of each sample.
+        components: Number K of components before mirroring.
+        freedom: Degrees of freedom of all components.
+        generator: Random generator of the initial centres.
+        mirror: (D, D) reflection P, x -> P x, under which the mixture is made symmetric by a mirror image of each
+            component.
+        pooled_samples: Strength of the shrinkage: the number of samples with the pooled covariance that are added to
+            each component's own samples.
+        iterations: Number of EM steps.
 
     Returns:
-        K components, or 2K with ``mirror``: component k and k + K are twins.
+        A mixture of K components, or of 2 K with ``mirror``, in which components k and k + K mirror each other.
     """
     means = x[torch.randperm(len(x), generator=generator)[:components]]
     for _ in range(15):  # k-means
@@ -86,8 +96,13 @@ def fit_t_mixture(
 def _maximise(
     x: Tensor, share: Tensor, weight: Tensor, freedom: float, mirror: Tensor | None, pooled_samples: float
 ) -> TMixture:
-    """The mixture that fits samples best, given how much of each sample belongs to each component and how far its
-    distance discounts it.
+    """M-step: the mixture of largest expected likelihood.
+
+    Args:
+        x: (N, D) samples.
+        share: (N, K) responsibilities of the components.
+        weight: (N, K) responsibilities times the weights by which t distributions discount outliers.
+        freedom, mirror, pooled_samples: As in :func:`fit_t_mixture`.
     """
     counts = share.sum(0)
     means = (weight.T @ x) / weight.sum(0)[:, None]

@@ -9,9 +9,9 @@ import torch
 from meshrec.body import joint_set
 from meshrec.body.measures import GIRTHS, body_measures, girth
 from meshrec.body.topology import edges
-from meshrec.geometry import axis_angle_to_matrix
+from meshrec.geometry import CAMERA_TO_Y_UP, axis_angle_to_matrix
 from meshrec.metrics.posture import angle_between, knee_bends, lean, trunk_direction
-from meshrec.synthetic.people import heaviness
+from meshrec.synthetic.random_shapes import heaviness
 
 
 def test_the_girth_of_a_box_and_of_a_cone():
@@ -64,7 +64,7 @@ def test_posture_of_known_bends(body):
 
 
 def test_lean_is_towards_the_camera(body):
-    upright, place = torch.diag(torch.tensor([1.0, -1.0, -1.0])), torch.tensor([[0.5, 0.2, 3.0]])  # faces the camera
+    upright, place = CAMERA_TO_Y_UP, torch.tensor([[0.5, 0.2, 3.0]])  # faces the camera
     forward = axis_angle_to_matrix(torch.tensor([math.radians(30), 0, 0]))  # bows
     points = [
         body.joints_from(body(global_orient=(upright @ turn)[None], transl=place).vertices, "lsp14")

@@ -1,14 +1,16 @@
 """The body layer against smplx, finite differences and closed forms."""
 
 import contextlib
+import copy
 import io
+import pickle
 
 import numpy as np
 import pytest
 import torch
 
 from meshrec.benchmarks.random_body import random_arrays
-from meshrec.body import BodyModel, load_body
+from meshrec.body import BodyModel, joint_set, load_body
 from meshrec.body.files import body_from_arrays
 from meshrec.errors import InputError
 from meshrec.geometry import axis_angle_to_matrix, random_rotations
@@ -179,6 +181,13 @@ def test_wrong_shapes_are_named(argument, shape):
         make_body()(**{argument: torch.zeros(shape)})
 
 
+@pytest.mark.parametrize("shape", [(40, 3), (2, 39, 3), (2, 40, 2)])
+def test_joints_are_taken_from_this_bodys_vertices(shape):
+    body = make_body().with_regressor("h36m17", np.eye(40)[:17])
+    with pytest.raises(ValueError, match=r"vertices should be \(B, 40, 3\)"):
+        body.joints_from(torch.zeros(shape), "h36m17")
+
+
 def test_part_labels_are_the_files_or_the_strongest_joints():
     body = make_body()
     assert np.array_equal(body.part_labels, body.data.weights.argmax(1))
@@ -189,21 +198,98 @@ def test_part_labels_are_the_files_or_the_strongest_joints():
 
 
 def test_own_regressor_defines_a_set():
-    body = make_body()
     rows = np.zeros((17, 40))
     rows[np.arange(17), np.arange(17)] = 1
-    body.use_regressor("h36m17", rows)
+    body = make_body().with_regressor("h36m17", rows)
     vertices = body(**random_pose(2)).vertices
     assert torch.allclose(body.joints_from(vertices, "h36m17"), vertices[:, :17])
 
 
 def test_own_landmarks_serve_every_set_but_smpls():
-    body = make_body()
-    before = body.joint_regressor("smpl24")
-    rows = np.eye(40)[:2]
-    body.use_regressor(("left_hip", "nose"), rows)
-    assert np.array_equal(body.joint_regressor("smpl24"), before)
-    assert np.array_equal(body._landmarks["left_hip"], rows[0])
+    names = [name for name in joint_set("coco17") if name not in joint_set("smpl24")]
+    before = make_body().with_regressor(names, np.eye(40)[: len(names)])
+    after = before.with_regressor(("left_hip", "nose"), np.eye(40)[20:22]).with_regressor(["nose"], np.eye(40)[30:31])
+    assert np.array_equal(after.joint_regressor("smpl24"), before.joint_regressor("smpl24"))
+    found = dict(zip(joint_set("coco17"), after.joint_regressor("coco17").argmax(1)))
+    assert (found["left_hip"], found["nose"], found[names[1]]) == (20, 30, 1)
+
+
+def with_own_rows(body: BodyModel) -> BodyModel:
+    """The body with H36M's joints at its first vertices and the nose at the 20th."""
+    return body.with_regressor("h36m17", np.eye(40)[:17]).with_regressor(("nose",), np.eye(40)[20:21])
+
+
+@pytest.mark.parametrize(
+    "derive",
+    [
+        lambda body: body.truncated(4),
+        lambda body: body.truncated(10),
+        lambda body: body.to("cpu").double(),
+        lambda body: load_body(body, dtype=torch.float64),
+        lambda body: load_body(body, num_betas=3),
+        copy.copy,
+        copy.deepcopy,
+        lambda body: pickle.loads(pickle.dumps(body)),
+        lambda body: body.with_regressor("lsp14", np.eye(40)[:14]).truncated(2),
+    ],
+)
+def test_own_regressors_survive(derive):
+    derived = derive(with_own_rows(make_body()))
+    vertices = torch.randn(2, 40, 3).to(derived.v_template)
+    assert torch.equal(derived.joints_from(vertices, "h36m17"), vertices[:, :17])
+    assert np.array_equal(derived.regressors["nose",], np.eye(40)[20:21])
+
+
+def test_bodies_are_not_changed_by_what_is_made_of_them():
+    body, pose = make_body(), random_pose(2)
+    rows = np.eye(40)[:17]
+    before = body(**pose).vertices
+    own = body.with_regressor("h36m17", rows)
+    with pytest.raises(InputError, match="no landmarks"):
+        body.joint_regressor("h36m17")
+    own.joints_from(before, "h36m17")
+    other = own.with_regressor("h36m17", np.eye(40)[1:18])  # also after its rows were cached
+    assert torch.equal(other.joints_from(before, "h36m17"), before[:, 1:18])
+    rows[:] = np.nan
+    own.joint_regressor("h36m17")[:] = np.nan
+    assert torch.equal(own.joints_from(before, "h36m17"), before[:, :17])
+    copy.copy(body).double()
+    own.truncated(3).double()
+    assert (body.num_betas, own.num_betas, body.v_template.dtype) == (10, 10, torch.float32)
+    assert torch.equal(body(**pose).vertices, before)
+
+
+def test_a_truncated_body_is_the_one_loaded_with_fewer_betas():
+    data = body_from_arrays(random_arrays(betas=20), "test body")
+    body, pose = load_body(data), random_pose(2)
+    short, loaded = body.truncated(10), load_body(data, num_betas=10)
+    assert short.num_betas == 10 and short.hash == loaded.hash != body.hash and short.truncated(11) is short
+    assert short._basis.data_ptr() == body._basis.data_ptr() and short.weights is body.weights
+    for ours, expected in zip(vars(short(**pose)).values(), vars(loaded(**pose)).values()):
+        assert torch.equal(ours, expected)
+    assert torch.equal(short.rest(pose["betas"])[1], loaded.rest(pose["betas"])[1])
+    with pytest.raises(ValueError, match="betas"):
+        short(betas=torch.zeros(1, 11))
+    with pytest.raises(ValueError, match="cannot be 0"):
+        body.truncated(0)
+    program = torch.export.export(short, (), pose)
+    assert torch.allclose(program.module()(**pose).vertices, short(**pose).vertices, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "joints, rows, message",
+    [
+        ("h36m17", np.eye(40)[:16], "17 x 40"),
+        (("nose",), np.eye(41)[:1], "1 x 40"),
+        ("h36m17", 2 * np.eye(40)[:17], "sum to one"),
+        ("h36m17", np.full((17, 40), np.nan), "finite"),
+        ("h36m17", np.full((17, 40), "a"), "numbers"),
+        ("h36m", np.eye(40)[:17], "unknown joint set"),
+    ],
+)
+def test_rows_that_do_not_fit_are_wrong_arguments(joints, rows, message):
+    with pytest.raises(ValueError, match=message):
+        make_body().with_regressor(joints, rows)
 
 
 def test_the_fields_own_regressors_are_read_from_files(tmp_path):
@@ -216,8 +302,11 @@ def test_the_fields_own_regressors_are_read_from_files(tmp_path):
     lsp = body.joint_regressor("lsp14")
     assert np.array_equal(lsp[2], rows[20]) and np.array_equal(lsp[13], rows[23])  # right hip, head top
     np.save(tmp_path / "short.npy", rows[:16])
-    with pytest.raises(InputError, match="17 x 40"):
+    with pytest.raises(InputError, match=r"short\.npy: .* 17 x 40"):
         load_body(data, h36m_regressor=tmp_path / "short.npy")
+    np.save(tmp_path / "number.npy", np.float32(1))
+    with pytest.raises(InputError, match=r"number\.npy: not a readable .* of shape \(\)"):
+        load_body(data, extra_regressor=tmp_path / "number.npy")
 
 
 def test_a_body_without_landmarks_says_so():

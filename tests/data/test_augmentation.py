@@ -1,4 +1,4 @@
-"""Augmentation: labels stay those of one body before one camera, and the picture goes with them."""
+"""Augmentation: labels stay those of one body in front of one camera, and the picture moves with them."""
 
 import dataclasses
 import math

@@ -1,4 +1,4 @@
-"""Batches in the cameras of their crops: labels still agree, and masks with them."""
+"""Centred batches: labels still agree with each other, and masks with what the centred camera sees."""
 
 from dataclasses import replace
 
@@ -9,8 +9,8 @@ from meshrec.body import load_body
 from meshrec.data.centred import centred
 from meshrec.data.sample import FAR
 from meshrec.render import silhouette
+from meshrec.synthetic.batches import synthetic_batch
 from meshrec.synthetic.detector_noise import EXACT
-from meshrec.synthetic.labels import synthetic_batch
 from meshrec.synthetic.people import SyntheticPeople
 
 SIZE = 160
@@ -64,7 +64,7 @@ def test_masks_are_those_that_the_centred_camera_draws(source):
     assert overlap.min() > 0.97
 
 
-def test_what_has_no_camera_stays(pair):
+def test_samples_without_a_camera_keep_their_labels(pair):
     batch, seen = pair
     far = torch.full_like(batch.focal, FAR)
     unknown = replace(batch, focal=far, principal=batch.principal * 0.1, camera_confidence=torch.zeros(len(batch)))

@@ -1,4 +1,4 @@
-"""Mixing: proportions in every piece of the row, and places that depend on the seed alone."""
+"""Mixing: every part of the sequence keeps the proportions, and samples depend on the seed and their place alone."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from meshrec.errors import InputError
 
 
 class Numbered:
-    """Samples whose picture and name tell which they are."""
+    """A dataset whose samples have their number in the name, and pictures that follow from it."""
 
     def __init__(self, name, count):
         self.name, self.count = name, count
@@ -53,7 +53,7 @@ def test_seeds_differ():
 
 
 @pytest.mark.parametrize("shares", [(0.5, 0.3, 0.2), (0.9, 0.1), (1,), (3, 1e-9), (0.35, 0.21, 0.19, 0.13, 0.12)])
-def test_every_piece_of_the_row_keeps_the_proportions(shares):
+def test_every_part_of_the_sequence_keeps_the_proportions(shares):
     pattern = spread(shares)
     assert set(pattern.tolist()) == set(range(len(shares)))
     due = np.array(shares) / sum(shares)
@@ -66,7 +66,7 @@ def test_every_piece_of_the_row_keeps_the_proportions(shares):
             assert np.abs(counts - due * size).max() < 2.5
 
 
-def test_each_dataset_is_gone_through_evenly_in_new_orders():
+def test_each_dataset_is_visited_evenly_in_new_orders():
     row = mixed()
     drawn = [row.drawn(place) for place in range(2000)]
     for number, dataset in enumerate(SETS):

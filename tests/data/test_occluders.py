@@ -1,4 +1,4 @@
-"""Occluders: drawn, cut out of a Pascal VOC folder, pasted."""
+"""Occluders for pictures of datasets: drawn, cut out of a Pascal VOC folder, and pasted."""
 
 import numpy as np
 import pytest

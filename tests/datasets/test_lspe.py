@@ -1,4 +1,4 @@
-"""LSP-extended crops: a hand-made tar, and the real one."""
+"""LSP-extended crops: a tar made by hand, and the real one."""
 
 import io
 import tarfile

@@ -1,4 +1,4 @@
-"""Calibrated frames: a hand-made folder, OpenCV as the judge, and the real frames."""
+"""Calibrated frames: a folder made by hand, compared with OpenCV's projections, and the real frames."""
 
 import cv2
 import numpy as np
@@ -34,7 +34,7 @@ def columns() -> dict[str, np.ndarray]:
 
 
 def write(folder, **changes):
-    """Pictures show a spot where OpenCV projects the left hip through the distorting lens."""
+    """Write a folder whose pictures show a spot where OpenCV projects the left hip, with distortion."""
     (folder / "images").mkdir(exist_ok=True)
     content = columns() | changes
     np.savez(folder / "gt.npz", **content)
@@ -71,6 +71,7 @@ def test_joints_lie_on_the_undistorted_picture(tmp_path):
         ({"t": np.tile([0.1, 0.0, -2.5], (ROWS, 1))}, "row 0: a joint lies behind the camera"),
         ({"valid": np.ones((ROWS, 4), bool)}, "row 1: joints_3d is not a finite number although"),
         ({"K": np.zeros((ROWS, 3))}, "K must be numbers of shape 2 x 3 x 3"),
+        ({"K": np.stack([np.eye(3), np.diag([0.0, 1, 1])])}, "row 1: K has a focal length that is not positive"),
         ({"box2d": np.full((ROWS, 4), np.nan)}, "row 0: box2d"),
     ],
 )

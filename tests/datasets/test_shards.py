@@ -1,4 +1,4 @@
-"""Shards: what goes in comes out, other tools read them, damaged ones are named."""
+"""Shards: samples come back as they were written, WebDataset reads them, and damaged ones are named."""
 
 import dataclasses
 import subprocess
@@ -21,7 +21,7 @@ TOOL = TOOLS / "make_shards.py"
 
 
 def people(count: int = 5) -> list[Sample]:
-    """Every label on some, keypoints alone on others, a mask on one."""
+    """People with all labels, but for the third, who has keypoints alone; the second has a mask too."""
     rows, columns = np.indices((240, 320))
     image = np.stack([128 + 90 * np.sin(rows / 20), 128 + 90 * np.cos(columns / 25), columns * 0.7], -1).astype(
         np.uint8
@@ -89,6 +89,9 @@ def test_damaged_shards_are_named(tmp_path):
         data.replace(b'"pose_confidence"', b'"pose_confidenc_"', 1).replace(b'"to_crop"', b'"to_drop"', 1)
     )
     with pytest.raises(InputError, match=r"00000\.tar 00000000\.json.*to_crop"):
+        read_shards(tmp_path)[0]
+    shard.write_bytes(data.replace(b'"focal": [', b'"focal":[-', 1))
+    with pytest.raises(InputError, match=r"00000\.tar 00000000\.json.*focal must be positive"):
         read_shards(tmp_path)[0]
     shard.write_bytes(data[: len(data) // 2])
     with pytest.raises(InputError, match=r"00000\.tar"):

@@ -1,4 +1,4 @@
-"""SPIN's .npz files: columns, joints, and what is wrong with damaged ones."""
+"""SPIN's .npz files: columns, merged joints, and messages about damaged files."""
 
 import cv2
 import numpy as np

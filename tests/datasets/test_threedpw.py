@@ -1,4 +1,4 @@
-"""3DPW's sequence files: a hand-made one, whose labels are a known body's, and damaged ones."""
+"""3DPW's sequence files: one made by hand of a known body, and damaged ones."""
 
 import os
 import pickle
@@ -21,7 +21,7 @@ FRAMES, MATRIX = 3, np.array([[300.0, 0, 100], [0, 310, 90], [0, 0, 1]])
 
 
 def sequence() -> dict:
-    """Two people in three frames; the body's own pose and joints in the world, so that the reader can be checked."""
+    """Two people in three frames; their joints in the world are those of the body in their poses and shapes."""
     generator = torch.Generator().manual_seed(0)
     to_camera = np.tile(np.eye(4), (FRAMES, 1, 1))
     to_camera[:, :3, :3] = random_rotations(FRAMES, generator).numpy()
@@ -117,6 +117,7 @@ def changed(name, person, index, value):
         (sequence() | {"cam_poses": [np.eye(4), np.eye(3)]}, r"x\.pkl: not a 3DPW sequence"),
         (sequence() | {"betas": None}, "betas must be a list"),
         (sequence() | {"campose_valid": [np.zeros(3)] * 2}, "no picture whose camera fits"),
+        (sequence() | {"cam_intrinsics": np.zeros((3, 3))}, "cam_intrinsics has a focal length that is not positive"),
         ({"poses": []}, "not a 3DPW sequence: sequence is missing"),
         ([1, 2], "holds a list, not a dictionary"),
     ],
@@ -127,6 +128,8 @@ def test_damaged_files_are_named_with_person_and_row(tmp_path, content, message)
 
 
 class Hostile:
+    """Runs a command when it is unpickled."""
+
     def __reduce__(self):
         return os.system, ("touch harmed",)
 

@@ -1,26 +1,26 @@
-"""Finding people: masks and views, agreement of several looks, users' files, and MediaPipe on real photos."""
+"""Finding people: masks, views and their consensus, detectors by name, users' files, and MediaPipe on real photos."""
 
 import json
 import os
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from helpers.paths import EXAMPLES, SHARED
 
 from meshrec.body import joint_set
-from meshrec.detect import Detection, Mask
+from meshrec.detect import Detection, Mask, load_detector
 from meshrec.detect.inputs import boxes_in_photo, for_photo, people_in_photo, read_boxes, read_keypoints
+from meshrec.detect.mediapipe_settings import MediaPipeSettings
 from meshrec.detect.people import box_iou, keypoint_box, person_at, person_box, photo_edges, pose_distance
-from meshrec.errors import InputError
+from meshrec.errors import InputError, MissingDependency
 
 
 @pytest.fixture(scope="module")
 def detector():
     pytest.importorskip("mediapipe", reason="MediaPipe is the detect extra")
-    from meshrec.detect.mediapipe_detector import MediaPipeDetector
-
-    return MediaPipeDetector()
+    return load_detector()
 
 
 # --- masks and boxes -------------------------------------------------------------------------------------------------
@@ -97,8 +97,8 @@ def test_a_view_shows_what_its_matrix_says(size, degrees, mirrored):
     image = np.repeat(spot[..., None], 3, axis=2).astype(np.uint8)
 
     view = View(2.0, degrees, mirrored)
-    matrix = view.matrix(box)
-    shown = show(image, matrix)[..., 0].astype(float)
+    matrix = view.matrix(box, 448)
+    shown = show(image, matrix, 448)[..., 0].astype(float)
     y, x = np.mgrid[0 : shown.shape[0], 0 : shown.shape[1]]
     center = np.array([(shown * x).sum(), (shown * y).sum()]) / shown.sum()
     assert np.allclose(center, apply(matrix, place), atol=0.2)
@@ -119,7 +119,7 @@ def test_world_landmarks_follow_the_view():
 
     random = np.random.default_rng(3)
     view = View(2.0, 40, mirrored=True)
-    matrix = view.matrix(np.array([100, 100, 200, 300.0]))
+    matrix = view.matrix(np.array([100, 100, 200, 300.0]), 448)
     world = random.normal(size=(33, 3)).astype(np.float32)
     keypoints = np.hstack([200 + 100 * world[:, :2], np.ones((33, 1))]).astype(np.float32)
     found = to_photo(Pose(keypoints, world, None), matrix, view)
@@ -135,7 +135,7 @@ def test_only_the_box_is_shown_when_asked():
 
     image = np.full((200, 200, 3), 200, np.uint8)
     box = np.array([50, 80, 100, 130.0])
-    view = show(image, View(2.0).matrix(box), box)
+    view = show(image, View(2.0).matrix(box, 448), 448, box)
     assert (view > 0).mean() == pytest.approx(0.25, rel=0.02)
 
 
@@ -148,8 +148,8 @@ def test_people_are_painted_over_where_their_mask_is(degrees, mirrored):
     image[100:200, 120:160] = 255
     mask = Mask(np.full((20, 8), 255, np.uint8), np.array([119.5, 99.5, 159.5, 199.5]))  # 5 photo pixels a value
     person = Detection(np.array([120, 100, 159, 199]), np.zeros((33, 3)), "mediapipe33", 1.0, mask)
-    matrix = View(2.0, degrees, mirrored).matrix(person.box)
-    view = show(image, matrix)
+    matrix = View(2.0, degrees, mirrored).matrix(person.box, 448)
+    view = show(image, matrix, 448)
     painted = without_people(view, matrix, [person])
     inside = (view == 255).all(-1)
     assert (painted[inside] == 128).mean() > 0.97 and (painted == 255).mean() < 0.003
@@ -160,8 +160,9 @@ def test_squares_beside_people():
     from meshrec.detect.mediapipe_detector import beside
 
     person = Detection(np.array([200, 100, 280, 300], np.float32), np.zeros((33, 3)), "mediapipe33", 1.0)
-    left, right = beside([person], 2.0)
+    left, right = beside([person], 2.0, side=1.3, least=8)
     assert left == (35, 35, 165, 165) and right == (75, 35, 205, 165)
+    assert beside([person], 100.0, side=1.3, least=8)[0][3] == 6
 
 
 def test_consensus_outvotes_a_flipped_look():
@@ -176,7 +177,7 @@ def test_consensus_outvotes_a_flipped_look():
         return Pose((keypoints + noise).astype(np.float32), np.full((33, 3), number, np.float32), None)
 
     looks = [look(true[MIRRORED], 0), look(true, 1), look(true, 2), look(true, 3)]
-    keypoints, world, members = consensus(looks)
+    keypoints, world, members = consensus(looks, near=0.08)
     assert members == [1, 2, 3] and world[0, 0] in (1, 2, 3)
     assert np.abs(keypoints[:, :2] - true[:, :2]).max() < 4
     sided = np.linalg.norm(true[:, :2] - true[MIRRORED, :2], axis=1) > 100
@@ -189,7 +190,7 @@ def test_consensus_of_one_is_itself():
     from meshrec.detect.views import consensus
 
     keypoints = np.random.default_rng(5).random((33, 3)).astype(np.float32)
-    agreed, _, members = consensus([Pose(keypoints, keypoints, None)])
+    agreed, _, members = consensus([Pose(keypoints, keypoints, None)], near=0.08)
     assert members == [0] and np.allclose(agreed, keypoints)
 
 
@@ -199,11 +200,11 @@ def test_tiles_cover_the_photo(size):
 
     for scale in (0.4, 0.6):
         count = np.zeros(size[::-1], int)
-        for x0, y0, x1, y1 in tiles(size, scale):
+        for x0, y0, x1, y1 in tiles(size, scale, overlap=0.25):
             assert x1 - x0 == y1 - y0 == round(scale * max(size))
             count[max(y0, 0) : y1, max(x0, 0) : x1] += 1
         assert count.min() >= 1
-    assert len(tiles(size, 1.5)) == 1
+    assert len(tiles(size, 1.5, overlap=0.25)) == 1
 
 
 # --- MediaPipe -------------------------------------------------------------------------------------------------------
@@ -312,7 +313,7 @@ def test_missing_pieces_are_named(monkeypatch, tmp_path):
     from meshrec.detect import mediapipe_model
 
     monkeypatch.setitem(sys.modules, "mediapipe", None)
-    with pytest.raises(InputError, match=r'pip install "meshrec\[detect\]"'):
+    with pytest.raises(MissingDependency, match=r'pip install "meshrec\[detect\]"'):
         mediapipe_model.load_model()
     with pytest.raises(InputError, match="no such pose model"):
         mediapipe_model.load_model(tmp_path / "none.task")
@@ -334,8 +335,24 @@ def test_a_missing_system_library_is_named(monkeypatch):
     imported = builtins.__import__
     monkeypatch.delitem(sys.modules, "mediapipe", raising=False)
     monkeypatch.setattr(builtins, "__import__", no_libgl)
-    with pytest.raises(InputError, match=r"libGL\.so\.1.*apt install"):
+    with pytest.raises(MissingDependency, match=r"libGL\.so\.1.*apt install"):
         mediapipe_model.import_mediapipe()
+
+
+def test_settings_change_whom_a_detector_reports():
+    pytest.importorskip("mediapipe", reason="MediaPipe is the detect extra")
+    from meshrec.detect.mediapipe_detector import MediaPipeDetector
+    from meshrec.files import read_photo
+
+    image = read_photo(EXAMPLES / "astronaut.jpg").image
+    (person,) = MediaPipeDetector()(image)
+    strict = replace(MediaPipeSettings(), least_score=1.01)
+    assert MediaPipeDetector(settings=strict)(image) == []
+    small = replace(MediaPipeSettings(), view_side=256, agreeing=2)
+    (found,) = MediaPipeDetector(settings=small)(image)
+    visible = person.keypoints[:, 2] > 0.5
+    apart = np.linalg.norm(found.keypoints[visible, :2] - person.keypoints[visible, :2], axis=1)
+    assert max(found.mask.values.shape) <= 256 and np.median(apart) < 0.03 * max(person.box[2:] - person.box[:2])
 
 
 # --- users' files ----------------------------------------------------------------------------------------------------
@@ -361,13 +378,13 @@ def test_boxes_by_photo_name(tmp_path):
     ("content", "reason"),
     [
         ("{", "not JSON"),
-        ("7", "boxes are"),
+        ("7", "boxes have to be"),
         ({"a": [[1, 2, 3]]}, "list of"),
-        ({"a": [[1, 2, 3, 4], [1, 2]]}, "not all numbers"),
-        ({"a": [["x", 2, 3, 4]]}, "not all numbers"),
-        ('{"a": [[1, 2, NaN, 4]]}', "no numbers"),
-        ({"a": [[1, 2, None, 4]]}, "no numbers"),
-        ({"a": [[100, 100, 50, 50]]}, "not widths"),
+        ({"a": [[1, 2, 3, 4], [1, 2]]}, "must be numeric"),
+        ({"a": [["x", 2, 3, 4]]}, "must be numeric"),
+        ('{"a": [[1, 2, NaN, 4]]}', "must be finite"),
+        ({"a": [[1, 2, None, 4]]}, "must be finite"),
+        ({"a": [[100, 100, 50, 50]]}, r"not \[x, y, width"),
     ],
 )
 def test_wrong_boxes_are_refused(tmp_path, content, reason):
@@ -380,7 +397,7 @@ def test_wrong_boxes_are_refused(tmp_path, content, reason):
 def test_boxes_are_clipped_to_the_photo_or_refused():
     boxes = boxes_in_photo(np.array([[-5, 10, 50, 500]]), (100, 80), "a.jpg")
     assert boxes.tolist() == [[0, 10, 50, 79]]
-    with pytest.raises(InputError, match="covers nothing"):
+    with pytest.raises(InputError, match="lies outside this 100 x 80 photo"):
         boxes_in_photo(np.array([[200, 10, 300, 50]]), (100, 80), "a.jpg")
 
 
@@ -403,7 +420,7 @@ def test_openpose_files(tmp_path):
     assert person.score == pytest.approx(values[values[:, 2] > 0, 2].mean())
     (placed,) = people_in_photo([person], (150, 150), "x/walk.jpg")
     assert placed.box.tolist()[2:] == [149, 149]
-    with pytest.raises(InputError, match="no keypoint on this"):
+    with pytest.raises(InputError, match="no keypoint inside this"):
         people_in_photo([Detection(person.box, person.keypoints + (999, 0, 0), "openpose25", 1.0)], (99, 99), "w.jpg")
 
 
@@ -428,9 +445,9 @@ def test_coco_files(tmp_path):
         ({"version": 1}, "neither"),
         ({"people": [{"pose_keypoints_2d": [1.0] * 54}]}, "BODY_25"),
         ({"people": [{"face": []}]}, "BODY_25"),
-        ({"people": [{"pose_keypoints_2d": _openpose(1 / 400).ravel().tolist()}]}, "scaled to 1"),
+        ({"people": [{"pose_keypoints_2d": _openpose(1 / 400).ravel().tolist()}]}, "normalised to 1"),
         ({"people": [{"pose_keypoints_2d": [1.0] * 74 + [-1]}]}, "negative"),
-        ('{"people": [{"pose_keypoints_2d": [' + "NaN," * 74 + "1]}]}", "no numbers"),
+        ('{"people": [{"pose_keypoints_2d": [' + "NaN," * 74 + "1]}]}", "must be finite"),
         ([{"image_id": 1, "keypoints": [1, 2, 3]}], "17 keypoints"),
         ([{"keypoints": [1] * 51}], "image_id"),
         ({"images": [{"id": 1}], "annotations": []}, "file_name"),
@@ -445,11 +462,10 @@ def test_wrong_keypoints_are_refused(tmp_path, content, reason):
 def test_a_person_cut_off_by_the_photo_is_not_squeezed_into_it():
     """NASA's portrait ends at the hips: the knees lie below the photo, and are not seen."""
     pytest.importorskip("mediapipe", reason="MediaPipe is the detect extra")
-    from meshrec.detect.mediapipe_detector import MediaPipeDetector
     from meshrec.files import read_photo
 
     photo = read_photo(EXAMPLES / "astronaut.jpg")
-    (person,) = MediaPipeDetector()(photo.image)
+    (person,) = load_detector()(photo.image)
     height = photo.image.shape[0]
     y = {name: person.keypoints[i, 1] for i, name in enumerate(joint_set("mediapipe33"))}
     assert y["left_hip"] > 0.9 * height and y["right_hip"] > 0.9 * height

@@ -13,13 +13,13 @@ from helpers.evaluated import KEYPOINTS, RGB, tiny_network
 from helpers.people import posed_sample
 from torch.utils.data import Subset
 
-from meshrec.body import joint_index, joint_set, load_body
+from meshrec.body import BodyModel, joint_index, joint_set, load_body
 from meshrec.cli import main
 from meshrec.datasets.shards import write_shards
 from meshrec.errors import InputError
 from meshrec.evaluation import EvaluationSet, evaluate, open_evaluation_set, synthetic_set, write_report
 from meshrec.evaluation.report import PCK_MM
-from meshrec.evaluation.run import use_h36m_rows
+from meshrec.evaluation.run import with_h36m_rows
 from meshrec.evaluation.scores import MISSED_MM, SHAPE
 from meshrec.metrics import SILHOUETTE_PARTS
 from meshrec.models.build import build_network
@@ -59,16 +59,30 @@ def test_sets_are_thinned_evenly_with_their_groups(body):
         data.thinned(0)
 
 
-def test_the_fields_regressor_gives_both_sets(body, tmp_path):
-    own = load_body("neutral")
-    rows = np.zeros((17, len(own.v_template)))
+def h36m_file(folder: Path, body: BodyModel) -> Path:
+    """A regressor whose joints are every hundredth vertex."""
+    rows = np.zeros((17, len(body.v_template)))
     rows[np.arange(17), 100 * np.arange(17)] = 1
-    np.save(tmp_path / "J_regressor_h36m.npy", rows)
-    use_h36m_rows(own, tmp_path / "J_regressor_h36m.npy")
+    np.save(folder / "J_regressor_h36m.npy", rows)
+    return folder / "J_regressor_h36m.npy"
+
+
+def test_the_fields_regressor_gives_both_sets(body, tmp_path):
+    own = with_h36m_rows(body, h36m_file(tmp_path, body))
     points = own.joints_from(own.v_template[None], "lsp14")[0]
     for name, theirs in (("left_knee", "left_knee"), ("neck", "thorax"), ("head_top", "head_top")):
         expected = own.v_template[100 * joint_index(theirs, "h36m17")]
         assert torch.allclose(points[joint_index(name, "lsp14")], expected)
+
+
+def test_an_evaluation_leaves_the_callers_body_as_it_was(checkpoint, tmp_path):
+    body = load_body("neutral")
+    before = {joints: body.joint_regressor(joints) for joints in ("h36m17", "lsp14")}
+    with_theirs = evaluate(checkpoint, "synthetic", body, limit=2, h36m_regressor=h36m_file(tmp_path, body))
+    for joints, rows in before.items():
+        assert np.array_equal(body.joint_regressor(joints), rows)
+    own = evaluate(checkpoint, "synthetic", body, limit=2)
+    assert not np.allclose(own.people["mpjpe"], with_theirs.people["mpjpe"], rtol=0.01)
 
 
 @pytest.fixture(scope="module")

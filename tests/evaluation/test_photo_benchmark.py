@@ -13,17 +13,16 @@ from meshrec.body.state import BodyState
 from meshrec.detect import Detection
 from meshrec.detect.people import keypoint_box
 from meshrec.fit import Fitter, Initial
-from meshrec.geometry import Camera, axis_angle_to_matrix
+from meshrec.geometry import CAMERA_TO_Y_UP, Camera, axis_angle_to_matrix
 from meshrec.poses.named_poses import named_pose
 
 SIZE = (320, 240)
 CAMERA = Camera(300.0, size=SIZE)
-FACING = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
 
 
 @pytest.fixture(scope="module")
 def state() -> BodyState:
-    pose = torch.cat([FACING[None], named_pose("running")]).double()[None]
+    pose = torch.cat([CAMERA_TO_Y_UP[None], named_pose("running")]).double()[None]
     return BodyState(pose, torch.tensor([[0.0, 0.1, 4.0]]).double(), torch.zeros(1, 10).double())
 
 

@@ -4,15 +4,14 @@ import pytest
 from meshrec.benchmarks.methods import methods_of
 from meshrec.benchmarks.photo_sheet import HEIGHT, WIDTH, multiview_sheet
 from meshrec.body import load_body
+from meshrec.detect import load_detector
 from meshrec.errors import InputError
 from meshrec.evaluation.pictures import CAPTION
 
 
 def test_sheet_has_a_picture_for_each_view_and_refuses_rows_that_are_not_there(shared):
     pytest.importorskip("mediapipe")
-    from meshrec.detect.mediapipe_detector import MediaPipeDetector
-
-    folder, detector = shared / "multiview", MediaPipeDetector()
+    folder, detector = shared / "multiview", load_detector()
     methods = {"fit": methods_of(load_body("neutral"), "none")["fit"]}
     sheet = multiview_sheet(folder, detector, methods, [112])
     gap = 8

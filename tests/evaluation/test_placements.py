@@ -10,7 +10,7 @@ from meshrec.body import LIMB_JOINTS, joint_index, joint_set, load_body
 from meshrec.body.state import BodyState
 from meshrec.detect import Detection
 from meshrec.evaluation.placements import measure_annotators
-from meshrec.geometry import Camera, axis_angle_to_matrix
+from meshrec.geometry import CAMERA_TO_Y_UP, Camera, axis_angle_to_matrix
 from meshrec.landmarks.moments import LandmarkMoments
 from meshrec.landmarks.numba_backend import landmark_positions
 from meshrec.landmarks.placements import LSP, MEDIAPIPE, Placement, offsets, placement
@@ -42,7 +42,7 @@ def test_annotators_are_measured_beside_wrong_labels(monkeypatch):
     pose = load_pose_bank("held_out").rotations(torch.arange(0, 40 * PEOPLE, 40) % 2000).double()
     yaw = torch.zeros(PEOPLE, 3, dtype=torch.float64)
     yaw[:, 1] = torch.from_numpy(rng.uniform(0, 6.28, PEOPLE))
-    facing = torch.diag(torch.tensor([1.0, -1.0, -1.0], dtype=torch.float64))
+    facing = CAMERA_TO_Y_UP.double()
     pose[:, 0] = facing @ axis_angle_to_matrix(yaw) @ pose[:, 0]
     place = torch.tensor([[0.0, 0.0, 4.0]], dtype=torch.float64).expand(PEOPLE, 3)
     states = BodyState(pose, place, torch.zeros(PEOPLE, 10, dtype=torch.float64))
@@ -72,14 +72,7 @@ def test_annotators_are_measured_beside_wrong_labels(monkeypatch):
         row = int(
             np.abs(exact[:, 0] - detections[0].keypoints[joint_index("right_ankle", "mediapipe33"), :2]).sum(1).argmin()
         )
-        return [
-            SimpleNamespace(
-                **{
-                    name: part[row].numpy()
-                    for name, part in zip(("pose", "translation", "betas"), vars(states).values())
-                }
-            )
-        ]
+        return [SimpleNamespace(**{name: part[row].numpy() for name, part in vars(states).items()})]
 
     fitter.body = body
     found = measure_annotators(People(), detector, fitter)

@@ -150,7 +150,7 @@ def test_published_networks_see_crops_as_they_are(body):
     stages = predictor([subject])
     crop = torch.from_numpy(cut(sample, 64).read_image()).movedim(-1, 0)[None].float() / 255
     with torch.no_grad():
-        estimate = network(NetworkInput(rgb=normalize_rgb(crop)))[-1]
+        estimate = network(NetworkInput(rgb=normalize_rgb(crop))).final
         own = body(estimate.betas, estimate.rotations[:, 1:], estimate.rotations[:, :1]).vertices
     vertices = stages["feedback 3"].vertices
     assert torch.allclose(vertices - vertices.mean(1, keepdim=True), own - own.mean(1, keepdim=True), atol=1e-4)
@@ -167,7 +167,7 @@ def test_our_networks_see_crops_through_a_camera_of_their_own(body):
     camera = predictor.camera_of(sample, SIZE)
     vertices = predictor([Subject(sample, sample.read_image(), None, camera)])["feedback 3"].vertices
     with torch.no_grad():
-        estimate = network(NetworkInput(rgb=normalize_rgb(torch.zeros(1, 3, 64, 64))))[-1]
+        estimate = network(NetworkInput(rgb=normalize_rgb(torch.zeros(1, 3, 64, 64)))).final
         own = body(estimate.betas, estimate.rotations[:, 1:], estimate.rotations[:, :1]).vertices
     # The same body, turned by the angle between the picture's axis and the crop's centre.
     focal, principal = Subject(sample, None, None, camera).crop_camera

@@ -13,10 +13,9 @@ from meshrec.body.measures import body_measures
 from meshrec.body.state import BodyState
 from meshrec.body.topology import vertex_normals
 from meshrec.detect.people import Detection, Mask, keypoint_box, photo_edges
-from meshrec.fit import Fitter, Initial
-from meshrec.fit import outline as outlines
-from meshrec.fit.clothes import REGIONS, usual_thickness, worn_over
-from meshrec.fit.outline import OutlineTerm
+from meshrec.fit import FitSettings, Fitter, Initial
+from meshrec.fit.clothes import REGIONS, ClothesPrior, worn_over
+from meshrec.fit.outline import OutlineSettings, OutlineTerm
 from meshrec.fit.solver import Quadratic
 from meshrec.landmarks.numba_backend import landmark_positions
 from meshrec.render import silhouette
@@ -83,7 +82,7 @@ def test_the_outlines_energy_is_the_least_over_all_thicknesses(fitter):
     off = torch.from_numpy(rng.normal(5, 4, size=(40, 1)))
     targets = CAMERA.project(landmark_positions(landmarks, state))[0, :, :2] + off * normals
     term = OutlineTerm(landmarks, CAMERA, targets, normals, clothes, deviation=4.0, weight=0.6, cutoff=3.0)
-    mean, information = (part.numpy() for part in usual_thickness())
+    mean, information = (part.numpy() for part in ClothesPrior().moments)
 
     def energy(thickness):
         values = (clothes.numpy() @ thickness - off[:, 0].numpy()) / 4.0
@@ -93,14 +92,13 @@ def test_the_outlines_energy_is_the_least_over_all_thicknesses(fitter):
     assert float(term(state).energy) == pytest.approx(minimize(energy, mean, tol=1e-12).fun, rel=1e-4)
 
 
-def test_clothes_are_not_read_as_girth(fitter, monkeypatch):
+def test_clothes_are_not_read_as_girth(fitter, body):
     truth = standing(0.0)
     person = detected(fitter, truth, clothes=0.025)
     initial = Initial(truth, RATHER_SURE)
     (found,) = fitter([person], CAMERA, initial)
-    mean, information = usual_thickness()
-    monkeypatch.setattr(outlines, "usual_thickness", lambda: (0 * mean, 1e9 * information))
-    (naive,) = fitter([person], CAMERA, initial)
+    no_clothes = OutlineSettings(clothes=ClothesPrior(mean=0.0, shared=1e-6, own=1e-6))
+    (naive,) = Fitter(body, settings=FitSettings(outline=no_clothes))([person], CAMERA, initial)
     true = waist(fitter.body, truth.betas)
     assert waist(fitter.body, naive.betas) > true + 0.1
     assert abs(waist(fitter.body, found.betas) - true) < 0.03

@@ -11,12 +11,12 @@ from meshrec.body import joint_set
 from meshrec.body.state import BodyState
 from meshrec.detect.people import Detection, Mask, keypoint_box
 from meshrec.errors import InputError
-from meshrec.fit import Fitter, Initial, nuisance
+from meshrec.fit import FitSettings, Fitter, Initial, nuisance
 from meshrec.fit.clothes import REGIONS
 from meshrec.fit.outline import OutlineTerm
 from meshrec.fit.solver import minimize, total
-from meshrec.fit.terms import STRAIGHT_KNEES, Closeness, LimitTerm, PoseTerm, Reprojection, ShapeTerm, UprightTerm
-from meshrec.geometry import Camera, axis_angle_to_matrix, procrustes, random_rotations
+from meshrec.fit.terms import Closeness, LimitTerm, PoseTerm, Reprojection, ShapeTerm, UprightTerm
+from meshrec.geometry import CAMERA_TO_Y_UP, Camera, axis_angle_to_matrix, procrustes, random_rotations
 from meshrec.landmarks.moments import LandmarkMoments
 from meshrec.landmarks.numba_backend import landmark_positions
 from meshrec.landmarks.placements import face_errors, precision
@@ -48,7 +48,7 @@ def photographed(count: int, seed: int = 0) -> BodyState:
     rotations = bank.rotations(torch.randint(len(bank), (count,), generator=generator)).double()
     yaw = torch.zeros(count, 3, dtype=torch.float64)
     yaw[:, 1] = 6.28 * torch.rand(count, generator=generator, dtype=torch.float64)
-    facing = torch.diag(torch.tensor([1.0, -1.0, -1.0], dtype=torch.float64))
+    facing = CAMERA_TO_Y_UP.double()
     rotations[:, 0] = facing @ axis_angle_to_matrix(yaw) @ rotations[:, 0]
     betas = 0.7 * torch.randn(count, 10, generator=generator, dtype=torch.float64)
     return BodyState(rotations, torch.tensor([[0.0, 0.1, 3.5]], dtype=torch.float64).expand(count, 3), betas)
@@ -108,7 +108,7 @@ def every_term(fitter, state):
         "limits": LimitTerm(),
         "shape": ShapeTerm(0.7),
         "upright": UprightTerm(),
-        "knees": STRAIGHT_KNEES,
+        "knees": FitSettings().knees,
         "closeness": Closeness(reference, whiten),
     }
 
@@ -216,6 +216,21 @@ def test_a_certain_estimate_holds_against_the_detections(fitter, body):
     whiten = 1e4 * torch.eye(truth.unknowns, dtype=torch.float64).expand(2, -1, -1)
     results = fitter(detections_of(fitter, elsewhere), CAMERA, Initial(truth, whiten))
     assert limb_errors(body, state_of(results), truth).max() < 1e-3
+
+
+def test_settings_replace_the_defaults(body):
+    """Without steps the estimate stays as it is; without rounds of matching masks have no effect."""
+    truth = photographed(1, seed=8)
+    initial = Initial(truth, torch.eye(truth.unknowns, dtype=torch.float64)[None])
+    usual = FitSettings()
+    still = replace(usual.beside_regressor, annealing=((4.0, 0),))
+    unmatched = replace(usual, outline=replace(usual.outline, reaches=()))
+    resting = Fitter(body, settings=replace(unmatched, beside_regressor=still))
+    seen = detections_of(resting, photographed(1, seed=9), masks=True)
+    (result,) = resting(seen, CAMERA, initial)
+    np.testing.assert_allclose(result.pose, truth.rotations[0], atol=1e-6)
+    (free,), (plain,) = Fitter(body, settings=unmatched)(seen, CAMERA), Fitter(body, silhouettes=False)(seen, CAMERA)
+    assert np.array_equal(free.pose, plain.pose) and free.mask_iou is not None and plain.mask_iou is None
 
 
 def test_a_heavy_estimate_is_not_taken_back_to_the_usual(fitter):

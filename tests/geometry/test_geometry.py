@@ -123,10 +123,11 @@ def test_crop_and_resize_move_pixels_with_the_picture():
 
 def test_field_of_view():
     camera = Camera.from_fov((600, 800), math.radians(60))
-    corner = torch.tensor([[600.0, 800.0, 2 * camera.focal]]) / 2
+    corner = torch.tensor([[600.0, 800.0, 2 * camera.focal[0]]]) / 2
     middle_to_corner = camera.project(corner)[0, :2] - torch.tensor([299.5, 399.5])
     assert torch.allclose(middle_to_corner, torch.tensor([300.0, 400.0]))
-    assert 2 * math.atan(500 / camera.focal) == pytest.approx(math.radians(60))
+    assert camera.focal[0] == camera.focal[1]
+    assert 2 * math.atan(500 / camera.focal[0]) == pytest.approx(math.radians(60))
 
 
 def test_weak_perspective_is_perspective_from_afar():
@@ -138,9 +139,105 @@ def test_weak_perspective_is_perspective_from_afar():
     assert torch.equal(screen[:, 2], body[:, 2])
 
 
-def test_an_empty_picture_is_refused():
-    with pytest.raises(ValueError, match="at least 1 x 1"):
-        Camera(100.0, size=(0, 5))
+@pytest.mark.parametrize("focal", [500, np.float32(500), (500, 500.0), [500, 500], np.full(2, 500), np.full(2, 5e2)])
+def test_plain_parameters_are_pairs_of_floats(focal):
+    camera = Camera(focal, [3, np.float64(4)], (np.int64(6), 8))
+    assert camera == Camera((500.0, 500.0), (3.0, 4.0), (6, 8)) and hash(camera) == hash(Camera(500, (3, 4), (6, 8)))
+    assert all(type(number) is float for number in camera.focal + camera.center)
+    assert Camera(focal, size=(6, 8)).center == (2.5, 3.5)
+
+
+def test_tensors_stay_as_they_are():
+    focal, center = torch.rand(4, 2) + 1, torch.zeros(2, requires_grad=True)
+    camera = Camera(focal, center)
+    assert camera.focal is focal and camera.center is center
+    assert torch.equal(Camera(torch.tensor(3.0)).focal, torch.full((2,), 3.0))
+
+
+ODD = torch.tensor([[1.0, 0.0], [2.0, 3.0]])
+
+
+@pytest.mark.parametrize(
+    "parameters, message",
+    [
+        ({"size": (0, 5)}, "at least 1 x 1"),
+        ({"focal": 0}, "positive, not"),
+        ({"focal": (500.0, -1.0)}, "positive, not"),
+        ({"focal": math.nan}, "must be finite"),
+        ({"focal": math.inf}, "must be finite"),
+        ({"focal": (1.0, 2.0, 3.0)}, "2 numbers, or a tensor"),
+        ({"focal": None}, "2 numbers, or a tensor"),
+        ({"focal": np.ones((4, 2))}, "2 numbers, or a tensor"),
+        ({"focal": torch.ones(3)}, r"not \(3,\)"),
+        ({"focal": ODD}, "positive, not"),
+        ({"focal": ODD + math.nan}, "must be finite"),
+        ({"center": (math.inf, 0.0)}, "center must be finite"),
+        ({"center": 3.0}, "center must be 2 numbers"),
+        ({"center": ODD / 0}, "center must be finite"),
+        ({"rotation": np.eye(2)}, "rotation must be 3 numbers"),
+        ({"rotation": torch.eye(4)}, r"\(3, 3\), or a tensor"),
+        ({"rotation": 2 * np.eye(3)}, "orthonormal"),
+        ({"rotation": torch.diag(torch.tensor([1.0, 1.0, -1.0]))}, "orthonormal"),
+        ({"translation": (0.0, 0.0)}, "translation must be 3 numbers"),
+        ({"translation": (0.0, 0.0, math.nan)}, "translation must be finite"),
+    ],
+    ids=str,
+)
+def test_impossible_cameras_are_refused(parameters, message):
+    with pytest.raises(ValueError, match=message):
+        Camera(**{"focal": 100.0} | parameters)
+
+
+def test_extrinsics_equal_opencv():
+    rng = np.random.default_rng(1)
+    turn, place, points = rng.normal(size=3), rng.normal(size=3), rng.normal(size=(50, 3)) + [0, 0, 4]
+    rotation = cv2.Rodrigues(turn)[0]
+    camera = Camera((700.0, 650.0), (301.5, 240.25), (640, 480), rotation, place)
+    expected, _ = cv2.projectPoints(points, turn, place, camera.matrix.double().numpy(), None)
+    in_camera = camera.world_to_camera(torch.tensor(points))
+    assert np.allclose(camera.project(in_camera)[:, :2], expected[:, 0], atol=1e-4)
+    assert np.allclose(camera.camera_to_world(in_camera), points)
+    for other in (camera.crop((350.0, 200.0), 100.0, 224), camera.resized((320, 240))):
+        assert torch.equal(other.world_to_camera(torch.tensor(points)), in_camera)
+    plain = Camera(700.0)
+    assert torch.equal(plain.world_to_camera(in_camera), in_camera)
+
+
+def test_extrinsics_of_a_batch_with_gradients():
+    points = torch.rand(2, 5, 3, dtype=torch.float64)
+    turns = rotations(2).requires_grad_()
+    places = torch.rand(2, 3, dtype=torch.float64, requires_grad=True)
+
+    def there(rotation, translation):
+        return Camera(1.0, rotation=rotation, translation=translation).world_to_camera(points)
+
+    for i in range(2):
+        alone = Camera(1.0, rotation=turns[i].detach(), translation=places[i].tolist())
+        assert torch.allclose(there(turns, places)[i], alone.world_to_camera(points[i]))
+    assert torch.autograd.gradcheck(there, (turns, places))
+
+
+def project(focal: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
+    """Makes a camera of tensors and one of numbers."""
+    camera = Camera(focal, size=(64, 64), translation=(0.0, 0.0, 1.0))
+    return camera.project(points) + Camera(50.0, size=(64, 64)).project(camera.world_to_camera(points))
+
+
+@pytest.mark.parametrize("how", ["compile", "strict export", "export", "vmap", "jacobian"])
+def test_cameras_can_be_made_while_tracing(how):
+    focal, points = torch.tensor([[50.0, 60.0], [30.0, 40.0]]), torch.rand(2, 5, 3) + 1
+    expected = project(focal, points)
+    if how == "compile":
+        found = torch.compile(project, backend="aot_eager", fullgraph=True)(focal, points)
+    elif how == "vmap":
+        found = torch.func.vmap(project)(focal, points)
+    elif how == "jacobian":
+        found, expected = (jacobian(project)(focal, points) for jacobian in (torch.func.jacrev, torch.func.jacfwd))
+    else:
+        module = torch.nn.Module()
+        module.forward = project
+        found = torch.export.export(module, (focal, points), strict=how == "strict export").module()(focal, points)
+    assert torch.allclose(found, expected)
 
 
 def random_sets(seed: int = 0, batch: int = 8, points: int = 12) -> torch.Tensor:

@@ -1,1 +1,1 @@
-"""What several test files share beside fixtures: people, scenes, networks and files made for tests."""
+"""Shared helpers of the tests: people, scenes, networks and files."""

@@ -1,4 +1,4 @@
-"""People, and a small network, that the tests of evaluation share."""
+"""People and a small network for the tests of evaluation."""
 
 import torch
 
@@ -12,12 +12,12 @@ RGB = {"inputs": ["rgb"], "resnet": 18, "resolution": 64}
 
 
 def synthetic_people(body: BodyModel) -> list[Subject]:
-    """Two of each of three groups of the benchmark, with the detections that it simulates."""
+    """Two people of each of three groups of the synthetic benchmark, with simulated detections."""
     return load_subjects(synthetic_set(body), [0, 1, 1000, 1001, 1350, 1351], None, assumed_camera, looks=False)
 
 
 def tiny_network(body: BodyModel, encoder: dict, **settings) -> torch.nn.Module:
-    """An iterative network away from the mean body, so that nothing is symmetric by chance."""
+    """A small iterative network whose estimate is not the mean body, so that nothing is symmetric by chance."""
     torch.manual_seed(0)
     network = build_network("iterative", {"encoder": encoder, "width": 32, **settings}, body).eval()
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""A reader of GLB files that poses skins as the glTF specification says."""
+"""A reader of GLB files that poses skins by the formulas of the glTF specification."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
-"""A training of one step that keeps its gradients; run under torchrun by test_training.py.
+"""A training that writes its gradients to files; test_training.py runs it under torchrun.
 
-Arguments: the folder for them, then configuration files and key=value changes.
+Command line arguments: the folder for the gradients, then configuration files and key=value overrides.
 """
 
 import sys
@@ -13,7 +13,7 @@ from meshrec.training.module import Training
 
 
 def keep_gradients(module: Training, folder: Path) -> None:
-    """The network's gradients by name, in a file named by rank."""
+    """Write the network's gradients by name to a file that is named by the rank."""
     folder.mkdir(exist_ok=True)
     found = {name: p.grad for name, p in module.network.named_parameters() if p.grad is not None}
     torch.save(found, folder / f"{module.global_rank}.pt")

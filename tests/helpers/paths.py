@@ -5,4 +5,4 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared"  # development data beside the checkout; see docs/tests.md
 EXAMPLES, CONFIGS, TOOLS = ROOT / "examples", ROOT / "configs", ROOT / "tools"
-STORED = Path(__file__).parent / "stored"  # what other programs put out, and files in their layouts
+STORED = Path(__file__).parent / "stored"  # outputs of other programs, and files in their formats

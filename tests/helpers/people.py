@@ -1,25 +1,25 @@
-"""A known body in front of a known camera, for tests of labels."""
+"""A person with known parameters in front of a known camera, for tests of labels."""
 
 import numpy as np
 import torch
 
 from meshrec.body import BodyModel, joint_set
 from meshrec.data.sample import Sample, person_sample
-from meshrec.geometry import Camera, axis_angle_to_matrix
+from meshrec.geometry import CAMERA_TO_Y_UP, Camera, axis_angle_to_matrix
 
 JOINTS = joint_set("union55")
 SIZE = (320, 240)
-CAMERA = Camera((400.0, 440.0), (150.0, 130.0), SIZE)  # pixels not quite square, principal point off the middle
+CAMERA = Camera((400.0, 440.0), (150.0, 130.0), SIZE)  # pixels are not square, the principal point is off the centre
 
 
 def pose_towards_camera(generator: torch.Generator) -> torch.Tensor:
-    """(24, 3, 3) a bent pose, upright in camera space."""
+    """A random pose (24, 3, 3), upright in camera space."""
     pose = axis_angle_to_matrix(0.4 * torch.randn(24, 3, generator=generator))
-    return torch.cat([torch.diag(torch.tensor([1.0, -1.0, -1.0])) @ pose[:1], pose[1:]])
+    return torch.cat([CAMERA_TO_Y_UP @ pose[:1], pose[1:]])
 
 
 def body_joints(body: BodyModel, sample: Sample) -> np.ndarray:
-    """(K, 3) the joints of the body in the pose and shape of a sample, measured from the pelvis."""
+    """Joints (K, 3) of the body in the pose and shape of a sample, relative to the pelvis, metres."""
     pose = torch.from_numpy(sample.pose)[None]
     out = body(betas=torch.from_numpy(sample.betas)[None], global_orient=pose[:, 0], body_pose=pose[:, 1:])
     joints = body.joints_from(out.vertices, "union55")[0]
@@ -27,7 +27,7 @@ def body_joints(body: BodyModel, sample: Sample) -> np.ndarray:
 
 
 def posed_sample(body: BodyModel, seed: int = 0, image: np.ndarray | None = None) -> Sample:
-    """A sample with every label, all of them of one body 3 m before :data:`CAMERA`."""
+    """A sample with all labels, those of one body 3 m in front of :data:`CAMERA`."""
     generator = torch.Generator().manual_seed(seed)
     pose = pose_towards_camera(generator)
     betas = torch.randn(1, 10, generator=generator)
@@ -52,6 +52,6 @@ def posed_sample(body: BodyModel, seed: int = 0, image: np.ndarray | None = None
 
 
 def projected(sample: Sample) -> np.ndarray:
-    """(K, 2) the 3D joints of a sample as its own camera sees them, in crop coordinates."""
+    """Projections (K, 2) of the 3D joints of a sample by its own camera, in crop coordinates."""
     joints = sample.joints_3d
     return joints[:, :2] / joints[:, 2:3] * sample.focal + sample.principal

@@ -1,6 +1,6 @@
-"""Stand-ins for published checkpoints: weights made from their names alone, equal wherever they are made.
+"""Stand-ins for published checkpoints, whose weights follow from their names alone and so are the same everywhere.
 
-The authors' own networks were given these weights once, and what they put out is stored in ``tests/data``.
+The outputs of the authors' own networks with these weights are stored in ``tests/helpers/stored``.
 """
 
 import zlib
@@ -17,12 +17,12 @@ WIDTHS = (64, 128, 256, 512)
 
 
 def seeded(name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Standard normal numbers, float32, that depend on a name and a shape only."""
+    """Standard normal numbers, float32, that depend only on a name and a shape."""
     return np.random.RandomState(zlib.crc32(f"meshrec {name}".encode())).standard_normal(shape).astype(np.float32)
 
 
 def seeded_weights(shapes: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:
-    """Weights under which activations neither vanish nor explode, batch statistics included."""
+    """Weights and batch statistics with which activations neither vanish nor explode."""
     weights = {}
     for name, shape in shapes.items():
         kind = name.rsplit(".", 1)[-1]
@@ -32,33 +32,33 @@ def seeded_weights(shapes: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:
         elif kind == "running_var":
             value = 0.8 + 0.1 * np.abs(normal)
         elif len(shape) == 1 and kind in ("weight", "W"):  # of a normalisation
-            # The last one of a residual branch is small, or fifty layers would add up to a thousand.
+            # That of the last layer of a residual branch is small, or the sum over 50 layers would grow to a thousand.
             value = (0.2 if ".bn3." in name or ".bn2." in name else 1.0) + 0.05 * normal
         elif len(shape) == 1:
             value = 0.3 * normal
         else:
-            # All are (out, in, ...), but for the graph convolutions' (in, out), which are square.
+            # All weights are (out, in, ...), except those of graph convolutions, (in, out), which are square.
             value = normal * np.sqrt(1.5 / np.prod(shape[1:]))
-        if name.endswith("gc.0.W"):  # else the three coordinates of a node drown among 2,048 features
+        if name.endswith("gc.0.W"):  # or the three coordinates of a node would not count among 2,048 features
             value[:, :3] *= 30
         weights[name] = torch.tensor(value)
     return weights
 
 
 def seeded_images(count: int) -> Tensor:
-    """(count, 3, 224, 224) of large coloured squares, each picture its own, with noise."""
+    """Pictures (count, 3, 224, 224) of large coloured squares with noise."""
     squares = np.kron(seeded("squares", (count, 3, 4, 4)), np.ones((56, 56), np.float32))
     return torch.from_numpy(2 * squares + 0.3 * seeded("noise", (count, 3, 224, 224)))
 
 
 def downsampling_matrices() -> dict[str, list[sp.csr_matrix]]:
-    """A made-up hierarchy of the sizes of GraphCMR's: adjacency A, up-sampling U and down-sampling D."""
+    """A random hierarchy of meshes in GraphCMR's sizes: adjacency A, up-sampling U and down-sampling D."""
     random = np.random.RandomState(0)
     sizes = (6890, 1723, 431)
     adjacency, up, down = [], [], []
     for size in sizes:
         i, j = random.randint(0, size, (2, 3 * size))
-        # Their matrices hold counts of shared faces, which are to be read as ones.
+        # GraphCMR's matrices hold numbers of shared faces, which have to be read as ones.
         links = sp.coo_matrix((random.randint(1, 3, 3 * size), (i, j)), (size, size))
         adjacency.append(sp.csc_matrix(links + links.T, dtype=np.float64))
     for fine, coarse in ((6890, 1723), (1723, 431)):
@@ -70,7 +70,7 @@ def downsampling_matrices() -> dict[str, list[sp.csr_matrix]]:
 
 
 def write_downsampling(path: Path) -> None:
-    """A file as GraphCMR's ``mesh_downsampling.npz``: arrays of pickled sparse matrices."""
+    """Write a file in the format of GraphCMR's ``mesh_downsampling.npz``: arrays of pickled sparse matrices."""
     arrays = {}
     for name, matrices in downsampling_matrices().items():
         arrays[name] = np.empty(len(matrices), object)
@@ -79,7 +79,7 @@ def write_downsampling(path: Path) -> None:
 
 
 def resnet_shapes(depth: int) -> dict[str, tuple[int, ...]]:
-    """torchvision's names and shapes, written out from the paper's table."""
+    """Names and shapes of torchvision's weights, written out from the table in the paper on ResNets."""
     counts = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}[depth]
     kernels = (1, 3, 1) if depth == 50 else (3, 3)
     shapes = {"conv1.weight": (64, 3, 7, 7), **norm_shapes("bn1", 64)}
@@ -110,7 +110,7 @@ def linear_shapes(prefix: str, inputs: int, outputs: int) -> dict[str, tuple[int
 
 
 def stored(name: str) -> dict[str, Tensor]:
-    """What the authors' code put out."""
+    """Stored outputs of the authors' code."""
     with np.load(STORED / f"{name}.npz") as arrays:
         return {key: torch.from_numpy(arrays[key]) for key in arrays}
 

@@ -1,7 +1,8 @@
-"""What tests need beyond a plain installation."""
+"""Requirements of tests beyond a plain installation."""
 
-# What a test may be skipped for want of, and the words by which the reason of a skip names it. docs/tests.md lists
-# where each is had from. `pytest --require smplx,gpu` makes a skip for want of these a failure; `--require all`, any.
+# Requirements for want of which a test may be skipped, and the words by which the reason of a skip names them.
+# docs/tests.md says how to get them. With `pytest --require smplx,gpu` skips for want of these are failures, with
+# `--require all` all skips.
 REQUIREMENTS = {
     "shared": ("../shared",),
     "mediapipe": ("mediapipe",),
@@ -16,6 +17,6 @@ REQUIREMENTS = {
 
 
 def requirement(reason: str) -> str | None:
-    """What a test was skipped for want of, by the reason it gives."""
+    """The requirement for want of which a test was skipped, from the reason that it gives."""
     named = (name for name, words in REQUIREMENTS.items() if any(word in reason.lower() for word in words))
     return next(named, None)

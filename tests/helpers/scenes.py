@@ -1,4 +1,4 @@
-"""Things to draw in the renderer's tests."""
+"""Meshes, cameras and checks of gradients for the tests of the renderer."""
 
 from functools import cache
 
@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 import meshrec
+from meshrec.geometry import camera_to_y_up
 from meshrec.geometry.cameras import Camera
 from meshrec.geometry.rotations import axis_angle_to_matrix
 
@@ -22,7 +23,7 @@ def posed_body(seed: int = 0, depth: float = 2.4) -> tuple[Tensor, Tensor]:
     turn = torch.rand(3, generator=generator, dtype=torch.float64) * torch.tensor([0.4, 6.28, 0.4]) - 0.2
     vertices = _body()(body_pose=pose).vertices[0].double()
     vertices = (vertices - vertices.mean(0)) @ axis_angle_to_matrix(turn).T
-    return vertices * torch.tensor([1.0, -1.0, -1.0]) + torch.tensor([0.0, 0.0, depth]), _body().faces
+    return camera_to_y_up(vertices) + torch.tensor([0.0, 0.0, depth]), _body().faces
 
 
 def screen_camera(size: tuple[int, int]) -> Camera:
@@ -31,13 +32,13 @@ def screen_camera(size: tuple[int, int]) -> Camera:
 
 
 def rectangle(left: float, top: float, right: float, bottom: float, z: float = 1.0) -> tuple[Tensor, Tensor]:
-    """Two triangles: vertices (4, 3) float64, faces (2, 3)."""
+    """A rectangle of two triangles: vertices (4, 3) float64, faces (2, 3)."""
     corners = [[left, top, z], [right, top, z], [right, bottom, z], [left, bottom, z]]
     return torch.tensor(corners, dtype=torch.float64), torch.tensor([[0, 2, 1], [0, 3, 2]])
 
 
 def finite_difference(function, x: Tensor, index: tuple, step: float) -> float:
-    """Central difference of a scalar function in one coordinate."""
+    """Central difference of a scalar function of a tensor in one of its entries."""
     values = []
     for sign in (1, -1):
         moved = x.detach().clone()
@@ -47,7 +48,7 @@ def finite_difference(function, x: Tensor, index: tuple, step: float) -> float:
 
 
 def assert_gradient(function, x: Tensor, indices, step: float = 1e-7, relative: float = 1e-4) -> None:
-    """The gradient of a scalar function agrees with central differences at the given coordinates."""
+    """Check the gradient of a scalar function against central differences at the given entries of its argument."""
     x = x.detach().clone().requires_grad_()
     (gradient,) = torch.autograd.grad(function(x), x)
     scale = float(gradient.abs().max())
@@ -58,7 +59,7 @@ def assert_gradient(function, x: Tensor, indices, step: float = 1e-7, relative: 
 
 
 def lively_coordinates(function, x: Tensor, count: int, seed: int = 0) -> list[tuple]:
-    """Random coordinates of a tensor that a scalar function depends on."""
+    """Indices of random entries of a tensor on which a scalar function depends noticeably."""
     x = x.detach().clone().requires_grad_()
     (gradient,) = torch.autograd.grad(function(x), x)
     alive = (gradient.abs() > 1e-3 * gradient.abs().max()).nonzero()

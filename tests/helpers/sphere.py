@@ -1,4 +1,4 @@
-"""A body that is none: what code about meshes may not take for granted."""
+"""A sphere as a body, to check that code about meshes does not rely on the shape of people."""
 
 import trimesh
 
@@ -8,7 +8,7 @@ from meshrec.body.files import body_from_arrays
 
 
 def sphere_body() -> BodyData:
-    """A closed mesh that has nothing of the open body."""
+    """A body whose mesh is a sphere, with a topology of its own."""
     mesh = trimesh.creation.icosphere(5, radius=0.5)
     arrays = random_arrays(vertices=len(mesh.vertices))
     return body_from_arrays({**arrays, "v_template": mesh.vertices, "f": mesh.faces}, "sphere")

@@ -12,7 +12,7 @@ OBJECT = "<object><name>{}</name><truncated>{}</truncated><difficult>0</difficul
 
 
 def write_voc(folder: Path) -> None:
-    """A person, a sofa of 40 x 40 pixels of :data:`COLOUR`, a cat cut off by the edge, and a tiny cup."""
+    """Write a picture with a person, a sofa of 40 x 40 pixels in :data:`COLOUR`, a truncated cat, and a tiny cup."""
     for name in ("Annotations", "JPEGImages", "SegmentationObject"):
         (folder / name).mkdir(parents=True)
     things = OBJECT.format("person", 0) + OBJECT.format("sofa", 0) + OBJECT.format("cat", 1) + OBJECT.format("cup", 0)

@@ -20,6 +20,7 @@ from pygltflib import GLTF2
 from meshrec import Camera, InputError, load_body
 from meshrec.cli import main
 from meshrec.export import read_parameters
+from meshrec.geometry import CAMERA_TO_Y_UP
 from meshrec.jobs.inputs import list_photos
 from meshrec.jobs.photos import Settings, plan_run, reconstruct_photos
 from meshrec.jobs.results import RECORD
@@ -40,7 +41,7 @@ def write_photo(path: Path, brightness: int = 90) -> Path:
 def standing() -> list[float]:
     """COCO keypoints of somebody standing in the middle of such a photo."""
     body = load_body("neutral")
-    facing = torch.diag(torch.tensor([1.0, -1.0, -1.0]))[None]
+    facing = CAMERA_TO_Y_UP[None]
     transl = torch.tensor([[0.0, 0.2, 4.0]])
     with torch.no_grad():
         out = body(body_pose=named_pose("arms down")[None], global_orient=facing, transl=transl)
@@ -113,7 +114,7 @@ def test_sources_without_photos(folder):
     for source in ("empty", "*.webp"):
         with pytest.raises(InputError, match=rf"{source.replace('*', '.')}: no photos there"):
             folders([source])
-    with pytest.raises(InputError, match="have the name of a file"):
+    with pytest.raises(InputError, match="is a file; choose another"):
         folders(["a"], out=".")
 
 
@@ -210,7 +211,7 @@ def test_results_of_another_photo_are_not_overwritten(folder, capfd, monkeypatch
     monkeypatch.chdir(folder / "elsewhere")
     options = ["reconstruct", "a/1.jpg", "--out", "../out", "--keypoints", "../poses.json"]
     assert main(options) == 1
-    assert "holds the results of" in capfd.readouterr().err
+    assert "contains the results of" in capfd.readouterr().err
     assert main([*options, "--force"]) == 0
 
 

@@ -7,6 +7,9 @@ import torch
 from meshrec.benchmarks import models
 from meshrec.benchmarks.memory import can_measure_memory, peak_megabytes
 from meshrec.cli import main
+from meshrec.models.build import ARCHITECTURES, Architecture
+from meshrec.models.encoders import EncoderConfig
+from meshrec.models.iterative import IterativeConfig, IterativeRegressor
 
 
 def test_table_of_networks(monkeypatch, capsys):
@@ -15,10 +18,15 @@ def test_table_of_networks(monkeypatch, capsys):
         "lifting": models.NETWORKS["lifting, residual feedback"],
         "graph": ("graph", {"encoder": encoder, "channels": 16, "blocks": 1}),
     }
+    small = IterativeConfig(EncoderConfig(("keypoints", "silhouette"), resnet=18, resolution=32), width=16)
+    row = Architecture(IterativeConfig, lambda config, body, mesh: IterativeRegressor(small))
     monkeypatch.setattr(models, "NETWORKS", chosen)
+    monkeypatch.setitem(ARCHITECTURES, "fully_connected", row)
     figures = {row.name: row for row in models.summarize_models(seconds=0)}
-    assert set(figures) == {"lifting", "graph", "mesh to parameters", "critic"}
+    # What is left out of the chosen ones is measured too.
+    assert set(figures) == {"lifting", "graph", "fully_connected", "mesh to parameters", "critic"}
     assert figures["lifting"].input == "keypoints 17" and figures["graph"].input == "rgb 64²"
+    assert figures["fully_connected"].input == "silhouette 32², keypoints 17"
     # Its linear layers: one before the residual blocks, four in them, one after; a weight is a product and a sum.
     nodes = 1700
     products = 6 * nodes * 1024 + 4 * 1024**2 + 1024 * 226

@@ -34,7 +34,7 @@ def test_every_iteration_is_returned_and_every_weight_learns(inputs, feedback, b
     encoder = EncoderConfig(inputs, resnet=18, resolution=64, width=64)
     network = IterativeRegressor(IterativeConfig(encoder, feedback, iterations=4, width=64, blocks=1), body)
     given = NetworkInput(torch.randn(3, 3, 64, 64), torch.rand(3, 1, 64, 64), torch.rand(3, 17, 3))
-    estimates = network(given)
+    estimates = network(given).estimates
     assert len(estimates) == 4
     for estimate in estimates:
         assert estimate.betas.shape == (3, 10) and estimate.camera.shape == (3, 3)
@@ -54,7 +54,7 @@ def test_updates_follow_hmr():
     inputs = NetworkInput(keypoints=torch.rand(2, 17, 3))
     feature = network.encoder(inputs)
     state = network.mean.expand(2, -1)
-    for estimate in network(inputs):
+    for estimate in network(inputs).estimates:
         state = state + network.update(network.head(network.embed(torch.cat([feature, state], dim=1))))
         assert torch.allclose(estimate.rotations, rotation_6d_to_matrix(state[:, :144].view(2, 24, 6)), atol=1e-5)
         assert torch.allclose(torch.cat([estimate.betas, estimate.camera], 1), state[:, 144:], atol=1e-5)
@@ -64,7 +64,7 @@ def test_it_starts_at_the_mean():
     start = people(1)
     network = IterativeRegressor(IterativeConfig(KEYPOINTS, iterations=1), mean=start)
     nn.init.zeros_(network.update.weight)
-    (estimate,) = network(NetworkInput(keypoints=torch.rand(2, 17, 3)))
+    (estimate,) = network(NetworkInput(keypoints=torch.rand(2, 17, 3))).estimates
     for name, value in vars(start).items():
         assert torch.allclose(getattr(estimate, name), value.expand(2, *value.shape[1:]), atol=1e-6)
 
@@ -91,7 +91,7 @@ def test_a_lost_estimate_does_not_run_away(body):
     network = IterativeRegressor(IterativeConfig(KEYPOINTS, "residuals", iterations=8, dropout=0), body).eval()
     nn.init.normal_(network.update.weight, std=0.1)
     with torch.no_grad():
-        estimates = network(seen_keypoints(network, people(4)))
+        estimates = network(seen_keypoints(network, people(4))).estimates
     assert estimates[3].camera.abs().max() > 10  # lost
     assert estimates[-1].camera.abs().max() < 1000  # 1e14 if offsets were told in full
 
@@ -110,8 +110,7 @@ def test_it_learns_to_lift_keypoints(body):
     optimizer = torch.optim.Adam(network.parameters(), 2e-3)
 
     def error() -> torch.Tensor:
-        *_, last = network(inputs)
-        parts = zip(vars(last).values(), vars(truth).values())
+        parts = zip(vars(network(inputs).final).values(), vars(truth).values())
         return sum((mine - true).square().mean() for mine, true in parts)
 
     before = error().item()
@@ -140,10 +139,10 @@ def test_copies_are_independent(body):
     network = IterativeRegressor(IterativeConfig(KEYPOINTS, "residuals"), body).eval()
     twin = copy.deepcopy(network)
     inputs = NetworkInput(keypoints=torch.rand(2, 17, 3))
-    assert torch.equal(network(inputs)[-1].betas, twin(inputs)[-1].betas)
+    assert torch.equal(network(inputs).final.betas, twin(inputs).final.betas)
     with torch.no_grad():
         twin.update.bias += 1
-    assert not torch.equal(network(inputs)[-1].betas, twin(inputs)[-1].betas)
+    assert not torch.equal(network(inputs).final.betas, twin(inputs).final.betas)
 
 
 def test_rotations_of_any_sort_survive_the_state():
@@ -170,5 +169,5 @@ def test_it_can_be_exported(feedback, body):
     network = IterativeRegressor(IterativeConfig(KEYPOINTS, feedback), body).eval()
     inputs = NetworkInput(keypoints=torch.rand(2, 17, 3))
     program = torch.export.export(network, (inputs,)).module()
-    for mine, exported in zip(network(inputs), program(inputs), strict=True):
+    for mine, exported in zip(network(inputs).estimates, program(inputs).estimates, strict=True):
         assert torch.allclose(mine.rotations, exported.rotations) and torch.allclose(mine.camera, exported.camera)

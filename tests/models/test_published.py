@@ -94,7 +94,7 @@ def test_spin_equals_the_authors_code(spin, smpl, layout, tmp_path):
     assert written.architecture == read.architecture == "iterative" and read.body_hash == smpl.hash
     assert read.provenance == {"converted_from": "model_checkpoint.pt"}
     with torch.no_grad():
-        *_, estimate = read.network(NetworkInput(rgb=seeded_images(2)))
+        estimate = read.network(NetworkInput(rgb=seeded_images(2))).final
         vertices = smpl(estimate.betas, estimate.rotations[:, 1:], estimate.rotations[:, :1]).vertices
     expected = stored("spin")
     assert close(estimate.rotations, expected["rotations"])
@@ -110,7 +110,7 @@ def test_graph_cmr_equals_the_authors_code(graph_cmr, smpl, tmp_path):
     network = load_checkpoint(tmp_path / "cmr.safetensors", smpl).network
     with torch.no_grad():
         output = network(NetworkInput(rgb=seeded_images(2)))
-        body = output.body
+        body = output.final
         vertices = smpl(body.betas, body.rotations[:, 1:], body.rotations[:, :1]).vertices
     expected = stored("graphcmr")
     assert close(output.mesh.vertices[:, ::10], expected["vertices"])

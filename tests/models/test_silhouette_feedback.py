@@ -83,15 +83,15 @@ def test_who_has_no_silhouette_keeps_what_keypoints_say(body):
     torch.nn.init.normal_(small.update.weight, std=0.02)
     warm_start(large, small)
     inputs = inputs_of(small, body, people(torch.randn(3, 10)))
-    before = small(inputs)[-1]
-    after = large(inputs)
-    assert len(after) == large.config.corrections == 4
+    before = small(inputs).final
+    after = large(inputs).estimates
+    assert len(after) == len(large.config.stages) == 4
     assert torch.equal(after[-1].betas, before.betas)  # nothing has been learned yet
     torch.nn.init.normal_(large.refine.layers[-1].weight, std=0.02)
     partly = replace(inputs, silhouette=inputs.silhouette * torch.tensor([1.0, 0.0, 1.0])[:, None, None, None])
-    changed = [not torch.equal(a, b) for a, b in zip(large(partly)[-1].betas, before.betas)]
+    changed = [not torch.equal(a, b) for a, b in zip(large(partly).final.betas, before.betas)]
     assert changed == [True, False, True]
-    without = large(replace(inputs, silhouette=None))
+    without = large(replace(inputs, silhouette=None)).estimates
     assert len(without) == 4 and torch.equal(without[-1].betas, before.betas)
 
 
@@ -101,10 +101,10 @@ def test_doing_without_silhouettes_can_be_learned(body):
     torch.nn.init.normal_(network.refine.layers[-1].weight, std=0.02)
     inputs = inputs_of(network, body, people(torch.randn(40, 10)))
     with torch.no_grad():
-        shown = network(inputs)[-1].betas
-        without = network(replace(inputs, silhouette=None))[-1].betas
-        empty = network(replace(inputs, silhouette=torch.zeros_like(inputs.silhouette)))[-1].betas
-        part_hidden = network.train()(inputs)[-1].betas
+        shown = network(inputs).final.betas
+        without = network(replace(inputs, silhouette=None)).final.betas
+        empty = network(replace(inputs, silhouette=torch.zeros_like(inputs.silhouette))).final.betas
+        part_hidden = network.train()(inputs).final.betas
     assert torch.equal(without, empty) and not torch.isclose(without, shown).all(1).any()
     hidden, not_hidden = ((part_hidden - betas).abs().amax(1) < 1e-5 for betas in (without, shown))
     assert (hidden ^ not_hidden).all() and 5 < hidden.sum() < 30
@@ -117,19 +117,19 @@ def test_refinements_may_end_at_the_keypoints(body):
     turns = 0.2 * torch.randn(5, 85)
     inputs = inputs_of(network, body, truth.moved(turns))
     with torch.no_grad():
-        *_, before, first, second, third = network(inputs)
+        *_, before, first, second, third = network(inputs).estimates
         errors = [network._residuals(e, inputs)[:, : 2 * 17].abs().mean(1) for e in (before, first, second, third)]
         assert (errors[3] < 0.1 * errors[0]).all() and (errors[1] < errors[0]).all()
         inputs.keypoints[..., 2] = 0
-        for estimate in network(inputs)[3:]:
-            assert torch.allclose(estimate.rotations, network(inputs)[1].rotations, atol=1e-5)
+        for estimate in network(inputs).estimates[3:]:
+            assert torch.allclose(estimate.rotations, network(inputs).estimates[1].rotations, atol=1e-5)
 
 
 def test_steps_can_be_exported(body):
     network = network_of(body, 2, unmasked=0.2, keypoint_steps=True)
     inputs = inputs_of(network, body, people(torch.randn(2, 10)))
     program = torch.export.export(network, (inputs,)).module()
-    for mine, exported in zip(network(inputs), program(inputs), strict=True):
+    for mine, exported in zip(network(inputs).estimates, program(inputs).estimates, strict=True):
         assert torch.allclose(mine.rotations, exported.rotations, atol=1e-5)
 
 
@@ -150,11 +150,11 @@ def test_girth_is_learned_from_silhouettes(body):
 
     optimizer = torch.optim.Adam(network.refine.parameters(), 3e-3)
     for _ in range(200):
-        loss = (network(part(learned))[-1].betas - betas[learned]).abs().mean()
+        loss = (network(part(learned)).final.betas - betas[learned]).abs().mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    error = (network(part(held_out))[-1].betas - betas[held_out]).abs()
+    error = (network(part(held_out)).final.betas - betas[held_out]).abs()
     assert error[:, 1].mean() < 0.2 * betas[held_out, 1].abs().mean()
 
 

@@ -30,7 +30,7 @@ def test_the_larger_network_begins_where_the_smaller_one_ended(body):
     with torch.no_grad():
         small.update.weight.normal_(std=0.02)
     warm_start(large, small)
-    ours, theirs = large(seen())[-1], small(seen())[-1]
+    ours, theirs = large(seen()).final, small(seen()).final
     for name in ("rotations", "betas", "camera"):
         assert torch.allclose(getattr(ours, name), getattr(theirs, name), atol=1e-5), name
 
@@ -38,7 +38,7 @@ def test_the_larger_network_begins_where_the_smaller_one_ended(body):
 def test_the_new_inputs_are_learned(body):
     large = regressor(body, "keypoints", "silhouette")
     warm_start(large, regressor(body, "keypoints"))
-    large(seen())[-1].betas.square().sum().backward()
+    large(seen()).final.betas.square().sum().backward()
     new = large.embed.weight.grad[:, : large.encoder.backbone.features]
     assert new.abs().max() > 0
 

@@ -73,6 +73,13 @@ def test_bones_reach_where_geometry_says(files):
     np.testing.assert_allclose(positions[1], [[0, 0, 0], [0, 0, 0], [-4, 0, 0], [-4, 0, -3]], atol=1e-9)
 
 
+def test_a_root_without_an_order_stays_where_it_is(files):
+    files[0].write_text(ASF.replace("   order TX TY TZ RX RY RZ\n", "").replace("position 0 0 0", "position 1 2 3"))
+    files[1].write_text("\n".join(line for line in AMC.splitlines() if not line.startswith("root")))
+    positions = read_acclaim(*files).joint_positions()
+    np.testing.assert_allclose(positions[0], [[1, 2, 3], [1, 2, 3], [1, 2, -1], [1, -1, -1]], atol=1e-9)
+
+
 def test_radians_are_the_same_motion(files):
     degrees = read_acclaim(*files)
     radians = AMC.replace(":DEGREES", ":RADIANS").replace("90", repr(np.pi / 2))

@@ -25,7 +25,7 @@ def make_person(body: BodyModel, seed: int = 0) -> Person:
     return Person(
         body,
         betas=rng.normal(size=10),
-        pose=random_rotations(24, generator=generator),
+        rotations=random_rotations(24, generator=generator),
         translation=[0.3, -0.2, 6.0],
         camera=Camera((900.0, 910.0), (310.0, 255.0), (640, 480)),
         box=[10, 20, 300, 400],
@@ -42,7 +42,7 @@ def person(body) -> Person:
 
 
 def posed(person: Person, **options):
-    pose = torch.from_numpy(person.pose)[None]
+    pose = torch.from_numpy(person.rotations)[None]
     return person.body(
         betas=torch.from_numpy(person.betas)[None],
         body_pose=pose[:, 1:],
@@ -88,7 +88,7 @@ def test_json_names_every_joint(tmp_path, person):
     projected = cv2.projectPoints(joints, np.zeros(3), np.zeros(3), person.camera.matrix.numpy().astype(float), None)[0]
     assert np.abs(np.array(list(document["joints_2d"].values())) - projected[:, 0]).max() < 0.01
     rotation = cv2.Rodrigues(np.array(document["pose"][3]))[0]
-    assert np.abs(rotation - person.pose[3]).max() < 1e-5
+    assert np.abs(rotation - person.rotations[3]).max() < 1e-5
 
 
 def test_confidence_is_the_share_of_a_normal_cloud_within_ten_centimetres(person):
@@ -153,12 +153,13 @@ def test_a_bodys_own_file_with_more_betas(tmp_path):
     again = Person.load(tmp_path / "p.json")
     assert again.body.hash == model.hash
     assert np.abs(again.vertices - person.vertices).max() < 1e-5
+    assert Person.load(tmp_path / "p.json", load_body(tmp_path / "own.npz")).body.hash == model.hash
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"pose": np.zeros((24, 3))}, "pose"),
+        ({"rotations": np.zeros((24, 3))}, "rotations"),
         ({"translation": [0, 0, np.nan]}, "not finite"),
         ({"box": [1, 2, 3]}, "box"),
         ({"keypoints_2d": np.zeros((16, 3))}, "keypoints_2d"),
@@ -176,6 +177,7 @@ def test_only_pose_and_shape_are_needed(tmp_path, body):
         person.save(tmp_path / f"p{suffix}")
     again = Person.load(tmp_path / "p.npz", body=body)
     assert (again.camera, again.score, again.joint_confidence) == (None, None, None)
+    assert person.pose is person.rotations
     assert np.array_equal(again.vertices, person.vertices)
 
 

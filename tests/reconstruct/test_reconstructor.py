@@ -1,6 +1,7 @@
 """A photo in, people out: cameras, evidence, and a body found again from its own projection."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,10 @@ from meshrec.body.state import BodyState
 from meshrec.detect import Detection
 from meshrec.files import Photo
 from meshrec.fit import Initial
-from meshrec.geometry import rotation_angle
+from meshrec.geometry import CAMERA_TO_Y_UP, rotation_angle
 from meshrec.poses.named_poses import named_pose
 from meshrec.reconstruct.reconstructor import photo_camera
 
-FACING = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
 SIZE = (640, 480)
 CAMERA = Camera(600.0, size=SIZE)
 PHOTO = np.full((480, 640, 3), 90, np.uint8)
@@ -42,7 +42,7 @@ def truth(body):
     transl = torch.tensor([[0.2, 0.1, 4.0]])
     pose = named_pose("running")[None]
     with torch.no_grad():
-        return body(body_pose=pose, global_orient=FACING[None], transl=transl)
+        return body(body_pose=pose, global_orient=CAMERA_TO_Y_UP[None], transl=transl)
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +69,8 @@ def test_a_body_is_found_again_from_its_keypoints(reconstructor, body, truth, ke
     assert abs(person.translation[2] - 4.0) < 0.6
     own = body(
         torch.from_numpy(person.betas)[None],
-        torch.from_numpy(person.pose)[None, 1:],
-        torch.from_numpy(person.pose)[None, 0],
+        torch.from_numpy(person.rotations)[None, 1:],
+        torch.from_numpy(person.rotations)[None, 0],
         torch.from_numpy(person.translation)[None],
     )
     assert np.array_equal(person.vertices, own.vertices[0].numpy())
@@ -100,6 +100,22 @@ def test_nobody_is_a_result(keypoints):
     assert Reconstructor(detector=FakeDetector([]))(PHOTO, keypoints=np.zeros((0, 17, 3))) == []
 
 
+def test_a_detector_is_loaded_by_its_name_or_file(monkeypatch, keypoints):
+    asked = []
+
+    def load(name=None):
+        asked.append(name)
+        return FakeDetector([detection(keypoints)])
+
+    monkeypatch.setattr("meshrec.reconstruct.reconstructor.load_detector", load)
+    for named in ("mediapipe", Path("pose.task")):
+        (person,) = Reconstructor(detector=named)(PHOTO, camera=CAMERA)
+        assert asked == [named] and np.array_equal(person.box, detection(keypoints).box)
+        asked.clear()
+    late = Reconstructor()
+    assert asked == [] and len(late(PHOTO)) == len(late(PHOTO)) == 1 and asked == [None]
+
+
 def test_the_detector_is_asked_about_the_users_boxes(keypoints):
     detector = FakeDetector([detection(keypoints)])
     reconstructor = Reconstructor(detector=detector)
@@ -114,7 +130,7 @@ def test_the_detector_is_asked_about_the_users_boxes(keypoints):
 
 
 def test_a_regressors_estimate_is_the_result_or_the_start(truth, keypoints):
-    pose = torch.cat([FACING[None], named_pose("running")]).double()[None]
+    pose = torch.cat([CAMERA_TO_Y_UP[None], named_pose("running")]).double()[None]
     state = BodyState(pose, torch.tensor([[0.2, 0.1, 4.0]], dtype=torch.float64), torch.zeros(1, 10).double())
     asked = []
 
@@ -136,10 +152,10 @@ def test_cameras(tmp_path):
     photo = Photo(PHOTO, None, Path("photo"))
     default = photo_camera(photo)
     assert default.size == SIZE
-    assert math.isclose(2 * math.atan(400 / default.focal), math.radians(55))  # half of the 800-pixel diagonal
+    assert math.isclose(2 * math.atan(400 / default.focal[0]), math.radians(55))  # half of the 800-pixel diagonal
     exif = Photo(PHOTO, 700.0, Path("photo"))
-    assert photo_camera(exif).focal == 700.0
-    assert photo_camera(exif, focal=500).focal == 500.0
+    assert photo_camera(exif).focal == (700.0, 700.0)
+    assert photo_camera(exif, focal=500).focal == (500.0, 500.0)
     assert photo_camera(exif, camera=CAMERA) is CAMERA
     with pytest.raises(InputError, match="640 x 480"):
         photo_camera(photo, camera=Camera(500.0, size=(64, 48)))
@@ -155,7 +171,7 @@ def test_a_files_own_focal_length_counts(tmp_path, reconstructor, keypoints):
     exif.get_ifd(0x8769)[0xA405] = 30  # FocalLengthIn35mmFilm
     Image.fromarray(PHOTO).save(tmp_path / "a.jpg", exif=exif)
     (person,) = reconstructor(tmp_path / "a.jpg", keypoints=keypoints[None])
-    assert math.isclose(person.camera.focal, 30 * 800 / 43.27, rel_tol=1e-3)
+    assert math.isclose(person.camera.focal[0], 30 * 800 / 43.27, rel_tol=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -164,8 +180,8 @@ def test_a_files_own_focal_length_counts(tmp_path, reconstructor, keypoints):
         ({"boxes": [[0, 0, 9, 9]], "keypoints": np.ones((1, 17, 3))}, "not both"),
         ({"keypoints": np.ones((1, 18, 3))}, "17, 25, 33"),
         ({"keypoints": np.full((1, 17, 3), np.nan)}, "finite"),
-        ({"keypoints": np.full((1, 17, 3), 5000.0)}, "no keypoint on this 640 x 480 photo"),
-        ({"boxes": [[700, 0, 800, 100]]}, "covers nothing"),
+        ({"keypoints": np.full((1, 17, 3), 5000.0)}, "no keypoint inside this 640 x 480 photo"),
+        ({"boxes": [[700, 0, 800, 100]]}, "lies outside this 640 x 480 photo"),
     ],
 )
 def test_evidence_that_does_not_fit(reconstructor, options, message):
@@ -190,9 +206,27 @@ def test_what_is_no_photo(reconstructor, photo, message):
 def test_bodies_and_devices():
     with pytest.raises(InputError, match="no body 'nobody'"):
         Reconstructor(body="nobody")
+    with pytest.raises(InputError, match="no detector 'posenet': give mediapipe or"):
+        Reconstructor(detector="posenet")
     with pytest.raises(InputError, match="device 'abacus'"):
         Reconstructor(device="abacus")
     assert Reconstructor(body="male").body.hash == load_body("male").hash
+
+
+def test_a_body_keeps_its_own_regressors_and_stays_as_it_was(keypoints):
+    """Twelve shape components, of which the reconstructor takes ten, and knees that the user has put at the nose."""
+    data = load_body("neutral").data
+    more = np.concatenate([data.shapedirs, data.shapedirs[..., :2]], axis=-1)
+    body = load_body(replace(data, shapedirs=more))
+    nose = body.joint_regressor("coco17")[:1]
+    body = body.with_regressor(("left_knee",), nose).double()
+    reconstructor = Reconstructor(body=body, regressor="none")
+    (person,) = reconstructor(PHOTO, keypoints=keypoints[None], camera=CAMERA)
+    assert person.betas.shape == (10,) and (body.num_betas, body.v_template.dtype) == (12, torch.float64)
+    points = dict(zip(joint_set("coco17"), person.joints("coco17")))
+    assert np.array_equal(points["left_knee"], points["nose"]) and not np.array_equal(
+        points["right_knee"], points["nose"]
+    )
 
 
 def test_the_example_photos_have_one_person_each():

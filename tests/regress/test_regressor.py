@@ -1,6 +1,7 @@
 """Networks in the product: what they see of a photo, and how what they say comes back to it."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,16 +14,19 @@ from meshrec.detect import Detection, Mask
 from meshrec.detect.people import keypoint_box, photo_edges
 from meshrec.errors import InputError
 from meshrec.fit.terms import Closeness
-from meshrec.geometry import Camera, axis_angle_to_matrix, rotation_angle
+from meshrec.geometry import CAMERA_TO_Y_UP, Camera, axis_angle_to_matrix, rotation_angle
 from meshrec.models.build import build_network
 from meshrec.models.checkpoints import save_checkpoint
 from meshrec.models.encoders import EncoderConfig
 from meshrec.models.estimate import Estimate
 from meshrec.models.mirrored import mirror_estimate
+from meshrec.models.network import Network
+from meshrec.models.output import NetworkOutput
 from meshrec.poses.pose_bank import load_pose_bank
 from meshrec.regress.calibration import calibrated, error_covariance, shape_calibration
 from meshrec.regress.crops import person_inputs
 from meshrec.regress.regressor import NetworkRegressor
+from meshrec.regress.settings import RegressorSettings
 from meshrec.regress.weights import load_regressor
 from meshrec.render import silhouette
 
@@ -40,7 +44,7 @@ def people(body) -> BodyState:
     """Three people, far from the photo's middle and from each other."""
     bank = load_pose_bank("held_out")
     rotations = bank.rotations(torch.tensor([10, 500, 900])).double()
-    rotations[:, 0] = torch.diag(torch.tensor([1.0, -1, -1])).double() @ rotations[:, 0]
+    rotations[:, 0] = CAMERA_TO_Y_UP.double() @ rotations[:, 0]
     places = torch.tensor([[-0.9, -0.6, 4.0], [0.2, 0.5, 3.5], [1.0, 0.3, 5.0]]).double()
     return BodyState(rotations, places, torch.randn(3, 10, generator=torch.Generator().manual_seed(0)).double())
 
@@ -69,19 +73,19 @@ def photo_of(vertices, body) -> np.ndarray:
     return (255 * white).byte()[..., None].expand(-1, -1, 3).contiguous().numpy()
 
 
-class Knowing(torch.nn.Module):
+class Knowing(Network):
     """A network that says what it was told to of each crop, and of its mirror image the mirror image of that."""
 
     def __init__(self, answers: Estimate, encoder: EncoderConfig = ENCODER) -> None:
         super().__init__()
-        self.config = type("Config", (), {"encoder": encoder})
+        self.encoder = SimpleNamespace(config=encoder)
         self.answers = answers
 
     def forward(self, inputs):
         answers = [self.answers]
         if len(inputs.keypoints) > len(self.answers.betas):
             answers.append(mirror_estimate(self.answers))
-        return [Estimate(*(torch.cat(parts) for parts in zip(*(vars(a).values() for a in answers))))]
+        return NetworkOutput([Estimate(*(torch.cat(parts) for parts in zip(*(vars(a).values() for a in answers))))])
 
 
 def true_answers(body, people, detections) -> tuple[Estimate, torch.Tensor, torch.Tensor]:
@@ -172,6 +176,18 @@ def test_errors_weigh_as_they_were_measured(body, people, detections):
     assert 0.9 < float(2 * energy.mean()) / 82 < 1.01  # the floor takes a little
 
 
+def test_settings_replace_the_margin_and_the_assumed_errors(body, people, detections):
+    image, answers = np.zeros((720, 640, 3), np.uint8), true_answers(body, people, detections)[0]
+    wide, usual = (person_inputs(ENCODER, image, detections, CAMERA, margin)[0].keypoints for margin in (2.6, 1.3))
+    extent = [np.ptp(points[0, points[0, :, 2] > 0, :2].numpy(), axis=0).max() for points in (wide, usual)]
+    assert extent[0] == pytest.approx(extent[1] / 2, rel=0.05)  # the crops' cameras look in slightly other directions
+    settings = RegressorSettings(margin=2.6, usual_turn=0.5, usual_beta=2.0)
+    regressor = NetworkRegressor(Knowing(answers), body, settings=settings)
+    (row,) = regressor(image, detections[:1], CAMERA).whiten
+    assert torch.allclose(row[:72, :72].diagonal(), torch.tensor(2.0).double())
+    assert torch.allclose(row[72:, 75:].diagonal(), torch.tensor(0.5).double())
+
+
 def test_people_without_a_mask_have_errors_of_their_own(body, people, detections):
     answers, *_ = true_answers(body, people, detections)
     some = [detections[0], replace(detections[1], mask=None), detections[2]]
@@ -254,7 +270,7 @@ def test_people_of_different_joint_sets_are_refused(detections):
 def test_a_network_that_sees_masks_says_so(body, detections):
     answers = Estimate(torch.eye(3).expand(1, 24, 3, 3), torch.zeros(1, 10), torch.ones(1, 3))
     regressor = NetworkRegressor(Knowing(answers), body)
-    with pytest.raises(InputError, match="sees people's masks"):
+    with pytest.raises(InputError, match="needs people's masks"):
         regressor(np.zeros((720, 640, 3), np.uint8), [replace(detections[0], mask=None)], CAMERA)
 
 
@@ -279,7 +295,7 @@ def test_photos_through_a_checkpoint(body, detections, tmp_path):
     alone = Reconstructor(regressor=path, refine=False)(photo, keypoints=detections, camera=CAMERA)
     expected = load_regressor(path, body)(photo, detections, CAMERA).state
     for person, rotations in zip(alone, expected.rotations.float().numpy(), strict=True):
-        assert np.array_equal(person.pose, rotations) and person.made_by == "own"
+        assert np.array_equal(person.rotations, rotations) and person.made_by == "own"
     fitted = Reconstructor(regressor=path)(photo, keypoints=detections, camera=CAMERA)
     for person, detection in zip(fitted, detections, strict=True):
         assert person.made_by == "own + fit" and person.reprojection_error < 0.15  # it has learnt nothing

@@ -11,6 +11,7 @@ import torch
 from helpers.scenes import assert_gradient, lively_coordinates, posed_body, rectangle, screen_camera
 
 from meshrec import render
+from meshrec.errors import MissingDependency
 from meshrec.geometry.cameras import Camera, WeakPerspectiveCamera
 
 NATIVE = ("numba", "torch")
@@ -280,7 +281,7 @@ def test_backends_that_are_missing(monkeypatch):
     monkeypatch.setattr(module, "find_spec", lambda name: None if name == "pytorch3d" else object())
     assert not render.backends()["pytorch3d"]
     vertices, faces = posed_body()
-    with pytest.raises(ImportError, match="pytorch3d backend needs"):
+    with pytest.raises(MissingDependency, match=r"pytorch3d backend needs .* pip install"):
         render.depth(vertices, faces, Camera.from_fov((32, 48)), backend="pytorch3d")
 
 

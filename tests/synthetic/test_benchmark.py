@@ -1,4 +1,4 @@
-"""The frozen test set: its groups are what they are called, and it stays what it is."""
+"""The synthetic benchmark: its groups are what their names say, and it never changes."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from meshrec.body import BodyModel, joint_index, joint_set
 from meshrec.data.sample import collate, cut
 from meshrec.geometry.affine import apply
 from meshrec.synthetic.benchmark import GROUPS, HARD, SyntheticBenchmark
-from meshrec.synthetic.people import heaviness
+from meshrec.synthetic.random_shapes import heaviness
 
 # Where the first left shoulder of each group lies.
 FROZEN = [[-0.4044, -0.3670], [0.3948, -0.3992], [0.3166, 0.2932], [0.3148, -0.7902], [0.1768, -0.2618]]
@@ -79,7 +79,7 @@ def test_many_people_at_once_are_the_same_as_one_by_one(whole):
 
 
 def test_it_is_frozen(whole):
-    """Numbers written down when the benchmark was made: whoever changes them makes another benchmark."""
+    """These numbers were noted when the benchmark was made. A change that alters them makes another benchmark."""
     shoulder = joint_index("left_shoulder", "union55")
     found = [whole[_first(group)].keypoints_2d[shoulder, :2] for group in GROUPS]
     assert np.allclose(found, FROZEN, atol=2e-3), np.round(found, 4).tolist()

@@ -1,4 +1,6 @@
-"""What a detector says of renders: matched to the right person, in the crop's coordinates, and kept."""
+"""Detected renders: detections are matched to the right person, are in crop coordinates, and come back from files."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,9 +10,7 @@ from meshrec.body import load_body
 from meshrec.data.centred import centred
 from meshrec.detect import Detection, Mask
 from meshrec.errors import InputError
-from meshrec.synthetic.cameras import ViewMix
-from meshrec.synthetic.clothes import TextureLayout
-from meshrec.synthetic.detected_keypoints import DetectedKeypoints
+from meshrec.synthetic.batches import synthetic_batch
 from meshrec.synthetic.detected_renders import (
     detect_renders,
     join_renders,
@@ -18,15 +18,18 @@ from meshrec.synthetic.detected_renders import (
     save_renders,
 )
 from meshrec.synthetic.detector_noise import EXACT
-from meshrec.synthetic.labels import Pictures, synthetic_batch
 from meshrec.synthetic.people import SyntheticPeople
-from meshrec.synthetic.poses import PoseMix
+from meshrec.synthetic.pictures import Pictures
+from meshrec.synthetic.random_cameras import ViewMix
+from meshrec.synthetic.random_poses import PoseMix
+from meshrec.synthetic.render_batches import DetectedKeypoints
+from meshrec.synthetic.textures import TextureLayout
 
 SIZE = 64
 
 
 class GreenScreen:
-    """Detects what is not green, as a box and a mask; and a small stranger in the corner."""
+    """A detector that finds what is not green, with box and mask, and a second, small person in the corner."""
 
     def __call__(self, image: np.ndarray, boxes: np.ndarray | None = None) -> list[Detection]:
         red, green, blue = image.astype(float).transpose(2, 0, 1)
@@ -98,6 +101,16 @@ def test_renders_become_batches_like_other_samples(parts):
     assert batch.mask.shape == (2, 32, 32) and not batch.mask_confidence.any()
     with pytest.raises(InputError, match="another body"):
         DetectedKeypoints([renders], load_body("male"))
+
+
+def test_a_detector_of_another_joint_set_is_refused(body):
+    class Seventeen(GreenScreen):
+        def __call__(self, image, boxes=None):
+            return [replace(one, keypoints=one.keypoints[:17], joint_set="coco17") for one in super().__call__(image)]
+
+    source, pictures = SyntheticPeople(body, seed=9, resolution=SIZE), Pictures(TextureLayout.of_body(body, 64), _green)
+    with pytest.raises(ValueError, match="landmarks of mediapipe33, not coco17"):
+        next(detect_renders(source, range(2), pictures, Seventeen()))
 
 
 def test_a_file_of_something_else_is_refused(tmp_path, parts):

@@ -1,4 +1,4 @@
-"""Clothes in masks: around the body, as thick as they are, and in the way of nothing else."""
+"""Clothes in masks: they surround the body at their thickness, and skirts close the gap between the legs."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ import torch
 from meshrec.body import joint_set, load_body
 from meshrec.body.coarse import coarse_body
 from meshrec.data.streams import Streams
-from meshrec.geometry import Camera
+from meshrec.geometry import Camera, camera_to_y_up
 from meshrec.synthetic.loose_clothes import HEMS, Clothes, ClothesMix, Tailor, draw_clothes
 
 SIZE = 128
@@ -20,9 +20,9 @@ def tailor() -> Tailor:
 
 @pytest.fixture(scope="module")
 def standing(tailor: Tailor) -> tuple[torch.Tensor, Camera]:
-    """The body at rest, so far away that nothing is nearer than the rest, its face to the camera."""
+    """The body at rest, facing a camera so far away that the projection is orthographic."""
     far = 1000.0
-    vertices = tailor.body.rest()[0] * torch.tensor([1.0, -1.0, -1.0]) + torch.tensor([0.0, 0.0, far])
+    vertices = camera_to_y_up(tailor.body.rest()[0]) + torch.tensor([0.0, 0.0, far])
     pelvis = (SIZE - 1) / 2, SIZE * 0.45
     return vertices, Camera(far * PIXELS_A_METRE, pelvis, (SIZE, SIZE))
 
@@ -75,6 +75,6 @@ def test_everybody_is_dressed_as_the_mix_says_whoever_else_is_there():
 
 def test_people_of_another_body_can_be_dressed():
     male = Tailor(load_body("male"))
-    vertices = male.body.rest()[0] * torch.tensor([1.0, -1.0, -1.0]) + torch.tensor([0.0, 0.0, 4.0])
+    vertices = camera_to_y_up(male.body.rest()[0]) + torch.tensor([0.0, 0.0, 4.0])
     bare, worn = (male.mask(vertices, Camera.from_fov((SIZE, SIZE)), worn) for worn in (None, _worn(0.02, 2)))
     assert bare.sum() < worn.sum() and not (bare & ~worn).any()

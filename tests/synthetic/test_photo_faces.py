@@ -1,4 +1,4 @@
-"""Faces as in photos: against a face that is drawn by hand."""
+"""Faces as in photos, compared with a face whose landmarks are given."""
 
 import pytest
 import torch
@@ -16,7 +16,7 @@ NO_ERROR = 1e-9  # of the front: zero would leave faces where they are
 
 
 def _upright() -> torch.Tensor:
-    """(K, 2) someone who looks ahead: shoulders at (+-20, 0), ears at (+-8, -30), y downwards."""
+    """Landmarks (K, 2) of a person who looks ahead: shoulders at (+-20, 0), ears at (+-8, -30), y downwards."""
     points = torch.randn(len(NAMES), 2, generator=torch.Generator().manual_seed(0)) * 5 + torch.tensor([0.0, -25.0])
     for side, x in (("left", 1.0), ("right", -1.0)):
         points[joint_index(f"{side}_shoulder", JOINTS)] = torch.tensor([20 * x, 0.0])

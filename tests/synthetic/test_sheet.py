@@ -3,11 +3,12 @@
 import numpy as np
 
 from meshrec.body import joint_set
+from meshrec.synthetic.batches import synthetic_batch
 from meshrec.synthetic.benchmark import GROUPS, SyntheticBenchmark
-from meshrec.synthetic.clothes import TextureLayout
-from meshrec.synthetic.labels import Pictures, synthetic_batch
 from meshrec.synthetic.people import SyntheticPeople
+from meshrec.synthetic.pictures import Pictures
 from meshrec.synthetic.sheet import COLUMNS, LEFT, SHOWN, benchmark_sheet, people_sheet
+from meshrec.synthetic.textures import TextureLayout
 
 SIDE = 128
 

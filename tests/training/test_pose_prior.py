@@ -1,4 +1,4 @@
-"""Learning a pose prior: symmetric, at home among people, and kept as a file."""
+"""Training a pose prior: it is symmetric, prefers poses of people to random ones, and comes back from its file."""
 
 import pytest
 import torch

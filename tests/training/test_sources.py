@@ -16,7 +16,7 @@ from meshrec.landmarks.moments import LandmarkMoments
 from meshrec.landmarks.torch_backend import TorchLandmarks
 from meshrec.synthetic.detected_renders import DetectedRenders, save_renders
 from meshrec.synthetic.people import SyntheticPeople
-from meshrec.synthetic.proxy import observe
+from meshrec.synthetic.simulated_detector import observe
 from meshrec.training import load_config
 from meshrec.training.pieces import Piece, mirrored
 from meshrec.training.sources import training_sources, validation_sources

@@ -1,3 +1,5 @@
+"""Mixtures of t distributions: densities as in SciPy, fits that recover what made the samples, and symmetric fits."""
+
 import math
 
 import numpy as np

@@ -18,11 +18,12 @@ from meshrec.body import joint_set, load_body
 from meshrec.body.kinematics import mirror_pose
 from meshrec.cli import main
 from meshrec.data.sample import Batch
-from meshrec.errors import InputError
+from meshrec.errors import InputError, TrainingDiverged
 from meshrec.geometry import Camera
 from meshrec.models.checkpoints import load_checkpoint
 from meshrec.models.encoders import EncoderConfig, NetworkInput
 from meshrec.models.estimate import Estimate
+from meshrec.models.output import NetworkOutput
 from meshrec.render import silhouette
 from meshrec.training import load_config, train
 from meshrec.training.losses import aligned_joint_loss, betas_loss, joint_loss, reprojection_loss, rotation_loss
@@ -59,7 +60,7 @@ def test_losses_are_sums_over_iterations_as_they_count(body, piece):
     weights = Weights(aligned=2.0, iterations=(0.1, 0.4, 1.0))
     objective = Objective(body, weights)
     guesses = [_guess(batch, seed) for seed in range(2)]
-    found = objective(guesses, batch, inputs.focal)
+    found = objective(NetworkOutput(guesses), batch, inputs.focal)
     expected = dict.fromkeys(found, 0.0)
     for share, guess in zip((0.4, 1.0), guesses):
         points = objective.landmarks(guess.rotations, guess.betas)
@@ -89,11 +90,11 @@ def test_the_truth_costs_nothing(body, piece):
     camera = Camera((inputs.focal * size / 2)[:, None].expand(-1, 2), size=(size, size))
     mask = (255 * silhouette(posed, body.faces, camera)).round().to(torch.uint8)
     drawn = replace(batch, mask=mask, mask_confidence=torch.ones(len(batch)))
-    losses = Objective(body, weights)([truth], drawn, inputs.focal)
+    losses = Objective(body, weights)(NetworkOutput([truth]), drawn, inputs.focal)
     assert losses.pop("silhouette").item() < 0.15  # soft edges never agree quite
     assert max(losses.values()).item() < 1e-4
     wrong = replace(truth, camera=truth.camera + torch.tensor([0.0, 0.3, 0.0]))
-    assert Objective(body, weights)([wrong], drawn, inputs.focal)["silhouette"].item() > 0.3
+    assert Objective(body, weights)(NetworkOutput([wrong]), drawn, inputs.focal)["silhouette"].item() > 0.3
 
 
 def test_what_has_no_label_costs_nothing_and_pulls_at_nothing(body, piece):
@@ -108,7 +109,7 @@ def test_what_has_no_label_costs_nothing_and_pulls_at_nothing(body, piece):
     )
     guess = _guess(batch, 0)
     guess = replace(guess, rotations=guess.rotations.requires_grad_(), betas=guess.betas.requires_grad_())
-    total = Weights().total(Objective(body)([guess], unlabelled, inputs.focal))
+    total = Weights().total(Objective(body)(NetworkOutput([guess]), unlabelled, inputs.focal))
     total.backward()
     assert total == 0 and not guess.rotations.grad.any() and not guess.betas.grad.any()
 
@@ -117,19 +118,20 @@ def test_iterations_that_do_not_count_are_left_out(body, piece):
     batch, inputs = piece
     guesses = [_guess(batch, seed) for seed in range(3)]
     last, alone = Weights(iterations=(0.0, 0.0, 0.7)), Weights(iterations=(0.7,))
-    found = Objective(body, last)(guesses, batch, inputs.focal)
-    expected = Objective(body, alone)(guesses[-1:], batch, inputs.focal)
+    found = Objective(body, last)(NetworkOutput(guesses), batch, inputs.focal)
+    expected = Objective(body, alone)(NetworkOutput(guesses[-1:]), batch, inputs.focal)
     assert {n: v.item() for n, v in found.items()} == pytest.approx({n: v.item() for n, v in expected.items()})
 
 
 def test_the_loss_of_shape_is_how_far_vertices_at_rest_are_apart(body, piece):
     batch, inputs = piece
     guess = replace(_guess(batch, 0), betas=(batch.betas + torch.randn(batch.betas.shape)).requires_grad_())
-    loss = Objective(body, Weights(shape=1, iterations=(1.0,)))([guess], batch, inputs.focal)["shape"]
+    objective = Objective(body, Weights(shape=1, iterations=(1.0,)))
+    loss = objective(NetworkOutput([guess]), batch, inputs.focal)["shape"]
     apart = body.rest(guess.betas)[0] - body.rest(batch.betas)[0]
     assert loss.item() == pytest.approx(apart.square().sum(-1).mean(1).sqrt().mean().item(), rel=1e-4)
     at_truth = replace(guess, betas=batch.betas.clone().requires_grad_())
-    loss = Objective(body, Weights(shape=1, iterations=(1.0,)))([at_truth], batch, inputs.focal)["shape"]
+    loss = objective(NetworkOutput([at_truth]), batch, inputs.focal)["shape"]
     loss.backward()
     assert loss.item() < 1e-6 and at_truth.betas.grad.isfinite().all()
 
@@ -142,8 +144,9 @@ def test_wrong_keypoints_pull_less_where_losses_are_robust(body, piece):
     for robust in (0.0, 0.1):
         objective = Objective(body, Weights(robust_2d=robust))
         camera = guess.camera.clone().requires_grad_()
-        losses = objective([replace(guess, camera=camera)], replace(batch, keypoints_2d=wrong), inputs.focal)
-        before = objective([guess], batch, inputs.focal)["keypoints_2d"]
+        mislabelled = replace(batch, keypoints_2d=wrong)
+        losses = objective(NetworkOutput([replace(guess, camera=camera)]), mislabelled, inputs.focal)
+        before = objective(NetworkOutput([guess]), batch, inputs.focal)["keypoints_2d"]
         pull[robust] = (losses["keypoints_2d"] - before).item()
         losses["keypoints_2d"].backward()
         assert camera.grad.abs().max() > 0
@@ -295,7 +298,7 @@ def test_a_training_that_diverges_stops_and_keeps_what_was_good(tmp_path, monkey
     total_loss = Training.total_loss
     broken = lambda self, *given: total_loss(self, *given) * (float("nan") if given[-1] == 3 else 1)  # noqa: E731
     monkeypatch.setattr(Training, "total_loss", broken)
-    with pytest.raises(InputError, match="no longer a number at step 4"):
+    with pytest.raises(TrainingDiverged, match="no longer a number at step 4"):
         train(_config(tmp_path, "steps=6", "validation.every=9", "validation.people=8", "checkpoint_every=2"))
     assert all(value.isfinite().all() for value in load_file(tmp_path / "last.safetensors").values())
 
@@ -319,11 +322,11 @@ class _ByMask(torch.nn.Module):
         super().__init__()
         self.truth = truth
 
-    def forward(self, inputs: NetworkInput) -> list[Estimate]:
+    def forward(self, inputs: NetworkInput) -> NetworkOutput:
         masked = inputs.silhouette.flatten(1).any(1, keepdim=True)
         pose = torch.cat([self.truth.pose, mirror_pose(self.truth.pose)])
         betas = torch.where(masked, self.truth.betas.repeat(2, 1), torch.ones(1, 10))
-        return [Estimate(pose, betas, torch.ones(len(betas), 3))]
+        return NetworkOutput([Estimate(pose, betas, torch.ones(len(betas), 3))])
 
 
 def test_errors_are_measured_with_and_without_masks(piece):

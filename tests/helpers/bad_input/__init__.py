@@ -1,1 +1,1 @@
-"""The table of broken input, by what is broken. tests/test_bad_input.py runs it."""
+"""The table of broken input, with a file per kind of input. tests/test_bad_input.py runs it."""

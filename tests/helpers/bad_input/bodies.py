@@ -14,7 +14,7 @@ BODY = {"b.npz": lambda: make.body(".npz")}
 
 
 def body_faults() -> Iterable[tuple[str, Callable, str]]:
-    """Name, change and sentence of what can be wrong inside a body, whatever file it is in."""
+    """Faults inside a body, whatever its file format: name, change to the arrays, and expected sentence."""
     for key in KEYS:
         yield f"without-{key}", lambda a, key=key: a.pop(key), f"not an SMPL body: it lacks {key}"
     for key, function, sentence in (
@@ -146,7 +146,7 @@ def bodies() -> Iterable[Case]:
         ("pose-none", "--poses ,", "unknown poses"),
         ("format-unknown", "--format fbx", "unknown formats"),
         ("betas-words", "--betas tall", "'tall' should be numbers separated by commas"),
-        ("betas-NaN", "--betas nan", "betas should be up to 10 finite numbers"),
-        ("betas-too-many", f"--betas {','.join('0' * 11)}", "betas should be up to 10 finite numbers"),
+        ("betas-NaN", "--betas nan", "betas must be up to 10 finite numbers"),
+        ("betas-too-many", f"--betas {','.join('0' * 11)}", "betas must be up to 10 finite numbers"),
     ):
         yield Case(f"body-{name}", f"body --out out --body b.npz {words}", sentence, BODY)

@@ -1,4 +1,4 @@
-"""One row of the table of broken input."""
+"""The row type of the table of broken input."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -8,14 +8,14 @@ Content = bytes | str | Callable[[], bytes]
 
 @dataclass(frozen=True)
 class Case:
-    """One row of the table.
+    """A command line with broken input, and what it must print.
 
     Attributes:
-        name: Of the test.
-        command: The command line. Words that are file names are those of ``files``.
-        sentence: A regular expression found in what is printed.
-        files: Name to content, or to what makes it; a name that ends in "/" is an empty folder.
-        code: The exit code.
+        name: Name of the test.
+        command: The command line, run in a folder that holds ``files``.
+        sentence: Regular expression that must match in the output.
+        files: Contents of the files by name, or functions that make them; a name that ends in "/" is an empty folder.
+        code: Expected exit code.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Files that are broken in one way each, for the table of broken input."""
+"""Makes files that are broken in one way each, for the table of broken input."""
 
 import io
 import json
@@ -32,11 +32,13 @@ def picture(kind: str, size: tuple[int, int] = SIZE) -> bytes:
 
 
 def animation(kind: str) -> bytes:
+    """An animated picture of three frames."""
     frames = [Image.new("RGB", SIZE, colour) for colour in ("red", "green", "blue")]
     return saved(frames[0], kind, save_all=True, append_images=frames[1:])
 
 
 def float_tiff(value: float) -> bytes:
+    """A TIFF of float32 pixels, one of which has the given value."""
     pixels = np.full(SIZE[::-1], 0.5, np.float32)
     pixels[3, 4] = value
     return saved(Image.fromarray(pixels), "TIFF")
@@ -49,7 +51,7 @@ def saved(image: Image.Image, kind: str, **options) -> bytes:
 
 
 def png(width: int, height: int, *extra: tuple[bytes, bytes]) -> bytes:
-    """A PNG that claims a size, with more chunks, and holds next to nothing."""
+    """A PNG that claims a size but holds hardly any pixels, with additional chunks of (kind, data)."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -60,6 +62,7 @@ def png(width: int, height: int, *extra: tuple[bytes, bytes]) -> bytes:
 
 
 def jpeg_that_claims(width: int, height: int) -> bytes:
+    """A small JPEG whose header claims another size."""
     data = bytearray(picture("JPEG"))
     start = data.index(b"\xff\xc0") + 5  # the frame header: length, precision, height, width
     data[start : start + 4] = struct.pack(">HH", height, width)
@@ -75,7 +78,7 @@ def _body() -> Arrays:
 
 
 def body(suffix: str, change: Callable[[Arrays], object] = lambda arrays: None) -> bytes:
-    """A body of eight vertices in one of the three formats, after ``change`` has edited its arrays."""
+    """A body of eight vertices in the format of ``suffix``, after ``change`` has edited its arrays."""
     arrays = {key: value.copy() for key, value in _body().items()}
     change(arrays)
     if suffix == ".pkl":
@@ -108,7 +111,7 @@ def npz(arrays: Mapping[str, object]) -> bytes:
 
 
 def archive(name: str = "photo.jpg") -> bytes:
-    """A good zip file of something else."""
+    """An intact zip file that holds something else."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as members:
         members.writestr(name, b"no array")
@@ -132,7 +135,7 @@ def safetensors_header(header: object, data: bytes = b"") -> bytes:
 
 
 class Hostile:
-    """What a malicious pickle looks like."""
+    """An object whose pickle runs code: it makes a folder."""
 
     def __reduce__(self):
         import os
@@ -141,7 +144,7 @@ class Hostile:
 
 
 def asking_for(name: str) -> bytes:
-    """A pickle that asks for one name."""
+    """A pickle that asks its reader to import one name."""
     module, _, attribute = name.rpartition(".")
     return b"c" + module.encode() + b"\n" + attribute.encode() + b"\n."
 
@@ -151,7 +154,7 @@ def nested_pickle(depth: int = 100_000) -> bytes:
 
 
 def memo_bomb() -> bytes:
-    """Twenty bytes that make Python's own unpickler reserve twenty gigabytes."""
+    """A pickle of a few bytes for which Python's own unpickler reserves twenty gigabytes."""
     return b"\x80\x02}r" + struct.pack("<I", 0x4FFFFFFF) + b"."
 
 
@@ -170,7 +173,7 @@ def weights(content: object, zipped: bool = True) -> bytes:
 
 
 def deflated(data: bytes) -> bytes:
-    """The same archive with its members compressed, as torch never writes them."""
+    """The same archive with its members compressed, which torch never does."""
     stream = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(data)) as source, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as target:
         for member in source.namelist():

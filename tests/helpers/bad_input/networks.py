@@ -1,4 +1,4 @@
-"""Broken checkpoints, configurations of trainings, and evaluations that cannot be."""
+"""Broken checkpoints, training configurations and options of evaluations."""
 
 import pickle
 from collections.abc import Iterable, Mapping
@@ -67,7 +67,7 @@ def checkpoints() -> Iterable[Case]:
 
 
 def aliases(depth: int = 9) -> str:
-    """A value of gigabytes in a few hundred bytes of YAML: each list holds the one before nine times."""
+    """YAML of a few hundred bytes for a value of gigabytes: each list holds the previous list nine times."""
     names = "abcdefghijkl"[: depth + 1]
     first = f"&{names[0]} [{','.join('x' * 9)}]"
     lists = [f"&{name} [{','.join([f'*{before}'] * 9)}]" for before, name in pairwise(names)]
@@ -152,9 +152,9 @@ def configs() -> Iterable[Case]:
     yield case("without-out", "batch_size: 3", "the key 'out' is missing", "steps=3")
     source = "out: o\nsynthetic: {}\n"
     for name, words, sentence in (
-        ("override-without-value", "steps", "'steps' changes nothing: write it as key=value"),
-        ("override-without-key", "=3", "'=3' changes nothing"),
-        ("override-half-a-key", "optimizer.=3", "'optimizer.=3' changes nothing"),
+        ("override-without-value", "steps", "'steps' is not an override: write key=value"),
+        ("override-without-key", "=3", "'=3' is not an override"),
+        ("override-half-a-key", "optimizer.=3", "'optimizer.=3' is not an override"),
         ("override-no-yaml", "'steps=[1'", r"the value in 'steps=\[1' is not YAML"),
         ("override-unknown", "step=3", "there is no key 'step'; did you mean 'steps'"),
         ("override-wrong", "steps=fast", "'steps' should be a valid integer"),

@@ -13,7 +13,7 @@ from helpers.bad_input.case import Case, Content
 
 @cache
 def person() -> str:
-    """A parameter file of somebody at rest, made by hand."""
+    """A parameter file of a person in the rest pose, written by hand."""
     names = [f"joint {i}" for i in range(24)]
     return json.dumps(
         {
@@ -32,6 +32,8 @@ def person() -> str:
 
 
 def edited(**changes: object) -> Callable[[], bytes]:
+    """A function that makes the parameter file with changed keys; the value "gone" removes a key."""
+
     def content() -> bytes:
         document = json.loads(person()) | changes
         return json.dumps({key: value for key, value in document.items() if value != "gone"}).encode()

@@ -1,4 +1,4 @@
-"""Broken photos, boxes and keypoints, and options of the photo job that cannot be."""
+"""Broken photos, boxes, keypoints and options of the photo job."""
 
 import json
 import pickle
@@ -80,13 +80,13 @@ def boxes() -> Iterable[Case]:
         "single-quotes": b"{'a.jpg': [[10, 20, 30, 40]]}",
     }.items():
         yield case(name, content, r"boxes\.json: this is not JSON")
-    shape = r"not a list of \[x0, y0, x1, y1\]"
-    numbers = "are not all numbers"
-    finite = "no numbers .NaN, infinite or null."
+    shape = r"must be a list of \[x0, y0, x1, y1\]"
+    numbers = "the boxes of (the photo|a.jpg) must be numeric"
+    finite = "must be finite, without NaN, infinity or null"
     for name, content, sentence in (
-        ("a-number", "3", "boxes are"),
-        ("a-text", '"a.jpg"', "boxes are"),
-        ("null", "null", "boxes are"),
+        ("a-number", "3", "boxes have to be"),
+        ("a-text", '"a.jpg"', "boxes have to be"),
+        ("null", "null", "boxes have to be"),
         ("one-flat-box", "[10, 20, 30, 40]", shape),
         ("three-numbers", "[[10, 20, 30]]", shape),
         ("five-numbers", "[[10, 20, 30, 40, 0.9]]", shape),
@@ -100,11 +100,11 @@ def boxes() -> Iterable[Case]:
         ("infinite", "[[10, 20, Infinity, 40]]", finite),
         ("too-large", "[[10, 20, 1e300, 40]]", finite),
         ("too-large-an-integer", f"[[10, 20, {'9' * 400}, 40]]", numbers),
-        ("width-and-height", "[[100, 90, 50, 60]]", "a box of the photo is empty; boxes are .*not widths"),
+        ("width-and-height", "[[100, 90, 50, 60]]", r"a box of the photo is empty; boxes are .*not \[x, y, width"),
         ("of-no-area", "[[10, 20, 10, 40]]", "a box of the photo is empty"),
-        ("right-of-photo", "[[400, 20, 500, 40]]", "covers nothing of this 320 x 240 photo"),
-        ("above-photo", '{"a.jpg": [[10, -50, 100, -5]]}', "covers nothing of this 320 x 240 photo"),
-        ("within-a-pixel", "[[10, 20, 10.5, 40]]", "covers nothing"),
+        ("right-of-photo", "[[400, 20, 500, 40]]", "lies outside this 320 x 240 photo"),
+        ("above-photo", '{"a.jpg": [[10, -50, 100, -5]]}', "lies outside this 320 x 240 photo"),
+        ("within-a-pixel", "[[10, 20, 10.5, 40]]", "or is smaller than a pixel"),
         ("of-another-photo", '{"b.jpg": [[10, 20, 30, 40]]}', r"boxes\.json does not name this photo"),
         ("of-no-photo", "{}", "does not name this photo"),
     ):
@@ -112,7 +112,7 @@ def boxes() -> Iterable[Case]:
 
 
 def coco(**changes: object) -> str:
-    """COCO's format with one person; a key names what is changed in the file, the image or the person."""
+    """A COCO file with one person, in which the given keys of the file, the image or the person are changed."""
     image, person = {"id": 1, "file_name": "a.jpg"}, {"image_id": 1, "keypoints": [100.0, 90.0, 2.0] * 17}
     content = {"images": [image], "annotations": [person]}
     for key, value in changes.items():
@@ -130,7 +130,7 @@ def keypoints() -> Iterable[Case]:
         return Case(f"keypoints-{name}", command, sentence, {**GOOD_PHOTO, file: content})
 
     yield Case("keypoints-missing", "reconstruct a.jpg --out out --keypoints p.json", "No such file", GOOD_PHOTO)
-    yield case("empty-folder", b"", "the folder holds no OpenPose files", file="poses/")
+    yield case("empty-folder", b"", "the folder contains no OpenPose files", file="poses/")
     yield case("empty", b"", "this is not JSON")
     yield case("cut", coco()[:60], "this is not JSON")
     yield case("binary", bytes(range(128, 256)), "this is not JSON")
@@ -139,40 +139,48 @@ def keypoints() -> Iterable[Case]:
         yield case(name, content, neither)
     line = [100.0, 90.0, 2.0]
     for name, content, sentence in (
-        ("openpose-no-list", '{"people": 3}', "people is not a list"),
-        ("openpose-of-numbers", '{"people": [3]}', "person 0 has no 25 keypoints"),
-        ("openpose-18-keypoints", openpose(line * 18), "person 0 has no 25 keypoints .*BODY_25"),
-        ("openpose-words", openpose(["x"] * 75), "the keypoints of person 0 are not all numbers"),
-        ("openpose-NaN", openpose([float("nan")] * 75), "the keypoints of person 0 hold values that are no numbers"),
-        ("openpose-null", openpose([None] * 75), "the keypoints of person 0 hold values that are no numbers"),
+        ("openpose-no-list", '{"people": 3}', "people of OpenPose's format must be a list"),
+        ("openpose-of-numbers", '{"people": [3]}', "person 0 must have 25 keypoints"),
+        ("openpose-18-keypoints", openpose(line * 18), "person 0 must have 25 keypoints .*BODY_25"),
+        ("openpose-words", openpose(["x"] * 75), "the keypoints of person 0 must be numeric"),
+        ("openpose-NaN", openpose([float("nan")] * 75), "the keypoints of person 0 must be finite"),
+        ("openpose-null", openpose([None] * 75), "the keypoints of person 0 must be finite"),
         ("openpose-negative-confidence", openpose([100.0, 90.0, -1.0] * 25), "a negative keypoint confidence"),
-        ("openpose-scaled-to-1", openpose([0.4, 0.5, 0.9] * 25), "are scaled to 1; write them in photo pixels"),
+        (
+            "openpose-scaled-to-1",
+            openpose([0.4, 0.5, 0.9] * 25),
+            "are normalised to 1; they have to be in photo pixels",
+        ),
         ("openpose-of-another-photo", openpose(line * 25), r"poses\.json does not name this photo"),
-        ("list-of-numbers", "[1, 2]", "a list of objects with an image_id each"),
-        ("list-without-image", json.dumps([{"keypoints": line * 17}]), "a list of objects with an image_id each"),
-        ("annotations-no-list", coco(annotations={}), "a list of objects with an image_id each"),
-        ("images-no-list", coco(images=3), "images need an id and a file_name each"),
-        ("images-without-names", coco(images=[{"id": 1}]), "images need an id and a file_name each"),
-        ("image-unknown", coco(image_id=7), "person 0 is of image 7, which is not among the images"),
-        ("image-a-list", coco(image_id=[1]), r"is of image \[1\], which is not among the images"),
+        ("list-of-numbers", "[1, 2]", "must be a list of objects, each with an image_id"),
+        (
+            "list-without-image",
+            json.dumps([{"keypoints": line * 17}]),
+            "must be a list of objects, each with an image_id",
+        ),
+        ("annotations-no-list", coco(annotations={}), "must be a list of objects, each with an image_id"),
+        ("images-no-list", coco(images=3), "each of COCO's images needs an id and a file_name"),
+        ("images-without-names", coco(images=[{"id": 1}]), "each of COCO's images needs an id and a file_name"),
+        ("image-unknown", coco(image_id=7), "person 0 belongs to image 7, which is not among the images"),
+        ("image-a-list", coco(image_id=[1]), r"belongs to image \[1\], which is not among the images"),
         ("of-another-photo", coco(file_name="b.jpg"), "does not name this photo"),
-        ("16-keypoints", coco(keypoints=line * 16), "person 0 has no 17 keypoints"),
-        ("missing-keypoints", coco(keypoints=None), "person 0 has no 17 keypoints"),
-        ("nested", coco(keypoints=[line] * 17), "person 0 has no 17 keypoints"),
-        ("words", coco(keypoints=["x"] * 51), "the keypoints of person 0 are not all numbers"),
-        ("NaN", coco(keypoints=[100.0, float("nan"), 2.0] * 17), "hold values that are no numbers"),
-        ("infinite", coco(keypoints=[100.0, float("inf"), 2.0] * 17), "hold values that are no numbers"),
-        ("too-large", coco(keypoints=[100.0, 1e300, 2.0] * 17), "hold values that are no numbers"),
-        ("scaled-to-1", coco(keypoints=[0.4, 0.5, 2.0] * 17), "are scaled to 1"),
-        ("off-photo", coco(keypoints=[900.0, 90.0, 2.0] * 17), "no keypoint on this 320 x 240 photo"),
-        ("bbox-of-3", coco(bbox=[1, 2, 3]), r"the bbox of person 0 is not \[x, y, width, height\]"),
-        ("bbox-words", coco(bbox="all"), "the bbox of person 0 are not all numbers"),
-        ("bbox-NaN", coco(bbox=[1, 2, 3, float("nan")]), "the bbox of person 0 hold values that are no numbers"),
-        ("bbox-off-photo", coco(bbox=[900, 2, 30, 40]), "covers nothing of this 320 x 240 photo"),
-        ("score-word", coco(score="high"), "the score of person 0 are not all numbers"),
-        ("score-NaN", coco(score=float("nan")), "the score of person 0 hold values that are no numbers"),
-        ("score-list", coco(score=[1, 2]), "the score of person 0 is not a number"),
-        ("score-object", coco(score={}), "the score of person 0 are not all numbers"),
+        ("16-keypoints", coco(keypoints=line * 16), "person 0 must have 17 keypoints"),
+        ("missing-keypoints", coco(keypoints=None), "person 0 must have 17 keypoints"),
+        ("nested", coco(keypoints=[line] * 17), "person 0 must have 17 keypoints"),
+        ("words", coco(keypoints=["x"] * 51), "the keypoints of person 0 must be numeric"),
+        ("NaN", coco(keypoints=[100.0, float("nan"), 2.0] * 17), "must be finite"),
+        ("infinite", coco(keypoints=[100.0, float("inf"), 2.0] * 17), "must be finite"),
+        ("too-large", coco(keypoints=[100.0, 1e300, 2.0] * 17), "must be finite"),
+        ("scaled-to-1", coco(keypoints=[0.4, 0.5, 2.0] * 17), "are normalised to 1"),
+        ("off-photo", coco(keypoints=[900.0, 90.0, 2.0] * 17), "no keypoint inside this 320 x 240 photo"),
+        ("bbox-of-3", coco(bbox=[1, 2, 3]), r"the bbox of person 0 must be \[x, y, width, height\]"),
+        ("bbox-words", coco(bbox="all"), "the bbox of person 0 must be numeric"),
+        ("bbox-NaN", coco(bbox=[1, 2, 3, float("nan")]), "the bbox of person 0 must be finite"),
+        ("bbox-off-photo", coco(bbox=[900, 2, 30, 40]), "lies outside this 320 x 240 photo"),
+        ("score-word", coco(score="high"), "the score of person 0 must be numeric"),
+        ("score-NaN", coco(score=float("nan")), "the score of person 0 must be finite"),
+        ("score-list", coco(score=[1, 2]), "the score of person 0 must be a single number"),
+        ("score-object", coco(score={}), "the score of person 0 must be numeric"),
     ):
         yield case(name, content, sentence)
 

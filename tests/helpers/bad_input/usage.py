@@ -14,10 +14,10 @@ def folders() -> Iterable[Case]:
     yield Case("out-is-a-file", f"{job} p.json", "a part of the path is a file", poses)
     yield Case("out-in-a-file", f"{job} p.json/out", "a part of the path is a file", poses)
     yield Case(
-        "out-has-a-file-of-that-name", f"{job} out", "would have the name of a file", {**poses, "out/a.jpg": b""}
+        "out-has-a-file-of-that-name", f"{job} out", "is a file; choose another --out", {**poses, "out/a.jpg": b""}
     )
     yield Case("out-name-too-long", f"{job} {'x' * 300}", "choose a shorter name", poses)
-    yield Case("out-takes-the-photos-place", "reconstruct a.jpg --out .", "would have the name of a file", GOOD_PHOTO)
+    yield Case("out-takes-the-photos-place", "reconstruct a.jpg --out .", "is a file; choose another --out", GOOD_PHOTO)
     yield Case(
         "body-out-is-a-file", "body --body b.npz --poses squat --out b.npz", "a part of the path is a file", BODY
     )
@@ -84,7 +84,7 @@ def usage() -> Iterable[Case]:
         files = {"old.json": content, "new.json": good}
         yield Case(f"compare-{name}", "benchmark --compare old.json new.json", f"old.json {run}", files)
     yield Case("compare-missing", "benchmark --compare a.json a.json", "cannot read a.json: No such file")
-    # Refused before minutes of work, of which nothing would be left.
+    # These are refused at once, before minutes of work whose results could not be written.
     for name, place, sentence in (
         ("folder", "there", "cannot write there: it is a folder"),
         ("file", "a.txt/b.json", "cannot write a.txt/b.json: .*a part of the path is a file"),

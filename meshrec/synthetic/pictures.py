@@ -1,4 +1,6 @@
-"""Pictures of synthetic people: textured, lit, in front of something, seen through a camera."""
+"""RGB pictures of synthetic people: textured, lit, in front of a background, seen through a camera."""
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -10,51 +12,66 @@ from meshrec.data.streams import Streams
 from meshrec.render import Fragments, rasterize
 from meshrec.render.screen import supersampled
 from meshrec.synthetic.backgrounds import Backgrounds, noise_backgrounds
-from meshrec.synthetic.clothes import TextureLayout, draw_textures
-from meshrec.synthetic.occluders import inside_photo
 from meshrec.synthetic.people import People
+from meshrec.synthetic.textures import TextureLayout, draw_textures
+from meshrec.synthetic.visibility import inside_photo
 
 LAMPS = 3
-BLUR_REACH = 4  # pixels
+BLUR_REACH = 4  # half width of the blur's kernel, pixels
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """How pictures are drawn.
+
+    Attributes:
+        layout: Texture layout of the body.
+        backgrounds: Draws the backgrounds: noise, or crops of the pictures in a folder.
+        supersample: Samples per pixel along each axis.
+    """
+
+    layout: TextureLayout
+    backgrounds: Backgrounds = noise_backgrounds
+    supersample: int = 2
 
 
 @torch.no_grad()
-def photograph(
-    people: People,
-    body: BodyModel,
-    layout: TextureLayout,
-    streams: Streams,
-    backgrounds: Backgrounds = noise_backgrounds,
-    supersample: int = 2,
-) -> Tensor:
-    """Pictures of people.
+def photograph(people: People, body: BodyModel, pictures: Pictures, streams: Streams) -> Tensor:
+    """Draw pictures of people, each of the size of the person's crop.
 
     Args:
-        people: Whom.
-        body: Whose mesh they have.
-        layout: The body's.
-        streams: One for each person.
-        backgrounds: What is behind them.
-        supersample: Samples per pixel along each axis.
+        people: The B people.
+        body: The body that they were made with.
+        pictures: How to draw them.
+        streams: One random stream per person.
 
     Returns:
-        (B, 3, H, W) uint8 RGB, black beyond the photo's edges.
+        (B, 3, H, W) uint8 RGB, black beyond the edges of the photos.
     """
     device, size = people.vertices.device, people.camera.size
-    fragments = rasterize(people.vertices, body.faces, supersampled(people.camera, supersample))
-    texture = draw_textures(streams, layout)
+    fragments = rasterize(people.vertices, body.faces, supersampled(people.camera, pictures.supersample))
+    texture = draw_textures(streams, pictures.layout)
     normals = fragments.facing(fragments.interpolate(vertex_normals(people.vertices, fragments.faces)))
-    colors = texels(texture, layout, fragments) * lit(normals, fragments.sample, streams)
-    behind = backgrounds(streams, size[0], device)
-    picture = fragments.picture(colors.clamp_(0, 1), behind.movedim(1, -1), shrink=supersample).movedim(-1, 1)
-    # What covers people has the background's stuff, turned over: nothing in it tells where it is.
+    colors = texels(texture, pictures.layout, fragments) * lit(normals, fragments.sample, streams)
+    behind = pictures.backgrounds(streams, size[0], device)
+    picture = fragments.picture(colors.clamp_(0, 1), behind.movedim(1, -1), shrink=pictures.supersample).movedim(-1, 1)
+    # Occluders show the background upside down: their texture must not tell a network where they are.
     picture = torch.where(people.covered[:, None], behind.flip(-1, -2), picture)
     picture = exposed(blurred(picture, streams), streams)
     return (picture * inside_photo(people.photo, size)[:, None] * 255 + 0.5).to(torch.uint8)
 
 
 def texels(texture: Tensor, layout: TextureLayout, fragments: Fragments) -> Tensor:
-    """(P, 3) colours of the nearest texels of textures (B, N, N, 3) at the covered pixels."""
+    """Look up the nearest texels of the covered pixels.
+
+    Args:
+        texture: (B, N, N, 3) RGB.
+        layout: Texture layout of the body.
+        fragments: The P covered pixels.
+
+    Returns:
+        (P, 3) RGB.
+    """
     corners = layout.uv[layout.faces.long()].flatten(1)[fragments.face].view(-1, 3, 2)
     uv = (corners * fragments.barycentric[..., None]).sum(1)
     column, row = (layout.size * uv).long().clamp_(0, layout.size - 1).unbind(-1)
@@ -63,12 +80,15 @@ def texels(texture: Tensor, layout: TextureLayout, fragments: Fragments) -> Tens
 
 
 def lit(normals: Tensor, sample: Tensor, streams: Streams) -> Tensor:
-    """Light (P, 3) that falls on surfaces: from everywhere, more from above, and from a few coloured lamps (Lambert).
+    """Light on surfaces: ambient light, stronger from above, and Lambert's law for a few coloured lamps.
 
     Args:
-        normals: (P, 3) in camera space.
-        sample: (P,) which person each belongs to.
-        streams: One for each person.
+        normals: (P, 3) unit normals in camera space.
+        sample: (P,) index of the person to whom each normal belongs.
+        streams: One random stream per person.
+
+    Returns:
+        (P, 3) RGB factors on the colours of the surfaces.
     """
     towards = streams.normal(LAMPS, 3)
     towards[..., 1] = -towards[..., 1].abs() - 0.3  # lamps hang above ...
@@ -84,7 +104,15 @@ def lit(normals: Tensor, sample: Tensor, streams: Streams) -> Tensor:
 
 
 def blurred(pictures: Tensor, streams: Streams) -> Tensor:
-    """Defocus: a Gaussian of random width, often hardly any, over pictures (B, C, H, W)."""
+    """Defocus: convolve each picture with a Gaussian of random width, which is mostly narrow.
+
+    Args:
+        pictures: (B, C, H, W).
+        streams: One random stream per picture.
+
+    Returns:
+        (B, C, H, W).
+    """
     count, channels, height, width = pictures.shape
     sigma = 0.3 + 1.5 * streams.uniform(1) ** 4
     steps = torch.arange(-BLUR_REACH, BLUR_REACH + 1)
@@ -97,7 +125,15 @@ def blurred(pictures: Tensor, streams: Streams) -> Tensor:
 
 
 def exposed(pictures: Tensor, streams: Streams) -> Tensor:
-    """White balance, exposure, contrast and grain of a camera over pictures (B, 3, H, W); the result is in [0, 1]."""
+    """Apply a camera's random white balance, exposure, contrast and grain.
+
+    Args:
+        pictures: (B, 3, H, W) RGB in [0, 1].
+        streams: One random stream per picture.
+
+    Returns:
+        (B, 3, H, W) in [0, 1].
+    """
     gain = (1 + 0.05 * streams.normal(3)) * streams.uniform(1, low=0.8, high=1.25)
     power = (0.15 * streams.normal(1)).exp()
     grain = 0.04 * streams.uniform(1) ** 2

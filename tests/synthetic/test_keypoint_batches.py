@@ -1,17 +1,16 @@
-"""People as keypoints alone: against the posed mesh, and against people who are drawn."""
+"""People with keypoints alone, compared with the posed mesh and with people who are rendered."""
 
 import pytest
 import torch
 
 from meshrec.body import BodyModel, joint_index, joint_set
 from meshrec.data.centred import centred
-from meshrec.data.streams import BatchStream
 from meshrec.render import rasterize
-from meshrec.synthetic.cameras import ViewMix
+from meshrec.synthetic.batches import synthetic_batch
 from meshrec.synthetic.detector_noise import EXACT
-from meshrec.synthetic.keypoints import SyntheticKeypoints, behind_limbs
-from meshrec.synthetic.labels import synthetic_batch
+from meshrec.synthetic.keypoint_batches import SyntheticKeypoints
 from meshrec.synthetic.people import SyntheticPeople
+from meshrec.synthetic.random_cameras import ViewMix
 
 OPEN = ViewMix(truncated=0, occluded=0)
 
@@ -35,7 +34,7 @@ def test_keypoints_are_the_projected_landmarks_of_the_body(people, body):
     assert batch.bodies == (body.hash,) * 8
 
 
-def test_a_batch_hangs_on_seed_number_and_process_alone(people, body):
+def test_a_batch_depends_on_seed_number_and_process_alone(people, body):
     source = SyntheticKeypoints(people)
     first = source.batch(4, 7, 1)
     again = SyntheticKeypoints(SyntheticPeople(body, 3, "held_out", 32, views=OPEN)).batch(4, 7, 1)
@@ -44,22 +43,6 @@ def test_a_batch_hangs_on_seed_number_and_process_alone(people, body):
     for batch, seen in others:
         assert not torch.equal(batch.pose, first[0].pose) and not torch.equal(seen.keypoints, first[1].keypoints)
     assert len(first[0].pose.flatten(1).unique(dim=0)) == 4
-
-
-def test_what_a_stream_draws_is_spread_over_the_batch():
-    stream = BatchStream(1000, (1, 2), "test")
-    assert stream.normal(3).shape == (1000, 3) and stream.whole(5).dtype == torch.int64
-    share = stream.happens(0.3).float().mean()
-    assert 0.25 < share < 0.35
-    assert not torch.equal(BatchStream(4, (1, 2), "a").normal(), BatchStream(4, (1, 2), "b").normal())
-
-
-def test_capsules_hide_what_the_body_hides(people, body):
-    _, drawn = synthetic_batch(people, range(96), noise=EXACT)
-    joints, landmarks = (body.joints_from(people.draw(range(96)).vertices, s) for s in ("union55", "mediapipe33"))
-    ours = behind_limbs(landmarks, joints)
-    assert (ours == drawn.hidden).float().mean() > 0.88
-    assert abs(ours.float().mean() - drawn.hidden.float().mean()) < 0.03
 
 
 def test_detections_are_as_far_off_and_as_sure_as_those_of_people_who_are_drawn(body):

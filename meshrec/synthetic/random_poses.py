@@ -1,4 +1,4 @@
-"""Endless poses from the bank, the authored and the everyday ones: mirrored, recombined, perturbed, turned over."""
+"""Random poses: motion capture, authored and everyday poses; mirrored, recombined, perturbed or turned over."""
 
 import math
 from dataclasses import dataclass
@@ -18,7 +18,8 @@ from meshrec.poses.pose_bank import PoseBank
 LEGS = ("hip", "knee", "ankle", "foot")
 ARMS = ("collar", "shoulder", "elbow", "wrist", "hand")
 
-# How far a joint is turned at random, degrees about each axis; hinges little about the axes that they do not have.
+# Standard deviations of the random rotations of joints about x, y and z, degrees; small about axes on which a joint
+# hardly turns.
 SPREAD = {
     "spine": (5, 4, 4), "neck": (7, 10, 6), "head": (5, 6, 4), "hip": (8, 6, 5), "knee": (8, 2, 2),
     "ankle": (8, 4, 4), "foot": (4, 0, 0), "collar": (3, 4, 5), "shoulder": (10, 12, 10), "elbow": (4, 12, 4),
@@ -30,16 +31,16 @@ KINDS = ("motion", "authored", "lying", "tumbled", "everyday")
 
 @dataclass(frozen=True)
 class PoseMix:
-    """Shares of poses; what is left over is motion capture as it was recorded.
+    """Shares of the kinds of poses, and of the changes to poses of all kinds. The rest is motion capture as recorded.
 
     Attributes:
         authored: Poses written by hand: sitting, kneeling, crawling, lying, upside down.
-        lying: Motion laid on its back, front or a side.
-        tumbled: Motion turned every which way.
+        lying: Motion capture laid on the back, the front or a side.
+        tumbled: Motion capture in uniformly random orientations.
         everyday: Standing, walking and sitting on chairs as most people do.
-        mirrored: Share of all that is mirrored.
-        recombined: Share of all whose legs, arms or both come from another frame of the bank.
-        perturbed: Share of all whose joints are turned a little at random.
+        mirrored: Share of poses that are mirrored.
+        recombined: Share of poses whose legs, arms or both come from another frame of the bank.
+        perturbed: Share of poses whose joints are turned a little at random.
     """
 
     authored: float = 0.15
@@ -57,38 +58,38 @@ def draw_poses(
     """Draw a pose for each stream.
 
     Args:
-        streams: One for each pose.
+        streams: One random stream per pose.
         bank: Motion capture.
-        authored: (N, 24, 3, 3) of :func:`meshrec.poses.authored_poses.authored_poses`.
-        everyday: (M, 24, 3, 3) of :func:`meshrec.poses.everyday_poses.everyday_poses`.
-        mix: How often which.
+        authored: (N, 24, 3, 3) poses of :func:`meshrec.poses.authored_poses.authored_poses`.
+        everyday: (M, 24, 3, 3) poses of :func:`meshrec.poses.everyday_poses.everyday_poses`.
+        mix: Shares of the kinds and changes.
 
     Returns:
-        Local rotations (B, 24, 3, 3), the first the body's place in a world whose y is up, and the kind (B,) of each
-        pose, an index into :data:`KINDS`.
+        Local rotations (B, 24, 3, 3), the first from body space to a world with y up, and the kind of each pose (B,),
+        an index into :data:`KINDS`.
     """
     kind = streams.pick((mix.authored, mix.lying, mix.tumbled, mix.everyday)) + 1
     chosen = streams.whole(len(authored))
     frame, other = streams.whole(len(bank), 2).unbind(1)
-    pose = torch.where(_spread(kind == 1), authored[chosen], bank.rotations(frame))
-    if mix.everyday:  # mixes without them stay what they were before there were any
-        pose = torch.where(_spread(kind == 4), everyday[streams.whole(len(everyday))], pose)
+    pose = torch.where(_per_pose(kind == 1), authored[chosen], bank.rotations(frame))
+    if mix.everyday:  # draw nothing without them: the frozen benchmark was made before there were any
+        pose = torch.where(_per_pose(kind == 4), everyday[streams.whole(len(everyday))], pose)
     pose = _recombine(streams, pose, bank.rotations(other), mix.recombined, (kind == 1) | (kind == 4))
-    pose = torch.where(_spread(streams.happens(mix.mirrored)), mirror_pose(pose), pose)
-    pose = torch.where(_spread(streams.happens(mix.perturbed)), perturbed(pose, streams), pose)
-    pose[:, 0] = _turned(streams, pose[:, 0], kind)
+    pose = torch.where(_per_pose(streams.happens(mix.mirrored)), mirror_pose(pose), pose)
+    pose = torch.where(_per_pose(streams.happens(mix.perturbed)), perturbed(pose, streams), pose)
+    pose[:, 0] = _turned_over(streams, pose[:, 0], kind)
     return pose, kind
 
 
 def perturbed(pose: Tensor, streams: Streams) -> Tensor:
-    """Turn every joint but the root a little at random, never further beyond its limits than it was.
+    """Turn every joint but the root a little at random, within its limits or as far beyond them as it was.
 
     Args:
-        pose: (B, 24, 3, 3).
-        streams: B of them.
+        pose: (B, 24, 3, 3) local rotations.
+        streams: One random stream per pose.
 
     Returns:
-        (B, 24, 3, 3).
+        (B, 24, 3, 3) local rotations.
     """
     names = joint_set("smpl24")[1:]
     spread = torch.tensor([next(SPREAD[part] for part in SPREAD if part in name) for name in names])
@@ -102,12 +103,22 @@ def perturbed(pose: Tensor, streams: Streams) -> Tensor:
 
 @cache
 def _members(parts: tuple[str, ...]) -> Tensor:
-    """(24,) bool: the joints of these limbs."""
+    """(24,) bool, whether the name of a joint contains one of the parts."""
     return torch.tensor([any(part in name for part in parts) for name in joint_set("smpl24")])
 
 
 def _recombine(streams: Streams, pose: Tensor, other: Tensor, share: float, written: Tensor) -> Tensor:
-    """Take legs or arms from other poses. Written poses keep their legs, which make them what they are."""
+    """Take legs, arms or both from other poses.
+
+    Authored and everyday poses keep their own legs: it is the legs that make a pose one of sitting or kneeling.
+
+    Args:
+        streams: One random stream per pose.
+        pose: (B, 24, 3, 3) poses to change.
+        other: (B, 24, 3, 3) poses to take limbs from.
+        share: Share of poses to change.
+        written: (B,) bool, whether a pose is authored or everyday.
+    """
     which = streams.pick((share / 3, share / 3, share / 3))
     legs = ((which == 0) | (which == 2)) & ~written
     arms = (which == 1) | (which == 2)
@@ -115,13 +126,13 @@ def _recombine(streams: Streams, pose: Tensor, other: Tensor, share: float, writ
     return torch.where(taken[..., None, None], other, pose)
 
 
-def _turned(streams: Streams, orient: Tensor, kind: Tensor) -> Tensor:
-    """Lay and tumble the bodies that are to be."""
+def _turned_over(streams: Streams, orient: Tensor, kind: Tensor) -> Tensor:
+    """Root rotations (B, 3, 3), of which those of lying and tumbled poses are turned over."""
     count = len(orient)
-    # On the back, the front, the left and the right side.
+    # Rotations that lay an upright body on its back, front, left and right side.
     ways = torch.tensor([[-math.pi / 2, 0, 0], [math.pi / 2, 0, 0], [0, 0, -math.pi / 2], [0, 0, math.pi / 2]])
     tilt = ways[streams.whole(4)] + 0.2 * streams.normal(3)
-    # The heading is taken away first, so that it is the front that comes to lie on the ground.
+    # Undo the heading first, so that a rotation about x lays down the front or back, whichever way the body faced.
     front = orient[:, :, 2]
     heading = torch.zeros(count, 3)
     heading[:, 1] = -torch.atan2(front[:, 0], front[:, 2])
@@ -131,6 +142,6 @@ def _turned(streams: Streams, orient: Tensor, kind: Tensor) -> Tensor:
     return torch.where((kind == 3)[:, None, None], tumbled, turned)
 
 
-def _spread(flags: Tensor) -> Tensor:
-    """(B,) to (B, 1, 1, 1)."""
+def _per_pose(flags: Tensor) -> Tensor:
+    """(B,) flags as (B, 1, 1, 1), to broadcast against poses."""
     return flags[:, None, None, None]

@@ -1,7 +1,7 @@
-"""Textures of skin, hair, clothes and shoes, painted over a body's texture layout.
+"""Random textures: skin, hair, clothes and shoes, painted on a body's texture layout.
 
-What a texel shows follows from where it lies on the body at rest, so the painting works for any body with a texture
-layout: sleeves end at some share of the arm, trousers at some share of the leg.
+What a texel shows follows from its place on the body at rest: sleeves end at some share of the arm, trousers at some
+share of the leg. So the same code paints any body that has a texture layout.
 """
 
 import math
@@ -18,7 +18,7 @@ from meshrec.errors import InputError
 from meshrec.geometry.cameras import WeakPerspectiveCamera
 from meshrec.render import rasterize
 
-# RGB from light to dark; what lies between is mixed.
+# Scales of RGB colours, between which colours are interpolated.
 SKIN = ((0.93, 0.78, 0.70), (0.84, 0.64, 0.52), (0.70, 0.48, 0.35), (0.47, 0.30, 0.21), (0.26, 0.16, 0.12))
 HAIR = ((0.05, 0.04, 0.04), (0.15, 0.09, 0.06), (0.35, 0.21, 0.12), (0.66, 0.50, 0.28), (0.62, 0.61, 0.60))
 EYE, LIP = (0.12, 0.08, 0.07), (0.62, 0.25, 0.25)
@@ -26,15 +26,16 @@ EYE, LIP = (0.12, 0.08, 0.07), (0.62, 0.25, 0.25)
 
 @dataclass(frozen=True)
 class TextureLayout:
-    """Where texels lie on the body at rest.
+    """Places of N x N texels on the body at rest.
 
     Attributes:
-        uv: (T, 2) and faces: (F, 3), the layout, v upwards.
-        position: (N, N, 3) metres at rest; outside the layout's islands as at the nearest texel inside.
-        arm: (N, N) 0 at the shoulder, 1 at the wrist; negative elsewhere.
-        leg: (N, N) 0 at the hip, 1 at the ankle; negative above.
-        hair: (N, N) metres inside the hairline; negative outside.
-        neck: (N, N) metres above the neck joint.
+        uv: (T, 2) texture coordinates, v upwards.
+        faces: (F, 3) indices into ``uv``.
+        position: (N, N, 3) rest positions, metres. Outside the layout's islands that of the nearest texel inside.
+        arm: (N, N) share of the way along the arm, 0 at the shoulder and 1 at the wrist; negative elsewhere.
+        leg: (N, N) share of the way along the leg, 0 at the hip and 1 at the ankle; negative above and on the arms.
+        hair: (N, N) distance inside the hairline, metres; negative outside.
+        neck: (N, N) height above the neck joint, metres.
         eyes, lips: (N, N) bool.
     """
 
@@ -50,11 +51,16 @@ class TextureLayout:
 
     @property
     def size(self) -> int:
+        """N, the number of texels along a side."""
         return len(self.position)
 
     @classmethod
     def of_body(cls, body: BodyModel, size: int = 192) -> "TextureLayout":
-        """Measure a body's layout on ``size`` x ``size`` texels.
+        """Measure the layout of a body.
+
+        Args:
+            body: A body with texture coordinates and landmarks of the face, such as the open body.
+            size: Number of texels along a side.
 
         Raises:
             InputError: The body has no texture layout or no landmarks of the face.
@@ -86,7 +92,15 @@ class TextureLayout:
 
 
 def draw_textures(streams: Streams, layout: TextureLayout) -> Tensor:
-    """Textures (B, N, N, 3) RGB in [0, 1], a person's each."""
+    """Draw a texture for each person.
+
+    Args:
+        streams: One random stream per person.
+        layout: Texture layout of the body.
+
+    Returns:
+        (B, N, N, 3) RGB in [0, 1].
+    """
     position = layout.position
     noise = _noise(streams, layout.size, position.device)
     tone = _mix(SKIN, streams.uniform()).to(position.device)
@@ -102,7 +116,7 @@ def draw_textures(streams: Streams, layout: TextureLayout) -> Tensor:
     hair_color = _mix(HAIR, streams.uniform() ** 1.5).to(position.device)
     texture = torch.where(((hair > 0) & ~bald)[..., None], _tinted(hair_color, 1 + 0.3 * noise[..., 1:2]), texture)
 
-    # Where a garment is: the shirt's sleeves, hem and neck; the trousers' length; the shoes' height.
+    # Extents of the garments: the shirt's sleeves, hem and collar, the length of skirt and trousers, the shoes' height.
     sleeve, hem, collar = drawn(-0.05, 1.1), drawn(0.0, 0.25), drawn(-0.12, 0.0)
     skirt = streams.happens(0.1)[:, None, None].to(position.device) * drawn(0.2, 0.7)
     length, shoe = drawn(0.15, 1.15), drawn(0.93, 1.05)
@@ -112,19 +126,19 @@ def draw_textures(streams: Streams, layout: TextureLayout) -> Tensor:
         "shirt": (neck < collar) & (on_leg < torch.maximum(hem - 0.1, skirt)) & (on_arm < sleeve),
         "shoes": on_leg > shoe,
     }
-    bare = {"trousers": 0.02, "shirt": 0.1, "shoes": 0.25}
+    without = {"trousers": 0.02, "shirt": 0.1, "shoes": 0.25}  # shares of people
     for name, area in worn.items():
-        area = area & ~streams.happens(bare[name])[:, None, None].to(position.device)
+        area = area & ~streams.happens(without[name])[:, None, None].to(position.device)
         texture = torch.where(area[..., None], _cloth(streams, layout, noise), texture)
     return texture.clamp_(0, 1)
 
 
 def _cloth(streams: Streams, layout: TextureLayout, noise: Tensor) -> Tensor:
-    """(B, N, N, 3) one piece of cloth each: plain, striped, checked, blotched or speckled, with folds."""
+    """Draw one garment per person (B, N, N, 3): plain, striped, checked, blotched or speckled, with folds."""
     x, y, z = layout.position.unbind(-1)
     device = x.device
     first, second = (_cloth_color(streams).to(device)[:, None, None] for _ in range(2))
-    along = torch.where(layout.arm > 0.1, x, y)  # along limbs and trunk
+    along = torch.where(layout.arm > 0.1, x, y)  # arms lie along x at rest, trunk and legs along y
     across = torch.where(layout.arm > 0.1, y + z, x + z)
     per_metre = streams.uniform(2, low=8, high=45).to(device)[..., None, None]
     stripes, columns = ((place * per_metre[:, i]).frac().abs() > 0.5 for i, place in enumerate((along, across)))
@@ -138,7 +152,7 @@ def _cloth(streams: Streams, layout: TextureLayout, noise: Tensor) -> Tensor:
 
 
 def _cloth_color(streams: Streams) -> Tensor:
-    """(B, 3): grey, white and black as often as colours."""
+    """Draw colours (B, 3) of cloth: any hue, a third of them grey, white or black."""
     value = streams.uniform(1, low=0.04, high=0.95)
     hue = 0.5 + 0.5 * torch.cos(2 * math.pi * (streams.uniform(1) + torch.tensor([0, 1 / 3, 2 / 3])))
     saturation = streams.uniform(1) ** 1.5 * ~streams.happens(0.35, 1)
@@ -146,11 +160,12 @@ def _cloth_color(streams: Streams) -> Tensor:
 
 
 def _tinted(color: Tensor, factor: Tensor) -> Tensor:
+    """Colours (B, 3) times factors (B, N, N, 1)."""
     return color[:, None, None] * factor
 
 
 def _mix(scale: tuple[tuple[float, ...], ...], place: Tensor) -> Tensor:
-    """(B, 3) colours at places (B,) in [0, 1] of a scale."""
+    """Interpolate a scale of colours at places (B,) in [0, 1]: (B, 3)."""
     colors = torch.tensor(scale)
     step = place.clamp(0, 1) * (len(colors) - 1)
     low = step.long().clamp_max(len(colors) - 2)
@@ -158,7 +173,7 @@ def _mix(scale: tuple[tuple[float, ...], ...], place: Tensor) -> Tensor:
 
 
 def _noise(streams: Streams, size: int, device: torch.device) -> Tensor:
-    """(B, N, N, 3) smooth noise about zero: coarse, middling and fine."""
+    """Smooth noise (B, N, N, 3) of mean zero, one channel each of coarse, medium and fine noise."""
     layers = [
         interpolate(streams.normal(1, cells, cells).to(device), (size, size), mode="bilinear")
         for cells in (size // 20, size // 9, size // 3)
@@ -167,13 +182,16 @@ def _noise(streams: Streams, size: int, device: torch.device) -> Tensor:
 
 
 def _rest_positions(uv: Tensor, faces: Tensor, corners: Tensor, size: int) -> Tensor:
-    """(N, N, 3) of every texel, by drawing the layout as if it were a mesh.
+    """Rest positions of all texels, found by rasterising the layout like a flat mesh.
 
     Args:
-        uv: (T, 2).
-        faces: (F, 3) into uv.
+        uv: (T, 2) texture coordinates.
+        faces: (F, 3) indices into ``uv``.
         corners: (F, 3, 3) rest positions of the faces' corners, metres.
-        size: N.
+        size: Number N of texels along a side.
+
+    Returns:
+        (N, N, 3) metres.
     """
     from scipy.ndimage import distance_transform_edt
 

@@ -1,4 +1,4 @@
-"""Detected renders as training batches: the same people as where they come from, and errors that stay what they are."""
+"""Batches of detected renders: the same people as in the renders, with the same errors of the detector."""
 
 from dataclasses import replace
 
@@ -11,11 +11,11 @@ from meshrec.data.centred import centred
 from meshrec.data.streams import Streams
 from meshrec.errors import InputError
 from meshrec.landmarks.placements import FACE
-from meshrec.synthetic.detected_keypoints import DetectedKeypoints, Variation
+from meshrec.synthetic.batches import synthetic_batch
 from meshrec.synthetic.detected_renders import DetectedRenders
-from meshrec.synthetic.labels import synthetic_batch
 from meshrec.synthetic.people import SyntheticPeople
-from meshrec.synthetic.proxy import observe
+from meshrec.synthetic.render_batches import DetectedKeypoints, Variation
+from meshrec.synthetic.simulated_detector import observe
 
 STILL = Variation(mirrored=0, perturbed=0, turn=0, shape=0, roll=0, scale=0, shift=0, fewer=0, face=0)
 
@@ -26,7 +26,7 @@ def _people(body) -> SyntheticPeople:
 
 @pytest.fixture(scope="module")
 def renders(body) -> DetectedRenders:
-    """People whom a simulated detector saw; it did not find the third."""
+    """Six people with simulated detections, of whom the detector did not find the third."""
     source = _people(body)
     people = source.draw(range(6))
     keypoints = observe(people, body, source.streams(range(6), "detector")).keypoints
@@ -50,7 +50,7 @@ def renders(body) -> DetectedRenders:
 
 
 def errors(batch, seen):
-    """(B, 33, 2) of detections, and their confidence (B, 33)."""
+    """Errors of detections (B, 33, 2) in crop coordinates, and their confidences (B, 33)."""
     order = [joint_index(name, batch.joint_set) for name in joint_set("mediapipe33")]
     points = batch.joints_3d[:, order, :3]
     place = points[..., :2] / points[..., 2:] * batch.focal[:, None]
@@ -118,7 +118,7 @@ def test_rolled_and_recropped_pictures_keep_labels_and_detections_together(rende
     assert (batch.principal == 0).all()
 
 
-def test_a_batch_hangs_on_seed_number_and_process_alone(renders, body):
+def test_a_batch_depends_on_seed_number_and_process_alone(renders, body):
     first, again = (DetectedKeypoints([renders], body, seed=1).batch(4, 2, 1) for _ in range(2))
     assert torch.equal(first[0].pose, again[0].pose) and torch.equal(first[1].keypoints, again[1].keypoints)
     for seed, number, process in ((0, 2, 1), (1, 1, 1), (1, 2, 0)):

@@ -1,8 +1,8 @@
-"""Detected renders as training batches: a detector's real errors, on people varied at every draw.
+"""Training batches of detected renders: the real errors of a detector, on people who are varied at every draw.
 
-A detector's errors hang on the pose, but not on its last degree: people are turned, bent and reshaped a little, and
-their detected keypoints move as their landmarks do. Nothing is drawn or detected again.
-Masks cannot be moved like that: with them people stay as they are.
+A detector's errors depend on the pose, but vary slowly with it. So people are turned, bent and reshaped a little, and
+their detected keypoints move along with the landmarks; nothing is rendered or detected again. Masks cannot be moved
+like that: people whose masks are needed are not varied.
 """
 
 from collections.abc import Sequence
@@ -22,29 +22,30 @@ from meshrec.errors import InputError
 from meshrec.geometry import Camera, axis_angle_to_matrix
 from meshrec.landmarks.moments import LandmarkMoments
 from meshrec.landmarks.torch_backend import TorchLandmarks
+from meshrec.synthetic.batches import labels
 from meshrec.synthetic.detected_renders import SURE, DetectedRenders
 from meshrec.synthetic.detector_noise import known_landmarks
-from meshrec.synthetic.keypoints import CROP, JOINTS, keypoint_labels
+from meshrec.synthetic.keypoint_batches import CROP, JOINTS
 from meshrec.synthetic.loose_clothes import Clothes
 from meshrec.synthetic.photo_faces import faces_as_in_photos
-from meshrec.synthetic.poses import perturbed
+from meshrec.synthetic.random_poses import perturbed
 from meshrec.synthetic.render_masks import RenderMasks, crop_cameras
 
 
 @dataclass(frozen=True)
 class Variation:
-    """How far people and crops are moved.
+    """How far people and crops are varied at every draw.
 
     Attributes:
         mirrored: Share of people who are mirrored.
         perturbed: Share of people whose joints are turned a little at random.
-        turn: Standard deviation of the whole body's turn about each axis, degrees.
-        shape: Standard deviation of what is added to each beta.
-        roll: Standard deviation of the picture's turn, degrees.
+        turn: Standard deviation of the whole body's rotation about each axis, degrees.
+        shape: Standard deviation of the change of each beta.
+        roll: Standard deviation of the picture's rotation, degrees.
         scale: Standard deviation of the logarithm of the crop's side.
-        shift: Standard deviation of the crop's centre, share of half its side.
-        fewer: Share of people of whom only those landmarks are kept that other detectors have too.
-        face: As in :class:`meshrec.synthetic.detector_noise.DetectorNoise`, also of people whose masks are needed.
+        shift: Standard deviation of the crop's centre, as a share of half its side.
+        fewer: Share of people of whom only the landmarks are kept that another detector has too.
+        face: As in :class:`meshrec.synthetic.detector_noise.DetectorNoise`. It alone also holds for people with masks.
     """
 
     mirrored: float = 0.5
@@ -60,8 +61,15 @@ class Variation:
 
 @dataclass(frozen=True)
 class _People:
-    """B people: rotations (B, 24, 3, 3), betas (B, S), points of ``union55`` (B, 55, 3), what a detector says of them
-    (B, K, 3), and the focal length (B,) of their centred crop."""
+    """B people in centred crops.
+
+    Attributes:
+        pose: (B, 24, 3, 3) local rotations, the first in camera space.
+        betas: (B, S) shape coefficients.
+        points: (B, 55, 3) ``union55`` joints in camera space, metres.
+        keypoints: (B, K, 3) detected x and y in crop coordinates, and confidence.
+        focal: (B,) focal lengths over half the crop's side.
+    """
 
     pose: Tensor
     betas: Tensor
@@ -71,14 +79,14 @@ class _People:
 
 
 class DetectedKeypoints:
-    """Detected renders in random batches: batch i of a seed is always the same one.
+    """The people of detected renders, by their rows or in endless random batches.
 
     Args:
-        renders: Those to draw from; people whom the detector did not find are left out.
-        body: The one they were made with.
-        seed: Of the order and of the variation.
-        variation: How far people are moved.
-        masks: Whether masks are wanted too.
+        renders: Detected renders of one detector. People whom it did not find are left out.
+        body: The body that they were made with.
+        seed: Seed of the batches: batch i of a seed is always the same.
+        variation: How far people are varied in batches.
+        masks: Whether masks are needed too.
 
     Raises:
         InputError: The renders show another body, or the detector found nobody.
@@ -115,20 +123,21 @@ class DetectedKeypoints:
         clothes: Clothes | None = None,
         streams: Streams | None = None,
     ) -> tuple[Batch, Proxies]:
-        """Some people, centred, without pictures, neither moved nor mirrored.
+        """People as they were rendered, centred and without pictures.
 
-        Their true masks are not kept: where masks are wanted, ``mask_confidence`` is 0.
+        The labels have no true masks, because renders do not keep them: ``mask_confidence`` is 0.
 
         Args:
-            rows: Which.
+            rows: Indices of B people among those whom the detector found.
             resolution: Side of the masks in pixels.
-            clothes: What they wear in the masks; default nothing but the renders' paint.
-            streams: One for each person, to have faces as in photos; default as they are in renders.
+            clothes: Clothes to add to the detected masks; by default none.
+            streams: One random stream per person, with which faces are moved to where photos have them; by default they
+                stay where the detector found them in renders.
         """
         rows = torch.as_tensor(rows)
         people = self._chosen(rows)
         if streams is not None:
-            people = self._misread(people, streams)
+            people = self._with_photo_faces(people, streams)
         focal, principal = people.focal[:, None].expand(-1, 2), torch.zeros(len(rows), 2)
         batch, seen = self._labelled(people, focal, principal)
         if self._masks is None:
@@ -141,13 +150,13 @@ class DetectedKeypoints:
         """Random people, varied and centred, without pictures and masks.
 
         Args:
-            count: How many people.
-            number: Of the batch; the same one is the same in every run.
-            process: Which of several processes wants it; each has batches of its own.
+            count: Number of people.
+            number: Number of the batch. Equal arguments give equal batches.
+            process: Rank of the training process; the batches of different ranks differ.
         """
         how, streams = self.variation, BatchStream(count, (self.seed, number, process), "detected keypoints")
         people = self._moved(self._chosen(streams.whole(len(self))), streams)
-        people = self._misread(people, streams)
+        people = self._with_photo_faces(people, streams)
         people = self._mirrored(_rolled(people, (how.roll * streams.normal()).deg2rad()), streams.happens(how.mirrored))
         scale, shift = (how.scale * streams.normal(1)).exp(), how.shift * streams.normal(2)
         place, confidence = people.keypoints.split((2, 1), dim=-1)
@@ -157,7 +166,7 @@ class DetectedKeypoints:
         return self._labelled(people, (people.focal[:, None] / scale).expand(-1, 2), -shift / scale)
 
     def _found(self, part: DetectedRenders) -> _People:
-        """The people of a file whom the detector found."""
+        """The people of a file whom the detector found, centred."""
         names = ("rotations", "betas", "translation", "keypoints", "focal")
         pose, betas, translation, keypoints, focal = (torch.from_numpy(getattr(part, n)[part.score > 0]) for n in names)
         people = _People(pose, betas, self._landmarks(pose, betas) + translation[:, None], keypoints, focal[:, 0])
@@ -168,7 +177,7 @@ class DetectedKeypoints:
         return _People(**{name: values[rows] for name, values in vars(self._people).items()})
 
     def _moved(self, people: _People, streams: BatchStream) -> _People:
-        """Turn, bend and reshape people about their pelvis, and take what is detected along."""
+        """Turn, bend and reshape people about their pelvis, and move detected keypoints along with their landmarks."""
         how = self.variation
         pose = torch.where(
             streams.happens(how.perturbed)[:, None, None, None], perturbed(people.pose, streams), people.pose
@@ -183,8 +192,8 @@ class DetectedKeypoints:
         keypoints = torch.cat([place, confidence], dim=-1)
         return replace(people, pose=pose, betas=betas, points=points, keypoints=keypoints)
 
-    def _misread(self, people: _People, streams: Streams) -> _People:
-        """Put faces where they are in photos."""
+    def _with_photo_faces(self, people: _People, streams: Streams) -> _People:
+        """Move detected faces to where photos have them, see :mod:`meshrec.synthetic.photo_faces`."""
         place, confidence = people.keypoints.split((2, 1), dim=-1)
         high, low = (torch.where(confidence > 0, place, end) for end in (-torch.inf, torch.inf))
         side = (high.amax(1) - low.amin(1)).amax(1).clamp(min=0)
@@ -192,12 +201,12 @@ class DetectedKeypoints:
         return replace(people, keypoints=torch.cat([place, confidence], dim=-1))
 
     def _projected(self, points: Tensor, focal: Tensor) -> Tensor:
-        """Where the landmarks that the detector looks for are in centred crops."""
+        """Project the detector's landmarks among points (B, 55, 3) to crop coordinates (B, K, 2) of centred crops."""
         points = points[:, self._seen]
         return focal[:, None, None] * points[..., :2] / points[..., 2:]
 
     def _mirrored(self, people: _People, which: Tensor) -> _People:
-        """Mirror those of ``which`` (B,)."""
+        """Mirror the people for whom ``which`` (B,) is true."""
         mirror, which = torch.tensor([-1.0, 1.0, 1.0]), which[:, None, None]
         points = people.points[:, flip_permutation(JOINTS)] * mirror
         keypoints = people.keypoints[:, flip_permutation(self.detected_joints)] * mirror
@@ -209,20 +218,25 @@ class DetectedKeypoints:
         )
 
     def _labelled(self, people: _People, focal: Tensor, principal: Tensor) -> tuple[Batch, Proxies]:
-        """Centred labels and detections of people whose crop has this camera, (B, 2) and (B, 2)."""
+        """Centred labels and detections of people.
+
+        Args:
+            people: The B people in the crops' cameras, which need not be centred.
+            focal: (B, 2) focal lengths over half the crop's side.
+            principal: (B, 2) principal points in crop coordinates.
+        """
         nothing = torch.empty(0)
         names = ("detected render",) * len(focal)
-        # A crop of two pixels: half its side is one.
         camera = Camera(focal * CROP / 2, (principal + 1) * CROP / 2 - 0.5, (CROP, CROP))
-        batch = keypoint_labels(people.points, people.pose, people.betas, camera, self.body_hash, names)
+        batch = labels(people.points, people.pose, people.betas, camera, self.body_hash, JOINTS, names)
         return centred(batch, Proxies(people.keypoints, nothing, nothing, people.keypoints[..., 2] < SURE))
 
 
 def _rolled(people: _People, angle: Tensor) -> _People:
-    """Turn pictures by angles (B,), radians."""
+    """Rotate the pictures of people by angles (B,), radians."""
     axis_angle = torch.zeros(len(angle), 3)
     axis_angle[:, 2] = angle
     roll = axis_angle_to_matrix(axis_angle)
     pose = torch.cat([roll[:, None] @ people.pose[:, :1], people.pose[:, 1:]], dim=1)
-    # The confidence stays where the third axis would be.
+    # The third column of the keypoints is their confidence, which a rotation about the third axis keeps.
     return replace(people, pose=pose, points=people.points @ roll.mT, keypoints=people.keypoints @ roll.mT)

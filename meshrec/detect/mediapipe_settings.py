@@ -1,0 +1,88 @@
+"""The settings of the default detector."""
+
+from dataclasses import dataclass
+
+from meshrec.detect.views import View
+
+
+@dataclass(frozen=True)
+class MediaPipeSettings:
+    """How :class:`meshrec.detect.mediapipe_detector.MediaPipeDetector` searches a photo, and whom it reports.
+
+    The detector searches the photo and tiles of it for rough poses. It then looks at each of them more closely in
+    several views, and reports those people on whom enough views agree. Values for which no reason is given were set by
+    hand; ``tests/detect/test_detect.py`` checks on photos of one to seven people that everyone is found once.
+
+    Distances between poses are those of :func:`meshrec.detect.people.pose_distance`, shares of the body's size.
+
+    Attributes:
+        search_side: Longer side of the photo during the search, pixels; larger photos are shrunk to it. A tile of 0.4
+            of it is still larger than the network's input.
+        tile_scales: Sides of the square search tiles as shares of the photo's longer side, in the order of the search.
+        tile_overlap: Least overlap of neighbouring tiles, as a share of their side.
+        wide_scale: Side of the square around the photo that is searched if the photo as it is shows nobody, as a share
+            of its longer side. The network misses people who fill its picture.
+        neighbourhood: Side of the squares that are searched on both sides of a person, as a multiple of the longer side
+            of the person's box.
+        least_neighbour: Least size of a pose found in such a square, as a share of its side. Smaller people are
+            onlookers far behind.
+        search_poses: Most people found in one picture of the search.
+        search_confidence: Least confidence of MediaPipe's person detector during the search, in [0, 1].
+        look_poses: Most people found in one view.
+        look_confidence: Least confidence of MediaPipe's person detector in a view, in [0, 1]. Each person it finds
+            costs a run of the larger landmark network.
+        least_presence: Least confidence of MediaPipe's landmark network that there is a pose, in [0, 1]. It is low,
+            because the settings below judge what has been computed.
+        seed_certainty: Least certainty of a rough pose that is looked at more closely, in [0, 1]: the mean visibility
+            of its landmarks times the share of them inside the tile.
+        least_size: Least longer side of a person's box, pixels.
+        view_side: Side of the square views, pixels. The person is then about as large as in the network's own input of
+            256 pixels.
+        views: Views of a person who is alone in the photo or in a given box, in the order in which they are taken.
+        crowd_views: Views of each person in a photo of several. They show only the person's box, so that they need
+            less margin.
+        rescue_views: Views of a given box that are taken when ``views`` show nobody in it.
+        agreeing: Poses that must agree on a person; the rough pose counts as one.
+        near: Mean landmark distance up to which two poses agree, as a share of the body's extent.
+        same: Pose distance below which two poses belong to the same person.
+        other: Pose distance from the rough pose above which a view shows another person.
+        outside: One minus the overlap (IoU) with the given box above which a view shows another person.
+        covered: Share of a mask inside another person's mask above which both belong to the same person.
+        cut: Share of a rough pose's landmarks outside the photo above which the photo's edge cuts the person off.
+        least_score: Least score of a person, in [0, 1]. People who are seen whole have 0.8 or more.
+        least_crispness: Least mean of a mask over its inside, in [0, 1]. Masks of what only resembles a person are
+            seldom that certain.
+    """
+
+    search_side: int = 1280
+    tile_scales: tuple[float, ...] = (0.6, 0.4)
+    tile_overlap: float = 0.25
+    wide_scale: float = 1.5
+    neighbourhood: float = 1.3
+    least_neighbour: float = 0.5
+    search_poses: int = 4
+    search_confidence: float = 0.5
+    look_poses: int = 2
+    look_confidence: float = 0.1
+    least_presence: float = 0.1
+    seed_certainty: float = 0.5
+    least_size: int = 8
+    view_side: int = 448
+    views: tuple[View, ...] = (
+        View(2.0),
+        View(2.0, mirrored=True),
+        View(1.75, 30),
+        View(1.75, -30, mirrored=True),
+        View(2.3),
+    )
+    crowd_views: tuple[View, ...] = (View(1.3), View(1.5, mirrored=True), View(1.15))
+    rescue_views: tuple[View, ...] = (View(2.0, 90), View(2.0, -90), View(2.0, 180), View(1.3), View(3.0))
+    agreeing: int = 3
+    near: float = 0.08
+    same: float = 0.1
+    other: float = 0.13
+    outside: float = 0.8
+    covered: float = 0.7
+    cut: float = 0.15
+    least_score: float = 0.4
+    least_crispness: float = 0.87

@@ -1,0 +1,65 @@
+"""The settings of the fit."""
+
+from dataclasses import dataclass
+
+from meshrec.fit.outline import OutlineSettings
+from meshrec.fit.starts import StartSettings
+from meshrec.fit.terms import LimitTerm, RestTerm, ShapeTerm, UprightTerm
+
+
+@dataclass(frozen=True)
+class Balance:
+    """The weights of the evidence and the prior, and the annealing of the landmarks.
+
+    Weights differ from 1 because no likelihood here is exact: the errors of landmarks are correlated, so are those of
+    outlines, and the prior is smoother than the poses of people.
+
+    Attributes:
+        evidence: Factor of the landmarks' precision, and weight of the outline.
+        prior: Weight of the prior's log-density of poses.
+        annealing: Cutoff of the landmarks' robust error, in standard deviations, and number of steps with it, for each
+            round. A wide first cutoff lets elbows and knees come from far away; a narrow last one leaves out not only
+            wrong detections but also unusual poses.
+    """
+
+    evidence: float
+    prior: float
+    annealing: tuple[tuple[float, int], ...]
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """How :class:`meshrec.fit.Fitter` weighs what it knows.
+
+    Attributes:
+        alone: Balance for people without a regressor's estimate. On detected renders a prior of 0.7 has 2 % less error
+            in 3D than 0.35; on the training photos of LSP-extended, whose poses the prior knows less well, it gets half
+            a point less of the 2D joints right.
+        beside_regressor: Balance for people with a regressor's estimate. Evidence and prior count less, since the
+            regressor has seen the same landmarks and outlines. Chosen on detected renders, synthetic people and the
+            training photos of LSP-extended, which do not agree: with landmarks weighted by the square of their
+            confidence, renders have 2 mm less error, and photos get half a point less of the 2D joints right.
+        starts: Where fits without a regressor's estimate start. Fits with one start from it alone: additional starts
+            from the library turn some renders around (173 mm of error before alignment instead of 160).
+        kept: Starts of each person that are kept after each round of the annealing but the last, which keeps one.
+        outline: How the outline is matched.
+        limits: Term of the joint limits.
+        upright: Term of the pelvis' orientation.
+        knees: Term of the knees' rest. From the front a slightly bent leg looks like a straight one, and most are
+            straight. With half the deviation the knees of people in motion are 4 degrees too straight on detected
+            renders.
+        shape: Term of the betas, for people without a regressor's estimate.
+        hands: Term of the hands' rest, for people without a regressor's estimate. The prior of poses says nothing about
+            hands.
+    """
+
+    alone: Balance = Balance(evidence=1.0, prior=0.5, annealing=((30.0, 6), (15.0, 5), (10.0, 4)))
+    beside_regressor: Balance = Balance(evidence=0.8, prior=0.2, annealing=((8.0, 4), (6.0, 4), (4.0, 4)))
+    starts: StartSettings = StartSettings()
+    kept: int = 2
+    outline: OutlineSettings = OutlineSettings()
+    limits: LimitTerm = LimitTerm()
+    upright: UprightTerm = UprightTerm()
+    knees: RestTerm = RestTerm(("left_knee", "right_knee"), deviation=0.6, freedom=1)
+    shape: ShapeTerm = ShapeTerm()
+    hands: RestTerm = RestTerm(("left_hand", "right_hand"), deviation=0.2, freedom=10)
