@@ -9,13 +9,15 @@ from torch import Tensor
 
 from meshrec.body import LIMB_JOINTS, BodyModel, flip_permutation, joint_index, joint_set
 from meshrec.body.joints import mirror_name
+from meshrec.body.kinematics import global_rotations
 from meshrec.body.state import BodyState
 from meshrec.datasets.lspe import LspeSamples
 from meshrec.detect import Detector
 from meshrec.evaluation.subjects import Detected
 from meshrec.fit.fitter import Fitter
 from meshrec.geometry import Camera
-from meshrec.landmarks.landmarks import Landmarks
+from meshrec.landmarks.moments import LandmarkMoments
+from meshrec.landmarks.numba_backend import landmark_positions
 from meshrec.landmarks.placements import LSP, MEDIAPIPE, Placement
 from meshrec.synthetic.detected_renders import DetectedRenders
 
@@ -44,7 +46,7 @@ def measure_placements(renders: DetectedRenders, body: BodyModel) -> dict[str, P
     pixels = (keypoints[..., :2] + 1) * (int(renders.resolution) / 2) - 0.5
     side = _sides(pixels)
 
-    points = Landmarks.of_rows(body, body.joint_regressor(joints)).positions(state)
+    points = landmark_positions(LandmarkMoments.of_body(body, joints), state)
     expected = points[..., :2] / points[..., 2:] * focal[:, None] + center[:, None]
     limbs = [joint_index(name, joints) for name in LIMB_JOINTS]
     share = [
@@ -118,10 +120,10 @@ def _placements(
         sure: (B, K) bool, which observations are used.
     """
     names = joint_set(joints)
-    points = Landmarks.of_rows(body, body.joint_regressor(joints)).positions(state)
+    points = landmark_positions(LandmarkMoments.of_body(body, joints), state)
     depth = points[..., 2:]
     expected = points[..., :2] / depth * focal[:, None] + center[:, None]
-    frames = _global_rotations(state, body)
+    frames = global_rotations(state.rotations, body.tree)
     placements = {}
     for name, place in table.items():
         systems, wanted, counts = [], [], []
@@ -156,15 +158,6 @@ def _robust_fit(system: Tensor, wanted: Tensor, sure: Tensor, rounds: int = 20) 
         offsets = torch.linalg.solve(normal, (transposed @ wanted[..., None]).sum(0).squeeze(-1))
     residual = (system @ offsets - wanted)[sure]
     return offsets.unflatten(0, (-1, 3)), MAD_TO_DEVIATION * float(residual.abs().median())
-
-
-def _global_rotations(state: BodyState, body: BodyModel) -> Tensor:
-    """(B, 24, 3, 3) from each joint's rest frame to camera space."""
-    turned: list[Tensor] = []
-    for joint, parent in enumerate(body.parents):
-        local = state.rotations[:, joint]
-        turned.append(local if parent < 0 else turned[parent] @ local)
-    return torch.stack(turned, dim=1)
 
 
 def _sides(pixels: Tensor, margin: float = 0.15) -> Tensor:

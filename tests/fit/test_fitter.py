@@ -17,8 +17,9 @@ from meshrec.fit.outline import OutlineTerm
 from meshrec.fit.solver import minimize, total
 from meshrec.fit.terms import Closeness, LimitTerm, PoseTerm, Reprojection, ShapeTerm, UprightTerm
 from meshrec.geometry import CAMERA_TO_Y_UP, Camera, axis_angle_to_matrix, procrustes, random_rotations
-from meshrec.landmarks.landmarks import Landmarks
-from meshrec.landmarks.placements import face_errors, offsets, precision
+from meshrec.landmarks.moments import LandmarkMoments
+from meshrec.landmarks.numba_backend import landmark_positions
+from meshrec.landmarks.placements import face_errors, precision
 from meshrec.poses.pose_bank import load_pose_bank
 from meshrec.render import silhouette
 
@@ -60,7 +61,7 @@ def vertices_of(body, state: BodyState) -> torch.Tensor:
 
 def detections_of(fitter: Fitter, state: BodyState, noise: float = 0.0, masks: bool = False) -> list[Detection]:
     """What a detector with MediaPipe's landmarks would see; noise: share of the box."""
-    pixels = CAMERA.project(fitter.landmarks("mediapipe33").positions(state))[..., :2].numpy()
+    pixels = CAMERA.project(landmark_positions(fitter.landmarks("mediapipe33"), state))[..., :2].numpy()
     rng = np.random.default_rng(0)
     found = []
     for i, points in enumerate(pixels):
@@ -84,53 +85,14 @@ def state_of(results) -> BodyState:
 
 def limb_errors(body, state: BodyState, truth: BodyState) -> torch.Tensor:
     """(B,) mean Procrustes-aligned limb joint error, metres."""
-    limbs = Landmarks.of_rows(body, body.joint_regressor("lsp14")[LIMBS])
-    points, true = limbs.positions(state), limbs.positions(truth)
+    limbs = LandmarkMoments.of_body(body, body.joint_regressor("lsp14")[LIMBS])
+    points, true = landmark_positions(limbs, state), landmark_positions(limbs, truth)
     return (procrustes(points, true).apply(points) - true).norm(dim=-1).mean(-1)
-
-
-def test_landmarks_are_those_of_the_posed_mesh(body):
-    state = random_state(3)
-    landmarks = Landmarks.of_rows(body, body.joint_regressor("mediapipe33"))
-    expected = body.joints_from(vertices_of(body, state), "mediapipe33").double()
-    assert (landmarks.positions(state) - expected).abs().max() < 1e-5
-
-
-def test_vertices_as_landmarks_are_those_of_the_posed_mesh(body):
-    state, chosen = random_state(2), np.array([5, 4000, 4000, 7000])
-    landmarks = Landmarks.of_rows(body, body.joint_regressor("smpl24")).at_vertices(body, chosen)
-    assert (landmarks.positions(state) - vertices_of(body, state)[:, chosen]).abs().max() < 1e-5
-
-
-def test_an_offset_turns_with_its_joint(body):
-    state = random_state(2)
-    row = body.joint_regressor("smpl24")[4:5]
-    plain = Landmarks.of_rows(body, row).positions(state)[:, 0]
-    shifted = Landmarks.of_rows(body, row, [{4: np.array([0.0, 0.1, 0.0])}]).positions(state)[:, 0]
-    knee = state.rotations[:, 0] @ state.rotations[:, 1] @ state.rotations[:, 4]
-    assert torch.allclose(shifted - plain, 0.1 * knee[..., 1])
-
-
-def test_landmark_derivatives(body):
-    state = random_state(2)
-    # The rest pose too: there, arms of levers are exactly zero along some axes.
-    state = BodyState(
-        torch.cat([state.rotations, torch.eye(3).double().expand(1, 24, 3, 3)]),
-        torch.cat([state.translation, state.translation[:1]]),
-        torch.cat([state.betas, state.betas[:1]]),
-    )
-    landmarks = Landmarks.of_rows(body, body.joint_regressor("mediapipe33"), offsets("mediapipe33"))
-    _, jacobian = landmarks.jacobians(state)
-    for unknown in range(state.unknowns):
-        step = torch.zeros(3, state.unknowns, dtype=torch.float64)
-        step[:, unknown] = 1e-6
-        difference = landmarks.positions(state.moved(step)) - landmarks.positions(state.moved(-step))
-        assert (difference / 2e-6 - jacobian[..., unknown]).abs().max() < 1e-7
 
 
 def every_term(fitter, state):
     landmarks = fitter.landmarks("mediapipe33")
-    pixels = CAMERA.project(landmarks.positions(random_state(len(state), 5)))[..., :2]
+    pixels = CAMERA.project(landmark_positions(landmarks, random_state(len(state), 5)))[..., :2]
     certainty = torch.full((len(state), 33), 0.1).double()
     shared = face_errors("mediapipe33", torch.tensor([[0.0, 0, 400, 900]]).double().expand(len(state), -1))
     outline = landmarks.at_vertices(fitter.body, np.array([10, 3000]))
