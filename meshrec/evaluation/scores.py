@@ -17,7 +17,8 @@ from meshrec.evaluation.silhouettes import detected_overlap, part_pixels, part_s
 from meshrec.evaluation.subjects import Subject
 from meshrec.evaluation.truth import Truth, from_pelvis
 from meshrec.geometry.affine import apply
-from meshrec.landmarks.landmarks import Landmarks
+from meshrec.landmarks.moments import LandmarkMoments
+from meshrec.landmarks.numba_backend import landmark_positions
 from meshrec.landmarks.placements import offsets
 from meshrec.metrics import (
     Overlap,
@@ -115,7 +116,7 @@ def score(
     body: BodyModel,
     joints: str,
     everything: bool = True,
-    marked: Landmarks | None = None,
+    marked: LandmarkMoments | None = None,
 ) -> Scores:
     """Score the bodies of B people.
 
@@ -150,7 +151,7 @@ def score(
         if bodies.betas is not None:
             people |= shape_errors(body, bodies.betas, truth)
         if bodies.state is not None and marked is not None:
-            people |= _marked(subjects, marked.positions(bodies.state).float(), truth, joints)
+            people |= _marked(subjects, landmark_positions(marked, bodies.state).float(), truth, joints)
         if bodies.scores is not None:
             people["score"] = bodies.scores.double().numpy().copy()
     return _with_missed(Scores(people, by_joint, parts, pixels, points.numpy().copy()), found)
@@ -179,10 +180,10 @@ def score_detections(subjects: Sequence[Subject], truth: Truth, joints: str) -> 
     return _with_missed(Scores(people, by_joint, {}, None, points.numpy().copy()), found)
 
 
-def marked_limbs(body: BodyModel, joints: str) -> Landmarks:
+def marked_limbs(body: BodyModel, joints: str) -> LandmarkMoments:
     """The limb joints of a body where the labels of a joint set mark them, in the order of ``limb12``."""
     order, places = [joint_index(name, joints) for name in LIMB_JOINTS], offsets(joints)
-    return Landmarks.of_rows(body, body.joint_regressor(joints)[order], [places[i] for i in order])
+    return LandmarkMoments.of_body(body, body.joint_regressor(joints)[order], [places[i] for i in order])
 
 
 def shape_errors(body: BodyModel, betas: Tensor, truth: Truth) -> dict[str, np.ndarray]:

@@ -21,7 +21,8 @@ from meshrec.evaluation.silhouettes import part_pixels, part_scores
 from meshrec.evaluation.subjects import Subject, labelled_detection
 from meshrec.evaluation.truth import Truth, truth_of
 from meshrec.geometry import Camera
-from meshrec.landmarks.landmarks import Landmarks
+from meshrec.landmarks.moments import LandmarkMoments
+from meshrec.landmarks.numba_backend import landmark_positions
 from meshrec.landmarks.placements import offsets
 from meshrec.metrics import SILHOUETTE_PARTS, face_parts, mpjpe, pa_mpjpe
 
@@ -88,7 +89,7 @@ def test_limbs_are_taken_where_labels_mark_them(body, people):
     bodies = _true_bodies(body, samples)
     centre = body(betas, pose[:, 1:], pose[:, :1]).vertices
     state = BodyState(pose.double(), (bodies.vertices - centre).mean(1).double(), betas.double())
-    landmarks = Landmarks.of_rows(body, body.joint_regressor("mediapipe33"), offsets("mediapipe33")).positions(state)
+    landmarks = landmark_positions(LandmarkMoments.of_body(body, "mediapipe33", offsets("mediapipe33")), state)
     limbs = landmarks[:, [joint_index(name, "mediapipe33") for name in LIMB_JOINTS]].float()
     labelled = [
         person_sample(
