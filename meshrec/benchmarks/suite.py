@@ -40,7 +40,7 @@ def run_suite(
         require_writable(out)
     if data is not None:
         photos.require_data(data)
-    if regressor not in (None, NONE):
+    if regressor is not None and regressor != NONE:
         find_weights(regressor)
     given = {name: value for name, value in {"data": data, "regressor": regressor}.items() if value is not None}
     console = Console()

@@ -118,7 +118,7 @@ class _Copy:
     talkative: bool = True
 
 
-def import_mediapipe():
+def import_mediapipe() -> Any:
     """The mediapipe module, or an InputError that says how to get it working."""
     try:
         with quiet_stderr():

@@ -1,6 +1,6 @@
 """Evaluate a network, with or without the fit after it, on a data set."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -228,7 +228,7 @@ def _label(checkpoint: str | Path | NetworkRegressor) -> str:
     return type(checkpoint.network).__name__ if isinstance(checkpoint, NetworkRegressor) else str(checkpoint)
 
 
-def _followed(starts: range):
+def _followed(starts: range) -> Iterable[int]:
     from rich.console import Console
     from rich.progress import track
 

@@ -1,5 +1,7 @@
 """Rasterisation in plain torch: any device, the default on a GPU."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -62,7 +64,7 @@ def exact(screen: Tensor) -> Tensor:
     return screen.detach() if screen.device.type == "mps" else screen.detach().double()
 
 
-def pixels_in(low: Tensor, high: Tensor, size: tuple[int, int]):
+def pixels_in(low: Tensor, high: Tensor, size: tuple[int, int]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """The pixels of many boxes, clipped to a picture.
 
     Args:

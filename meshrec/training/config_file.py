@@ -45,7 +45,8 @@ def load_config(path: str | Path | Sequence[str | Path], overrides: Sequence[str
 
 def plain(config: TrainingConfig) -> dict:
     """The configuration as JSON and YAML can hold it."""
-    return TypeAdapter(TrainingConfig).dump_python(config, mode="json")
+    adapter: TypeAdapter[TrainingConfig] = TypeAdapter(TrainingConfig)
+    return adapter.dump_python(config, mode="json")
 
 
 def _found(path: Path) -> Path:
