@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -135,12 +136,12 @@ def _(
     return rotations.new_empty(rotations.shape), joints.new_empty(joints.shape), joints.new_empty(len(joints), 3)
 
 
-def _save(ctx, inputs: tuple, output: Tensor) -> None:
+def _save(ctx: Any, inputs: tuple, output: Tensor) -> None:
     rotations, joints, _, ctx.parents = inputs
     ctx.save_for_backward(rotations, joints, output)
 
 
-def _gradients(ctx, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+def _gradients(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
     return (*_chain_backward(grad, *ctx.saved_tensors, ctx.parents), None)
 
 

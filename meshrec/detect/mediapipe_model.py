@@ -137,7 +137,7 @@ class _Copy:
     talkative: bool = True
 
 
-def import_mediapipe():
+def import_mediapipe() -> Any:
     """Import mediapipe without the lines that its libraries write to stderr.
 
     Returns:

@@ -1,6 +1,6 @@
 """Evaluate methods on a data set: networks with or without the fit, the fit alone, the detector itself."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
@@ -222,7 +222,7 @@ def _known_set(joints: str) -> str:
     return joints
 
 
-def _followed(starts: range):
+def _followed(starts: range) -> Iterable[int]:
     from rich.console import Console
     from rich.progress import track
 
