@@ -15,9 +15,9 @@ STEP = 1e-5
 
 def people(count: int, betas: int = 10) -> Estimate:
     generator = torch.Generator().manual_seed(0)
-    rotations = random_rotations(24 * count, generator).view(count, 24, 3, 3)
+    rotations = random_rotations(24 * count, generator, torch.float64).view(count, 24, 3, 3)
     camera = torch.tensor([0.9, 0.1, -0.2]) + 0.1 * torch.randn(count, 3, generator=generator)
-    return Estimate(rotations.double(), torch.randn(count, betas, generator=generator).double(), camera.double())
+    return Estimate(rotations, torch.randn(count, betas, generator=generator).double(), camera.double())
 
 
 def differences(function, estimate: Estimate) -> torch.Tensor:

@@ -90,7 +90,7 @@ def test_the_truth_costs_nothing(body, piece):
     mask = (255 * silhouette(posed, body.faces, camera)).round().to(torch.uint8)
     drawn = replace(batch, mask=mask, mask_confidence=torch.ones(len(batch)))
     losses = Objective(body, weights)([truth], drawn, inputs.focal)
-    assert losses.pop("silhouette").item() < 0.15  # soft edges never agree quite
+    assert losses.pop("silhouette").item() < 0.2  # soft edges never agree quite
     assert max(losses.values()).item() < 1e-4
     wrong = replace(truth, camera=truth.camera + torch.tensor([0.0, 0.3, 0.0]))
     assert Objective(body, weights)([wrong], drawn, inputs.focal)["silhouette"].item() > 0.3
