@@ -1,5 +1,7 @@
 """The figures that ``meshrec models`` and ``meshrec benchmark models`` print."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -16,7 +18,8 @@ def test_table_of_networks(monkeypatch, capsys):
         "graph": ("graph", {"encoder": encoder, "channels": 16, "blocks": 1}),
     }
     monkeypatch.setattr(models, "NETWORKS", chosen)
-    figures = {row.name: row for row in models.summarize_models(seconds=0)}
+    monkeypatch.setattr(models, "summarize_models", partial(models.summarize_models, seconds=0))
+    figures = {row.name: row for row in models.summarize_models()}
     assert set(figures) == {"lifting", "graph", "mesh to parameters", "critic"}
     assert figures["lifting"].input == "keypoints 17" and figures["graph"].input == "rgb 64²"
     # Its linear layers: one before the residual blocks, four in them, one after; a weight is a product and a sum.
