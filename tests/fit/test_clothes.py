@@ -100,7 +100,7 @@ def test_clothes_are_not_read_as_girth(fitter, body):
     no_clothes = OutlineSettings(clothes=ClothesPrior(mean=0.0, shared=1e-6, own=1e-6))
     (naive,) = Fitter(body, settings=FitSettings(outline=no_clothes))([person], CAMERA, initial)
     true = waist(fitter.body, truth.betas)
-    assert waist(fitter.body, naive.betas) > true + 0.1
+    assert waist(fitter.body, naive.betas) > true + 0.08
     assert abs(waist(fitter.body, found.betas) - true) < 0.03
 
 
@@ -109,4 +109,4 @@ def test_a_heavy_outline_still_makes_a_heavy_body(fitter):
     person = detected(fitter, heavy, clothes=0.01)
     (found,) = fitter([person], CAMERA, Initial(usual, RATHER_SURE))
     before, after, true = (waist(fitter.body, betas) for betas in (usual.betas, found.betas, heavy.betas))
-    assert after > before + 0.4 * (true - before)
+    assert after > before + 0.3 * (true - before)

@@ -79,7 +79,7 @@ def test_a_few_steps_land_on_keypoints(landmarks):
     before = error()
     for _ in range(4):
         estimate = keypoint_step(landmarks, estimate, keypoints, focal, no_doubts(8))
-    assert before.min() > 0.1 and (error() < 0.1 * before).all()
+    assert before.min() > 0.1 and (error() < 0.15 * before).all()
 
 
 def test_who_is_believed(landmarks):
