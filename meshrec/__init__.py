@@ -5,24 +5,34 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from meshrec import body, geometry, metrics, render
-    from meshrec.body import load_body
+    from meshrec.body import BodyModel, load_body
+    from meshrec.detect import Detection, load_detector
     from meshrec.errors import InputError, MeshrecError, MissingDependency, TrainingDiverged
+    from meshrec.evaluation import evaluate
+    from meshrec.fit import Fitter
     from meshrec.geometry import Camera
     from meshrec.reconstruct.person import Person
     from meshrec.reconstruct.reconstructor import Reconstructor
+    from meshrec.training import train
 
 __version__ = "0.1.0"
 
 # Public name -> the module it comes from, imported when first used: `import meshrec` costs nothing beyond itself.
 _LAZY = {
+    "BodyModel": "meshrec.body",
     "Camera": "meshrec.geometry",
+    "Detection": "meshrec.detect",
+    "Fitter": "meshrec.fit",
     "InputError": "meshrec.errors",
     "MeshrecError": "meshrec.errors",
     "MissingDependency": "meshrec.errors",
     "Person": "meshrec.reconstruct.person",
     "Reconstructor": "meshrec.reconstruct.reconstructor",
     "TrainingDiverged": "meshrec.errors",
+    "evaluate": "meshrec.evaluation",
     "load_body": "meshrec.body",
+    "load_detector": "meshrec.detect",
+    "train": "meshrec.training",
     "body": "",
     "geometry": "",
     "metrics": "",
@@ -30,7 +40,10 @@ _LAZY = {
 }
 
 __all__ = [
+    "BodyModel",
     "Camera",
+    "Detection",
+    "Fitter",
     "InputError",
     "MeshrecError",
     "MissingDependency",
@@ -38,10 +51,13 @@ __all__ = [
     "Reconstructor",
     "TrainingDiverged",
     "body",
+    "evaluate",
     "geometry",
     "load_body",
+    "load_detector",
     "metrics",
     "render",
+    "train",
 ]
 
 

@@ -86,7 +86,9 @@ def fast(reconstructor, smpl, monkeypatch) -> None:
         return make_reconstructor(settings) if chosen else reconstructor
 
     monkeypatch.setattr(meshrec.jobs.photos, "_reconstructor", made_once)
-    monkeypatch.setattr(meshrec.body, "load_body", lambda name: smpl if name == "SMPL" else load_body(name))
+    monkeypatch.setattr(
+        meshrec.body, "load_body", lambda body, **options: smpl if body == "SMPL" else load_body(body, **options)
+    )
 
 
 def read_motion(arguments: list[str]) -> int:

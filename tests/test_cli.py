@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import trimesh
 from helpers.paths import ROOT
+from helpers.tools import run_tool
 
 from meshrec.benchmarks.random_body import random_arrays
 from meshrec.cli import COMMANDS, main
@@ -129,6 +130,6 @@ def test_changes_of_a_training_stand_anywhere(monkeypatch):
 
 @pytest.mark.parametrize("tool", TOOLS)
 def test_every_tool_has_help_with_an_example(tool):
-    result = subprocess.run([sys.executable, ROOT / "tools" / tool, "--help"], capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    assert "xample" in result.stdout
+    answer = run_tool(tool, "--help")
+    assert answer.code == 0, answer.err
+    assert "xample" in answer.out

@@ -35,7 +35,7 @@ def outcome(tmp_path):
     def run(content: str, *options: str) -> str:
         (tmp_path / "test_a.py").write_text(content)
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, "test_a.py"]
-        environment = {**os.environ, "PYTHONPATH": str(TESTS)}
+        environment = {**os.environ, "PYTHONPATH": str(TESTS), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
         return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True).stdout
 
     return run

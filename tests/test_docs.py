@@ -2,6 +2,7 @@
 
 import pkgutil
 import re
+from importlib import import_module
 
 import pytest
 from helpers.paths import ROOT
@@ -24,7 +25,7 @@ def test_links_lead_somewhere(page):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_files_that_are_named_are_there(page):
     for name in re.findall(r"`((?:\w+/)*\w+\.py)`", page.read_text()):
-        places = (ROOT, ROOT / "meshrec")
+        places = (ROOT, ROOT / "meshrec", ROOT / "tests")
         assert any((place / name).exists() for place in places), name
 
 
@@ -48,6 +49,20 @@ def test_names_of_the_library_exist():
     assert len(names) > 60
     for name in names:
         pkgutil.resolve_name(name)
+
+
+def test_the_names_of_each_room_are_listed():
+    """And they are there: a name that is exported can be imported."""
+    rows = re.findall(
+        r"^\| `(meshrec(?:\.\w+)?)` \| (.*) \|$", (ROOT / "docs" / "library.md").read_text(), re.MULTILINE
+    )
+    listed = {room: re.findall(r"`(\w+)`", names) for room, names in rows}
+    rooms = ["meshrec", *(f"meshrec.{path.parent.name}" for path in sorted((ROOT / "meshrec").glob("*/__init__.py")))]
+    exported = {room: module.__all__ for room in rooms if hasattr(module := import_module(room), "__all__")}
+    assert listed == exported
+    for room, names in exported.items():
+        for name in names:
+            pkgutil.resolve_name(f"{room}:{name}")
 
 
 def test_formats_are_described():

@@ -7,6 +7,7 @@ from importlib import metadata
 
 import numpy as np
 import pytest
+from helpers.scenes import NATIVE
 
 import meshrec
 from meshrec import doctor
@@ -92,7 +93,7 @@ def test_the_home_folder_is_not_shown(tmp_path, monkeypatch):
     assert doctor._short(tmp_path / "a" / "b.npz") == "~/a/b.npz"
 
 
-@pytest.mark.parametrize("backend", ["torch", "numba"])
+@pytest.mark.parametrize("backend", NATIVE)
 def test_the_known_values_are_those_of_the_body_and_of_both_backends(backend):
     body = meshrec.load_body("neutral")
     vertices = body(body_pose=doctor.named_pose("squat")[None]).vertices

@@ -1,6 +1,7 @@
-"""The fit, alone and from a regressor's estimate, on detections of known bodies: its time, and how near it comes."""
+"""Time of the fit, alone and from a regressor's estimate, on detections of known bodies."""
 
 from collections.abc import Mapping
+from time import perf_counter
 
 import numpy as np
 import torch
@@ -8,15 +9,16 @@ from rich.console import Console
 from rich.table import Table
 
 from meshrec.benchmarks.headlines import Headline
-from meshrec.benchmarks.methods import Method, methods_of
 from meshrec.body import load_body
-from meshrec.body.joints import convert_joints
+from meshrec.evaluation.methods import reconstructors
 from meshrec.evaluation.subjects import known_camera
+from meshrec.evaluation.truth import labelled_joints
 from meshrec.metrics import pa_mpjpe
+from meshrec.reconstruct import Reconstructor
 from meshrec.synthetic.benchmark import SyntheticBenchmark
 
 PEOPLE = 16
-RESOLUTION = 448  # side of their pictures in pixels
+RESOLUTION = 448  # side of the pictures, pixels
 JOINTS = "lsp14"
 
 
@@ -24,15 +26,15 @@ def run(people: int = PEOPLE, regressor: str | None = None) -> dict[str, dict[st
     """Measure, print a table and return the figures.
 
     Args:
-        people: How many of the synthetic test set; ``meshrec evaluate`` takes all, and says more of the errors.
-        regressor: By name or path; default: the one that photos get.
+        people: Number of people of the synthetic test set.
+        regressor: Name or path; default: the one that photos get.
 
     Returns:
         By method (a regressor, the fit from its estimate, the fit alone) medians over people: ``milliseconds``, and
-        ``pa_mpjpe_mm`` over LSP's joints, which shows that the fit worked and no more.
+        ``pa_mpjpe_mm`` over LSP's joints, which shows that the fit worked; ``meshrec evaluate`` measures accuracy.
     """
     body = load_body("neutral")
-    figures = measure(methods_of(body, regressor), SyntheticBenchmark(body, RESOLUTION, ("usual",)), people)
+    figures = measure(reconstructors(body, regressor), SyntheticBenchmark(body, RESOLUTION, ("usual",)), people)
     table = Table("method", title=f"Fit, medians of {people} synthetic people, {torch.get_num_threads()} threads")
     for column in ("ms", "PA-MPJPE, mm"):
         table.add_column(column, justify="right")
@@ -51,20 +53,21 @@ def headlines(figures: dict[str, dict[str, float]]) -> list[Headline]:
     ]
 
 
-def measure(methods: Mapping[str, Method], data: SyntheticBenchmark, people: int) -> dict[str, dict[str, float]]:
-    """Time and error of each method on the first people of a test set, whom all methods meet in turn."""
+def measure(methods: Mapping[str, Reconstructor], data: SyntheticBenchmark, people: int) -> dict[str, dict[str, float]]:
+    """Time and error of each method on the first people of a test set; all methods take each person in turn."""
     taken: dict[str, list[float]] = {name: [] for name in methods}
     errors: dict[str, list[float]] = {name: [] for name in methods}
     for number, (sample, detection) in enumerate(data.observed(range(people))):
         image = sample.read_image()
         camera = known_camera(sample, (image.shape[1], image.shape[0]))
-        true = torch.from_numpy(convert_joints(sample.joints_3d, sample.joints, JOINTS)[0])[:, :3]
+        true = labelled_joints(sample, JOINTS)[:, :3]
         for name, method in methods.items():
             if number == 0:
-                method(image, detection, camera)  # what is loaded or compiled on first use is not the method's own
-            result = method(image, detection, camera)
-            taken[name].append(1e3 * result.seconds)
-            errors[name].append(float(pa_mpjpe(result.joints(method.fitter.body, JOINTS), true)))
+                method.embody(image, [detection], camera)  # loads and compiles what is used for the first time
+            started = perf_counter()
+            (person,) = method.embody(image, [detection], camera)
+            taken[name].append(1e3 * (perf_counter() - started))
+            errors[name].append(float(pa_mpjpe(person.joints(JOINTS), true)))
     return {
         name: {"milliseconds": float(np.median(taken[name])), "pa_mpjpe_mm": float(np.median(errors[name]))}
         for name in methods

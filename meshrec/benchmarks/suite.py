@@ -12,44 +12,35 @@ import torch
 from rich.console import Console
 
 import meshrec
-from meshrec.benchmarks import BENCHMARKS, photos
+from meshrec.benchmarks import BENCHMARKS
 from meshrec.benchmarks.headlines import Headline, print_headlines
 from meshrec.errors import MeshrecError
 from meshrec.files.atomic import require_writable, write_file
-from meshrec.regress.weights import NONE, find_weights
 
 PACKAGES = ("torch", "numpy", "scipy", "numba", "ai-edge-litert", "smplx", "pytorch3d")
 
 
-def run_suite(
-    what: str | None = None, data: Path | None = None, regressor: str | None = None, out: Path | None = None
-) -> list[Headline]:
+def run_suite(what: str | None = None, out: Path | None = None) -> list[Headline]:
     """Run a benchmark, or all that can run here, each printing its tables; then print their headlines.
 
     Args:
         what: One of :data:`meshrec.benchmarks.BENCHMARKS`; default: all. Of all, those that lack something are left
-            out, and it is said what they lack.
-        data, regressor: For the benchmark of photos; see :func:`meshrec.benchmarks.photos.run`.
-        out: File to write everything to as JSON, after each benchmark anew.
+            out, with a line that says what they lack.
+        out: JSON file for all figures, written anew after each benchmark.
 
     Raises:
-        InputError: ``what`` lacks something; or there are no such data or regressor, or the file cannot be written,
-            which is found out before anything is measured.
+        MeshrecError: ``what`` lacks something, or the file cannot be written, which is checked before anything is
+            measured.
     """
     if out is not None:
         require_writable(out)
-    if data is not None:
-        photos.require_data(data)
-    if regressor not in (None, NONE):
-        find_weights(regressor)
-    given = {name: value for name, value in {"data": data, "regressor": regressor}.items() if value is not None}
     console = Console()
     report: dict = {"machine": machine(), "headlines": [], "figures": {}, "left_out": {}}
     headlines: list[Headline] = []
     for name in BENCHMARKS if what is None else [what]:
         benchmark = import_module(f"meshrec.benchmarks.{name}")
         try:
-            figures = benchmark.run(**(given if name == "photos" else {}))
+            figures = benchmark.run()
         except MeshrecError as error:
             if what is not None:
                 raise
@@ -66,7 +57,7 @@ def run_suite(
 
 
 def machine() -> dict[str, str | int]:
-    """Where this runs, and with what."""
+    """The machine and the versions of the libraries."""
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     described: dict[str, str | int] = {
         "meshrec": meshrec.__version__,
@@ -81,7 +72,7 @@ def machine() -> dict[str, str | int]:
 
 
 def _processor() -> str:
-    """Its name; Linux tells it in a file only."""
+    """The processor's name, which Linux tells in a file only."""
     information = Path("/proc/cpuinfo")
     lines = information.read_text().splitlines() if information.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
@@ -89,7 +80,7 @@ def _processor() -> str:
 
 
 def _versions(packages: Sequence[str]) -> dict[str, str | int]:
-    """Of those that are installed."""
+    """Versions of the packages that are installed."""
     found: dict[str, str | int] = {}
     for package in packages:
         try:

@@ -10,6 +10,7 @@ from rich.table import Table
 from meshrec.benchmarks.headlines import Headline
 from meshrec.benchmarks.timing import time_in_turn
 from meshrec.body import load_body
+from meshrec.data.streams import Streams
 from meshrec.models.encoders import keypoint_heatmaps
 from meshrec.synthetic.backgrounds import noise_backgrounds
 from meshrec.synthetic.batches import labels, synthetic_batch
@@ -38,7 +39,7 @@ def run(device: str = "cpu", seconds: float = 2.0) -> dict:
     indices = range(BATCH)
     people = source.draw(indices)
 
-    def streams():
+    def streams() -> Streams:
         return source.streams(indices, "picture")
 
     def proxy_samples() -> object:

@@ -1,5 +1,7 @@
 """Blend shapes: a template plus a sum of displacements (Loper et al. 2015, "SMPL", equations 8 and 9)."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -57,11 +59,11 @@ def _(grad: Tensor, basis: Tensor) -> Tensor:
     return grad.new_empty(len(grad), len(basis))
 
 
-def _save(ctx, inputs: tuple[Tensor, Tensor, Tensor], output: Tensor) -> None:
+def _save(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor], output: Tensor) -> None:
     ctx.save_for_backward(inputs[2])
 
 
-def _gradients(ctx, grad: Tensor) -> tuple[None, Tensor, None]:
+def _gradients(ctx: Any, grad: Tensor) -> tuple[None, Tensor, None]:
     return None, _blend_backward(grad, *ctx.saved_tensors), None
 
 

@@ -1,5 +1,8 @@
 """Lengths of a mesh's edges."""
 
+from typing import Any
+
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -67,16 +70,16 @@ def _(grad: Tensor, vertices: Tensor, edges: Tensor) -> Tensor:
     return vertices.new_empty(vertices.shape)
 
 
-def _save(ctx, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+def _save(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
     ctx.save_for_backward(*inputs)
 
 
-def _gradients(ctx, grad: Tensor) -> tuple[Tensor, None]:
+def _gradients(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
     return _lengths_backward(grad, *ctx.saved_tensors), None
 
 
 _lengths.register_autograd(_gradients, setup_context=_save)
 
 
-def _array(tensor: Tensor):
+def _array(tensor: Tensor) -> np.ndarray:
     return tensor.detach().contiguous().numpy()

@@ -17,12 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from meshrec.body.joints import joint_set
+from meshrec.body.joints import NUM_JOINTS
 from meshrec.errors import InputError
 from meshrec.files.npz import read_npz
 
-JOINTS = len(joint_set("smpl24"))
-POSE_FEATURES = 9 * (JOINTS - 1)
+POSE_FEATURES = 9 * (NUM_JOINTS - 1)
 MIN_BETAS, MAX_BETAS = 1, 300
 MOST_METRES = 10.0  # largest extent of a rest mesh; a larger one is in centimetres
 SUFFIXES = (".npz", ".safetensors", ".pkl")
@@ -74,6 +73,16 @@ class BodyData:
         if not MIN_BETAS <= count <= available:
             raise InputError(f"this body has {available} shape components, so num_betas cannot be {count}")
         return replace(self, shapedirs=self.shapedirs[..., :count])
+
+    @cached_property
+    def joint_maps(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rest joints (24, 3) of the mean shape, metres, and their change (24, 3, S) with each beta, float64.
+
+        Joints are rows of the regressor times rest vertices, so they are linear in the betas as these are.
+        """
+        regressor = self.joint_regressor.astype(np.float64)
+        shapedirs = self.shapedirs.astype(np.float64)
+        return regressor @ self.v_template.astype(np.float64), np.einsum("jv,vcs->jcs", regressor, shapedirs)
 
     @cached_property
     def hash(self) -> str:
@@ -156,9 +165,9 @@ def body_from_arrays(arrays: Mapping[str, object], source: str) -> BodyData:
         "v_template": (vertex_count, 3),
         "shapedirs": (vertex_count, 3, None),
         "posedirs": (vertex_count, 3, POSE_FEATURES),
-        "J_regressor": (JOINTS, vertex_count),
-        "weights": (vertex_count, JOINTS),
-        "kintree_table": (2, JOINTS),
+        "J_regressor": (NUM_JOINTS, vertex_count),
+        "weights": (vertex_count, NUM_JOINTS),
+        "kintree_table": (2, NUM_JOINTS),
         "f": (None, 3),
     }
     for key, shape in shapes.items():
@@ -203,7 +212,7 @@ def _optional_fields(arrays: Mapping[str, object], vertex_count: int, face_count
         _check_shape(uv_faces, (face_count, 3), "uv_faces", source)
         _check_faces(uv_faces, len(uv), "uv_faces", source)
         values |= {"uv": uv, "uv_faces": uv_faces.astype(np.int32)}
-    for key, limit in (("part_labels", JOINTS), ("mirror_vertices", vertex_count)):
+    for key, limit in (("part_labels", NUM_JOINTS), ("mirror_vertices", vertex_count)):
         if key in arrays:
             labels = np.asarray(arrays[key])
             _check_shape(labels, (vertex_count,), key, source)
@@ -258,7 +267,7 @@ def _check_faces(faces: np.ndarray, count: int, key: str, source: str) -> None:
 def _parents(kintree_table: np.ndarray, source: str) -> np.ndarray:
     """Parents of the joints (24,) from SMPL's table, in which the root's parent is 2^32 - 1 or -1, as files differ."""
     parents, joints = kintree_table.astype(np.int64)
-    index = np.arange(JOINTS)
+    index = np.arange(NUM_JOINTS)
     parents = np.where(index == 0, -1, parents)
     if (joints != index).any() or (parents[1:] < 0).any() or (parents >= index).any():
         raise InputError(f"{source}: kintree_table is no tree with each parent before its children")

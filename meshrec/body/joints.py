@@ -10,6 +10,10 @@ from collections.abc import Sequence
 import numpy as np
 
 SMPL_PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21)
+NUM_JOINTS = len(SMPL_PARENTS)
+"""The 24 joints of ``smpl24``, the root among them."""
+POSE_SIZE = 3 * NUM_JOINTS
+"""The 72 numbers of a pose as axis-angle vectors, and of its step as a turn of each joint."""
 
 LIMB_JOINTS = (
     "right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle",
@@ -32,6 +36,7 @@ JOINT_SETS: dict[str, tuple[str, ...]] = {
         "thorax", "head_h36m", "head_top", "left_shoulder", "left_elbow", "left_wrist", "right_shoulder",
         "right_elbow", "right_wrist",
     ),
+    "limb12": LIMB_JOINTS,
     "lsp14": (*LIMB_JOINTS, "neck", "head_top"),
     "mpi_inf_3dhp17": (
         "head_top", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow",

@@ -13,7 +13,9 @@ from meshrec.compiled.jit import compiled
 
 
 @compiled
-def chain(rotations: np.ndarray, joints: np.ndarray, transl: np.ndarray, parents: tuple, motions: np.ndarray) -> None:
+def chain(
+    rotations: np.ndarray, joints: np.ndarray, transl: np.ndarray, parents: np.ndarray, motions: np.ndarray
+) -> None:
     """motions[b, j] = [R_j | t_j] with R_j = R_parent Q_j and R_j x_j + t_j = R_parent x_j + t_parent."""
     for b in range(rotations.shape[0]):
         for j in range(rotations.shape[1]):
@@ -37,7 +39,7 @@ def chain_backward(
     rotations: np.ndarray,
     joints: np.ndarray,
     motions: np.ndarray,
-    parents: tuple,
+    parents: np.ndarray,
     grad_rotations: np.ndarray,
     grad_joints: np.ndarray,
     grad_transl: np.ndarray,

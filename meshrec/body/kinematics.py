@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -69,11 +71,39 @@ def plain_joint_motions(rotations: Tensor, joints: Tensor, transl: Tensor, tree:
     return torch.cat([rotation, world[..., 3:] - rotation @ joints[..., None]], dim=-1)
 
 
+def global_rotations(rotations: Tensor, tree: KinematicTree) -> Tensor:
+    """Compose local rotations down the tree.
+
+    Args:
+        rotations: (B, J, 3, 3) rotation of each joint relative to its parent.
+        tree: The tree of these joints.
+
+    Returns:
+        (B, J, 3, 3) rotation of each joint from its rest frame to the space in which the root turns.
+    """
+    at_origin = rotations.new_zeros(*rotations.shape[:2], 3)
+    return joint_motions(rotations, at_origin, at_origin[:, 0], tree)[..., :3]
+
+
+def local_rotations(rotations: Tensor, tree: KinematicTree) -> Tensor:
+    """The inverse of :func:`global_rotations`: each joint relative to its parent.
+
+    Args:
+        rotations: (B, J, 3, 3).
+        tree: The tree of these joints.
+
+    Returns:
+        (B, J, 3, 3).
+    """
+    above = rotations[:, list(tree.parents[1:])]
+    return torch.cat([rotations[:, :1], above.mT @ rotations[:, 1:]], dim=1)
+
+
 def _chain_now(rotations: Tensor, joints: Tensor, transl: Tensor, parents: list[int]) -> Tensor:
     from meshrec.body.kernels import chain
 
     motions = rotations.new_empty(*rotations.shape[:3], 4)
-    chain(*(t.detach().contiguous().numpy() for t in (rotations, joints, transl)), tuple(parents), motions.numpy())
+    chain(*(t.detach().contiguous().numpy() for t in (rotations, joints, transl)), np.array(parents), motions.numpy())
     return motions
 
 
@@ -95,7 +125,7 @@ def _chain_backward(
     outputs = rotations.new_empty(rotations.shape), joints.new_empty(joints.shape), joints.new_empty(len(joints), 3)
     # The kernel passes the gradient down the chain in place.
     gradient = grad.clone(memory_format=torch.contiguous_format).numpy()
-    chain_backward(gradient, *arrays, tuple(parents), *(t.numpy() for t in outputs))
+    chain_backward(gradient, *arrays, np.array(parents), *(t.numpy() for t in outputs))
     return outputs
 
 
@@ -106,12 +136,12 @@ def _(
     return rotations.new_empty(rotations.shape), joints.new_empty(joints.shape), joints.new_empty(len(joints), 3)
 
 
-def _save(ctx, inputs: tuple, output: Tensor) -> None:
+def _save(ctx: Any, inputs: tuple, output: Tensor) -> None:
     rotations, joints, _, ctx.parents = inputs
     ctx.save_for_backward(rotations, joints, output)
 
 
-def _gradients(ctx, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+def _gradients(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
     return (*_chain_backward(grad, *ctx.saved_tensors, ctx.parents), None)
 
 

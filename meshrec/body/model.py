@@ -81,14 +81,14 @@ class BodyModel(nn.Module):
         def buffer(name: str, array: np.ndarray, kind: torch.dtype = dtype) -> None:
             self.register_buffer(name, torch.tensor(np.ascontiguousarray(array), dtype=kind), persistent=False)
 
-        template, regressor = data.v_template.astype(np.float64), data.joint_regressor.astype(np.float64)
+        joint_template, joint_shapedirs = data.joint_maps
         shapedirs = data.shapedirs.astype(np.float64)
-        buffer("v_template", template)
+        buffer("v_template", data.v_template)
         buffer("weights", data.weights)
         buffer("faces", data.faces, torch.int64)
         # Joints are linear in the betas too: J (T + S b) = J T + (J S) b, which spares the product with every vertex.
-        buffer("_joint_template", regressor @ template)
-        buffer("_joint_shapedirs", np.einsum("jv,vcs->sjc", regressor, shapedirs).reshape(self.num_betas, -1))
+        buffer("_joint_template", joint_template)
+        buffer("_joint_shapedirs", np.moveaxis(joint_shapedirs, -1, 0).reshape(self.num_betas, -1))
         # Pose and shape displacements are one product of their coefficients with one stacked basis. The shape's rows
         # come last, so that the basis of a truncated body is a slice.
         self.has_posedirs = bool(np.any(data.posedirs))

@@ -1,5 +1,7 @@
 """Linear blend skinning (Loper et al. 2015, "SMPL", equation 2)."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -85,11 +87,11 @@ def _(grad: Tensor, vertices: Tensor, motions: Tensor, joints: Tensor, weights: 
     return vertices.new_empty(vertices.shape), motions.new_empty(motions.shape)
 
 
-def _save(ctx, inputs: tuple, output: Tensor) -> None:
+def _save(ctx: Any, inputs: tuple, output: Tensor) -> None:
     ctx.save_for_backward(*inputs)
 
 
-def _gradients(ctx, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:
+def _gradients(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:
     return (*_skin_backward(grad, *ctx.saved_tensors), None, None)
 
 

@@ -5,15 +5,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from meshrec.body.joints import joint_set
-from meshrec.geometry import axis_angle_to_matrix
+from meshrec.body.joints import NUM_JOINTS, POSE_SIZE
+from meshrec.geometry.tangent import turned
 
-JOINTS = len(joint_set("smpl24"))
 # Where the unknowns of a step stand: a turn for each joint, the translation, the betas.
-TURNS = slice(0, 3 * JOINTS)
-BODY_TURNS = slice(3, 3 * JOINTS)
-TRANSLATION = slice(3 * JOINTS, 3 * JOINTS + 3)
-BETAS = slice(3 * JOINTS + 3, None)
+TURNS = slice(0, POSE_SIZE)
+BODY_TURNS = slice(3, POSE_SIZE)
+TRANSLATION = slice(POSE_SIZE, POSE_SIZE + 3)
+BETAS = slice(POSE_SIZE + 3, None)
 
 
 @dataclass(frozen=True)
@@ -46,9 +45,14 @@ class BodyState:
         return BETAS.start + self.betas.shape[1]
 
     def moved(self, step: Tensor) -> "BodyState":
-        """The state after a step (B, P), whose turns act in each joint's own frame: R <- R exp(turn)."""
-        turns = axis_angle_to_matrix(step[:, TURNS].unflatten(1, (JOINTS, 3)))
-        return BodyState(self.rotations @ turns, self.translation + step[:, TRANSLATION], self.betas + step[:, BETAS])
+        """The state after a step.
+
+        Args:
+            step: (B, P) a turn of each joint in its own frame, R <- R exp(turn), radians; then changes of the
+                translation, metres, and of the betas.
+        """
+        rotations = turned(self.rotations, step[:, TURNS].unflatten(1, (NUM_JOINTS, 3)))
+        return BodyState(rotations, self.translation + step[:, TRANSLATION], self.betas + step[:, BETAS])
 
 
 def choose(accept: Tensor, new: BodyState, old: BodyState) -> BodyState:

@@ -71,7 +71,14 @@ def decimate(
 class _Mesh:
     """Triangles that can be edited, with the data that a collapse needs. Removed triangles are empty lists."""
 
-    def __init__(self, vertices, triangles, uv_triangles, line, importance) -> None:
+    def __init__(
+        self,
+        vertices: np.ndarray,
+        triangles: np.ndarray,
+        uv_triangles: np.ndarray,
+        line: np.ndarray,
+        importance: np.ndarray,
+    ) -> None:
         self.vertices, self.line, self.importance = vertices, line, importance
         self.triangles: list[list[int]] = triangles.tolist()
         self.uvs: list[list[int]] = uv_triangles.tolist()

@@ -146,7 +146,9 @@ def pose(
     return moved, posed
 
 
-def pose_bones(bones: np.ndarray, names: list[str], joints: np.ndarray, posed: np.ndarray, rotations: np.ndarray):
+def pose_bones(
+    bones: np.ndarray, names: list[str], joints: np.ndarray, posed: np.ndarray, rotations: np.ndarray
+) -> np.ndarray:
     """Bone heads and tails (N, 2, B, 3), moved by the joints to which the bones belong from ``joints`` to ``posed``."""
     mover = [JOINTS.index(joint_of_bone(name)) for name in names]
     local = bones - joints[:, None, mover]

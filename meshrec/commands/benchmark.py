@@ -1,4 +1,4 @@
-"""Measure speed on this machine, against other libraries where they are installed, and accuracy on photos.
+"""Measure speed on this machine, against other libraries where they are installed.
 
 Example: meshrec benchmark --json today.json
 """
@@ -8,7 +8,6 @@ from pathlib import Path
 
 from meshrec.benchmarks import BENCHMARKS
 from meshrec.commands.options import use_threads
-from meshrec.errors import InputError
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -17,8 +16,6 @@ def add_arguments(parser: ArgumentParser) -> None:
     task.add_argument(
         "--compare", nargs=2, type=Path, metavar=("OLD", "NEW"), help="compare two --json files, measuring nothing"
     )
-    parser.add_argument("--data", type=Path, help="for photos: folder of multiview/ and lspe/ (default: ../shared)")
-    parser.add_argument("--regressor", help="for photos: keypoints, proxy, graph, a file, or none (default: the best)")
     parser.add_argument("--threads", type=int, default=None, help="threads to use (default: torch's)")
     parser.add_argument("--json", type=Path, default=None, help="also write all figures and the machine to this file")
 
@@ -31,8 +28,4 @@ def run(options: Namespace) -> None:
     from meshrec.benchmarks.suite import run_suite
 
     use_threads(options.threads)
-    if options.what not in (None, "photos"):
-        for name in ("data", "regressor"):
-            if getattr(options, name) is not None:
-                raise InputError(f"--{name} is for the benchmark of photos")
-    run_suite(options.what, options.data, options.regressor, options.json)
+    run_suite(options.what, options.json)

@@ -1,4 +1,4 @@
-"""Measure the errors of a network, of the fit, or of both on a data set; write tables, curves and the worst cases.
+"""Measure the errors of networks, of the fit, or of the detector on a data set; write tables, curves and worst cases.
 
 Example: meshrec evaluate --checkpoint keypoints --dataset synthetic --fit --out out/evaluation
 """
@@ -10,7 +10,13 @@ from meshrec.commands.options import use_threads
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--checkpoint", required=True, help="a shipped network's name, a .safetensors, or none")
+    parser.add_argument(
+        "--checkpoint",
+        required=True,
+        nargs="+",
+        help="a shipped network's name, a .safetensors, none (with --fit: the fit alone) or detector (the detector's "
+        "own joints); several are compared on the same detections",
+    )
     parser.add_argument(
         "--dataset",
         required=True,
@@ -28,8 +34,16 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="detector, simulated, labels, or an earlier run's detections.npz (default: simulated for "
         "synthetic, else detector)",
     )
-    parser.add_argument("--fit", action="store_true", help="refine the network's estimates; alone without a network")
-    parser.add_argument("--joints", help="joint set to score, such as lsp14, h36m17 or smpl24 (default: lsp14)")
+    parser.add_argument(
+        "--fit",
+        action="store_true",
+        help="refine the network's estimates (of several networks, each is compared with and without); alone with none",
+    )
+    parser.add_argument(
+        "--joints",
+        help="joint set to score, such as lsp14, h36m17 or smpl24 (default: lsp14; its limbs, limb12, for lspe and "
+        "multiview)",
+    )
     parser.add_argument(
         "--h36m-regressor", type=Path, help="J_regressor_h36m.npy, which gives the joints of published figures"
     )
@@ -38,33 +52,41 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--device", default="cpu", help="where the network runs: cpu or cuda (default: cpu)")
     parser.add_argument("--threads", type=int, default=None, help="threads to use (default: torch's)")
     parser.add_argument(
-        "--out", type=Path, help="folder for report.json, rows.csv, worst.png and, with matplotlib, pck.png"
+        "--out",
+        type=Path,
+        help="folder for report.json, rows.csv, worst.png and, with matplotlib, pck.png; a folder each for several",
     )
 
 
 def run(options: Namespace) -> None:
-    from meshrec.evaluation import evaluate, print_report, write_report
+    from meshrec.evaluation import compare, methods_of, print_comparison, print_report, write_report
     from meshrec.files.atomic import require_writable
 
     use_threads(options.threads)
+    methods = methods_of(options.checkpoint, options.fit, not options.no_mirror)
+    single = len(methods) == 1
+    folders = []
     if options.out is not None:
-        require_writable(options.out / "report.json")
-    report = evaluate(
-        None if options.checkpoint == "none" else options.checkpoint,
+        folders = [options.out] if single else [options.out / method.folder for method in methods]
+    for folder in folders:
+        require_writable(folder / "report.json")
+    reports = compare(
+        methods,
         options.dataset,
         body=options.body,
         pictures=options.pictures,
         bodies={name: getattr(options, name) for name in ("neutral", "male", "female") if getattr(options, name)},
         detections=options.detections,
-        fit=options.fit,
         joints=options.joints,
         limit=options.limit,
-        mirror=not options.no_mirror,
         h36m_regressor=options.h36m_regressor,
         device=options.device,
         progress=True,
     )
-    print_report(report)
-    if options.out is not None:
-        for path in write_report(report, options.out):
+    if single:
+        print_report(reports[0])
+    else:
+        print_comparison(reports)
+    for folder, report in zip(folders, reports):
+        for path in write_report(report, folder):
             print(path)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from meshrec.body import NUM_BETAS
-from meshrec.body.joints import convert_joints, joint_set
+from meshrec.body.joints import NUM_JOINTS, convert_joints, joint_set
 from meshrec.errors import InputError
 from meshrec.geometry import Camera
 from meshrec.geometry.affine import apply, compose, inverse, warp
@@ -175,8 +175,8 @@ def person_sample(
         joints=tuple(joints),
         keypoints_2d=_known(keypoints),
         joints_3d=_known(points),
-        pose=np.tile(np.eye(3, dtype=np.float32), (24, 1, 1)) if pose is None else pose.astype(np.float32),
-        pose_confidence=np.full(24, pose is not None, np.float32),
+        pose=np.tile(np.eye(3, dtype=np.float32), (NUM_JOINTS, 1, 1)) if pose is None else pose.astype(np.float32),
+        pose_confidence=np.full(NUM_JOINTS, pose is not None, np.float32),
         betas=shape,
         betas_confidence=float(betas is not None and body != ""),
         body=body,

@@ -1,16 +1,24 @@
-"""How good a network is, or the fit, or both: :func:`evaluate` makes a :class:`Report`."""
+"""Accuracy of networks, of the fit, of both together and of the detector itself.
+
+:func:`evaluate` makes a :class:`Report` on one method, :func:`compare` one on each of several.
+"""
 
 from meshrec.evaluation.datasets import PROTOCOLS, EvaluationSet, open_evaluation_set, synthetic_set
-from meshrec.evaluation.output import print_report, write_report
+from meshrec.evaluation.methods import Method, methods_of
+from meshrec.evaluation.output import print_comparison, print_report, write_report
 from meshrec.evaluation.report import Report
-from meshrec.evaluation.run import evaluate
+from meshrec.evaluation.run import compare, evaluate
 
 __all__ = [
     "PROTOCOLS",
     "EvaluationSet",
+    "Method",
     "Report",
+    "compare",
     "evaluate",
+    "methods_of",
     "open_evaluation_set",
+    "print_comparison",
     "print_report",
     "synthetic_set",
     "write_report",

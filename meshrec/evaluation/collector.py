@@ -1,4 +1,4 @@
-"""Gathers the scores of an evaluation, a few people at a time."""
+"""Gathers the scores of one method, a few people at a time."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,30 +12,34 @@ from meshrec.detect.people import Detection
 from meshrec.evaluation.datasets import EvaluationSet
 from meshrec.evaluation.prediction import Bodies, Stages
 from meshrec.evaluation.report import STAGE_MEASURES, Case, Report
-from meshrec.evaluation.scores import Scores, acceleration_of, score, shape_errors
+from meshrec.evaluation.scores import Scores, acceleration_of, marked_limbs, score, score_detections, shape_errors
 from meshrec.evaluation.subjects import Subject
 from meshrec.evaluation.truth import Truth
 from meshrec.metrics import Overlap, vertex_parts
 
-RANKED_BY = {"pa_mpjpe": 1, "pck2d": -1}  # the first that is known tells the worst: its highest (1), or lowest
+RANKED_BY = {
+    "pa_mpjpe": 1,
+    "pck2d": -1,
+}  # the first that is known ranks the people: its highest (1), or lowest is worst
 
 
 class Collector:
-    """What an evaluation found so far.
+    """The scores of a method so far.
 
     Args:
-        data: Whom it is about.
-        body: Whose bodies are predicted.
-        worst: How many of the worst people to keep.
-        keep_detections: Whether to keep what was detected.
+        data: The data set.
+        body: Body model of the predicted bodies.
+        worst: Number of the worst people to keep.
+        keep_detections: Whether to keep the detections.
     """
 
     def __init__(self, data: EvaluationSet, body: BodyModel, worst: int, keep_detections: bool) -> None:
         self._worst: list[Case] = []
         self._detections: dict[str, Detection | None] = {}
         self._data, self._body, self._count, self._keeps = data, body, worst, keep_detections
+        self._marked = marked_limbs(body, data.marked_as) if data.marked_as else None
         self._parts: list[Scores] = []
-        self._stages: dict[str, list[dict[str, np.ndarray]]] = {}
+        self._stages: dict[str, list[Scores]] = {}
         self._baseline: list[dict[str, np.ndarray]] = []
         self._found: list[np.ndarray] = []
         self._truth: list[np.ndarray] = []
@@ -45,26 +49,31 @@ class Collector:
         """Score a few more people.
 
         Args:
-            subjects: Who they are.
-            found: Whether they were.
-            stages: Their bodies at every stage, the last being the result.
-            truth: What is known of them.
+            subjects: B people.
+            found: (B,) bool, who was found.
+            stages: Their bodies at every stage, the last of which is the result; without any, the detections are
+                scored.
+            truth: Their labels.
         """
-        *earlier, last = stages
-        for name in earlier:
-            scores = score(subjects, found, stages[name], truth, self._body, self._data.joints, everything=False)
-            self._stages.setdefault(name, []).append(scores.people)
-        scores = score(subjects, found, stages[last], truth, self._body, self._data.joints)
-        self._stages.setdefault(last, []).append(scores.people)
+        joints = self._data.joints
+        if stages:
+            *earlier, last = stages
+            for name in earlier:
+                scores = score(subjects, found, stages[name], truth, self._body, joints, everything=False)
+                self._stages.setdefault(name, []).append(scores)
+            scores = score(subjects, found, stages[last], truth, self._body, joints, marked=self._marked)
+            self._stages.setdefault(last, []).append(scores)
+            self._keep_worst(subjects, found, stages[last], truth, scores)
+        else:
+            scores = score_detections(subjects, truth, joints)
         self._parts.append(scores)
-        mean_shape = shape_errors(self._body, torch.zeros(len(subjects), 1), truth)
+        mean_shape = shape_errors(self._body, torch.zeros(1, 1), truth)
         self._baseline.append({name: np.where(found, values, np.nan) for name, values in mean_shape.items()})
         self._found.append(found)
         self._truth.append(truth.joints.numpy())
         self._subjects += [(s.sample.name, s.sample.sequence, s.sample.time) for s in subjects]
         if self._keeps:
             self._detections |= {s.sample.name: s.detection for s in subjects}
-        self._keep_worst(subjects, found, stages[last], truth, scores)
 
     def _keep_worst(
         self, subjects: Sequence[Subject], found: np.ndarray, bodies: Bodies, truth: Truth, scores: Scores
@@ -79,28 +88,35 @@ class Collector:
         del self._worst[self._count :]
 
     def report(self, settings: dict) -> Report:
-        """All that was found; ``settings`` say what was evaluated."""
+        """The report on all people; ``settings`` say what was evaluated, on what and how."""
         names, sequences, times = zip(*self._subjects)
-        people = _joined([part.people for part in self._parts])
+        found = np.concatenate(self._found)
+        sizes = [len(part) for part in self._found]
+        people, joints, parts = (
+            _joined([getattr(part, name) for part in self._parts], sizes) for name in ("people", "joints", "parts")
+        )
+        if not self._stages:
+            people, joints = (_given(values, found) for values in (people, joints))
         predicted = np.concatenate([part.predicted for part in self._parts])
         moving = acceleration_of(
             predicted, np.concatenate(self._truth), self._data.joints, sequences, np.array(times, float)
         )
         if not np.isnan(moving).all():
             people["acceleration"] = moving
-        stages = {name: _joined(parts) for name, parts in self._stages.items()}
+        stages = {name: _joined([scores.people for scores in of], sizes) for name, of in self._stages.items()}
+        pixels = [part.pixels for part in self._parts if part.pixels is not None]
         return Report(
             settings=settings,
             names=names,
-            found=np.concatenate(self._found),
+            found=found,
             groups=self._data.members(),
             people=people,
-            baseline=_joined(self._baseline),
+            baseline=_joined(self._baseline, sizes),
             joint_names=joint_set(self._data.joints),
-            joints=_joined([part.joints for part in self._parts]),
+            joints=joints,
             part_names=list(vertex_parts(self._body)),
-            parts=_joined([part.parts for part in self._parts]),
-            pixels=Overlap.cat([part.pixels for part in self._parts if part.pixels is not None]),
+            parts=parts,
+            pixels=Overlap.cat(pixels) if pixels else None,
             stages={name: {m: v for m, v in of.items() if m in STAGE_MEASURES} for name, of in stages.items()},
             body=self._body,
             worst=self._worst,
@@ -108,11 +124,17 @@ class Collector:
         )
 
 
-def _joined(parts: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Values of chunks one after the other; NaN where a chunk lacks a measure."""
-    names = dict.fromkeys(name for part in parts for name in part)
-    sizes = [len(next(iter(part.values()))) for part in parts]
+def _joined(parts: Sequence[dict[str, np.ndarray]], sizes: Sequence[int]) -> dict[str, np.ndarray]:
+    """Values of chunks of people one after the other, (N, ...) by measure; NaN where a chunk lacks a measure."""
+    shapes = {name: values.shape[1:] for part in parts for name, values in part.items()}
     return {
-        name: np.concatenate([part.get(name, np.full(size, np.nan)) for part, size in zip(parts, sizes)])
-        for name in names
+        name: np.concatenate([part.get(name, np.full((size, *shape), np.nan)) for part, size in zip(parts, sizes)])
+        for name, shape in shapes.items()
     }
+
+
+def _given(values: dict[str, np.ndarray], found: np.ndarray) -> dict[str, np.ndarray]:
+    """Values (N, ...) without those that a detector gave of nobody: for people it did not find, they are no error."""
+    if not found.any():
+        return values
+    return {name: np.where(np.isnan(of[found]).all(0), np.nan, of) for name, of in values.items()}

@@ -1,4 +1,4 @@
-"""What is evaluated on: people with labels, which joints count, who belongs together, and published protocols."""
+"""Data sets to evaluate on: labelled people, the joints that are scored, groups of people, published protocols."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -8,32 +8,42 @@ from typing import Literal, cast
 
 import numpy as np
 
-from meshrec.body import BodyModel
+from meshrec.body import LIMB_JOINTS, BodyModel, joint_index
 from meshrec.data.sample import Samples
 from meshrec.datasets.formats import FORMATS, Format, read_samples
+from meshrec.datasets.lspe import LspeSamples
 from meshrec.datasets.multiview import MultiviewSamples
 from meshrec.datasets.spin_npz import SpinSamples
 from meshrec.errors import InputError
+from meshrec.metrics import torso_size
 from meshrec.synthetic.benchmark import HARD, SyntheticBenchmark
 
 SYNTHETIC = "synthetic"
 
+Search = Literal["box", "photo", "crop"]
+
 
 @dataclass(frozen=True)
 class EvaluationSet:
-    """People to be evaluated on.
+    """People to evaluate on.
 
     Attributes:
-        name: For tables.
-        samples: The people.
-        rows: (N,) which of them count.
-        joints: Set of the joints that count.
-        joints_of: Where true 3D joints come from: the data set's ``labels``, or the true ``mesh``, by the same rows
-            that give the predicted ones.
-        least_joints: Of them that a person needs to be scored in 3D.
-        groups: (N,) what each person is told apart by; empty names are no group.
-        pools: Groups of groups, by name.
-        source: The paper that says so.
+        name: Name for tables.
+        samples: Labelled people.
+        rows: (N,) indices of the samples that are scored.
+        joints: Name of the joint set that is scored.
+        joints_of: Source of the true 3D joints: the data set's ``labels``, or the true ``mesh``, through the same
+            joint regressor as the predicted joints.
+        least_joints: Number of known joints below which a person is not scored in 3D.
+        search: How the detector is asked for a person. ``box``: it is given the labelled box, as in published
+            protocols. ``photo``: it searches the whole photo, and the detection that overlaps the labelled box most is
+            taken. ``crop``: the picture is a crop around the person with a margin of a quarter of their size, and the
+            detector is given the place that follows from this.
+        marked_as: Name of the joint set whose placements (:mod:`meshrec.landmarks.placements`) say where on the body
+            the labels of the limb joints lie; empty where they are taken to be the body's own joints.
+        groups: (N,) name of each person's group; an empty name is no group.
+        pools: Unions of groups, by name.
+        source: Publication that the protocol follows.
     """
 
     name: str
@@ -42,6 +52,8 @@ class EvaluationSet:
     joints: str = "lsp14"
     joints_of: Literal["labels", "mesh"] = "labels"
     least_joints: int = 3
+    search: Search = "box"
+    marked_as: str = ""
     groups: Sequence[str] = ()
     pools: Mapping[str, Sequence[str]] = field(default_factory=dict)
     source: str = ""
@@ -50,7 +62,7 @@ class EvaluationSet:
         return len(self.rows)
 
     def thinned(self, limit: int) -> "EvaluationSet":
-        """At most ``limit`` people, evenly spread over all."""
+        """At most ``limit`` people, evenly spread over all of them."""
         if limit < 1:
             raise InputError(f"the number of people to evaluate must be at least 1, not {limit}.")
         keep = np.linspace(0, len(self) - 1, min(limit, len(self))).round().astype(int)
@@ -58,7 +70,7 @@ class EvaluationSet:
         return replace(self, rows=[self.rows[i] for i in keep], groups=groups)
 
     def members(self) -> dict[str, list[int]]:
-        """For each group and pool, which of the N belong to it."""
+        """Indices of the N people in each group and pool."""
         names = dict.fromkeys(name for name in self.groups if name)
         found = {name: [i for i, group in enumerate(self.groups) if group == name] for name in names}
         for pool, parts in self.pools.items():
@@ -69,18 +81,20 @@ class EvaluationSet:
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a published benchmark is scored.
+    """How a data set is scored.
 
     Attributes:
-        form: Of its files.
-        joints, joints_of: As in :class:`EvaluationSet`.
-        pictures: Pattern that the names of its pictures match; others are left out.
-        source: Who says so.
+        form: Format of its files.
+        joints, joints_of, least_joints, search, marked_as, source: As in :class:`EvaluationSet`.
+        pictures: Regular expression for the names of the pictures that are scored; empty for all.
     """
 
     form: Format
-    joints: str
+    joints: str = "lsp14"
     joints_of: Literal["labels", "mesh"] = "labels"
+    least_joints: int = 3
+    search: Search = "box"
+    marked_as: str = ""
     pictures: str = ""
     source: str = ""
 
@@ -88,16 +102,22 @@ class Protocol:
 _H36M = "Human3.6M, subjects 9 and 11 (Ionescu et al. 2014), the 14 joints of LSP as Kanazawa et al. 2018 score them"
 PROTOCOLS = {
     # MPJPE from the middle of the hips.
-    "h36m-p1": Protocol("spin", "lsp14", pictures=r"\bS(9|11)(\b|_)", source=f"{_H36M}; protocol 1, all four cameras"),
+    "h36m-p1": Protocol("spin", pictures=r"\bS(9|11)(\b|_)", source=f"{_H36M}; protocol 1, all four cameras"),
     # PA-MPJPE.
     "h36m-p2": Protocol(
-        "spin", "lsp14", pictures=r"\bS(9|11)(\b|_).*60457274", source=f"{_H36M}; protocol 2, the frontal camera"
+        "spin", pictures=r"\bS(9|11)(\b|_).*60457274", source=f"{_H36M}; protocol 2, the frontal camera"
     ),
     "3dpw-test": Protocol(
-        "3dpw", "lsp14", "mesh", source="3DPW's test sequences (von Marcard et al. 2018), joints from the true meshes"
+        "3dpw", joints_of="mesh", source="3DPW's test sequences (von Marcard et al. 2018), joints from the true meshes"
     ),
 }
-LEAST_JOINTS = {"multiview": 10}  # its truth is triangulated: a pose of which much is missing is not to be trusted
+PHOTOS = {
+    # Triangulated truth: a pose of which much is missing is not to be trusted. One of the two detectors behind it is
+    # the default one, so the truth lies where that detector sees the joints.
+    "multiview": Protocol("multiview", "limb12", least_joints=10, search="photo", marked_as="mediapipe33"),
+    # Each picture is a crop around one person. Where annotators mark joints was measured for the limb joints.
+    "lspe": Protocol("lspe", "limb12", search="crop", marked_as="lsp14"),
+}
 
 
 def open_evaluation_set(
@@ -112,11 +132,11 @@ def open_evaluation_set(
     Args:
         name: ``synthetic`` for the frozen benchmark, or ``form:path`` where form is one of
             :data:`meshrec.datasets.formats.FORMATS` or :data:`PROTOCOLS`.
-        body: The benchmark's body.
-        pictures: Folder of the pictures, where the form needs one.
-        bodies: To whom betas belong, by ``neutral``, ``male``, ``female``; see
+        body: Body of the people of the frozen benchmark.
+        pictures: Folder of the pictures, where the format needs one.
+        bodies: Bodies that the data set's betas belong to, by ``neutral``, ``male``, ``female``; see
             :func:`meshrec.datasets.formats.read_samples`.
-        resolution: Side of the benchmark's pictures.
+        resolution: Side of the frozen benchmark's pictures, pixels.
 
     Raises:
         InputError: There is no such data set, or it is damaged.
@@ -127,18 +147,23 @@ def open_evaluation_set(
     if not path or form not in (*FORMATS, *PROTOCOLS):
         known = ", ".join(f"{form}:PATH" for form in (*FORMATS, *PROTOCOLS))
         raise InputError(f"there is no data set '{name}'; give {SYNTHETIC}, or one of {known}.")
-    protocol = PROTOCOLS.get(form)
-    if protocol and protocol.joints_of == "mesh" and not {"male", "female"} <= set(bodies or {}):
+    protocol = (PROTOCOLS | PHOTOS).get(form) or Protocol(cast(Format, form))
+    if protocol.joints_of == "mesh" and not {"male", "female"} <= set(bodies or {}):
         raise InputError(f"{form} compares with true meshes: name the bodies they were made with, --male and --female.")
     hashes = {name: body.hash for name, body in (bodies or {}).items()}
-    samples = read_samples(protocol.form if protocol else cast(Format, form), path, pictures, hashes)
-    if protocol is None:
-        least, everyone = LEAST_JOINTS.get(form, 3), range(len(samples))
-        label = " ".join(dict.fromkeys((form, Path(path).name)))
-        return EvaluationSet(label, samples, everyone, least_joints=least, groups=_groups(samples))
-    rows = _matching(samples, protocol.pictures, path)
+    samples = read_samples(protocol.form, path, pictures, hashes)
+    rows = _scored(samples, protocol, path)
     return EvaluationSet(
-        form, samples, rows, protocol.joints, protocol.joints_of, groups=_groups(samples), source=protocol.source
+        name=form if form in PROTOCOLS else " ".join(dict.fromkeys((form, Path(path).name))),
+        samples=samples,
+        rows=rows,
+        joints=protocol.joints,
+        joints_of=protocol.joints_of,
+        least_joints=protocol.least_joints,
+        search=protocol.search,
+        marked_as=protocol.marked_as,
+        groups=[f"camera {samples.cameras[i]}" for i in rows] if isinstance(samples, MultiviewSamples) else (),
+        source=protocol.source,
     )
 
 
@@ -150,18 +175,22 @@ def synthetic_set(body: BodyModel, resolution: int = 224) -> EvaluationSet:
     return EvaluationSet("synthetic benchmark", benchmark, rows, groups=groups, pools={"hard": HARD})
 
 
-def _groups(samples: Samples) -> list[str]:
+def _scored(samples: Samples, protocol: Protocol, path: str) -> Sequence[int]:
+    """Indices of the samples that a protocol scores."""
+    if protocol.pictures:
+        assert isinstance(samples, SpinSamples), "only files of this format name their pictures"
+        rows = [i for i, name in enumerate(samples.pictures) if re.search(protocol.pictures, str(name))]
+        if not rows:
+            raise InputError(
+                f"{path}: no picture's name fits this protocol ({protocol.pictures}); is this the benchmark's own file?"
+            )
+        return rows
     if isinstance(samples, MultiviewSamples):
-        return [f"camera {camera}" for camera in samples.cameras]
-    return []
-
-
-def _matching(samples: Samples, pattern: str, path: str) -> Sequence[int]:
-    """Rows whose pictures' names match."""
-    if not pattern:
-        return range(len(samples))
-    assert isinstance(samples, SpinSamples), "only files of that form name their pictures"
-    rows = [i for i, name in enumerate(samples.pictures) if re.search(pattern, str(name))]
-    if not rows:
-        raise InputError(f"{path}: no picture's name fits this protocol ({pattern}); is this the benchmark's own file?")
-    return rows
+        order = [joint_index(name, samples.joints) for name in LIMB_JOINTS]
+        known = samples.joints_3d[:, order, 3] > 0
+        hips = known[:, [LIMB_JOINTS.index("left_hip"), LIMB_JOINTS.index("right_hip")]].all(1)
+        return np.flatnonzero(hips & (known.sum(1) >= protocol.least_joints)).tolist()
+    if isinstance(samples, LspeSamples):
+        labels = samples.keypoints_2d
+        return np.flatnonzero(torso_size(labels[..., :2], "lsp14", labels[..., 2]) > 0).tolist()
+    return range(len(samples))

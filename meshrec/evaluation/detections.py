@@ -1,4 +1,4 @@
-"""What a detector said of people, by their samples' names, as files."""
+"""Files of detections, by the names of the samples."""
 
 import io
 from collections.abc import Callable
@@ -20,16 +20,16 @@ SAVED_EVERY = 64  # people
 def detect_samples(
     samples: Samples, detect: Callable[[Sample, np.ndarray], Detection | None], path: str | Path, count: int
 ) -> dict[str, Detection | None]:
-    """Show people to a detector and keep what it says in a file; the same again goes on where it stopped.
+    """Detect people and keep the detections in a file; another call goes on where an interrupted one stopped.
 
     Args:
-        samples: The people.
-        detect: Says who a sample is in its picture.
-        path: The file, as :func:`save_detections` writes it.
-        count: Of the first people.
+        samples: Labelled people.
+        detect: Gives the detection of a sample in its picture, None where the person is not found.
+        path: File, as :func:`save_detections` writes it.
+        count: Number of people to detect, from the first on.
 
     Returns:
-        By name, what was said of them, now or before.
+        Detections by name, of this call and of earlier ones.
     """
     found = load_detections(path) if Path(path).exists() else {}
     for i in track(range(count), "detecting"):
@@ -42,7 +42,7 @@ def detect_samples(
 
 
 def save_detections(path: str | Path, found: dict[str, Detection | None]) -> Path:
-    """Write detections by their samples' names, all of one joint set, as an ``.npz`` file."""
+    """Write detections by the names of their samples, all of one joint set, as an ``.npz`` file."""
     known = {name: detection for name, detection in found.items() if detection is not None}
     some = next(iter(known.values()), None)
     side = (MASK_SIDE, MASK_SIDE)
@@ -69,7 +69,7 @@ def save_detections(path: str | Path, found: dict[str, Detection | None]) -> Pat
 
 
 def load_detections(path: str | Path) -> dict[str, Detection | None]:
-    """Read a file of :func:`save_detections`: what was detected by samples' names, None where nobody was found.
+    """Read a file of :func:`save_detections`: detections by the names of samples, None where nobody was found.
 
     Raises:
         InputError: It is missing or not such a file.

@@ -1,6 +1,7 @@
 """A report printed as tables, and written as files."""
 
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,25 +11,32 @@ from rich.console import Console
 from meshrec.evaluation.detections import save_detections
 from meshrec.evaluation.pictures import pck_curve, worst_sheet
 from meshrec.evaluation.report import Report
-from meshrec.evaluation.tables import tables_of
+from meshrec.evaluation.tables import comparison_of, tables_of
 from meshrec.files.atomic import write_file
 from meshrec.render.overlay import encode_png
 
 
 def print_report(report: Report, console: Console | None = None) -> None:
-    """Tables of the means."""
+    """Print the tables of a report."""
     console = console or Console()
     for table in tables_of(report):
         console.print(table)
 
 
+def print_comparison(reports: Sequence[Report], console: Console | None = None) -> None:
+    """Print the tables of several methods on the same people, side by side."""
+    console = console or Console()
+    for table in comparison_of(reports):
+        console.print(table)
+
+
 def write_report(report: Report, folder: str | Path) -> list[Path]:
-    """Write ``report.json``, ``rows.csv``, ``worst.png``, ``pck.png`` and, of a detector, ``detections.npz``.
+    """Write ``report.json``, ``rows.csv``, ``worst.png``, ``pck.png`` and, where a detector ran, ``detections.npz``.
 
     The curve needs matplotlib; without it, or without 3D truth, it is left out.
 
     Returns:
-        The files.
+        Paths of the files.
 
     Raises:
         InputError: The folder cannot be written to.

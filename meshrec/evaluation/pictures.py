@@ -1,4 +1,4 @@
-"""Pictures of an evaluation: how many joints are right within which distance, and the people who went worst."""
+"""Pictures of an evaluation: the curve of 3D PCK, and the people with the worst results."""
 
 import io
 from collections.abc import Sequence
@@ -17,13 +17,13 @@ from meshrec.geometry import Camera
 from meshrec.render.overlay import PAPER, as_bytes, contact_sheet, overlay, person_colors, turned
 
 SIDE, CAPTION = 320, 20  # pixels of each picture, and of the line above it
-INK, TRUE = (40, 40, 40), 2  # what is true is drawn in this one of the people's colours
+INK, TRUE = (40, 40, 40), 2  # number of the colour, among those of people, in which the truth is drawn
 
 
 def worst_sheet(cases: Sequence[Case], body: BodyModel) -> np.ndarray:
-    """A row for each case: the crop, the predicted body over it, from its right side, and the truth from there.
+    """A row for each case: the crop, the predicted body over it and from the right, and the truth from the right.
 
-    Where no true mesh is known, the true joints are drawn; where there is no 3D truth, the labelled 2D joints.
+    Without a true mesh the true joints are drawn, and without 3D truth the labelled 2D joints.
 
     Returns:
         (H, W, 3) uint8 RGB.
@@ -32,7 +32,7 @@ def worst_sheet(cases: Sequence[Case], body: BodyModel) -> np.ndarray:
 
 
 def pck_curve(report: Report) -> bytes:
-    """The curve of 3D PCK over the threshold, of all and of each group, as the bytes of a PNG file.
+    """The curve of 3D PCK over the threshold, for all people and for each group, as the bytes of a PNG file.
 
     Raises:
         ImportError: There is no matplotlib.
@@ -94,10 +94,10 @@ def joints_from_the_side(
     """Bones and joints as seen from the photo's right, filling a picture.
 
     Args:
-        joints: (K, 3) in camera space, metres.
-        known: (K,) bool; at least one.
-        names: Of the K joints.
-        size: (W, H) pixels.
+        joints: (K, 3) joints in camera space, metres.
+        known: (K,) bool, which of them are known; at least one.
+        names: Names of the K joints.
+        size: (W, H) of the picture, pixels.
 
     Returns:
         (H, W, 3) uint8 RGB.
@@ -111,7 +111,14 @@ def joints_from_the_side(
 
 
 def draw_skeleton(picture: np.ndarray, pixels: np.ndarray, known: np.ndarray, names: Sequence[str]) -> np.ndarray:
-    """Bones and joints drawn into a picture: places (K, 2) in pixels, which are known (K,), and the joints' names."""
+    """A picture with bones and joints drawn into it.
+
+    Args:
+        picture: (H, W, 3) uint8 RGB, changed in place.
+        pixels: (K, 2) places of the joints.
+        known: (K,) bool, which of them are known.
+        names: Names of the K joints.
+    """
     import cv2
 
     colour = tuple(int(255 * c) for c in person_colors(TRUE + 1)[TRUE])

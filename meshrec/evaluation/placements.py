@@ -1,4 +1,4 @@
-"""Measuring where a detector or annotators see landmarks, from people whose bodies are known."""
+"""Measure where a detector or annotators see landmarks, from people whose bodies are known."""
 
 from collections.abc import Mapping
 
@@ -9,30 +9,33 @@ from torch import Tensor
 
 from meshrec.body import LIMB_JOINTS, BodyModel, flip_permutation, joint_index, joint_set
 from meshrec.body.joints import mirror_name
+from meshrec.body.kinematics import global_rotations
 from meshrec.body.state import BodyState
 from meshrec.datasets.lspe import LspeSamples
-from meshrec.detect.people import Detector, inner_box
+from meshrec.detect import Detector
+from meshrec.evaluation.subjects import Detected
 from meshrec.fit.fitter import Fitter
 from meshrec.geometry import Camera
-from meshrec.landmarks.landmarks import Landmarks
+from meshrec.landmarks.moments import LandmarkMoments
+from meshrec.landmarks.numba_backend import landmark_positions
 from meshrec.landmarks.placements import LSP, MEDIAPIPE, Placement
 from meshrec.synthetic.detected_renders import DetectedRenders
 
-SURE = 0.9  # confidence from which a landmark counts: hidden ones are guessed by the detector
+SURE = 0.9  # least confidence of a landmark that is used: hidden ones are guessed by the detector
 ROBUST = 0.01  # share of the box: larger residuals lose their pull
-MISTAKEN = 0.05  # share of the box: median error of the limbs from which somebody is not recognised at all
-MISLABELLED = 0.08  # share of the box: labels farther from what the detector sees are taken for wrong
+MISTAKEN = 0.05  # share of the box: median error of the limbs above which a person was not recognised
+MISLABELLED = 0.08  # share of the box: labels farther from the detected keypoints are taken for wrong
 MAD_TO_DEVIATION = 1.4826
 
 
 def measure_placements(renders: DetectedRenders, body: BodyModel) -> dict[str, Placement]:
-    """Offsets and scatter of a detector's landmarks; those of :data:`meshrec.landmarks.placements.MEDIAPIPE`.
+    """Offsets and scatter of a detector's landmarks: the table :data:`meshrec.landmarks.placements.MEDIAPIPE`.
 
-    People with left and right exchanged are left out.
+    People whom the detector sees with left and right exchanged are left out.
 
     Args:
-        renders: Pictures of the body, detected.
-        body: The one they show.
+        renders: Renders of the body with their detections.
+        body: Body that the renders show.
     """
     joints = str(renders.joint_set)
     flip = flip_permutation(joints)
@@ -43,7 +46,7 @@ def measure_placements(renders: DetectedRenders, body: BodyModel) -> dict[str, P
     pixels = (keypoints[..., :2] + 1) * (int(renders.resolution) / 2) - 0.5
     side = _sides(pixels)
 
-    points = Landmarks.of_rows(body, body.joint_regressor(joints)).positions(state)
+    points = landmark_positions(LandmarkMoments.of_body(body, joints), state)
     expected = points[..., :2] / points[..., 2:] * focal[:, None] + center[:, None]
     limbs = [joint_index(name, joints) for name in LIMB_JOINTS]
     share = [
@@ -55,25 +58,26 @@ def measure_placements(renders: DetectedRenders, body: BodyModel) -> dict[str, P
 
 
 def measure_annotators(people: LspeSamples, detector: Detector, fitter: Fitter, step: int = 1) -> dict[str, Placement]:
-    """Offsets and scatter of where people marked joints in photos; those of :data:`meshrec.landmarks.placements.LSP`.
+    """Offsets and scatter of the joints that annotators marked: the table :data:`meshrec.landmarks.placements.LSP`.
 
-    Bodies are fitted to what the detector sees, not to the labels, and the labels' mean offsets from them taken.
+    Bodies are fitted to the detections, not to the labels, and the mean offsets of the labels from them are taken.
 
     Args:
         people: Labelled photos.
-        detector: To find them with.
-        fitter: To fit them with.
-        step: Use every so many.
+        detector: Detects the people.
+        fitter: Fits bodies to the detections.
+        step: Every how many photos one is used.
     """
     limbs = len(LIMB_JOINTS)  # the first of lsp14
     states, focal, center, labels, sides, sure = [], [], [], [], [], []
+    detected = Detected(detector, search="crop")
     for row in track(range(0, len(people), step), "annotators"):
-        image = people[row].read_image()
-        size = image.shape[1], image.shape[0]
-        (detection,) = detector(image, inner_box(size)[None])
-        if detection.score == 0:
+        sample = people[row]
+        image = sample.read_image()
+        detection = detected.of(sample, image)
+        if detection is None:
             continue
-        camera = Camera.from_fov(size)
+        camera = Camera.from_fov((image.shape[1], image.shape[0]))
         (fit,) = fitter([detection], camera)
         label, side = people.keypoints_2d[row, :limbs], float((detection.box[2:] - detection.box[:2]).max())
         seen = detection.keypoints[[joint_index(name, detection.joint_set) for name in LIMB_JOINTS]]
@@ -101,25 +105,25 @@ def _placements(
     side: Tensor,
     sure: Tensor,
 ) -> dict[str, Placement]:
-    """Each landmark's offsets in the frames of the joints that a table names, left and right together.
+    """Offsets of each landmark in the frames of the joints that a table names, for left and right together.
 
     They are found by robust least squares on the distances in the picture.
 
     Args:
-        table: Left and central landmarks.
-        joints: The set they are of.
-        body: What the states are of.
+        table: Left and central landmarks with the joints whose frames they are given in.
+        joints: Name of the landmarks' joint set.
+        body: Body model of the states.
         state: B bodies.
-        focal: (B, 2), and center: (B, 2), of their cameras.
-        pixels: (B, K, 2) where the first K of the set's landmarks were seen.
-        side: (B,) the longer side of the boxes, pixels.
-        sure: (B, K) bool, which count.
+        focal, center: (B, 2) focal lengths and principal points of their cameras, pixels.
+        pixels: (B, K, 2) observed places of the first K landmarks of the set.
+        side: (B,) longer sides of the boxes, pixels.
+        sure: (B, K) bool, which observations are used.
     """
     names = joint_set(joints)
-    points = Landmarks.of_rows(body, body.joint_regressor(joints)).positions(state)
+    points = landmark_positions(LandmarkMoments.of_body(body, joints), state)
     depth = points[..., 2:]
     expected = points[..., :2] / depth * focal[:, None] + center[:, None]
-    frames = _global_rotations(state, body)
+    frames = global_rotations(state.rotations, body.tree)
     placements = {}
     for name, place in table.items():
         systems, wanted, counts = [], [], []
@@ -143,7 +147,7 @@ def _placements(
 
 
 def _robust_fit(system: Tensor, wanted: Tensor, sure: Tensor, rounds: int = 20) -> tuple[Tensor, float]:
-    """Offsets (F, 3) with ``system @ offsets = wanted`` in the main, and the deviation of what remains, per axis."""
+    """Offsets (F, 3) that solve ``system @ offsets = wanted`` robustly, and the residuals' deviation per axis."""
     offsets = system.new_zeros(system.shape[-1])
     for _ in range(rounds):
         residual = system @ offsets - wanted
@@ -156,15 +160,6 @@ def _robust_fit(system: Tensor, wanted: Tensor, sure: Tensor, rounds: int = 20) 
     return offsets.unflatten(0, (-1, 3)), MAD_TO_DEVIATION * float(residual.abs().median())
 
 
-def _global_rotations(state: BodyState, body: BodyModel) -> Tensor:
-    """(B, 24, 3, 3) from each joint's rest frame to camera space."""
-    turned: list[Tensor] = []
-    for joint, parent in enumerate(body.parents):
-        local = state.rotations[:, joint]
-        turned.append(local if parent < 0 else turned[parent] @ local)
-    return torch.stack(turned, dim=1)
-
-
 def _sides(pixels: Tensor, margin: float = 0.15) -> Tensor:
-    """(B,) longer sides of the boxes that detectors draw around people."""
+    """(B,) longer sides of detection boxes around keypoints (B, K, 2)."""
     return (pixels.amax(1) - pixels.amin(1)).amax(1) * (1 + 2 * margin)

@@ -1,4 +1,4 @@
-"""The methods that are evaluated: networks, the fit, or both, and the bodies that they predict at every stage."""
+"""Networks that are evaluated, and the bodies that they predict at every stage."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from meshrec.body import BodyModel
+from meshrec.body.state import BodyState
 from meshrec.data.sample import Sample, cut
 from meshrec.evaluation.subjects import Subject, assumed_camera, far_camera, known_camera
-from meshrec.fit import Fitter
 from meshrec.geometry import Camera
 from meshrec.geometry.crops import centre_maps, centred_focal, look_at
 from meshrec.models.encoders import EncoderConfig, NetworkInput, normalize_rgb
@@ -30,11 +30,15 @@ class Bodies:
 
     Attributes:
         vertices: (B, V, 3) metres.
-        betas: (B, S), or None for a mesh without parameters.
+        betas: (B, S), or None for meshes without parameters.
+        state: Pose, place and shape; None for meshes without parameters.
+        scores: (B,) confidence in [0, 1] that each body is right; None where the method gives none.
     """
 
     vertices: Tensor
     betas: Tensor | None
+    state: BodyState | None = None
+    scores: Tensor | None = None
 
 
 class Predictor(Protocol):
@@ -81,15 +85,16 @@ class FromDetections:
 
     def __call__(self, subjects: Sequence[Subject]) -> Stages:
         """Bodies of people who were all detected."""
-        encoder = self.regressor.encoder
-        each = [person_inputs(encoder, s.picture, [s.detected], s.camera) for s in subjects]
+        encoder, margin = self.regressor.encoder, self.regressor.settings.margin
+        each = [person_inputs(encoder, s.picture, [s.detected], s.camera, margin) for s in subjects]
         inputs, turn = NetworkInput.cat([one for one, _ in each]), torch.cat([turn for _, turn in each])
         output = run_network(self.regressor.network, inputs, self.regressor.device)
         focal = torch.cat([one.focal for one, _ in each if one.focal is not None])
         stages = bodies_of(output, stages_of(self.regressor.network), self._body, focal, turn)
         if self.regressor.mirror:
             stages["mirrored"] = _posed(self.regressor.estimate(inputs), self._body, focal, turn)
-        return stages
+        scores = torch.tensor([s.detected.score for s in subjects])  # as Reconstructor says without a fit
+        return {name: replace(bodies, scores=scores) for name, bodies in stages.items()}
 
 
 class FromCrops:
@@ -126,35 +131,6 @@ class FromCrops:
         return bodies_of(output, self.stages, self._body, centred, look_at(focal, principal))
 
 
-class Fitted:
-    """The fit after a network, or alone, of one person at a time as in the photo job. Its stage is ``fit``.
-
-    Args:
-        fitter: the fit.
-        regressor: the network whose estimate it starts from; None for its own search.
-    """
-
-    stages = ("fit",)
-
-    def __init__(self, fitter: Fitter, regressor: NetworkRegressor | None = None) -> None:
-        self._fitter, self._regressor = fitter, regressor
-        self.looks = regressor is not None and "rgb" in regressor.encoder.inputs
-
-    def camera_of(self, sample: Sample, size: tuple[int, int]) -> Camera:
-        return assumed_camera(sample, size)
-
-    def __call__(self, subjects: Sequence[Subject]) -> Stages:
-        """Bodies of people who were all detected."""
-        results = []
-        for s in subjects:
-            initial = None if self._regressor is None else self._regressor(s.picture, [s.detected], s.camera)
-            results += self._fitter([s.detected], s.camera, initial)
-        names = ("pose", "betas", "translation")
-        pose, betas, translation = (torch.from_numpy(np.stack([getattr(r, n) for r in results])) for n in names)
-        vertices = self._fitter.body(betas, pose[:, 1:], pose[:, 0], translation).vertices
-        return {"fit": Bodies(vertices, betas)}
-
-
 def stages_of(network: Network) -> tuple[str, ...]:
     """Names of what a network puts out: ``mesh``, where it regresses one, then its estimates."""
     mesh = () if network.mesh is None else ("mesh",)
@@ -188,8 +164,13 @@ def bodies_of(output: NetworkOutput, stages: Sequence[str], body: BodyModel, foc
 def _posed(estimate: Estimate, body: BodyModel, focal: Tensor, turn: Tensor) -> Bodies:
     device = body.v_template.device
     rotations, betas = estimate.rotations.to(device), estimate.betas.to(device)
-    vertices = body(betas, rotations[:, 1:], rotations[:, :1]).vertices.cpu()
-    return Bodies(_placed(vertices, estimate, focal, turn), betas.cpu())
+    out = body(betas, rotations[:, 1:], rotations[:, :1])
+    # Cameras turn about themselves, bodies about their pelvis.
+    pelvis, back = out.joints[:, :1].cpu(), turn.mT
+    translation = (_placed(pelvis, estimate, focal, turn) - pelvis)[:, 0]
+    turned = torch.cat([back[:, None] @ rotations[:, :1].cpu(), rotations[:, 1:].cpu()], dim=1)
+    state = BodyState(turned.double(), translation.double(), betas.cpu().double())
+    return Bodies(_placed(out.vertices.cpu(), estimate, focal, turn), betas.cpu(), state)
 
 
 def _placed(vertices: Tensor, estimate: Estimate, focal: Tensor, turn: Tensor) -> Tensor:

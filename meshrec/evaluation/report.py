@@ -1,38 +1,37 @@
-"""What an evaluation found: a number for each person and measure, and their means."""
+"""The result of an evaluation: a value for each person and measure, and their means."""
 
 import csv
 import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from torch import Tensor
 
 from meshrec.body import BodyModel
 from meshrec.detect.people import Detection
+from meshrec.evaluation.ranking import ranking
 from meshrec.evaluation.scores import MEASURES, MISSED_MM
 from meshrec.evaluation.subjects import Subject
 from meshrec.metrics import SILHOUETTE_PARTS, Overlap
 
 PCK_MM = np.arange(0, 205, 5)  # thresholds of the curve
-FIT_ALONE = "fit alone"
 STAGE_MEASURES = ("mpjpe", "pa_mpjpe", "n_mpjpe", "mpve", "pa_mpve", "pck3d", "auc3d", "pck2d")
 
 
 @dataclass(frozen=True)
 class Case:
-    """A person and what was predicted.
+    """A person and the predicted body.
 
     Attributes:
-        subject: Who.
+        subject: The person.
         vertices: (V, 3) predicted, in the picture's camera, metres.
         true_vertices: (V, 3) metres in the camera's axes, or None where they are not known.
-        joints: (K, 4) true ones, likewise, and confidence; ``joint_names`` is their set.
-        joint_names: Its name.
-        measure: By which it is among the worst, and its ``value``.
-        value: Of the measure.
+        joints: (K, 4) true joints in the camera's axes, metres, and confidence.
+        joint_names: Name of their joint set.
+        measure: Name of the measure by which the person is among the worst.
+        value: Value of the measure.
     """
 
     subject: Subject
@@ -46,23 +45,25 @@ class Case:
 
 @dataclass(frozen=True)
 class Report:
-    """The result for N people.
+    """The result of one method for N people.
 
     Attributes:
-        settings: What was evaluated, on what, and how.
-        names: (N,) of the people.
-        found: (N,) bool; whether they were.
-        groups: By name, which of them belong to it.
+        settings: What was evaluated, on what, and how; ``method`` is its name.
+        names: (N,) names of the people.
+        found: (N,) bool, who was found.
+        groups: By name, indices of its people.
         people: By measure of :data:`meshrec.evaluation.scores.MEASURES`, (N,) values, NaN where there is no label.
-        baseline: The same of the mean shape, where shapes are measured.
-        joint_names: (K,), and ``joints``: by measure, (N, K) millimetres.
-        part_names: (P,), and ``parts``: by measure, (N, P) millimetres.
-        pixels: (N, 7) of the background and each silhouette part; see
-            :func:`meshrec.evaluation.silhouettes.part_pixels`.
-        stages: By stage of the way (feedback 1, 2, ..., fit), the people's values there.
-        body: Whose bodies were predicted.
-        worst: The people who were found and went worst, the worst first.
-        detections: By the people's names, what was known of them from detections; None where nobody was found.
+        baseline: The same for the mean shape, where shapes are measured.
+        joint_names: (K,) names of the joints that are scored.
+        joints: By measure, (N, K) millimetres.
+        part_names: (P,) names of the parts of the body.
+        parts: By measure, (N, P) millimetres.
+        pixels: (N, 7) counts for the background and each silhouette part, see
+            :func:`meshrec.evaluation.silhouettes.part_pixels`; None where no bodies were predicted.
+        stages: By stage of the method (feedback 1, 2, ..., fit), by measure, (N,) values.
+        body: Body model of the predicted bodies.
+        worst: The people with the worst results among those found, the worst first.
+        detections: By the people's names, their detections; None for people who were not found.
     """
 
     settings: dict
@@ -75,7 +76,7 @@ class Report:
     joints: dict[str, np.ndarray]
     part_names: Sequence[str]
     parts: dict[str, np.ndarray]
-    pixels: Overlap
+    pixels: Overlap | None
     stages: dict[str, dict[str, np.ndarray]]
     body: BodyModel
     worst: Sequence[Case]
@@ -85,7 +86,7 @@ class Report:
         return len(self.names)
 
     def mean(self, measure: str, group: str | None = None) -> float:
-        """Mean of a measure over the people with a label, or over those of a group; NaN where there is none."""
+        """Mean of a measure over the people with a label, or over those in a group; NaN where there is none."""
         return mean_of(self.people.get(measure), self.groups[group] if group else None)
 
     def pck(self, group: str | None = None) -> np.ndarray:
@@ -102,14 +103,25 @@ class Report:
         ``all`` holds the two numbers that SPIN and GraphCMR report: the share of pixels whose label is right, and the
         mean F1 of the background and the six parts.
         """
-        pooled = self.pixels.totals()
-        if not (pooled.hit + pooled.missed).sum():
+        pooled = self.pixels and self.pixels.totals()
+        if pooled is None or not (pooled.hit + pooled.missed).sum():
             return {}
         values = {name: getattr(pooled, name).tolist() for name in ("accuracy", "f1", "iou")}
         labels = ("background", *SILHOUETTE_PARTS)
         by_label = {label: _known({name: v[i] for name, v in values.items()}) for i, label in enumerate(labels)}
         right = pooled.hit.sum() / (pooled.hit + pooled.missed).sum()
         return by_label | {"all": {"accuracy": float(right), "f1": float(pooled.f1.nanmean())}}
+
+    def ranking(self) -> dict[str, float]:
+        """How well scores tell good results from bad ones, see :func:`meshrec.evaluation.ranking.ranking`.
+
+        Results are judged by their 2D PCK, where it is known with the joints as the labels mark them. Empty without
+        scores or 2D labels.
+        """
+        judged = self.people.get("pck2d_marked", self.people.get("pck2d"))
+        if judged is None or "score" not in self.people:
+            return {}
+        return ranking(self.people["score"], judged)
 
     def figures(self) -> dict:
         """All means as plain numbers, as ``report.json`` holds them; what was not measured is absent."""
@@ -144,12 +156,13 @@ class Report:
             "joints": {name: _columns(self.joint_names, v) for name, v in self.joints.items()},
             "parts": {name: _columns(self.part_names, v) for name, v in self.parts.items()},
             "silhouette_parts": self.part_silhouettes(),
+            "score_ranking": self.ranking(),
             "pck3d": {"thresholds_mm": PCK_MM.tolist()}
             | {name: curve.tolist() for name, curve in curves.items() if not np.isnan(curve).any()},
         }
 
     def rows(self) -> str:
-        """One line a person, as ``rows.csv`` holds them; empty cells are unknown."""
+        """A line for each person, as ``rows.csv`` holds them; unknown values are empty cells."""
         group_of = {row: name for name, rows in reversed(self.groups.items()) for row in rows}
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
@@ -161,13 +174,12 @@ class Report:
 
     @property
     def title(self) -> str:
-        """What was evaluated on what."""
-        fit = " + fit" if self.settings["fit"] and self.settings["checkpoint"] != FIT_ALONE else ""
-        return f"{Path(self.settings['checkpoint']).name}{fit} on {self.settings['dataset']}"
+        """The method and the data set."""
+        return f"{self.settings['method']} on {self.settings['dataset']}"
 
 
 def mean_of(values: np.ndarray | None, rows: Sequence[int] | None = None) -> float:
-    """Mean of the values, or of those of some rows, that are no NaN; NaN where there are none."""
+    """Mean of the values that are not NaN, of all or of some rows; NaN where there are none."""
     if values is None:
         return math.nan
     values = values if rows is None else values[rows]

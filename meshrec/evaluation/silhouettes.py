@@ -1,4 +1,4 @@
-"""How well predicted bodies cover true ones in the picture: as a whole, and part by part."""
+"""How well predicted bodies cover true ones, and people's masks, in the picture: as a whole, and part by part."""
 
 from collections.abc import Sequence
 
@@ -9,43 +9,56 @@ from torch import Tensor
 from meshrec.body import BodyModel
 from meshrec.evaluation.subjects import Subject
 from meshrec.evaluation.truth import Truth, crop_masks
+from meshrec.fit.outline import MaskView
 from meshrec.geometry import Camera
-from meshrec.geometry.affine import apply, inverse
 from meshrec.metrics import SILHOUETTE_PARTS, Overlap, face_parts, part_overlap, silhouette_overlap
-from meshrec.render import part_map, silhouette
+from meshrec.render import part_map, rasterize, silhouette
 
 RESOLUTION = 224  # pixels a side at which silhouettes are compared
 NOBODY = -1  # the label of pixels that see no body
 
 
 def silhouette_scores(subjects: Sequence[Subject], vertices: Tensor, body: BodyModel) -> dict[str, np.ndarray]:
-    """Accuracy, F1 and IoU with true masks, and the IoU with detected ones, within the pictures.
+    """Accuracy, F1 and IoU with true masks within the pictures.
 
     Args:
         subjects: B people.
         vertices: (B, V, 3) predicted, in the pictures' cameras.
-        body: Whose.
+        body: Body model of the vertices.
 
     Returns:
-        (B,) each, NaN of people without a mask; without what nobody has.
+        (B,) each, NaN for people without a mask; empty where nobody has one.
     """
-    masks, inside = crop_masks([s.sample for s in subjects], [s.camera.size for s in subjects], RESOLUTION)
     known = torch.tensor([s.sample.mask is not None for s in subjects])
-    detected = [s.detection.mask if s.detection else None for s in subjects]
-    if not known.any() and not any(detected):
+    if not known.any():
         return {}
+    masks, inside = crop_masks([s.sample for s in subjects], [s.camera.size for s in subjects], RESOLUTION)
     drawn = silhouette(vertices, body.faces.cpu(), crop_cameras(subjects)).cpu() >= 0.5
     overlap = silhouette_overlap(drawn, masks, inside & known[:, None, None])
-    scores = {f"mask_{name}": getattr(overlap, name).numpy().copy() for name in ("accuracy", "f1", "iou")}
-    if any(detected):
-        theirs = torch.zeros_like(masks)
-        for i, (subject, mask) in enumerate(zip(subjects, detected)):
-            if mask is not None:
-                corners = apply(inverse(subject.sample.to_crop), np.array([[-1.0, -1.0], [1.0, 1.0]])).reshape(4)
-                theirs[i] = torch.from_numpy(mask.crop(corners, (RESOLUTION, RESOLUTION)) > 0.5)
-        has = torch.tensor([mask is not None for mask in detected])
-        scores["detector_mask_iou"] = torch.where(has, silhouette_overlap(drawn, theirs).iou, torch.nan).numpy()
-    return {name: values for name, values in scores.items() if not np.isnan(values).all()}
+    return {f"mask_{name}": getattr(overlap, name).numpy().copy() for name in ("accuracy", "f1", "iou")}
+
+
+def detected_overlap(subjects: Sequence[Subject], vertices: Tensor, body: BodyModel) -> np.ndarray:
+    """Overlap of predicted bodies with detected masks, in the square pictures in which the fit compares outlines.
+
+    Args:
+        subjects: B people.
+        vertices: (B, V, 3) predicted, in the pictures' cameras.
+        body: Body model of the vertices.
+
+    Returns:
+        (B,) IoU, as in :attr:`meshrec.Person.mask_iou` of somebody alone; NaN for people without a detected mask.
+    """
+    rows = [i for i, s in enumerate(subjects) if s.detection is not None and s.detection.mask is not None]
+    overlaps = np.full(len(subjects), np.nan)
+    if not rows:
+        return overlaps
+    views = [MaskView.around(subjects[i].detected, [], subjects[i].camera) for i in rows]
+    matrices = torch.stack([view.camera.matrix for view in views])
+    focal, center = matrices.diagonal(dim1=1, dim2=2)[:, :2], matrices[:, :2, 2]
+    face_id = rasterize(vertices[rows], body.faces.cpu(), Camera(focal, center, views[0].camera.size)).face_id.numpy()
+    overlaps[rows] = [view.overlap(drawn) for view, drawn in zip(views, face_id)]
+    return overlaps
 
 
 def part_pixels(
@@ -55,14 +68,14 @@ def part_pixels(
 
     Args:
         subjects: B people.
-        found: (B,) bool; nothing is seen of the others' bodies.
+        found: (B,) bool; nothing is drawn for the others.
         vertices: (B, V, 3) predicted, in the pictures' cameras.
-        truth: What is known of them.
-        body: Whose vertices they are.
+        truth: The labels.
+        body: Body model of the vertices.
 
     Returns:
         Counts (B, 7) within the pictures, of the background and the parts of
-        :data:`meshrec.metrics.SILHOUETTE_PARTS`; zeros of people whose true body is not known.
+        :data:`meshrec.metrics.SILHOUETTE_PARTS`; zeros for people whose true body is not known.
     """
     known = (truth.vertices_confidence > 0) & ~truth.pelvis.isnan().any(1)
     _, inside = crop_masks([s.sample for s in subjects], [s.camera.size for s in subjects], RESOLUTION)
@@ -85,7 +98,7 @@ def part_scores(pixels: Overlap) -> dict[str, np.ndarray]:
         pixels: (B, 7), as :func:`part_pixels` counts them.
 
     Returns:
-        (B,) each, NaN of people without pixels.
+        (B,) each, NaN for people without pixels.
     """
     total = (pixels.hit + pixels.missed).sum(-1)  # every pixel has one true label
     return {"part_accuracy": (pixels.hit.sum(-1) / total).numpy(), "part_f1": pixels.f1.nanmean(-1).numpy()}

@@ -1,4 +1,4 @@
-"""Who is evaluated: a person of a data set, what was detected of them, and the camera that is assumed."""
+"""The people who are evaluated: samples of a data set with their detections and the assumed camera."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -11,15 +11,15 @@ from torch import Tensor
 
 from meshrec.body.joints import convert_joints
 from meshrec.data.sample import FAR, Sample
-from meshrec.detect.people import Detection, Detector, Mask, keypoint_box, person_at, photo_edges
+from meshrec.detect.people import Detection, Detector, Mask, inner_box, keypoint_box, person_at, photo_edges
 from meshrec.errors import InputError
-from meshrec.evaluation.datasets import EvaluationSet
+from meshrec.evaluation.datasets import EvaluationSet, Search
 from meshrec.evaluation.detections import load_detections
 from meshrec.geometry import Camera
 from meshrec.geometry.affine import apply, inverse
 from meshrec.synthetic.benchmark import SyntheticBenchmark
 
-LABEL_JOINTS = "union55"  # any data set's keypoints have a place in it
+LABEL_JOINTS = "union55"  # has a place for the keypoints of every data set
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,10 @@ class Subject:
     """A person to be evaluated.
 
     Attributes:
-        sample: With the labels.
-        image: (H, W, 3) uint8 RGB; where nobody looks at it, zeros that take no memory, or None.
-        detection: In pixels of the picture; None where the person was not found, or nothing was detected.
-        camera: Of the picture. Where the sample has none, the one that was assumed.
+        sample: The labelled person.
+        image: (H, W, 3) uint8 RGB; zeros that take no memory, or None, where the picture is not needed.
+        detection: Detection in pixels of the picture; None where the person was not found, or nothing was detected.
+        camera: Camera of the picture, assumed where the sample has none.
     """
 
     sample: Sample
@@ -40,14 +40,22 @@ class Subject:
 
     @property
     def picture(self) -> np.ndarray:
-        """The image of a person at whose picture somebody looks."""
+        """The image.
+
+        Raises:
+            ValueError: It was not read.
+        """
         if self.image is None:
             raise ValueError(f"{self.sample.name}: the picture was not read")
         return self.image
 
     @property
     def detected(self) -> Detection:
-        """The detection of a person who was found."""
+        """The detection.
+
+        Raises:
+            ValueError: The person was not found.
+        """
         if self.detection is None:
             raise ValueError(f"{self.sample.name}: nobody was detected")
         return self.detection
@@ -61,35 +69,40 @@ class Subject:
 
 
 class DetectionSource(Protocol):
-    """What says where people are in pictures."""
+    """Gives the detections of samples."""
 
     looks: bool  # whether it needs the pictures
 
     def of(self, sample: Sample, image: np.ndarray) -> Detection | None:
-        """The person of a sample in its picture, None where the person is not found."""
+        """The detection of a sample's person in its picture; None where the person is not found."""
         ...
 
 
 class Detected:
-    """What a detector says of the person in the labelled box, which is what published protocols give it.
+    """Detections by a detector.
 
     Args:
-        detector: Which.
+        detector: Detector to run on the pictures.
+        search: How it is asked for a person; see :class:`meshrec.evaluation.datasets.EvaluationSet`.
     """
 
     looks = True
 
-    def __init__(self, detector: Detector) -> None:
-        self._detector = detector
+    def __init__(self, detector: Detector, search: Search = "box") -> None:
+        self._detector, self._search = detector, search
 
     def of(self, sample: Sample, image: np.ndarray) -> Detection | None:
-        box = labelled_box(sample, (image.shape[1], image.shape[0]))
-        (found,) = self._detector(image, box[None])
-        return person_at([found], box) if found.score > 0 else None
+        size = image.shape[1], image.shape[0]
+        if self._search == "crop":
+            (found,) = self._detector(image, inner_box(size)[None])
+            return found if found.score > 0 else None
+        box = labelled_box(sample, size)
+        people = self._detector(image) if self._search == "photo" else self._detector(image, box[None])
+        return person_at([person for person in people if person.score > 0], box)
 
 
 class Labelled:
-    """The data set's own 2D labels, as if they had been detected."""
+    """The data set's own 2D labels in place of detections."""
 
     looks = False
 
@@ -98,7 +111,7 @@ class Labelled:
 
 
 class Kept:
-    """What an earlier run found, by the names of samples; see :func:`meshrec.evaluation.detections.save_detections`.
+    """Detections of an earlier run; see :func:`meshrec.evaluation.detections.save_detections`.
 
     Raises:
         InputError: The file holds no detections.
@@ -123,14 +136,14 @@ def load_subjects(
     camera_of: Callable[[Sample, tuple[int, int]], Camera],
     looks: bool = True,
 ) -> list[Subject]:
-    """People of some rows.
+    """Load people of a data set.
 
     Args:
-        data: Whose rows.
-        rows: Of its samples.
-        source: Of detections; None for those that the synthetic benchmark simulates.
-        camera_of: The camera to assume for a sample's picture of (width, height).
-        looks: Whether somebody will look at the pictures.
+        data: The data set.
+        rows: Indices of the samples to load.
+        source: Source of their detections; None for those that the synthetic benchmark simulates.
+        camera_of: Gives the camera to assume for a sample's picture of (width, height).
+        looks: Whether the pictures are needed.
     """
     observed: list[tuple[Sample, Detection | None]]
     if isinstance(data.samples, SyntheticBenchmark):
@@ -147,25 +160,25 @@ def load_subjects(
 
 
 def known_camera(sample: Sample, size: tuple[int, int]) -> Camera:
-    """The camera of a sample's whole picture of (width, height); far away where it is unknown."""
+    """The camera of a sample's whole picture of (width, height); nearly orthographic where it is unknown."""
     focal = sample.focal / sample.to_crop[0, 0]
     center = apply(inverse(sample.to_crop), sample.principal)
     return Camera(focal, center, size)
 
 
 def far_camera(sample: Sample, size: tuple[int, int]) -> Camera:
-    """A camera that sees the crop of a sample's picture nearly without perspective, looking at its centre."""
+    """A nearly orthographic camera for a sample's picture of (width, height) that looks at the crop's centre."""
     far = replace(sample, focal=np.full(2, FAR), principal=np.zeros(2))
     return known_camera(far, size)
 
 
 def assumed_camera(sample: Sample, size: tuple[int, int]) -> Camera:
-    """The camera of a sample's picture of (width, height); where it is unknown, the one that photos get."""
+    """The camera of a sample's picture of (width, height); the default one of photos where it is unknown."""
     return known_camera(sample, size) if sample.camera_confidence > 0 else Camera.from_fov(size)
 
 
 def labelled_box(sample: Sample, size: tuple[int, int]) -> np.ndarray:
-    """(4,) float32 around the person as labelled, in the picture: of the mask, else the 2D keypoints, else the crop."""
+    """(4,) float32 box around the labelled person, in pixels: of the mask, else the 2D keypoints, else the crop."""
     limit = np.array([size, size]).reshape(4) - 1
     if sample.mask is not None and (sample.mask > 127).any():
         rows, columns = (np.flatnonzero((sample.mask > 127).any(axis)) for axis in (1, 0))
@@ -191,7 +204,7 @@ def labelled_detection(sample: Sample, size: tuple[int, int]) -> Detection | Non
 
 
 def _picture(sample: Sample, looked_at: bool) -> np.ndarray:
-    """The picture, or where only its size matters and the labels tell it, zeros of that size."""
+    """The picture; zeros of its size where the pixels are not needed and the mask tells the size."""
     if not looked_at and not isinstance(sample.image, np.ndarray) and sample.mask is not None:
         return np.broadcast_to(np.zeros(1, np.uint8), (*sample.mask.shape, 3))
     return sample.read_image()

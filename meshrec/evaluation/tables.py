@@ -1,7 +1,7 @@
-"""The tables of a report."""
+"""The tables of one report, or of several side by side."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from rich.table import Table
@@ -12,12 +12,38 @@ from meshrec.metrics import joint_parts
 
 STAGE_COLUMNS = ("mpjpe", "pa_mpjpe", "mpve", "pa_mpve", "pck2d")
 GROUP_COLUMNS = ("mpjpe", "pa_mpjpe", "mpve", "pa_mpve", "pck2d", "mask_iou")
+RANKING = {"spearman": "score's rank correlation with 2D PCK", "auc": "AUC of the score for good results"}
 
 
 def tables_of(report: Report) -> list[Table]:
-    """All that have rows: measures, groups, stages, shape, joints, parts and silhouettes."""
+    """The tables that have rows: measures, groups, stages, shape, joints, parts and silhouettes."""
     makers = (_overview, _by_group, _by_stage, _shape, _joints, _parts, _silhouettes)
     return [table for table in (make(report) for make in makers) if table.row_count]
+
+
+def comparison_of(reports: Sequence[Report]) -> list[Table]:
+    """Tables of several methods on the same people, a column each: means, medians, and the first measure by group."""
+    names, first = [report.settings["method"] for report in reports], reports[0]
+    title = f"{first.settings['dataset']}, {len(first)} people: means"
+    means, medians = (_table(heading, "measure", *names, "unit", folds=True) for heading in (title, "Medians"))
+    means.add_row("people not found", *(str(int((~report.found).sum())) for report in reports), "")
+    for name in (name for name in MEASURES if any(_measured(report, [name]) for report in reports)):
+        columns = [report.people.get(name) for report in reports]
+        label, unit = MEASURES[name].label, MEASURES[name].unit
+        means.add_row(label, *(_text(mean_of(values)) for values in columns), unit)
+        medians.add_row(label, *(_text(_median(values)) for values in columns), unit)
+    rankings = [report.ranking() for report in reports]
+    for name in (name for name in RANKING if any(name in ranking for ranking in rankings)):
+        means.add_row(RANKING[name], *(_text(ranking.get(name, math.nan)) for ranking in rankings), "")
+    ranked = next((name for name in ("pa_mpjpe", "pck2d") if _measured(first, [name])), "")
+    groups = _table(f"{MEASURES[ranked].label} by group" if ranked else "", "group", "people", *names)
+    for group, rows in first.groups.items() if ranked else ():
+        groups.add_row(group, str(len(rows)), *(_text(report.mean(ranked, group)) for report in reports))
+    return [table for table in (means, medians, groups) if table.row_count]
+
+
+def _median(values: np.ndarray | None) -> float:
+    return math.nan if values is None or np.isnan(values).all() else float(np.nanmedian(values))
 
 
 def _overview(report: Report) -> Table:
@@ -27,8 +53,9 @@ def _overview(report: Report) -> Table:
     for name in _measured(report, MEASURES):
         values, measure = report.people[name], MEASURES[name]
         count = int((~np.isnan(values)).sum())
-        median = float(np.nanmedian(values))
-        table.add_row(measure.label, _text(report.mean(name)), _text(median), measure.unit, str(count))
+        table.add_row(measure.label, _text(report.mean(name)), _text(_median(values)), measure.unit, str(count))
+    for name, value in report.ranking().items():
+        table.add_row(RANKING[name], _text(value), "", "", "")
     return table
 
 
@@ -84,15 +111,16 @@ def _silhouettes(report: Report) -> Table:
 
 
 def _measured(report: Report, names: Iterable[str]) -> list[str]:
-    """Those of the measures that at least one person has a value of."""
+    """Those of some measures of which at least one person has a value."""
     return [name for name in names if not np.isnan(report.people.get(name, np.nan)).all()]
 
 
-def _table(title: str, first: str, *others: str) -> Table:
+def _table(title: str, first: str, *others: str, folds: bool = False) -> Table:
+    """An empty table; where it is too wide its first column folds, or else the others do."""
     table = Table(title=title, title_justify="left")
-    table.add_column(first, no_wrap=True)
+    table.add_column(first, no_wrap=not folds)
     for name in others:
-        table.add_column(name, justify="left" if name == "unit" else "right")
+        table.add_column(name, justify="left" if name == "unit" else "right", no_wrap=folds)
     return table
 
 

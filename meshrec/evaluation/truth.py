@@ -1,4 +1,4 @@
-"""What is known of people: the labels of a few samples side by side, in the sets and units of errors."""
+"""The labels of a few samples side by side, in the joint sets and units of the errors."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,15 +17,15 @@ from meshrec.geometry.affine import compose, warp
 
 @dataclass(frozen=True)
 class Truth:
-    """B people. What is not known has the confidence 0, or is NaN.
+    """The labels of B people. Unknown labels have confidence 0, or are NaN.
 
     Attributes:
-        joints: (B, K, 4) of the data set's joints that count, metres, and confidence.
+        joints: (B, K, 4) joints of the scored set, metres, and confidence.
         keypoints: (B, K, 3) the same joints in the crops, whose edges are -1 and 1, and confidence.
-        vertices: (B, V, 3) metres, measured from the pelvis, and confidence (B,).
-        vertices_confidence: Of them.
-        pelvis: (B, 3) where that pelvis is in the camera, NaN where the labels do not say.
-        measures: By name, (B,) of :func:`meshrec.body.measures.body_measures`.
+        vertices: (B, V, 3) metres, relative to the pelvis.
+        vertices_confidence: (B,) confidence of the vertices.
+        pelvis: (B, 3) place of that pelvis in camera space, NaN where it is unknown.
+        measures: By name, (B,) measures of :func:`meshrec.body.measures.body_measures`.
     """
 
     joints: Tensor
@@ -41,10 +41,10 @@ def truth_of(samples: Sequence[Sample], data: EvaluationSet, body: BodyModel, bo
     """The labels of samples.
 
     Args:
-        samples: B of them.
-        data: Says which joints count, and where they come from.
-        body: Whose vertices are predicted; true vertices are known where they are as many.
-        bodies: By hash, those that betas belong to.
+        samples: B people.
+        data: Data set, which says which joints are scored and where they come from.
+        body: Body model of the predictions; true vertices are known for bodies with as many vertices.
+        bodies: Bodies that the samples' betas belong to, by hash.
     """
     joints = np.stack([labelled_joints(sample, data.joints) for sample in samples])
     keypoints = np.stack([convert_joints(s.keypoints_2d, s.joints, data.joints)[0] for s in samples])
@@ -83,27 +83,27 @@ def truth_of(samples: Sequence[Sample], data: EvaluationSet, body: BodyModel, bo
 
 
 def from_pelvis(body: BodyModel, vertices: Tensor) -> Tensor:
-    """Vertices (B, V, 3) measured from the pelvis that they give, which is also known of meshes without a pose."""
+    """Vertices (B, V, 3) relative to the pelvis that is regressed from them, as meshes without a pose have one too."""
     row = torch.from_numpy(body.data.joint_regressor[joint_index("pelvis", "smpl24")]).to(vertices)
     return vertices - (row @ vertices)[:, None]
 
 
 def labelled_joints(sample: Sample, joints: str) -> np.ndarray:
-    """(K, 4) float32 3D joints of a set as labelled, and confidence."""
+    """(K, 4) float32 labelled 3D joints of a named set, and confidence."""
     names = joint_set(joints)
     return with_middles(convert_joints(sample.joints_3d, sample.joints, names)[0], names).astype(np.float32)
 
 
 def crop_masks(samples: Sequence[Sample], sizes: Sequence[tuple[int, int]], resolution: int) -> tuple[Tensor, Tensor]:
-    """True masks over the crops, and where the pictures are.
+    """True masks over the crops, and the part of each crop that lies inside its picture.
 
     Args:
-        samples: B of them.
-        sizes: Of their pictures, (width, height).
-        resolution: Side of the result.
+        samples: B people.
+        sizes: (width, height) of their pictures.
+        resolution: Side R of the results, pixels.
 
     Returns:
-        (B, R, R) bool, False of samples without a mask, and (B, R, R) bool.
+        (B, R, R) bool masks, False for samples without one, and (B, R, R) bool insides.
     """
     masks = torch.zeros(len(samples), resolution, resolution, dtype=torch.bool)
     inside = masks.clone()

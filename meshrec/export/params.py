@@ -327,6 +327,6 @@ def _layout(value: object, indent: str = "") -> str:
         rows = [json.dumps(row) for row in value]
     else:
         return json.dumps(value)
-    opening, closing = "{}" if isinstance(value, dict) else "[]"
+    opening, closing = ("{", "}") if isinstance(value, dict) else ("[", "]")
     inner = ",\n".join(f"{indent}  {row}" for row in rows)
     return f"{opening}\n{inner}\n{indent}{closing}"

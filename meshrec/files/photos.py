@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from meshrec.errors import InputError
 
@@ -137,7 +137,7 @@ def _reason(path: Path, error: OSError) -> str:
     """One sentence for the user about an error of the system or of a decoder."""
     if isinstance(error, PermissionError):
         return f"{path}: no permission to read this file."
-    if isinstance(error, Image.UnidentifiedImageError):
+    if isinstance(error, UnidentifiedImageError):
         with path.open("rb") as file:
             head = file.read(16)
         if head[4:8] == b"ftyp":

@@ -23,7 +23,7 @@ from meshrec.fit.solver import Quadratic, Term, minimize
 from meshrec.fit.starts import PoseLibrary
 from meshrec.fit.terms import Closeness, PoseTerm, Reprojection
 from meshrec.geometry import Camera
-from meshrec.landmarks.landmarks import Landmarks
+from meshrec.landmarks.moments import LandmarkMoments
 from meshrec.landmarks.placements import face_errors, offsets, precision
 from meshrec.poses.authored_poses import authored_poses
 from meshrec.poses.everyday_poses import everyday_poses
@@ -78,7 +78,7 @@ class Fitter:
         self.prior = deepcopy(load_pose_prior() if prior is None else prior).double()
         self.silhouettes = silhouettes
         self.settings = settings
-        self._landmarks: dict[str, Landmarks] = {}
+        self._landmarks: dict[str, LandmarkMoments] = {}
         self._libraries: dict[str, PoseLibrary] = {}
 
     def __call__(
@@ -135,15 +135,15 @@ class Fitter:
             )
         return results
 
-    def landmarks(self, joints: str) -> Landmarks:
+    def landmarks(self, joints: str) -> LandmarkMoments:
         """The landmarks of a named joint set on this body, at the positions where its detector sees them."""
         if joints not in self._landmarks:
-            self._landmarks[joints] = Landmarks.of_rows(self.body, self.body.joint_regressor(joints), offsets(joints))
+            self._landmarks[joints] = LandmarkMoments.of_body(self.body, joints, offsets(joints))
         return self._landmarks[joints]
 
     @cached_property
-    def _joints(self) -> Landmarks:
-        return Landmarks.of_rows(self.body, self.body.joint_regressor("smpl24"))
+    def _joints(self) -> LandmarkMoments:
+        return LandmarkMoments.of_body(self.body, "smpl24")
 
     def _library(self, joints: str) -> PoseLibrary:
         if joints not in self._libraries:

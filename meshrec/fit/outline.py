@@ -22,7 +22,7 @@ from meshrec.fit.nuisance import Nuisance, robust_squares
 from meshrec.fit.solver import Quadratic
 from meshrec.fit.terms import projected
 from meshrec.geometry import Camera
-from meshrec.landmarks.landmarks import Landmarks
+from meshrec.landmarks.moments import LandmarkMoments
 from meshrec.render import rasterize
 
 
@@ -141,7 +141,7 @@ class OutlineTerm:
         thickness: Prior of the thickness of clothes.
     """
 
-    landmarks: Landmarks
+    landmarks: LandmarkMoments
     camera: Camera
     targets: Tensor
     normals: Tensor
@@ -181,7 +181,7 @@ def drawn_faces(body: BodyModel, state: BodyState, camera: Camera) -> tuple[Tens
 
 def match_outlines(
     body: BodyModel,
-    skeleton: Landmarks,
+    skeleton: LandmarkMoments,
     state: BodyState,
     view: MaskView,
     reach: float,

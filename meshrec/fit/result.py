@@ -13,7 +13,8 @@ from meshrec.body.state import BodyState
 from meshrec.detect.people import Detection
 from meshrec.fit.solver import Quadratic
 from meshrec.fit.terms import Reprojection
-from meshrec.landmarks.landmarks import Landmarks
+from meshrec.landmarks.moments import LandmarkMoments
+from meshrec.landmarks.numba_backend import landmark_jacobians, landmark_positions
 
 TYPICAL_ERROR = 0.02  # reprojection error, as a share of the box, that lowers a score by the factor 1 / e
 TYPICAL_OVERLAP = 0.8  # overlap with the mask that is assumed for people without a mask
@@ -47,7 +48,7 @@ class FitResult:
         return self.rotations
 
 
-def joint_deviations(joints: Landmarks, state: BodyState, final: Quadratic) -> Tensor:
+def joint_deviations(joints: LandmarkMoments, state: BodyState, final: Quadratic) -> Tensor:
     """Standard deviations of the joints' positions relative to the pelvis.
 
     By Laplace's approximation the posterior is Gaussian, and its covariance is the inverse of the energy's Hessian.
@@ -60,7 +61,7 @@ def joint_deviations(joints: Landmarks, state: BodyState, final: Quadratic) -> T
     Returns:
         (B, 24) metres, over all three axes.
     """
-    _, jacobian = joints.jacobians(state)
+    _, jacobian = landmark_jacobians(joints, state)
     pelvis = joint_index("pelvis", "smpl24")
     relative = jacobian - jacobian[:, pelvis : pelvis + 1]
     factor, _ = torch.linalg.cholesky_ex(final.hessian + 1e-9 * torch.eye(state.unknowns, dtype=relative.dtype))
@@ -79,7 +80,7 @@ def reprojection_error(seen: Reprojection, state: BodyState, box: np.ndarray) ->
     Returns:
         The distance as a share of the box's longer side.
     """
-    pixels = seen.camera.project(seen.landmarks.positions(state))[..., :2]
+    pixels = seen.camera.project(landmark_positions(seen.landmarks, state))[..., :2]
     distance = (pixels - seen.pixels).norm(dim=-1)
     mean = (distance * seen.precision).sum() / seen.precision.sum().clamp(min=1e-12)
     return float(mean / max(float((box[2:] - box[:2]).max()), 1.0))

@@ -14,7 +14,8 @@ from meshrec.body.state import BodyState
 from meshrec.fit.terms import NEAREST
 from meshrec.geometry import CAMERA_TO_Y_UP, Camera, axis_angle_to_matrix
 from meshrec.geometry.crops import look_along
-from meshrec.landmarks.landmarks import Landmarks
+from meshrec.landmarks.moments import LandmarkMoments
+from meshrec.landmarks.numba_backend import landmark_positions
 
 # Quarter turns of the camera about its axis, for upright, lying and upside-down people.
 ROLLS = axis_angle_to_matrix(torch.tensor([[0.0, 0.0, n * torch.pi / 2] for n in range(4)], dtype=torch.float64))
@@ -61,7 +62,7 @@ class PoseLibrary:
     squares: Tensor
 
     @classmethod
-    def build(cls, rotations: Tensor, landmarks: Landmarks, yaws: int) -> "PoseLibrary":
+    def build(cls, rotations: Tensor, landmarks: LandmarkMoments, yaws: int) -> "PoseLibrary":
         """View poses from all sides.
 
         Args:
@@ -72,8 +73,8 @@ class PoseLibrary:
         rotations = rotations.double().clone()
         rotations[:, 0] = CAMERA_TO_Y_UP.double() @ rotations[:, 0]
         count = len(rotations)
-        betas = torch.zeros(count, landmarks.joint_shapes.shape[-1], dtype=torch.float64)
-        points = landmarks.positions(BodyState(rotations, torch.zeros(count, 3, dtype=torch.float64), betas))
+        betas = torch.zeros(count, landmarks.num_betas, dtype=torch.float64)
+        points = landmark_positions(landmarks, BodyState(rotations, torch.zeros(count, 3, dtype=torch.float64), betas))
         turns = torch.zeros(yaws, 3, dtype=torch.float64)
         turns[:, 1] = torch.arange(yaws) * (2 * torch.pi / yaws)
         directions = axis_angle_to_matrix(turns)
@@ -81,7 +82,7 @@ class PoseLibrary:
         return cls(rotations, directions, points, looks.flatten(1), looks.square().sum(-1))
 
     def search(
-        self, landmarks: Landmarks, camera: Camera, pixels: Tensor, precision: Tensor, settings: StartSettings
+        self, landmarks: LandmarkMoments, camera: Camera, pixels: Tensor, precision: Tensor, settings: StartSettings
     ) -> BodyState:
         """Find the poses and positions of B people that explain their landmarks best.
 
@@ -108,9 +109,9 @@ class PoseLibrary:
         pose, turn = (torch.cat(parts) for parts in zip(*chosen))
         rotations = self.rotations[pose].clone()
         rotations[:, 0] = look.repeat_interleave(count, 0).transpose(1, 2) @ turn @ rotations[:, 0]
-        betas = torch.zeros(len(pose), landmarks.joint_shapes.shape[-1], dtype=torch.float64)
+        betas = torch.zeros(len(pose), landmarks.num_betas, dtype=torch.float64)
         state = BodyState(rotations, torch.zeros(len(pose), 3, dtype=torch.float64), betas)
-        offsets = landmarks.positions(state)
+        offsets = landmark_positions(landmarks, state)
         translation = _translation(offsets, *(t.repeat_interleave(count, 0) for t in (rays[..., :2], weight)))
         closest = 2 * NEAREST - offsets[..., 2].amin(1)
         translation[:, 2] = translation[:, 2].clamp(min=closest)

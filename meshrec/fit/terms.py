@@ -10,14 +10,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from meshrec.body.joints import joint_index
-from meshrec.body.state import BETAS, BODY_TURNS, JOINTS, BodyState
+from meshrec.body.joints import NUM_JOINTS, joint_index
+from meshrec.body.state import BETAS, BODY_TURNS, BodyState
 from meshrec.fit.nuisance import Nuisance, robust_squares
 from meshrec.fit.solver import Quadratic, squares
 from meshrec.geometry import Camera, matrix_to_axis_angle
 from meshrec.geometry.rotations import skew
-from meshrec.geometry.tangent import pull_back, right_jacobian_inverse
-from meshrec.landmarks.landmarks import Landmarks
+from meshrec.geometry.tangent import pull_back, right_jacobian_inverse, turns_between
+from meshrec.landmarks.moments import LandmarkMoments
+from meshrec.landmarks.numba_backend import landmark_jacobians
 from meshrec.poses.joint_limits import joint_limit_residuals
 from meshrec.poses.pose_prior import PosePrior
 
@@ -44,7 +45,7 @@ def joint_squares(values: Tensor, slopes: Tensor, joints: Tensor, unknowns: int)
     return Quadratic(values.square().sum((1, 2)) / 2, gradient, hessian)
 
 
-def projected(landmarks: Landmarks, camera: Camera, state: BodyState) -> tuple[Tensor, Tensor]:
+def projected(landmarks: LandmarkMoments, camera: Camera, state: BodyState) -> tuple[Tensor, Tensor]:
     """Project landmarks, with derivatives.
 
     Args:
@@ -56,7 +57,7 @@ def projected(landmarks: Landmarks, camera: Camera, state: BodyState) -> tuple[T
         Pixels (B, K, 2) and their derivatives (B, K, 2, P) with respect to a step. Both are NaN for landmarks behind
         the camera or nearer than :data:`NEAREST`, so that no step goes there.
     """
-    points, jacobian = landmarks.jacobians(state)
+    points, jacobian = landmark_jacobians(landmarks, state)
     depth = torch.where(points[..., 2:] < NEAREST, torch.nan, points[..., 2:])
     scale = torch.as_tensor(camera.focal, dtype=points.dtype) / depth
     # d (x / z) = (dx - x / z dz) / z
@@ -83,7 +84,7 @@ class Reprojection:
         cutoff: c, in standard deviations.
     """
 
-    landmarks: Landmarks
+    landmarks: LandmarkMoments
     camera: Camera
     pixels: Tensor
     precision: Tensor
@@ -152,7 +153,7 @@ class LimitTerm:
 
     def __call__(self, state: BodyState) -> Quadratic:
         values, slopes = (part / self.deviation for part in joint_limit_residuals(state.rotations[:, 1:]))
-        return joint_squares(values, slopes, torch.arange(1, JOINTS), state.unknowns)
+        return joint_squares(values, slopes, torch.arange(1, NUM_JOINTS), state.unknowns)
 
 
 @dataclass(frozen=True)
@@ -234,7 +235,7 @@ class Closeness:
     whiten: Tensor
 
     def __call__(self, state: BodyState) -> Quadratic:
-        turns = matrix_to_axis_angle(self.reference.rotations.transpose(-1, -2) @ state.rotations)
+        turns = turns_between(self.reference.rotations, state.rotations)
         offset = torch.cat(
             [
                 turns.flatten(1),

@@ -1,6 +1,7 @@
 """Procrustes alignment: the similarity or rigid motion that brings one point set closest to another."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -59,7 +60,7 @@ class _NearestRotation(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, matrix: Tensor) -> Tensor:
+    def forward(ctx: Any, matrix: Tensor) -> Tensor:
         u, s, vh = torch.linalg.svd(matrix)
         sign = torch.ones_like(s)
         sign[..., 2] = torch.linalg.det(u @ vh).sign()
@@ -69,7 +70,7 @@ class _NearestRotation(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad: Tensor) -> Tensor:
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
         u, s, vh = ctx.saved_tensors
         turned = u.mT @ grad @ vh.mT
         sums = s[..., :, None] + s[..., None, :]

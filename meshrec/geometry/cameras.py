@@ -216,11 +216,12 @@ class WeakPerspectiveCamera:
 
 def _focal(given: float | Sequence[float] | np.ndarray | Tensor) -> Pair:
     """Checked focal lengths (fx, fy)."""
+    pair: Any = given
     if isinstance(given, Real):
-        given = (given, given)
+        pair = (given, given)
     elif isinstance(given, Tensor) and given.dim() == 0:
-        given = given.expand(2)
-    focal = _vector(given, 2, "camera focal length")
+        pair = given.expand(2)
+    focal = _vector(pair, 2, "camera focal length")
     if not all(number > 0 for number in _checkable(focal)):
         raise ValueError(f"camera focal length must be positive, not {_checkable(focal)}")
     return focal
@@ -260,9 +261,10 @@ def _rotation(given: Sequence[Sequence[float]] | np.ndarray | Tensor) -> Any:
 
 
 def _checkable(values: Any) -> tuple:
-    """The numbers to check: plain ones all, of a tensor the lowest and the highest, NaN if one is.
+    """The numbers of a parameter that can be checked at no cost.
 
-    None of a tensor whose values would cost something: a GPU would have to finish, autograd and tracing to be left.
+    These are all plain numbers, and the minimum and maximum of a CPU tensor, which are NaN if it contains one. Other
+    tensors give an empty tuple: reading them would wait for a GPU, or break a trace.
     """
     if not isinstance(values, Tensor):
         return values

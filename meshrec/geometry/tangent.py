@@ -1,9 +1,37 @@
-"""Derivatives of axis-angle coordinates with respect to tangent steps, small rotations in the rotation's own frame."""
+"""Steps of rotations in their tangent space, and derivatives of axis-angle coordinates with respect to such a step.
+
+A tangent step of a rotation R is a small rotation t in its own frame: R exp(skew(t)).
+"""
 
 import torch
 from torch import Tensor
 
-from meshrec.geometry.rotations import skew
+from meshrec.geometry.rotations import axis_angle_to_matrix, matrix_to_axis_angle, skew
+
+
+def turned(rotations: Tensor, turns: Tensor) -> Tensor:
+    """Rotations after a step, R exp(skew(t)).
+
+    Args:
+        rotations: (..., 3, 3).
+        turns: (..., 3) turn of each in its own frame, radians.
+
+    Returns:
+        (..., 3, 3).
+    """
+    return rotations @ axis_angle_to_matrix(turns)
+
+
+def turns_between(start: Tensor, end: Tensor) -> Tensor:
+    """The steps from some rotations to others, the inverse of :func:`turned`.
+
+    Args:
+        start, end: (..., 3, 3).
+
+    Returns:
+        (..., 3) the smallest turns with ``turned(start, turns) == end``, radians.
+    """
+    return matrix_to_axis_angle(start.mT @ end)
 
 
 def right_jacobian_inverse(axis_angle: Tensor) -> Tensor:

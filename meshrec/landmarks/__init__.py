@@ -1,1 +1,1 @@
-"""Where detectors and annotators see landmarks on the body, and how posed landmarks change with pose and shape."""
+"""Landmarks of a posed body and their derivatives, and where detectors and annotators see them on it."""

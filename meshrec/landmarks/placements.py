@@ -1,12 +1,14 @@
-"""Where detectors and annotators put landmarks, and how far they scatter around there.
+"""Where detectors and annotators place landmarks on the body, and the covariance of their errors.
 
-MediaPipe's landmarks are not the body's: its ankles, for one, lie 3 cm above the joint, and a fit that takes them for
-the joint bends the knees of someone who stands straight. Its table was measured on renders of the open body whose
-landmarks are known: 640 people of seed 4242 (``tools/detect_renders.py``, ``tools/measure_detector.py``).
+The landmarks of a detector are not the landmarks of the body. MediaPipe places ankles 3 cm above the ankle joint; a fit
+that takes one for the other bends the knees of people who stand straight. The table of MediaPipe was measured on
+renders of the open body, whose landmarks are known: 640 people with seed 4242 (``tools/detect_renders.py``,
+``tools/measure_detector.py``).
 
-Nor do people who label photos mark the centres that a skeleton turns about. They mark what they see: the shoulder's
-top, the hip's side, the kneecap. So published bodies come with joints of their own for LSP's labels (SPIN's
-``J_regressor_extra``). LSP's table was measured on LSP-extended's training photos (``tools/measure_annotators.py``).
+Annotators do not mark the centres of rotation of a skeleton either. They mark what is visible: the top of the shoulder,
+the side of the hip, the kneecap. For this reason published bodies have separate joints for the labels of LSP (SPIN's
+``J_regressor_extra``). The table of LSP was measured on the training photos of LSP-extended
+(``tools/measure_annotators.py``).
 """
 
 from dataclasses import dataclass
@@ -26,16 +28,18 @@ class Placement:
     """Where a detector or an annotator sees a landmark.
 
     Attributes:
-        offsets: By joint, (x, y, z) from the body's landmark, millimetres in rest orientation, turning with that joint.
-        deviation: Standard deviation along x and along y when seen with certainty, share of the box's longer side.
+        offsets: Offsets (x, y, z) from the landmark of the body, by the name of the joint that each turns with;
+            millimetres in rest orientation. Several offsets add up.
+        deviation: Standard deviation of the error along x and along y at full confidence, as a share of the longer side
+            of the person's box.
     """
 
     offsets: dict[str, Offset]
     deviation: float
 
 
-# Left and central landmarks; the right ones mirror them. The elbow's point is its outer corner, which the upper arm and
-# the forearm move together.
+# Left and central landmarks; the right ones are their mirror images. MediaPipe's elbow is the outer corner of the elbow
+# and moves with both the upper arm and the forearm.
 MEDIAPIPE = {
     "nose": Placement({"head": (0, 9, -31)}, 0.0113),
     "left_eye_inner": Placement({"head": (-4, 5, -21)}, 0.0095),
@@ -66,23 +70,24 @@ LSP = {
 }
 PLACEMENTS = {"mediapipe33": MEDIAPIPE, "lsp14": LSP}
 
-# Of detectors that were not measured: their landmarks are taken to lie where the body's do.
+# For detectors that were not measured; their landmarks are assumed to coincide with those of the body.
 USUAL_DEVIATION = 0.01
 DEVIATIONS = {"hip": 0.015, "heel": 0.013, "toe": 0.013, "head_top": 0.02, "neck": 0.015}
 
 FACE = ("nose", "eye", "ear", "mouth")
-FACE_POINTS = 4  # the points of a face err together and count as this many at most
-# In photos faces and the ends of limbs are found less well than in renders. Twice their deviation fits the limbs of
-# LSP-extended's training photos (PCK 0.653 instead of 0.649) and held-out renders (83.0 mm instead of 83.6) better.
+FACE_POINTS = 4  # errors of the points of a face are correlated: together they count as this many at most
+# Detectors are less accurate on faces and ends of limbs in photos than in renders. With twice the deviation the fit is
+# better on the training photos of LSP-extended (PCK of limbs 0.653, else 0.649) and on held-out renders (83.0 mm, else
+# 83.6).
 ENDS, ROUGHER = ("pinky", "index", "thumb", "heel", "toe"), 2.0
 LEAST_CONFIDENCE = 0.02
-# In photos, faces are found elsewhere as a whole, and their fronts besides: see meshrec/synthetic/photo_faces.py.
-# Standard deviations along x and along y, shares of the box's longer side.
+# In photos the detected face is displaced as a whole, and its front besides: see meshrec/synthetic/photo_faces.py.
+# Standard deviations along x and along y, as shares of the longer side of the box.
 WHOLE_FACE, FRONT_OF_FACE = 0.012, 0.012
 
 
 def placement(name: str, joints: str) -> Placement | None:
-    """Where those who see the landmarks of a joint set see one of them; None where that was not measured."""
+    """The placement of one landmark by the detector or annotators of a joint set; None if it was not measured."""
     table = PLACEMENTS.get(joints, {})
     if name in table or mirror_name(name) not in table:
         return table.get(name)
@@ -92,7 +97,7 @@ def placement(name: str, joints: str) -> Placement | None:
 
 
 def offsets(joints: str) -> list[dict[int, np.ndarray]]:
-    """For each landmark of a set, offsets in metres by the ``smpl24`` joint that they turn with."""
+    """Offsets of each landmark of a joint set, metres, by the number of the ``smpl24`` joint that they turn with."""
     places = [placement(name, joints) for name in joint_set(joints)]
     return [
         {joint_index(joint, "smpl24"): np.array(offset) / 1000 for joint, offset in place.offsets.items()}
@@ -103,12 +108,15 @@ def offsets(joints: str) -> list[dict[int, np.ndarray]]:
 
 
 def on_face(joints: str, ears: bool = True) -> np.ndarray:
-    """(K,) bool: the landmarks of a set that lie on faces, with or without the ears."""
+    """(K,) bool mask of the landmarks of a joint set that lie on the face, with or without the ears."""
     return _named(joints, FACE) & (ears | ~_named(joints, ("ear",)))
 
 
 def deviations(joints: str) -> np.ndarray:
-    """(K,) standard deviations in photos along x and along y of a set's landmarks, shares of the box's longer side."""
+    """Standard deviations (K,) along x and along y of the landmarks of a joint set in photos.
+
+    They are shares of the longer side of the person's box.
+    """
     names, face = joint_set(joints), on_face(joints)
     rough = face | _named(joints, ENDS)
     crowd = max(1.0, face.sum() / FACE_POINTS) ** 0.5
@@ -116,27 +124,28 @@ def deviations(joints: str) -> np.ndarray:
 
 
 def face_errors(joints: str, box: Tensor) -> Tensor:
-    """By how much errors that landmarks of a face share move each of them, standard deviations.
+    """Standard deviations of the errors that all landmarks of a face have in common.
 
     Args:
-        joints: Set of the landmarks.
-        box: (B, 4) x0, y0, x1, y1 of the people.
+        joints: Joint set of the landmarks.
+        box: (B, 4) x0, y0, x1, y1 of the people, pixels.
 
     Returns:
-        (B, 2, K) pixels along x and along y: of the whole face, and of its front, that is without the ears.
+        (B, 2, K) pixels along x and along y by which each landmark moves with a displacement of the whole face, and
+        with one of its front, which has no ears; 0 for all other landmarks.
     """
     face, front = (torch.from_numpy(part) for part in (on_face(joints), on_face(joints, ears=False)))
     return _side(box)[..., None] * torch.stack([WHOLE_FACE * face, FRONT_OF_FACE * front]).to(box)
 
 
 def precision(joints: str, keypoints: Tensor, box: Tensor, size: tuple[int, int]) -> Tensor:
-    """One over the standard deviation of detected landmarks; 0 for those outside the photo or hardly seen.
+    """One over the standard deviation of detected landmarks; 0 outside the photo and below the least confidence.
 
     Args:
-        joints: Their set.
-        keypoints: (B, K, 3) x, y in photo pixels and confidence.
-        box: (B, 4) x0, y0, x1, y1 of the people.
-        size: (W, H) of the photo.
+        joints: Joint set of the landmarks.
+        keypoints: (B, K, 3) x, y in photo pixels, and confidence.
+        box: (B, 4) x0, y0, x1, y1 of the people, pixels.
+        size: (W, H) of the photo, pixels.
 
     Returns:
         (B, K), 1 / pixels.
@@ -149,12 +158,12 @@ def precision(joints: str, keypoints: Tensor, box: Tensor, size: tuple[int, int]
 
 
 def _named(joints: str, parts: tuple[str, ...]) -> np.ndarray:
-    """(K,) bool: the landmarks of a set whose names hold one of these parts."""
+    """(K,) bool mask of the landmarks of a joint set whose names contain one of the given parts."""
     return np.array([any(part in name for part in parts) for name in joint_set(joints)])
 
 
 def _side(box: Tensor) -> Tensor:
-    """(B, 1) the longer sides of boxes (B, 4), pixels."""
+    """Longer sides (B, 1) of boxes (B, 4), pixels."""
     return (box[:, 2:] - box[:, :2]).amax(1, keepdim=True).clamp(min=1)
 
 

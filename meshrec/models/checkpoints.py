@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from meshrec.body import BodyModel
+from meshrec.body import POSE_SIZE, BodyModel
 from meshrec.errors import InputError
 from meshrec.files.atomic import known_suffix, write_file
 from meshrec.models.build import build_network, describe_network
@@ -118,7 +118,7 @@ def load_checkpoint(path: str | Path, body: BodyModel | None = None) -> Checkpoi
         raise InputError(f"{path}: its header does not describe a network ({error!r:.200})") from None
     expected = {key: tuple(value.shape) for key, value in network.state_dict().items()}
     betas = network.config.num_betas
-    for key, size in {COVARIANCE: (3 * 24 + betas,) * 2, CALIBRATION: (betas + 1, betas)}.items():
+    for key, size in {COVARIANCE: (POSE_SIZE + betas,) * 2, CALIBRATION: (betas + 1, betas)}.items():
         if key in tensors:
             if tensors[key].ndim == 2:  # of files from before there could be two
                 tensors[key] = tensors[key][None]

@@ -8,7 +8,10 @@ possible where pictures have 2D labels alone. The losses of both sides are in :m
 import torch
 from torch import Tensor, nn
 
-JOINTS = 23
+from meshrec.body import NUM_BETAS
+from meshrec.body.joints import BODY_JOINTS
+
+JOINTS = len(BODY_JOINTS)
 
 
 class Critic(nn.Module):
@@ -19,7 +22,7 @@ class Critic(nn.Module):
         width: units of the critic of all joints.
     """
 
-    def __init__(self, num_betas: int = 10, width: int = 1024) -> None:
+    def __init__(self, num_betas: int = NUM_BETAS, width: int = 1024) -> None:
         super().__init__()
         # Joints share how a rotation is described; each judges the description by itself.
         self.describe = nn.Sequential(nn.Conv1d(9, 32, 1), nn.ReLU(), nn.Conv1d(32, 32, 1), nn.ReLU())

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from meshrec.geometry.rotations import axis_angle_to_matrix
+from meshrec.body.joints import NUM_JOINTS, POSE_SIZE
+from meshrec.geometry.tangent import turned
 
 
 @dataclass
@@ -47,10 +48,14 @@ class Estimate:
         return seen / depth.clamp(min=0.1)
 
     def project_slopes(self, points: Tensor, focal: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """How :meth:`project` changes with the points, and with the camera's log s, tx, ty: both (B, N, 2, 3).
+        """Derivatives of :meth:`project` by the points, and by log s, tx and ty of the camera.
 
         Args:
-            points, focal: As there.
+            points: (B, N, 3) before translation, metres.
+            focal: (B,) focal length over half the crop's side. Default: infinite, that is weak perspective.
+
+        Returns:
+            Two tensors (B, N, 2, 3).
         """
         scale = self.camera[:, None, :1]
         nearness = torch.zeros_like(scale) if focal is None else scale / focal[:, None, None]
@@ -64,11 +69,11 @@ class Estimate:
         """The bodies after a step.
 
         Args:
-            step: (B, 72 + S + 3) a turn of each joint in its own frame, R <- R exp(turn), radians; changes of betas;
-                and of the camera's log s, tx, ty.
+            step: (B, 72 + S + 3) a turn of each joint in its own frame, R <- R exp(turn), radians; then changes of the
+                betas, and of log s, tx and ty of the camera.
         """
-        turns, betas, zoom, shift = step.split([72, self.betas.shape[1], 1, 2], dim=1)
-        rotations = self.rotations @ axis_angle_to_matrix(turns.unflatten(1, (24, 3)))
+        turns, betas, zoom, shift = step.split([POSE_SIZE, self.betas.shape[1], 1, 2], dim=1)
+        rotations = turned(self.rotations, turns.unflatten(1, (NUM_JOINTS, 3)))
         camera = torch.cat([self.camera[:, :1] * zoom.exp(), self.camera[:, 1:] + shift], dim=1)
         return Estimate(rotations, self.betas + betas, camera)
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from meshrec.body import BodyData
+from meshrec.body import NUM_BETAS, BodyData
 from meshrec.errors import InputError
 from meshrec.models.encoders import Encoder, EncoderConfig, NetworkInput, check_sizes
 from meshrec.models.output import MeshEstimate
@@ -40,7 +40,7 @@ class GraphConfig:
     channels: int = 256
     blocks: int = 5
     width: int = 1024
-    num_betas: int = 10
+    num_betas: int = NUM_BETAS
 
     def __post_init__(self) -> None:
         check_sizes(self, nodes=16, channels=16, blocks=0, width=1, num_betas=1)

@@ -12,11 +12,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from meshrec.body import BodyModel, joint_set
+from meshrec.body import NUM_BETAS, NUM_JOINTS, POSE_SIZE, BodyModel, joint_set
 from meshrec.errors import InputError
 from meshrec.geometry import CAMERA_TO_Y_UP, matrix_to_rotation_6d, rotation_6d_to_matrix
-from meshrec.landmarks.landmark_slopes import LandmarkSlopes
-from meshrec.landmarks.posed_landmarks import PosedLandmarks
+from meshrec.landmarks.moments import LandmarkMoments
+from meshrec.landmarks.torch_backend import TorchLandmarks
 from meshrec.models.encoders import (
     Encoder,
     EncoderConfig,
@@ -32,7 +32,7 @@ from meshrec.models.network import Network
 from meshrec.models.output import NetworkOutput
 from meshrec.models.silhouette_feedback import SilhouetteFeedback
 
-POSE = 24 * 6
+POSE = 6 * NUM_JOINTS
 OFFSETS = 10.0  # by how much residual offsets are enlarged: a hundredth of the crop matters, and shall be seen to
 FARTHEST = 4.0  # halves of the crop: offsets are told up to here, so that an estimate that is lost does not run away
 
@@ -65,7 +65,7 @@ class IterativeConfig:
     blocks: int = 0
     activation: bool = True
     dropout: float = 0.5
-    num_betas: int = 10
+    num_betas: int = NUM_BETAS
 
     def __post_init__(self) -> None:
         if self.feedback not in ("parameters", "residuals"):
@@ -104,15 +104,15 @@ class IterativeRegressor(Network):
         self.encoder = Encoder(config.encoder)
         size = POSE + config.num_betas + 3
         seen = self.encoder.features + size
-        self.landmarks: PosedLandmarks | None = None
+        self.landmarks: TorchLandmarks | None = None
         if config.feedback == "residuals":
             if body is None:
                 raise ValueError("residual feedback needs the body whose landmarks it compares")
-            kind = LandmarkSlopes if config.keypoint_steps else PosedLandmarks
-            self.landmarks = kind(body, config.encoder.joints, config.num_betas)
+            landmarks = LandmarkMoments.of_body(body, config.encoder.joints, num_betas=config.num_betas)
+            self.landmarks = TorchLandmarks(landmarks)
             seen += 3 * len(joint_set(config.encoder.joints)) + 1
             if config.refinements:
-                parameters, keypoints = 72 + config.num_betas + 3, len(joint_set(config.encoder.joints))
+                parameters, keypoints = POSE_SIZE + config.num_betas + 3, len(joint_set(config.encoder.joints))
                 said = size + config.keypoint_steps * (parameters + keypoints)
                 known = seen - self.encoder.features
                 self.refine = SilhouetteFeedback(body, said, known, config.width, config.num_betas, config.unmasked)
@@ -166,7 +166,8 @@ class IterativeRegressor(Network):
             update, doubts = said.tensor_split([state.shape[1]], dim=1)
             state = state + update
             estimate = self._decode(state)
-            if isinstance(self.landmarks, LandmarkSlopes):
+            if self.config.keypoint_steps:
+                assert self.landmarks is not None
                 estimate = keypoint_step(self.landmarks, estimate, known_keypoints(inputs), inputs.focal, doubts)
                 state = _state(estimate)
             estimates.append(estimate)
@@ -174,7 +175,7 @@ class IterativeRegressor(Network):
 
     def _decode(self, state: Tensor) -> Estimate:
         six, betas, camera = state.split([POSE, self.config.num_betas, 3], dim=1)
-        return Estimate(rotation_6d_to_matrix(six.unflatten(1, (24, 6))), betas, camera)
+        return Estimate(rotation_6d_to_matrix(six.unflatten(1, (NUM_JOINTS, 6))), betas, camera)
 
     def _residuals(self, estimate: Estimate, inputs: NetworkInput) -> Tensor:
         """(B, 3 K + 1): enlarged offsets in the crop weighted by confidence, confidences, how strong perspective is."""
@@ -189,9 +190,9 @@ class IterativeRegressor(Network):
         return torch.cat([told.flatten(1), keypoints[..., 2], nearness], dim=1)
 
 
-def upright(num_betas: int = 10) -> Estimate:
+def upright(num_betas: int = NUM_BETAS) -> Estimate:
     """A T-posed body of mean shape that faces the camera and fills most of the crop, as a batch of one."""
-    rotations = torch.eye(3).repeat(1, 24, 1, 1)
+    rotations = torch.eye(3).repeat(1, NUM_JOINTS, 1, 1)
     rotations[:, 0] = CAMERA_TO_Y_UP
     return Estimate(rotations, torch.zeros(1, num_betas), torch.tensor([[0.9, 0.0, -0.2]]))
 

@@ -10,7 +10,8 @@ certain everything is (compare Choutas et al. 2022, "Learning to Fit Morphable M
 import torch
 from torch import Tensor
 
-from meshrec.landmarks.landmark_slopes import LandmarkSlopes
+from meshrec.body import POSE_SIZE
+from meshrec.landmarks.torch_backend import TorchLandmarks
 from meshrec.models.estimate import Estimate
 
 TURN, BETA, CAMERA = 0.15, 0.3, 0.2  # usual standard deviations: of turns, radians, of betas, of the camera
@@ -21,7 +22,7 @@ MOST_ZOOM = 2.0  # the logarithm of the camera's scale changes by no more in one
 
 
 def keypoint_step(
-    landmarks: LandmarkSlopes, estimate: Estimate, keypoints: Tensor, focal: Tensor | None, doubts: Tensor
+    landmarks: TorchLandmarks, estimate: Estimate, keypoints: Tensor, focal: Tensor | None, doubts: Tensor
 ) -> Estimate:
     """The bodies after the step. The derivatives of landmarks are taken for constants when it is differentiated.
 
@@ -42,7 +43,7 @@ def keypoint_step(
             kept = 1 / (1 + residuals.square().sum(-1) / OUTLIER**2)
         doubts = doubts.clamp(-FARTHEST, FARTHEST).exp()
         of_body, of_keypoints = doubts.split([slopes.shape[-1], doubts.shape[1] - slopes.shape[-1]], dim=1)
-        usual = of_body.new_tensor([TURN] * 72 + [BETA] * estimate.betas.shape[1] + [CAMERA] * 3)
+        usual = of_body.new_tensor([TURN] * POSE_SIZE + [BETA] * estimate.betas.shape[1] + [CAMERA] * 3)
         deviations = usual * of_body
         # In units of their deviations, parameters and keypoints have unit covariances.
         weights = (keypoints[..., 2] * kept / (KEYPOINT * of_keypoints))[..., None]
@@ -56,7 +57,7 @@ def keypoint_step(
         return estimate.moved(torch.cat([shape_and_turns, zoom.clamp(-MOST_ZOOM, MOST_ZOOM), shift], dim=1))
 
 
-def _slopes(landmarks: LandmarkSlopes, estimate: Estimate, points: Tensor, focal: Tensor | None) -> Tensor:
+def _slopes(landmarks: TorchLandmarks, estimate: Estimate, points: Tensor, focal: Tensor | None) -> Tensor:
     """(B, K, 2, P) derivatives of the landmarks in the crop by a step."""
     by_points, by_camera = estimate.project_slopes(points, focal)
-    return torch.cat([by_points @ landmarks.slopes(estimate.rotations, estimate.betas), by_camera], dim=-1)
+    return torch.cat([by_points @ landmarks.jacobian(estimate.rotations, estimate.betas), by_camera], dim=-1)

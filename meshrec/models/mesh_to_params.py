@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from meshrec.body import BodyModel
+from meshrec.body import NUM_BETAS, NUM_JOINTS, BodyModel
+from meshrec.body.kinematics import local_rotations
 from meshrec.geometry import nearest_rotation, procrustes
 from meshrec.models.encoders import Encoder, NetworkInput
 from meshrec.models.estimate import Estimate
@@ -11,7 +12,6 @@ from meshrec.models.graph import FullyConnectedMesh, GraphMesh, GraphRegressor
 from meshrec.models.network import Network
 from meshrec.models.output import NetworkOutput
 
-JOINTS = 24
 POSE_ONLY = 3
 """Iterations of the closed form before shape is solved for: betas make little sense while limbs point elsewhere."""
 
@@ -27,7 +27,7 @@ class MeshToParameters(nn.Module):
 
     template: Tensor
 
-    def __init__(self, mesh: GraphMesh, width: int = 1024, num_betas: int = 10) -> None:
+    def __init__(self, mesh: GraphMesh, width: int = 1024, num_betas: int = NUM_BETAS) -> None:
         super().__init__()
         self.register_buffer("template", mesh.template[None], persistent=False)
         self.embed = nn.Sequential(nn.Linear(6 * len(mesh.template), width), nn.BatchNorm1d(width), nn.ReLU())
@@ -38,20 +38,20 @@ class MeshToParameters(nn.Module):
             )
             for _ in range(2)
         )
-        self.output = nn.Linear(width, 9 * JOINTS + num_betas)
+        self.output = nn.Linear(width, 9 * NUM_JOINTS + num_betas)
         # It starts near the rest pose, far from matrices without a nearest rotation.
         nn.init.xavier_uniform_(self.output.weight, gain=0.01)
         with torch.no_grad():
-            self.output.bias.copy_(torch.cat([torch.eye(3).flatten().repeat(JOINTS), torch.zeros(num_betas)]))
+            self.output.bias.copy_(torch.cat([torch.eye(3).flatten().repeat(NUM_JOINTS), torch.zeros(num_betas)]))
 
     def forward(self, coarse: Tensor) -> tuple[Tensor, Tensor]:
         """Rotations (B, 24, 3, 3) and betas (B, num_betas) of coarse meshes (B, N, 3)."""
         x = self.embed(torch.cat([coarse, self.template.expand(len(coarse), -1, -1)], dim=2).flatten(1))
         for residual in self.residuals:
             x = torch.relu(x + residual(x))
-        matrices, betas = self.output(x).float().tensor_split([9 * JOINTS], dim=1)
+        matrices, betas = self.output(x).float().tensor_split([9 * NUM_JOINTS], dim=1)
         with torch.autocast(x.device.type, enabled=False):  # half precision knows no decompositions
-            return project_to_rotations(matrices.unflatten(1, (JOINTS, 3, 3))), betas
+            return project_to_rotations(matrices.unflatten(1, (NUM_JOINTS, 3, 3))), betas
 
 
 class MeshRecovery(Network):
@@ -98,7 +98,7 @@ def project_to_rotations(matrices: Tensor) -> Tensor:
 
 
 def fit_parameters(
-    body: BodyModel, vertices: Tensor, num_betas: int = 10, iterations: int = 20
+    body: BodyModel, vertices: Tensor, num_betas: int = NUM_BETAS, iterations: int = 20
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The body that comes closest to given vertices, by alternating closed forms.
 
@@ -114,14 +114,14 @@ def fit_parameters(
     Returns:
         Rotations (B, 24, 3, 3), betas (B, num_betas) and translations (B, 3).
     """
-    batch, parents = len(vertices), list(body.parents[1:])
-    world = torch.eye(3).to(vertices).repeat(batch, JOINTS, 1, 1)
+    batch = len(vertices)
+    world = torch.eye(3).to(vertices).repeat(batch, NUM_JOINTS, 1, 1)
     rotations, betas, transl = world, vertices.new_zeros(batch, num_betas), vertices.new_zeros(batch, 3)
     for step in range(iterations):
         posed = body(betas, rotations[:, 1:], rotations[:, :1], transl).vertices
         turns = procrustes(posed[:, None], vertices[:, None], body.weights.T.expand(batch, -1, -1), with_scale=False)
         world = turns.rotation @ world
-        rotations = torch.cat([world[:, :1], world[:, parents].mT @ world[:, 1:]], dim=1)
+        rotations = local_rotations(world, body.tree)
         if step >= POSE_ONLY:
             betas, transl = _shape_and_translation(body, vertices, rotations, num_betas)
     return rotations, betas, transl

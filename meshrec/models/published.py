@@ -16,7 +16,7 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
-from meshrec.body import BodyModel
+from meshrec.body import NUM_BETAS, NUM_JOINTS, BodyModel
 from meshrec.body.smpl_landmarks import SMPL_VERTEX_COUNT
 from meshrec.errors import InputError
 from meshrec.files.unpickle import unpickle_element
@@ -28,15 +28,14 @@ from meshrec.models.resnet import ResNet, with_input_channels
 
 Weights = dict[str, Tensor]
 
-JOINTS, BETAS = 24, 10
 WIDTH = 1024  # of SPIN's fully connected layers
 # SPIN writes the first two columns of a rotation row by row, we column by column.
 _COLUMNS = torch.tensor([0, 2, 4, 1, 3, 5])
-_POSE = (6 * torch.arange(JOINTS)[:, None] + _COLUMNS).flatten()
+_POSE = (6 * torch.arange(NUM_JOINTS)[:, None] + _COLUMNS).flatten()
 # SPIN's fully connected layers, and ours.
 _LAYERS = (("fc1", "embed"), ("fc2", "head.2"))
 # The parts of its state, in its order and ours.
-_PARTS = {"pose": 6 * JOINTS, "shape": BETAS, "cam": 3}
+_PARTS = {"pose": 6 * NUM_JOINTS, "shape": NUM_BETAS, "cam": 3}
 
 
 def import_checkpoint(
@@ -152,7 +151,7 @@ def _spin(state: Weights, source: str | Path) -> Network:
     if "decpose.weight" not in state:
         some = ", ".join(list(state)[:3]) or "nothing"
         raise InputError(f"{source} holds no weights of HMR, SPIN or GraphCMR, but {some} and so on")
-    network = build_network("iterative", {"activation": False, "width": WIDTH, "num_betas": BETAS})
+    network = build_network("iterative", {"activation": False, "width": WIDTH, "num_betas": NUM_BETAS})
     ours = network.state_dict()
     same = {key.removeprefix("encoder.backbone."): key for key in ours if key.startswith("encoder.")}
     same |= {f"{theirs}.{kind}": f"{own}.{kind}" for theirs, own in _LAYERS for kind in ("weight", "bias")}
@@ -181,7 +180,7 @@ def _graph_cmr(content: dict, mesh: GraphMesh, source: str | Path) -> Network:
         for part in ("graph_cnn", "smpl_param_regressor")
         for key, value in _state_dict(content.get(part)).items()
     }
-    network = build_network("graph", {"num_betas": BETAS}, mesh=mesh)
+    network = build_network("graph", {"num_betas": NUM_BETAS}, mesh=mesh)
     ours = network.state_dict()
     theirs = {key: _graph_cmr_name(key) for key in ours}
     used = set(theirs.values())

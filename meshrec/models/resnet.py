@@ -112,7 +112,9 @@ def with_input_channels(weight: Tensor, channels: int) -> Tensor:
     return torch.cat([weight, weight.new_zeros(len(weight), channels - weight.shape[1], *weight.shape[2:])], dim=1)
 
 
-def _stage(block: type[BasicBlock] | type[Bottleneck], inputs: int, width: int, count: int, stride: int):
+def _stage(
+    block: type[BasicBlock] | type[Bottleneck], inputs: int, width: int, count: int, stride: int
+) -> nn.Sequential:
     outputs = width * block.expansion
     downsample = None
     if stride != 1 or inputs != outputs:

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, grid_sample
 
 from meshrec.body import BodyModel
-from meshrec.landmarks.posed_landmarks import PosedLandmarks
+from meshrec.landmarks.moments import LandmarkMoments
+from meshrec.landmarks.torch_backend import TorchLandmarks
 from meshrec.models.encoders import ResidualBlock
 from meshrec.models.estimate import Estimate
 
@@ -37,7 +38,7 @@ class SilhouetteFeedback(nn.Module):
         self.hidden = hidden
         vertices = body.data.v_template
         rows = np.eye(len(vertices), dtype=np.float32)[spread_points(vertices, POINTS)]
-        self.skin = PosedLandmarks(body, rows, num_betas)
+        self.skin = TorchLandmarks(LandmarkMoments.of_body(body, rows, num_betas=num_betas))
         first, block = nn.Linear(POINTS * LEVELS + seen, width), ResidualBlock(width, 0.0)
         last = nn.Linear(width, said)
         self.layers = nn.Sequential(first, nn.ReLU(), block, last)

@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy import ndarray
+
+from meshrec.body.kinematics import KinematicTree, global_rotations
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,8 @@ class Motion:
 
     def global_rotations(self) -> ndarray:
         """(T, J, 3, 3) rotations from each joint's rest frame to the world: the product along its kinematic chain."""
-        return global_rotations(self.rotations, self.skeleton.parents)
+        tree = KinematicTree.from_parents(self.skeleton.parents.tolist())
+        return global_rotations(torch.from_numpy(self.rotations), tree).numpy()
 
     def joint_positions(self) -> ndarray:
         """(T, J, 3) positions in the world, in the file's unit, by forward kinematics.
@@ -72,37 +76,6 @@ class Motion:
         for joint, parent in enumerate(self.skeleton.parents[1:], start=1):
             positions[:, joint] = positions[:, parent] + rotations[:, parent] @ self.skeleton.offsets[joint]
         return positions
-
-
-def global_rotations(local: ndarray, parents: ndarray) -> ndarray:
-    """Compose local rotations along a tree whose parents come before their children.
-
-    Args:
-        local: (T, J, 3, 3) rotation of each joint relative to its parent.
-        parents: (J,) index of each joint's parent, -1 for the root.
-
-    Returns:
-        (T, J, 3, 3) rotation of each joint relative to the world.
-    """
-    world = local.copy()
-    for joint, parent in enumerate(parents[1:], start=1):
-        world[:, joint] = world[:, parent] @ local[:, joint]
-    return world
-
-
-def local_rotations(world: ndarray, parents: ndarray) -> ndarray:
-    """The inverse of :func:`global_rotations`.
-
-    Args:
-        world: (T, J, 3, 3) rotation of each joint relative to the world.
-        parents: (J,) index of each joint's parent, -1 for the root.
-
-    Returns:
-        (T, J, 3, 3) rotation of each joint relative to its parent.
-    """
-    local = world.copy()
-    local[:, 1:] = world[:, parents[1:]].swapaxes(-1, -2) @ world[:, 1:]
-    return local
 
 
 def euler_to_matrix(angles: ndarray, axes: str) -> ndarray:

@@ -11,11 +11,13 @@ import torch
 from numpy import ndarray
 
 from meshrec.body.joints import JOINT_SETS, SMPL_PARENTS, mirror_name
+from meshrec.body.kinematics import KinematicTree, local_rotations
 from meshrec.errors import InputError
 from meshrec.geometry import axis_angle_to_matrix, nearest_rotation
-from meshrec.motion.motion import Motion, euler_to_matrix, local_rotations, twist_angle
+from meshrec.motion.motion import Motion, euler_to_matrix, twist_angle
 
 SMPL_JOINTS = JOINT_SETS["smpl24"]
+SMPL_TREE = KinematicTree.from_parents(list(SMPL_PARENTS))
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,7 @@ def retarget(motion: Motion, rest_joints: ndarray) -> ndarray:
                 rest_joints[child] - rest_joints[joint], align.T @ (rest[end] - rest[start])
             )
         world[:, joint] = mean_rotation(source_world[:, [skeleton.index(s) for s in source.joints]]) @ align
-    return _share_forearm_twist(local_rotations(world, np.array(SMPL_PARENTS)), rest_joints)
+    return _share_forearm_twist(local_rotations(torch.from_numpy(world), SMPL_TREE).numpy(), rest_joints)
 
 
 def _share_forearm_twist(rotations: ndarray, rest_joints: ndarray) -> ndarray:

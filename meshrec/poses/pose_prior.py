@@ -19,8 +19,7 @@ from torch import Tensor, nn
 from meshrec.body.joints import BODY_JOINTS
 from meshrec.errors import InputError
 from meshrec.files.atomic import write_file
-from meshrec.geometry.rotations import axis_angle_to_matrix, matrix_to_axis_angle
-from meshrec.geometry.tangent import pull_back, right_jacobian_inverse
+from meshrec.geometry.tangent import pull_back, right_jacobian_inverse, turned, turns_between
 
 POSE_PRIOR = Path(__file__).with_name("pose_prior.safetensors")
 
@@ -64,11 +63,11 @@ class PosePrior(nn.Module):
     def coordinates(self, body_pose: Tensor) -> Tensor:
         """The coordinates (B, 63) of rotations (B, 23, 3, 3), or of (B, 21, 3, 3) without the hands."""
         rotations = body_pose[:, : len(PRIOR_JOINTS)]
-        return matrix_to_axis_angle(self.center.transpose(-1, -2) @ rotations).flatten(1)
+        return turns_between(self.center, rotations).flatten(1)
 
     def body_pose(self, coordinates: Tensor) -> Tensor:
         """The rotations (B, 23, 3, 3) with the given coordinates (B, 63); hands are at rest."""
-        rotations = self.center @ axis_angle_to_matrix(coordinates.unflatten(1, (-1, 3)))
+        rotations = turned(self.center, coordinates.unflatten(1, (-1, 3)))
         hands = torch.eye(3, dtype=rotations.dtype, device=rotations.device).expand(len(rotations), 2, 3, 3)
         return torch.cat([rotations, hands], dim=1)
 

@@ -95,7 +95,7 @@ class Reconstructor:
         photo = _as_photo(photo)
         camera = photo_camera(photo, focal, camera)
         people = self._find(photo, boxes, keypoints)
-        return self._embody(photo, people, camera) if people else []
+        return self.embody(photo.image, people, camera) if people else []
 
     def _find(
         self, photo: Photo, boxes: np.ndarray | None, keypoints: np.ndarray | Sequence[Detection] | None
@@ -113,8 +113,18 @@ class Reconstructor:
             self._detector = load_detector()
         return [person for person in self._detector(photo.image, boxes) if person.score > 0]
 
-    def _embody(self, photo: Photo, found: Sequence[Detection], camera: Camera) -> list[Person]:
-        initial = self._regressor(photo.image, found, camera) if self._regressor else None
+    def embody(self, image: np.ndarray, found: Sequence[Detection], camera: Camera) -> list[Person]:
+        """Bodies of people who are detected already; what a call does once it has found them.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            found: N people, at least one, photo pixels, with keypoints of one joint set.
+            camera: Camera of the photo.
+
+        Returns:
+            One person a detection, in their order.
+        """
+        initial = self._regressor(image, found, camera) if self._regressor else None
         if self._fitter:
             bodies = [vars(fit) for fit in self._fitter(found, camera, initial)]
         else:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from meshrec.body.state import TRANSLATION, TURNS
-from meshrec.geometry import matrix_to_axis_angle
+from meshrec.geometry.tangent import turns_between
 from meshrec.models.estimate import Estimate
 from meshrec.regress.settings import RegressorSettings
 
@@ -26,7 +26,7 @@ def error_covariance(estimate: Estimate, rotations: Tensor, betas: Tensor) -> Te
     Returns:
         (72 + S, 72 + S) float64, radians and betas.
     """
-    turns = matrix_to_axis_angle(estimate.rotations.double().mT @ rotations.double()).flatten(1)
+    turns = turns_between(estimate.rotations.double(), rotations.double()).flatten(1)
     errors = torch.cat([turns, betas.double() - estimate.betas.double()], dim=1)
     least = errors.new_tensor([LEAST_ERRORS[0]] * turns.shape[1] + [LEAST_ERRORS[1]] * betas.shape[1])
     return errors.mT @ errors / len(errors) + torch.diag(least.square())

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from meshrec.body import BodyModel
+from meshrec.body import BodyModel, joint_index
 from meshrec.body.state import BodyState
 from meshrec.detect import Detection
 from meshrec.fit import Initial
@@ -65,7 +65,8 @@ class NetworkRegressor:
         body = trained if body is None else body
         self._num_betas = body.num_betas
         self._knows_shape = body.hash == trained.hash
-        self._pelvis = [torch.tensor(rows, dtype=torch.float64) for rows in _pelvis(body)]
+        pelvis = joint_index("pelvis", "smpl24")
+        self._pelvis = [torch.from_numpy(rows[pelvis]) for rows in body.data.joint_maps]
         self._whiten = whitening(covariance, body.num_betas, self._knows_shape, settings)
         self._calibration = calibration
 
@@ -139,9 +140,3 @@ def _without_mask(inputs: NetworkInput, kinds: int) -> Tensor:
         people = next(len(seen) for seen in vars(inputs).values() if seen is not None)
         return torch.zeros(people, dtype=torch.long)
     return 1 - inputs.silhouette.flatten(1).any(1).long()
-
-
-def _pelvis(body: BodyModel) -> tuple[np.ndarray, np.ndarray]:
-    """The pelvis (3,) of the mean shape, and its derivative (3, S) with respect to the betas, metres."""
-    row = body.data.joint_regressor[0].astype(np.float64)
-    return row @ body.data.v_template, np.einsum("v,vcs->cs", row, body.data.shapedirs)

@@ -1,5 +1,7 @@
 """The numba backend, the default on the CPU: compiled loops, with one thread for each picture of a batch."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -25,7 +27,7 @@ def outline(screen: Tensor, faces: Tensor, size: tuple[int, int], softness: floa
 
 class _Outline(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, screen, faces, size, softness):
+    def forward(ctx: Any, screen: Tensor, faces: Tensor, size: tuple[int, int], softness: float) -> Tensor:
         points, triangles = _screen_array(screen), _faces_array(faces)
         edges = mesh_edges(triangles)
         width, height = size
@@ -41,7 +43,7 @@ class _Outline(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, grad):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
         upstream = np.ascontiguousarray(grad.cpu().numpy()).reshape(len(grad), -1)
         gradient = torch.zeros(ctx.points, dtype=grad.dtype)
         out = gradient.numpy()
@@ -59,7 +61,7 @@ def soft_silhouette(
 
 class _Soft(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, screen, faces, size, *scale):
+    def forward(ctx: Any, screen: Tensor, faces: Tensor, size: tuple[int, int], *scale: float) -> Tensor:
         ctx.points, ctx.triangles, ctx.scale = _screen_array(screen), _faces_array(faces), scale
         width, height = size
         ctx.empty = np.ones((len(ctx.points), height, width))
@@ -68,7 +70,7 @@ class _Soft(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, grad):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         upstream = np.ascontiguousarray(grad.cpu().numpy(), dtype=np.float64)
         gradient = np.zeros_like(ctx.points)
 

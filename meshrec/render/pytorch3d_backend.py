@@ -39,7 +39,9 @@ def soft_silhouette(
     return 1 - (1 - inside).prod(-1)
 
 
-def _rasterize(screen: Tensor, faces: Tensor, size: tuple[int, int], faces_per_pixel: int = 1, **options) -> tuple:
+def _rasterize(
+    screen: Tensor, faces: Tensor, size: tuple[int, int], faces_per_pixel: int = 1, **options: float
+) -> tuple:
     if screen.device.type == "cpu":
         warnings.warn("PyTorch3D takes seconds for a picture on the CPU, numba a millisecond", stacklevel=4)
     width, height = size

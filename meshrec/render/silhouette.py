@@ -13,6 +13,7 @@ runs over the faces that hold the pixel or whose sigmoid exceeds 1e-4 there. It 
 the outline blurs it outwards, so that it is too large, and it is much slower.
 """
 
+from collections.abc import Callable
 from math import inf, log
 
 from torch import Tensor
@@ -80,7 +81,7 @@ def silhouette(
     return coverage if batched(vertices, camera) else coverage[0]
 
 
-def _outline(backend: str):
+def _outline(backend: str) -> Callable[..., Tensor]:
     if backend == "numba":
         from meshrec.render.numba_backend import outline
     elif backend == "torch":
@@ -90,7 +91,7 @@ def _outline(backend: str):
     return outline
 
 
-def _soft_silhouette(backend: str):
+def _soft_silhouette(backend: str) -> Callable[..., Tensor]:
     if backend == "numba":
         from meshrec.render.numba_backend import soft_silhouette
     elif backend == "torch":

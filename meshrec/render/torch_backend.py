@@ -1,5 +1,7 @@
 """The torch backend: rasterisation in plain torch on any device, the default on a GPU."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -63,7 +65,7 @@ def as_double(screen: Tensor) -> Tensor:
     return screen.detach() if screen.device.type == "mps" else screen.detach().double()
 
 
-def pixels_in(low: Tensor, high: Tensor, size: tuple[int, int]):
+def pixels_in(low: Tensor, high: Tensor, size: tuple[int, int]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """List the pixels of many boxes, clipped to a picture.
 
     Args:

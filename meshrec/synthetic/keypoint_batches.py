@@ -12,12 +12,13 @@ import torch
 
 from meshrec.body import joint_set
 from meshrec.body.coarse import coarse_body
-from meshrec.body.kinematics import joint_motions
+from meshrec.body.kinematics import global_rotations
 from meshrec.data.centred import centred
 from meshrec.data.proxies import Proxies
 from meshrec.data.sample import Batch
 from meshrec.data.streams import BatchStream
-from meshrec.landmarks.posed_landmarks import PosedLandmarks
+from meshrec.landmarks.moments import LandmarkMoments
+from meshrec.landmarks.torch_backend import TorchLandmarks
 from meshrec.synthetic.batches import labels
 from meshrec.synthetic.detector_noise import (
     DetectorNoise,
@@ -62,7 +63,7 @@ class SyntheticKeypoints:
         self.source, self.detected_joints, self.noise = source, detected_joints, noise or DetectorNoise()
         self.silhouettes, self.masks, self.clothes = silhouettes, masks, clothes
         self._tailor = Tailor(coarse_body(source.body)) if silhouettes or masks else None
-        self._landmarks = PosedLandmarks(source.body, JOINTS, source.body.num_betas)
+        self._landmarks = TorchLandmarks(LandmarkMoments.of_body(source.body, JOINTS))
         names = joint_set(JOINTS)
         self._seen = [names.index(name) for name in joint_set(detected_joints)]
 
@@ -89,9 +90,8 @@ class SyntheticKeypoints:
         seen = points[:, self._seen]
         known = known_landmarks(stream("landmarks"), self.detected_joints, self.noise.fewer)
         if self.noise.scale:  # detectors with fewer landmarks are assumed to see them where the body has them
-            nowhere = torch.zeros(count, pose.shape[1], 3)  # where joints are has no bearing on global rotations
-            rotations = joint_motions(pose, nowhere, nowhere[:, 0], source.body.tree)[..., :3]
-            seen = seen + detector_offsets(self.detected_joints, rotations) * known.all(1)[:, None, None]
+            offsets = detector_offsets(self.detected_joints, global_rotations(pose, source.body.tree))
+            seen = seen + offsets * known.all(1)[:, None, None]
 
         views = draw_views(torch.cat([points, seen], dim=1), view, size, source.views)
         points, seen = points + views.translation[:, None], seen + views.translation[:, None]

@@ -20,7 +20,8 @@ from meshrec.data.sample import Batch
 from meshrec.data.streams import BatchStream, Streams
 from meshrec.errors import InputError
 from meshrec.geometry import Camera, axis_angle_to_matrix
-from meshrec.landmarks.posed_landmarks import PosedLandmarks
+from meshrec.landmarks.moments import LandmarkMoments
+from meshrec.landmarks.torch_backend import TorchLandmarks
 from meshrec.synthetic.batches import labels
 from meshrec.synthetic.detected_renders import SURE, DetectedRenders
 from meshrec.synthetic.detector_noise import known_landmarks
@@ -105,7 +106,7 @@ class DetectedKeypoints:
             raise InputError("the detector found nobody in these renders")
         self.detected_joints = str(renders[0].joint_set)
         self.seed, self.body_hash, self.variation = seed, body.hash, variation or Variation()
-        self._landmarks = PosedLandmarks(body, JOINTS, body.num_betas)
+        self._landmarks = TorchLandmarks(LandmarkMoments.of_body(body, JOINTS))
         names = joint_set(JOINTS)
         self._root, self._seen = names.index("pelvis"), [names.index(n) for n in joint_set(self.detected_joints)]
         parts = [vars(self._found(part)) for part in renders]

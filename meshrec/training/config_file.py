@@ -51,7 +51,8 @@ def load_config(path: str | Path | Sequence[str | Path], overrides: Sequence[str
 
 def plain(config: TrainingConfig) -> dict:
     """The configuration as nested dictionaries of values that JSON and YAML can hold."""
-    return TypeAdapter(TrainingConfig).dump_python(config, mode="json")
+    adapter: TypeAdapter[TrainingConfig] = TypeAdapter(TrainingConfig)
+    return adapter.dump_python(config, mode="json")
 
 
 def _found(path: Path) -> Path:

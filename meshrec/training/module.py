@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import lightning.pytorch as pl
@@ -176,7 +176,7 @@ def _still(network: nn.Module, config: TrainingConfig) -> list[nn.Module]:
     return parts
 
 
-def _mean_with(decay: float):
+def _mean_with(decay: float) -> Callable[..., None]:
     """Update of an exponential mean, quicker at first, so that it forgets where training began."""
 
     @torch.no_grad()

@@ -11,12 +11,13 @@ from functools import cache, partial
 import torch
 from torch import Tensor
 
-from meshrec.body import BodyModel, joint_set
+from meshrec.body import NUM_BETAS, BodyModel, joint_set
 from meshrec.body.joints import LIMB_JOINTS
 from meshrec.body.topology import edges
 from meshrec.data.sample import Batch
 from meshrec.geometry import Camera
-from meshrec.landmarks.posed_landmarks import PosedLandmarks
+from meshrec.landmarks.moments import LandmarkMoments
+from meshrec.landmarks.torch_backend import TorchLandmarks
 from meshrec.models.estimate import Estimate
 from meshrec.models.output import MeshEstimate, NetworkOutput
 from meshrec.training.losses import (
@@ -103,10 +104,11 @@ class Objective:
         weights: Weights = Weights(),
         joints: str = "union55",
         renderer: str | None = None,
-        num_betas: int = 10,
+        num_betas: int = NUM_BETAS,
     ) -> None:
         self.body, self.weights, self.renderer = body, weights, renderer
-        self.landmarks = PosedLandmarks(body, joints, num_betas).to(body.v_template.device)
+        landmarks = LandmarkMoments.of_body(body, joints, num_betas=num_betas)
+        self.landmarks = TorchLandmarks(landmarks).to(body.v_template.device)
         self.reach = vertex_reach(body, num_betas).to(body.v_template.device)
         self.edges = torch.from_numpy(edges(body.data.faces)).long().to(body.v_template.device)
 
@@ -136,7 +138,7 @@ def body_losses(
     estimates: Sequence[Estimate],
     batch: Batch,
     focal: Tensor | None,
-    landmarks: PosedLandmarks,
+    landmarks: TorchLandmarks,
     reach: Tensor,
     body_hash: str,
     weights: Weights,

@@ -10,7 +10,8 @@ from torch import Tensor
 from meshrec.body.joints import mirror_name
 from meshrec.body.kinematics import mirror_pose
 from meshrec.data.streams import Streams
-from meshrec.geometry import matrix_to_axis_angle, nearest_rotation
+from meshrec.geometry import nearest_rotation
+from meshrec.geometry.tangent import turns_between
 from meshrec.poses.authored_poses import authored_poses
 from meshrec.poses.everyday_poses import everyday_poses
 from meshrec.poses.pose_bank import POSE_BANK, load_pose_bank
@@ -65,7 +66,7 @@ def train_pose_prior(config: PosePriorConfig) -> tuple[PosePrior, dict[str, floa
 
     def noisy(rotations: Tensor) -> Tensor:
         """Coordinates (N, 63) of poses, with noise."""
-        clean = matrix_to_axis_angle(center.mT @ rotations[:, 1 : len(PRIOR_JOINTS) + 1].double()).flatten(1)
+        clean = turns_between(center, rotations[:, 1 : len(PRIOR_JOINTS) + 1].double()).flatten(1)
         return clean + deviations.repeat_interleave(3) * torch.randn(
             clean.shape, generator=generator, dtype=clean.dtype
         )

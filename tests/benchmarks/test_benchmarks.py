@@ -4,15 +4,13 @@ import json
 from types import SimpleNamespace
 
 import pytest
-import torch
 
-from meshrec.benchmarks import BENCHMARKS, body, fit, metrics, models, photos, regressors, render, suite, synthetic
+from meshrec.benchmarks import BENCHMARKS, body, fit, metrics, models, regressors, render, suite, synthetic
 from meshrec.benchmarks.headlines import Headline
-from meshrec.benchmarks.methods import Method
 from meshrec.body import joint_set, load_body
 from meshrec.cli import main
 from meshrec.errors import InputError
-from meshrec.fit import Fitter
+from meshrec.evaluation.methods import reconstructors
 from meshrec.models.build import build_network
 from meshrec.models.checkpoints import save_checkpoint
 from meshrec.synthetic.benchmark import SyntheticBenchmark
@@ -45,18 +43,18 @@ def stopwatches(monkeypatch) -> dict[str, Stopwatch]:
 
 
 def test_all_are_run_and_end_in_one_table(stopwatches, tmp_path, capsys):
-    stopwatches["photos"].lacks = "no photos here"
+    stopwatches["regressors"].lacks = "no regressor is installed."
     out = tmp_path / "new" / "run.json"
     assert main(["benchmark", "--json", str(out)]) == 0
     printed = capsys.readouterr().out
-    assert "photos is left out: no photos here" in printed
+    assert "regressors is left out: no regressor is installed." in printed
     tables, _, last = printed.partition("Headlines")
-    measured = [name for name in BENCHMARKS if name != "photos"]
+    measured = [name for name in BENCHMARKS if name != "regressors"]
     assert [line for line in tables.splitlines() if "table of" in line] == [f"table of {name}" for name in measured]
     assert all(f"{name}: a thing" in last for name in measured) and last.count("2.5 x") == len(measured)
     written = json.loads(out.read_text())
     assert written["figures"] == {name: {"ms": len(name)} for name in measured}
-    assert written["left_out"] == {"photos": "no photos here"}
+    assert written["left_out"] == {"regressors": "no regressor is installed."}
     first = {"name": "body: a thing", "value": 4, "unit": "ms", "peer": "peer", "ratio": 2.5}
     assert written["headlines"][0] == first and len(written["headlines"]) == len(measured)
     machine = written["machine"]
@@ -64,10 +62,10 @@ def test_all_are_run_and_end_in_one_table(stopwatches, tmp_path, capsys):
 
 
 def test_one_that_lacks_something_fails_when_it_alone_is_asked_for(stopwatches, capsys):
-    stopwatches["photos"].lacks = "no photos here"
-    assert main(["benchmark", "photos", "--regressor", "none"]) == 1
-    assert capsys.readouterr().err == "meshrec: no photos here\n"
-    assert stopwatches["photos"].given == {"regressor": "none"} and stopwatches["body"].given is None
+    stopwatches["regressors"].lacks = "no regressor is installed."
+    assert main(["benchmark", "regressors"]) == 1
+    assert capsys.readouterr().err == "meshrec: no regressor is installed.\n"
+    assert stopwatches["regressors"].given == {} and stopwatches["body"].given is None
 
 
 def test_an_interrupted_run_keeps_what_was_finished(stopwatches, tmp_path, monkeypatch):
@@ -98,7 +96,7 @@ def test_a_folder_without_permission_is_refused_before_the_work(command, stopwat
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("meshrec.files.atomic._create", refuse)
-    monkeypatch.setattr("meshrec.evaluation.evaluate", lambda *given, **more: pytest.fail("has worked"))
+    monkeypatch.setattr("meshrec.evaluation.compare", lambda *given, **more: pytest.fail("has worked"))
     assert main(command.split()) == 1
     assert "Permission denied; choose a folder that you may write to" in capsys.readouterr().err
     assert all(watch.given is None for watch in stopwatches.values()) and not list(tmp_path.iterdir())
@@ -145,10 +143,6 @@ def test_headlines_name_the_peer_where_there_is_one():
     assert [(line.value, line.ratio) for line in lines] == [(1.3, 3400.0), (30.0, None)]
     steps = {"RGB sample": {"per_second": 20.0}, "  its picture": {"per_second": 25.0}}
     assert [line.value for line in synthetic.headlines({"steps": steps})] == [20.0]
-    filmed = {"fit": {"pa_mpjpe_mm": 80.0, "milliseconds": 90.0}}
-    shot = {"fit": {"pck": 0.6, "detector_pck": 0.5}}
-    lines = photos.headlines({"multiview": filmed, "lspe": shot})
-    assert [(line.value, line.ratio) for line in lines] == [(80.0, None), (90.0, None), (0.6, 1.2)]
 
 
 def test_regressors_are_timed_from_crop_to_photo(tmp_path, monkeypatch):
@@ -166,8 +160,7 @@ def test_regressors_are_timed_from_crop_to_photo(tmp_path, monkeypatch):
 
 def test_the_fit_finds_known_bodies_again():
     person = load_body("neutral")
-    methods = {"fit": Method(None, Fitter(person, silhouettes=False))}
-    figures = fit.measure(methods, SyntheticBenchmark(person, 64, ("usual",)), people=3)
+    figures = fit.measure(reconstructors(person, "none"), SyntheticBenchmark(person, 64, ("usual",)), people=3)
     # The detector's errors and unknown depth leave some 70 mm; a body at rest is 200 mm away and more.
     assert figures["fit"]["pa_mpjpe_mm"] < 120
     time, error = fit.headlines(figures)
@@ -175,21 +168,20 @@ def test_the_fit_finds_known_bodies_again():
 
 
 class Knowing:
-    """A method that says the truth: every person's own joints."""
+    """A method that gives every person's true joints."""
 
-    def __init__(self, body, data) -> None:
-        self.fitter, self.data = SimpleNamespace(body=body), data
-        self.asked = iter([0, 0, 1])  # the first is also the warming up
+    def __init__(self, data) -> None:
+        self.data, self.asked = data, iter([0, 0, 1])  # the first call is the warming up
 
-    def __call__(self, image, detection, camera):
+    def embody(self, image, found, camera):
         sample = self.data[next(self.asked)]
         rows = [sample.joints.index(name) for name in joint_set("lsp14")]
-        joints = torch.from_numpy(sample.joints_3d[rows, :3])
-        return SimpleNamespace(seconds=0.5, joints=lambda body, name: joints)
+        return [SimpleNamespace(joints=lambda name: sample.joints_3d[rows, :3])]
 
 
-def test_errors_and_times_of_the_fit_are_those_of_each_person():
-    person = load_body("neutral")
-    data = SyntheticBenchmark(person, 64, ("usual",))
-    (row,) = fit.measure({"truth": Knowing(person, data)}, data, people=2).values()
+def test_errors_and_times_of_the_fit_are_those_of_each_person(monkeypatch):
+    data = SyntheticBenchmark(load_body("neutral"), 64, ("usual",))
+    clock = iter([0.0, 0.5, 7.0, 7.5])  # before and after each person
+    monkeypatch.setattr(fit, "perf_counter", lambda: next(clock))
+    (row,) = fit.measure({"truth": Knowing(data)}, data, people=2).values()
     assert row["pa_mpjpe_mm"] < 0.01 and row["milliseconds"] == 500

@@ -1,12 +1,10 @@
 """Contact sheets show labels where they are."""
 
 import dataclasses
-import subprocess
-import sys
 
 import numpy as np
-from helpers.paths import TOOLS
 from helpers.people import JOINTS, posed_sample
+from helpers.tools import run_tool
 
 from meshrec import load_body
 from meshrec.data.sample import collate, cut
@@ -29,10 +27,9 @@ def test_labels_are_drawn_where_they_are():
 
 def test_the_tool_draws_a_dataset(tmp_path):
     list(write_shards([posed_sample(load_body("neutral"), seed) for seed in range(3)], tmp_path, resolution=64))
-    tool = TOOLS / "data_sheet.py"
-    arguments = [sys.executable, tool, "shards", tmp_path, "--people", "2", "--augment", "--out"]
-    done = subprocess.run([*arguments, tmp_path / "sheet.png"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    arguments = ["data_sheet.py", "shards", tmp_path, "--people", 2, "--augment", "--out"]
+    done = run_tool(*arguments, tmp_path / "sheet.png")
+    assert done.code == 0, done.err
     assert Picture(tmp_path / "sheet.png").read().shape == (224, 4 * 224, 3)
-    failed = subprocess.run([*arguments, tmp_path / "sheet.txt"], capture_output=True, text=True)
-    assert failed.returncode == 1 and failed.stderr.startswith("data_sheet: ")
+    failed = run_tool(*arguments, tmp_path / "sheet.txt")
+    assert failed.code == 1 and failed.err.startswith("data_sheet: ")

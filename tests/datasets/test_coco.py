@@ -63,8 +63,8 @@ def test_openpose_files_find_their_pictures(coco, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"image_id": 8}, "person 1 is of image 8"),
-        ({"keypoints": [1, 2, 3]}, "person 1 has no 17 keypoints"),
+        ({"image_id": 8}, "person 1 belongs to image 8"),
+        ({"keypoints": [1, 2, 3]}, "person 1 must have 17 keypoints"),
         ({"keypoints": [None] * 51}, "keypoints of person 1"),
         ({"bbox": [1, 2, 3]}, "bbox of person 1"),
         ({"bbox": [20, 10, 0, 0]}, r"person 0 \(a\.jpg\) is empty"),

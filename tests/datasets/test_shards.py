@@ -1,14 +1,12 @@
 """Shards: samples come back as they were written, WebDataset reads them, and damaged ones are named."""
 
 import dataclasses
-import subprocess
-import sys
 
 import cv2
 import numpy as np
 import pytest
-from helpers.paths import TOOLS
 from helpers.people import posed_sample
+from helpers.tools import run_tool
 
 from meshrec import load_body
 from meshrec.data.sample import Sample, collate, cut, person_sample
@@ -17,7 +15,6 @@ from meshrec.datasets.shards import read_shards, write_shards
 from meshrec.errors import InputError
 
 BODY = load_body("neutral")
-TOOL = TOOLS / "make_shards.py"
 
 
 def people(count: int = 5) -> list[Sample]:
@@ -101,24 +98,19 @@ def test_damaged_shards_are_named(tmp_path):
         read_shards(tmp_path / "none")
 
 
-def run_tool(*arguments):
-    return subprocess.run([sys.executable, TOOL, *map(str, arguments)], capture_output=True, text=True)
-
-
 def test_the_tool_writes_any_dataset(tmp_path):
     cv2.imwrite(str(tmp_path / "a.jpg"), np.full((100, 100, 3), 60, np.uint8))
     part = np.concatenate([np.random.default_rng(0).uniform(20, 80, (1, 24, 2)), np.ones((1, 24, 1))], axis=2)
     columns = {"imgname": np.array(["a.jpg"]), "center": np.full((1, 2), 50.0), "scale": np.array([0.4]), "part": part}
     np.savez(tmp_path / "data.npz", **columns)
-    done = run_tool("spin", tmp_path / "data.npz", "--pictures", tmp_path, "--out", tmp_path / "out")
-    assert done.returncode == 0, done.stderr
+    arguments = ("make_shards.py", "spin", tmp_path / "data.npz", "--pictures", tmp_path, "--out")
+    done = run_tool(*arguments, tmp_path / "out")
+    assert done.code == 0, done.err
     before = read_samples("spin", tmp_path / "data.npz", tmp_path)[0]
     after = read_samples("shards", tmp_path / "out")[0]
     assert np.array_equal(before.keypoints_2d, after.keypoints_2d)
     (tmp_path / "a.jpg").unlink()
-    failed = run_tool(
-        "spin", tmp_path / "data.npz", "--pictures", tmp_path, "--out", tmp_path / "other", "--workers", 1
-    )
-    assert failed.returncode == 1
-    assert failed.stderr.startswith("make_shards: ") and "data.npz row 0" in failed.stderr
-    assert "Traceback" not in failed.stderr and not list((tmp_path / "other").glob("*"))
+    failed = run_tool(*arguments, tmp_path / "other", "--workers", 1)
+    assert failed.code == 1
+    assert failed.err.startswith("make_shards: ") and "data.npz row 0" in failed.err
+    assert "Traceback" not in failed.err and not list((tmp_path / "other").glob("*"))

@@ -13,8 +13,10 @@ from helpers.evaluated import KEYPOINTS, RGB, tiny_network
 from helpers.people import posed_sample
 from torch.utils.data import Subset
 
-from meshrec.body import BodyModel, joint_index, joint_set, load_body
+from meshrec.body import LIMB_JOINTS, BodyModel, joint_index, joint_set, load_body
 from meshrec.cli import main
+from meshrec.datasets.lspe import LspeSamples
+from meshrec.datasets.multiview import MultiviewSamples
 from meshrec.datasets.shards import write_shards
 from meshrec.errors import InputError
 from meshrec.evaluation import EvaluationSet, evaluate, open_evaluation_set, synthetic_set, write_report
@@ -49,6 +51,28 @@ def test_protocols_pick_their_rows(body, tmp_path):
         open_evaluation_set(f"3dpw-test:{tmp_path}", body, tmp_path)
 
 
+def test_photos_are_scored_where_their_labels_allow(body, monkeypatch):
+    """Frames with ten limb joints and both hips, crops with a shoulder and the opposite hip."""
+    known = np.ones((4, len(LIMB_JOINTS), 4))
+    for row, missing in enumerate(("", "left_wrist right_wrist left_elbow", "left_hip", "left_wrist right_ankle")):
+        for name in missing.split():
+            known[row, LIMB_JOINTS.index(name), 3] = 0
+    empty, points = np.zeros(4), np.ones((4, len(LIMB_JOINTS), 3))
+    frames = MultiviewSamples(Path(), *[empty] * 7, LIMB_JOINTS, known, points)
+    labels = np.random.default_rng(0).uniform(0, 99, (3, 14, 3))
+    labels[..., 2] = 1
+    labels[1, [LIMB_JOINTS.index(name) for name in ("left_hip", "right_shoulder")], 2] = 0  # one diagonal is known
+    labels[2, [LIMB_JOINTS.index(name) for name in ("left_hip", "right_hip")], 2] = 0
+    crops = LspeSamples(Path(), np.zeros(3), np.zeros((3, 2)), np.zeros(3), labels)
+    read = {"multiview": frames, "lspe": crops}
+    monkeypatch.setattr("meshrec.evaluation.datasets.read_samples", lambda form, *given: read[form])
+    data = open_evaluation_set("multiview:frames", body)
+    assert list(data.rows) == [0, 3] and (data.joints, data.search) == ("limb12", "photo")
+    assert data.groups == ["camera 0.0"] * 2 and data.marked_as == "mediapipe33"
+    data = open_evaluation_set("lspe:crops", body)
+    assert list(data.rows) == [0, 1] and (data.joints, data.search, data.marked_as) == ("limb12", "crop", "lsp14")
+
+
 def test_sets_are_thinned_evenly_with_their_groups(body):
     data = synthetic_set(body).thinned(41)
     assert len(data) == 41 and data.rows[0] == 0 and data.rows[-1] == 1999
@@ -73,6 +97,7 @@ def test_the_fields_regressor_gives_both_sets(body, tmp_path):
     for name, theirs in (("left_knee", "left_knee"), ("neck", "thorax"), ("head_top", "head_top")):
         expected = own.v_template[100 * joint_index(theirs, "h36m17")]
         assert torch.allclose(points[joint_index(name, "lsp14")], expected)
+    assert torch.equal(own.joints_from(own.v_template[None], "limb12")[0], points[:12])
 
 
 def test_an_evaluation_leaves_the_callers_body_as_it_was(checkpoint, tmp_path):

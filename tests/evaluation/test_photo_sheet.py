@@ -1,17 +1,17 @@
 import numpy as np
 import pytest
 
-from meshrec.benchmarks.methods import methods_of
-from meshrec.benchmarks.photo_sheet import HEIGHT, WIDTH, multiview_sheet
 from meshrec.body import load_body
 from meshrec.detect import load_detector
 from meshrec.errors import InputError
+from meshrec.evaluation.methods import reconstructors
+from meshrec.evaluation.photo_sheet import HEIGHT, WIDTH, multiview_sheet
 from meshrec.evaluation.pictures import CAPTION
 
 
 def test_sheet_has_a_picture_for_each_view_and_refuses_rows_that_are_not_there(shared):
     folder, detector = shared / "multiview", load_detector()
-    methods = {"fit": methods_of(load_body("neutral"), "none")["fit"]}
+    methods = reconstructors(load_body("neutral"), "none")
     sheet = multiview_sheet(folder, detector, methods, [112])
     gap = 8
     assert sheet.shape == (HEIGHT + CAPTION + 2 * gap, 4 * WIDTH + 5 * gap, 3)

@@ -11,7 +11,8 @@ from meshrec.body.state import BodyState
 from meshrec.detect import Detection
 from meshrec.evaluation.placements import measure_annotators
 from meshrec.geometry import CAMERA_TO_Y_UP, Camera, axis_angle_to_matrix
-from meshrec.landmarks.landmarks import Landmarks
+from meshrec.landmarks.moments import LandmarkMoments
+from meshrec.landmarks.numba_backend import landmark_positions
 from meshrec.landmarks.placements import LSP, MEDIAPIPE, Placement, offsets, placement
 from meshrec.poses.pose_bank import load_pose_bank
 
@@ -45,9 +46,9 @@ def test_annotators_are_measured_beside_wrong_labels(monkeypatch):
     pose[:, 0] = facing @ axis_angle_to_matrix(yaw) @ pose[:, 0]
     place = torch.tensor([[0.0, 0.0, 4.0]], dtype=torch.float64).expand(PEOPLE, 3)
     states = BodyState(pose, place, torch.zeros(PEOPLE, 10, dtype=torch.float64))
-    rows = body.joint_regressor("lsp14")
+    landmarks = LandmarkMoments.of_body(body, "lsp14", offsets("lsp14"))
     camera = Camera.from_fov((200, 200))
-    labels = camera.project(Landmarks.of_rows(body, rows, offsets("lsp14")).positions(states)).numpy()[..., :2]
+    labels = camera.project(landmark_positions(landmarks, states)).numpy()[..., :2]
     exact = labels.copy()
     labels = labels + rng.normal(0, 1, labels.shape)
     wrong = rng.random(labels.shape[:2]) < 0.2

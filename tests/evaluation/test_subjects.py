@@ -84,6 +84,24 @@ def test_only_the_person_in_the_box_is_detected(body):
     assert Detected(detector_of(0.9, [0, 0, 5, 5])).of(sample, image) is None
 
 
+def test_data_sets_say_how_the_detector_is_asked(body):
+    sample = posed_sample(body)
+    image, box, asked = sample.read_image(), labelled_detection(sample, SIZE).box, []
+    keypoints = np.ones((33, 3), np.float32)
+
+    def detector(image, boxes=None):
+        asked.append(boxes)
+        places = [[0, 0, 5, 5], box + 2, box + 9] if boxes is None else [[0, 0, 5, 5]]
+        return [Detection(np.array(place, np.float32), keypoints, "mediapipe33", 0.9) for place in places]
+
+    found = {search: Detected(detector, search).of(sample, image) for search in ("box", "photo", "crop")}
+    assert np.array_equal(asked[0], box[None]) and found["box"] is None  # somebody else answers
+    assert asked[1] is None and np.array_equal(found["photo"].box, box + 2)  # of three people the nearest
+    width, height = SIZE
+    assert np.allclose(asked[2], [[width / 6, height / 6, width * 5 / 6, height * 5 / 6]])
+    assert found["crop"].box.tolist() == [0, 0, 5, 5]  # a crop shows one person
+
+
 def test_detections_are_kept_by_name(people, tmp_path):
     found = {s.sample.name: s.detection for s in people} | {"nobody": None}
     save_detections(tmp_path / "detections.npz", found)
@@ -138,6 +156,9 @@ def test_stages_end_where_the_product_starts(body, people):
             rotations, betas = state.rotations.float(), state.betas.float()
             vertices = body(betas, rotations[:, 1:], rotations[:, :1], state.translation.float()).vertices
             assert torch.allclose(stages[last].vertices[i], vertices[0], atol=2e-4)
+            for ours, own in zip(vars(stages[last].state).values(), vars(state).values()):
+                assert torch.allclose(ours[i], own[0], atol=1e-5)
+            assert stages[last].scores[i] == s.detection.score
 
 
 def test_published_networks_see_crops_as_they_are(body):

@@ -151,6 +151,7 @@ def test_tensors_stay_as_they_are():
     focal, center = torch.rand(4, 2) + 1, torch.zeros(2, requires_grad=True)
     camera = Camera(focal, center)
     assert camera.focal is focal and camera.center is center
+    Camera(torch.empty(4, 2, device="meta"))  # whose values cannot be read, as a GPU's should not be
     assert torch.equal(Camera(torch.tensor(3.0)).focal, torch.full((2,), 3.0))
 
 

@@ -10,6 +10,8 @@ from meshrec.geometry import camera_to_y_up
 from meshrec.geometry.cameras import Camera
 from meshrec.geometry.rotations import axis_angle_to_matrix
 
+NATIVE = ("numba", "torch")  # the renderer's backends that need no package of their own
+
 
 @cache
 def _body():

@@ -92,7 +92,7 @@ def test_a_lost_estimate_does_not_run_away(body):
     nn.init.normal_(network.update.weight, std=0.1)
     with torch.no_grad():
         estimates = network(seen_keypoints(network, people(4))).estimates
-    assert estimates[3].camera.abs().max() > 10  # lost
+    assert estimates[3].camera.abs().max() > 8  # lost
     assert estimates[-1].camera.abs().max() < 1000  # 1e14 if offsets were told in full
 
 

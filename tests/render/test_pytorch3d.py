@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from helpers.scenes import posed_body
+from helpers.scenes import NATIVE, posed_body
 
 from meshrec import render
 from meshrec.geometry.cameras import Camera, WeakPerspectiveCamera
@@ -19,7 +19,7 @@ CAMERAS = {
 
 
 @pytest.mark.parametrize("name", CAMERAS)
-@pytest.mark.parametrize("native", ["numba", "torch"])
+@pytest.mark.parametrize("native", NATIVE)
 def test_hard_faces_and_depth(name, native):
     vertices = torch.stack([posed_body(i)[0] for i in range(2)]).float()
     camera = render.screen.supersampled(CAMERAS[name], 2)  # enough pixels for a part in ten thousand to be some
@@ -31,7 +31,7 @@ def test_hard_faces_and_depth(name, native):
 
 
 @pytest.mark.parametrize("name", ["square", "wide", "tall"])
-@pytest.mark.parametrize("native", ["numba", "torch"])
+@pytest.mark.parametrize("native", NATIVE)
 @pytest.mark.parametrize("soft", [1e-4, 1e-5])
 def test_soft_coverage_and_gradient_with_every_face_counted(soft, native, name, monkeypatch):
     from meshrec.render import pytorch3d_backend

@@ -2,13 +2,11 @@
 
 import pytest
 import torch
-from helpers.scenes import assert_gradient, lively_coordinates, posed_body, rectangle, screen_camera
+from helpers.scenes import NATIVE, assert_gradient, lively_coordinates, posed_body, rectangle, screen_camera
 
 from meshrec import render
 from meshrec.geometry.cameras import Camera, WeakPerspectiveCamera
 from meshrec.geometry.rotations import axis_angle_to_matrix
-
-NATIVE = ("numba", "torch")
 
 
 def distance_to_rectangle(size, left, top, right, bottom):
@@ -19,7 +17,6 @@ def distance_to_rectangle(size, left, top, right, bottom):
     return -torch.where((dx > 0) | (dy > 0), outside, torch.maximum(dx, dy))
 
 
-@pytest.mark.parametrize("backend", NATIVE)
 @pytest.mark.parametrize("softness", [1.0, 2.5, 7.0])
 @pytest.mark.parametrize("shift", [0.0, 0.3, 0.5, 0.77])
 def test_translated_square_is_its_closed_form(shift, softness, backend):
@@ -32,7 +29,6 @@ def test_translated_square_is_its_closed_form(shift, softness, backend):
         assert coverage.sum().item() == pytest.approx(256, abs=1)  # only the corners are rounded
 
 
-@pytest.mark.parametrize("backend", NATIVE)
 @pytest.mark.parametrize("edge", [12.0, 12.31, 12.49, 12.999])
 def test_sum_over_a_strip_is_its_area_and_grows_with_its_edge(edge, backend):
     vertices, faces = rectangle(-5, -5, edge, 30)
@@ -71,7 +67,6 @@ def test_backends_draw_the_same_outline_and_gradient(softness, dtype):
     torch.testing.assert_close(*gradients, atol=1e-3, rtol=1e-3)
 
 
-@pytest.mark.parametrize("backend", NATIVE)
 @pytest.mark.parametrize("options", [{}, {"softness_px": 5.0}, {"soft": 1e-4}, {"soft": 1e-5}], ids=str)
 def test_gradient_in_vertices(options, backend):
     vertices, faces = posed_body(5)
@@ -105,7 +100,6 @@ def test_gradient_in_the_camera(options):
     assert_gradient(weak, torch.tensor([0.9, 0.05, -0.1], dtype=torch.float64), indices[:3], 1e-9)
 
 
-@pytest.mark.parametrize("backend", NATIVE)
 def test_edges_before_and_behind_other_faces_are_not_outlines(backend):
     upright, faces = rectangle(12.3, 2.2, 20.6, 30.4)
     across, _ = rectangle(3.1, 10.2, 29.3, 19.7)
@@ -119,7 +113,6 @@ def test_edges_before_and_behind_other_faces_are_not_outlines(backend):
     assert all(min(max(abs(j - y), abs(i - x)) for x, y in corners) < 1 for j, i in wrong)
 
 
-@pytest.mark.parametrize("backend", NATIVE)
 def test_the_pictures_border_is_no_outline_but_one_just_outside_counts(backend):
     vertices, faces = rectangle(-9, -9, 50, 50)
     vertices.requires_grad_()
@@ -131,7 +124,6 @@ def test_the_pictures_border_is_no_outline_but_one_just_outside_counts(backend):
     torch.testing.assert_close(coverage[:, 0], torch.full((20,), 0.5 - 0.5 / 3, dtype=torch.float64))
 
 
-@pytest.mark.parametrize("backend", NATIVE)
 def test_open_and_untidy_meshes(backend):
     square, faces = rectangle(5, 5, 15, 15)
     camera = screen_camera((20, 20))

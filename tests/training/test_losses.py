@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 import torch
-from helpers.scenes import assert_gradient, lively_coordinates, posed_body, rectangle, screen_camera
+from helpers.scenes import NATIVE, assert_gradient, lively_coordinates, posed_body, rectangle, screen_camera
 
 from meshrec.body import joint_index
 from meshrec.body.topology import edges
@@ -221,7 +221,7 @@ def test_silhouette_loss_of_rectangles():
     assert losses.coverage_loss(nothing, target, None) == 1
 
 
-@pytest.mark.parametrize("backend", ["numba", "torch"])
+@pytest.mark.parametrize("backend", NATIVE)
 @pytest.mark.parametrize("options", [{"softness_px": 4.0}, {"soft": 1e-4}], ids=str)
 def test_silhouette_gradient(options, backend):
     vertices, faces = posed_body(3)

@@ -12,7 +12,8 @@ from helpers.voc import COLOUR, write_voc
 
 from meshrec.body import joint_index, joint_set
 from meshrec.errors import InputError
-from meshrec.landmarks.posed_landmarks import PosedLandmarks
+from meshrec.landmarks.moments import LandmarkMoments
+from meshrec.landmarks.torch_backend import TorchLandmarks
 from meshrec.synthetic.detected_renders import DetectedRenders, save_renders
 from meshrec.synthetic.people import SyntheticPeople
 from meshrec.synthetic.simulated_detector import observe
@@ -53,7 +54,7 @@ def _is_centred_and_consistent(body, piece: Piece, tolerance: float = 1e-4) -> N
     points = batch.joints_3d[..., :3]
     seen = batch.focal[:, None] * points[..., :2] / points[..., 2:]
     assert torch.allclose(seen, batch.keypoints_2d[..., :2], atol=tolerance)
-    posed = PosedLandmarks(body, batch.joint_set)(batch.pose, batch.betas)
+    posed = TorchLandmarks(LandmarkMoments.of_body(body, batch.joint_set))(batch.pose, batch.betas)
     offset = points - posed
     assert torch.allclose(offset, offset.mean(1, keepdim=True).expand_as(offset), atol=tolerance)
 
@@ -123,7 +124,8 @@ def test_the_mirror_image_of_people_is_as_consistent_and_mirrors_back(body):
     left, right = (joint_index(f"{side}_wrist", "union55") for side in ("left", "right"))
     assert torch.allclose(piece[0].keypoints_2d[:, left, 0], -other[0].keypoints_2d[:, right, 0])
     # Bodies are only nearly symmetric.
-    batch, posed = other[0], PosedLandmarks(body, "union55")(other[0].pose, other[0].betas)
+    batch = other[0]
+    posed = TorchLandmarks(LandmarkMoments.of_body(body, "union55"))(batch.pose, batch.betas)
     offset = batch.joints_3d[..., :3] - posed
     assert (offset - offset.mean(1, keepdim=True)).abs().max() < 0.02
     back = mirrored(other, config.architecture.encoder.joints)

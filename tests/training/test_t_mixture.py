@@ -47,6 +47,8 @@ def test_mirrored_fit_is_symmetric():
     both = torch.cat([x, x @ mirror.T])
     mixture = fit_t_mixture(both, 2, 6, torch.Generator().manual_seed(0), mirror)
     torch.testing.assert_close(mixture.log_density(both[: len(x)]), mixture.log_density(both[len(x) :]))
-    # It explains the samples as well as a free fit of as many components.
+    # It explains the samples as well as a free fit of as many components, which half of them cannot.
     free = fit_t_mixture(both, 4, 6, torch.Generator().manual_seed(0))
-    assert mixture.log_density(both).mean() > free.log_density(both).mean() - 0.02
+    half = fit_t_mixture(both, 1, 6, torch.Generator().manual_seed(0), mirror)
+    least, fit, most = (m.log_density(both).mean() for m in (half, mixture, free))
+    assert fit > most - 0.1 * (most - least)

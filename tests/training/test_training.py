@@ -91,7 +91,7 @@ def test_the_truth_costs_nothing(body, piece):
     mask = (255 * silhouette(posed, body.faces, camera)).round().to(torch.uint8)
     drawn = replace(batch, mask=mask, mask_confidence=torch.ones(len(batch)))
     losses = Objective(body, weights)(NetworkOutput([truth]), drawn, inputs.focal)
-    assert losses.pop("silhouette").item() < 0.15  # soft edges never agree quite
+    assert losses.pop("silhouette").item() < 0.2  # soft edges never agree quite
     assert max(losses.values()).item() < 1e-4
     wrong = replace(truth, camera=truth.camera + torch.tensor([0.0, 0.3, 0.0]))
     assert Objective(body, weights)(NetworkOutput([wrong]), drawn, inputs.focal)["silhouette"].item() > 0.3
@@ -222,7 +222,7 @@ def test_the_network_leaves_cores_to_those_who_make_data(tmp_path, monkeypatch):
     monkeypatch.setattr(Training, "on_before_optimizer_step", lambda *_: seen.append(torch.get_num_threads()))
     try:
         torch.set_num_threads(3)
-        for workers in ("1", "null", "0", "7"):
+        for workers in ("1", "null", "0", "4"):
             train(_config(tmp_path / workers, f"workers={workers}", "steps=1", "validation.people=4"))
         assert seen == [2, 2, 3, 1] and torch.get_num_threads() == 3
     finally:
@@ -237,7 +237,8 @@ def test_the_learning_rate_rises_and_falls(tmp_path):
 
 
 def test_a_killed_training_goes_on_as_if_nothing_had_happened(tmp_path):
-    changes = ["steps=24", "accumulation=2", "checkpoint_every=4", "validation.every=12", "weights.realism=0.1"]
+    changes = ["steps=16", "accumulation=2", "checkpoint_every=2", "weights.realism=0.1"]
+    changes += ["validation.every=8", "validation.people=4"]
     train(_config(tmp_path / "whole", *changes))
     command = [sys.executable, "-m", "meshrec.cli", "train", *(f"--config={path}" for path in TINY)]
     out = tmp_path / "killed"
@@ -251,7 +252,7 @@ def test_a_killed_training_goes_on_as_if_nothing_had_happened(tmp_path):
     finally:
         running.kill()
         running.wait()
-    assert load_checkpoint(out / "last.safetensors", load_body("neutral")).provenance["step"] < 24
+    assert load_checkpoint(out / "last.safetensors", load_body("neutral")).provenance["step"] < 16
     train(_config(out, *changes))
     whole, resumed = (load_file(folder / "last.safetensors") for folder in (tmp_path / "whole", out))
     assert whole.keys() == resumed.keys()
@@ -280,7 +281,7 @@ def test_the_command_trains_and_tells_mistakes_in_a_sentence(tmp_path, capsys):
         "datasets.mine.form=coco": "no key 'datasets.mine.form'; did you mean 'format'?",
         "optimizer.rate=-1": "'optimizer.rate' should be greater than 0, not -1.",
         "steps=ten": "'steps' should be a valid integer",
-        "steps": "write it as key=value",
+        "steps": "write key=value",
     }.items():
         assert main([*command, change]) == 1
         error = capsys.readouterr().err

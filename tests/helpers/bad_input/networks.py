@@ -172,6 +172,12 @@ def evaluation() -> Iterable[Case]:
         return Case(f"evaluate-{name}", f"evaluate --checkpoint none {words}", sentence, files or {})
 
     yield case("nothing", "--dataset synthetic", "there is only the fit to evaluate: add --fit")
+    for name, checkpoint, sentence in (
+        ("detector-fit", "detector", "the detector makes no bodies that the fit could refine; leave out --fit"),
+        ("twice", "proxy proxy", "two of the methods have the same name: proxy, proxy \\+ fit, proxy, proxy \\+ fit"),
+        ("several-unknown", "proxy nobody", "there is no regressor 'nobody'"),
+    ):
+        yield Case(f"evaluate-{name}", f"evaluate --checkpoint {checkpoint} --fit --dataset synthetic", sentence)
     for name, dataset, sentence, files in (
         ("unknown", "zip:x", "there is no data set 'zip:x'; give synthetic, or one of spin:PATH", {}),
         ("without-path", "spin", "there is no data set 'spin'", {}),
