@@ -17,7 +17,7 @@ import numpy as np
 from meshrec.compiled.threads import over_items
 from meshrec.detect.blazepose import Pose, PoseNetwork, load_networks
 from meshrec.detect.blazepose_settings import BlazePoseSettings
-from meshrec.detect.looks import MIRRORED, Look, consensus, in_photo, look_at, show, without_people
+from meshrec.detect.looks import MIRRORED, Look, consensus, in_photo, inside, look_at, show, without_people
 from meshrec.detect.people import Detection, Mask, Region, box_iou, keypoint_box, person_box, photo_edges, pose_distance
 from meshrec.errors import InputError
 from meshrec.geometry.affine import apply, compose, inverse
@@ -83,10 +83,11 @@ class BlazePoseDetector:
         poses = over_items(lambda i: look_at(self._networks.look, image, regions[i]), len(regions))
         found = []
         for region, pose in zip(regions, poses):
-            person = _Candidate(pose, replace(self.settings, agreeing=1)).detection(size)
-            lost = pose.presence < self.settings.followed_presence or person is None
             around = np.concatenate([region.center - region.side / 2, region.center + region.side / 2])
-            found.append(_nobody(around.astype(np.float32)) if lost or person is None else person)
+            around = around.astype(np.float32)
+            person = _Candidate(pose, around, (), replace(self.settings, agreeing=1)).detection(size)
+            lost = pose.presence < self.settings.followed_presence or person is None
+            found.append(_nobody(around) if lost or person is None else person)
         return found
 
     def _everyone(self, image: np.ndarray) -> list[Detection]:
@@ -155,23 +156,26 @@ class BlazePoseDetector:
         """
         size = image.shape[1], image.shape[0]
         rough = [(certainty, _moved(pose, (0, 0), scale)) for certainty, pose in found]
-        seeds = [
-            seed
-            for seed in _distinct(rough, people, self.settings)
-            if np.ptp(keypoint_box(seed.keypoints, size).reshape(2, 2), axis=0).max() >= self.settings.least_size
+        seeds = _distinct(rough, people, self.settings)
+        boxes = [keypoint_box(seed.keypoints, size) for seed in seeds]
+        seen = [(seed, box) for seed, box in zip(seeds, boxes) if (box[2:] - box[:2]).max() >= self.settings.least_size]
+        crowded = len(seen) + len(people) > 1
+        views = self.settings.crowd_looks if crowded else self.settings.looks
+        candidates = [
+            _Candidate(seed, box, views, self.settings, _share_outside(seed.keypoints, size) > self.settings.cut)
+            for seed, box in seen
         ]
-        crowded = len(seeds) + len(people) > 1
-        new = self._looked_at(image, seeds, people if crowded else None)
+        new = self._looked_at(image, candidates, people if crowded else None)
         return _clear_people(people + [person for person in new if person], size, self.settings)
 
     def _in_boxes(self, image: np.ndarray, boxes: np.ndarray) -> list[Detection]:
         """The person in each box; the score is 0 if there is none."""
-        seeds = over_items(lambda i: self._in_box(image, boxes[i]), len(boxes))
-        people = iter(self._looked_at(image, [seed for seed in seeds if seed is not None], None))
-        found = [next(people) if seed is not None else None for seed in seeds]
+        first = over_items(lambda i: self._in_box(image, boxes[i]), len(boxes))
+        people = iter(self._looked_at(image, [candidate for candidate in first if candidate], None))
+        found = [next(people) if candidate else None for candidate in first]
         return [person or _nobody(box) for box, person in zip(boxes, found)]
 
-    def _in_box(self, image: np.ndarray, box: np.ndarray) -> Pose | None:
+    def _in_box(self, image: np.ndarray, box: np.ndarray) -> _Candidate | None:
         """A first look at the person whose pose overlaps a box most; None if no view of the box shows anybody."""
         settings, size = self.settings, (image.shape[1], image.shape[0])
         for view in settings.box_views:
@@ -184,7 +188,8 @@ class BlazePoseDetector:
                 for pose in poses
             ]
             if max(overlaps, default=0.0) > 1 - settings.outside:
-                return poses[int(np.argmax(overlaps))]
+                others = tuple(other for other in settings.looks if other != view)
+                return _Candidate(poses[int(np.argmax(overlaps))], box, others, settings)
         return None
 
     def _regions(
@@ -192,7 +197,7 @@ class BlazePoseDetector:
         image: np.ndarray,
         box: np.ndarray,
         view: Look,
-        repeat_edge: bool = False,
+        cut: bool = False,
         only: np.ndarray | None = None,
         hidden: Sequence[Detection] = (),
     ) -> list[Region]:
@@ -202,14 +207,17 @@ class BlazePoseDetector:
             image: (H, W, 3) uint8 RGB.
             box: (4,) x0, y0, x1, y1 in photo pixels.
             view: Scale and turn of the view, against the square around the box.
-            repeat_edge, only, hidden: As for :func:`meshrec.detect.looks.look_at`.
+            cut: Whether the photo's edge cuts the person off; the part of the view beyond is then left out.
+            only, hidden: As for :func:`meshrec.detect.looks.look_at`.
         """
         side = self.settings.view_side
         square = Region((box[:2] + box[2:]) / 2 + 0.5, float((box[2:] - box[:2]).max()), 0.0)
         matrix = replace(view, mirrored=False).matrix(square, side)
-        shown = without_people(show(image, matrix, side, only, repeat_edge), matrix, hidden)
-        found = self._networks.persons(shown, self.settings.look_confidence, self.settings.look_poses)
-        return [in_photo(region, matrix) for region in found]
+        shown = without_people(show(image, matrix, side, only), matrix, hidden)
+        low, high = inside(matrix, (image.shape[1], image.shape[0]), side) if cut else (np.zeros(2, int), [side, side])
+        part = shown[low[1] : high[1], low[0] : high[0]]
+        found = self._networks.persons(part, self.settings.look_confidence, self.settings.look_poses)
+        return [in_photo(replace(region, center=region.center + low), matrix) for region in found]
 
     def _search_whole(self, image: np.ndarray) -> list[Seed]:
         """Rough poses in the whole photo; if there are none, less certain ones in the photo with a margin."""
@@ -223,54 +231,67 @@ class BlazePoseDetector:
         return tiles(size, round(scale * first), self.settings.tile_overlap)
 
     def _looked_at(
-        self, image: np.ndarray, seeds: Sequence[Pose], others: list[Detection] | None
+        self, image: np.ndarray, candidates: Sequence[_Candidate], others: list[Detection] | None
     ) -> list[Detection | None]:
         """Look at people a few times each, until enough poses agree.
 
         Args:
             image: (H, W, 3) uint8 RGB.
-            seeds: A rough pose of each person, in photo pixels; it counts as one of the poses that agree.
+            candidates: The people.
             others: In a crowd, the people already found. The looks then show only the person's box, and these people
                 painted over.
 
         Returns:
-            For each rough pose the person, or None if no look shows them.
+            Each person, or None if no look shows them.
         """
-        settings, size = self.settings, (image.shape[1], image.shape[0])
-        looks = settings.looks if others is None else settings.crowd_looks
-        candidates = [_Candidate(seed, settings) for seed in seeds]
 
-        def look(candidate: _Candidate, how: Look) -> Pose | None:
-            seed = candidate.seed
-            cut = _share_outside(seed.keypoints, size) > settings.cut
-            box = keypoint_box(seed.keypoints, size)
+        def look(candidate: _Candidate, view: Look) -> Pose | None:
+            box, cut = candidate.box, candidate.cut
             only = None if others is None else box
-            regions = self._regions(image, box, how, cut, only, others or ())
-            if seed.region is None or not regions:
-                return None
-            nearest = min(regions, key=partial(_apart_regions, seed.region))
-            return look_at(self._networks.look, image, nearest, Look(mirrored=how.mirrored), cut, only, others or ())
+            regions = self._regions(image, box, view, cut, only, others or ())
+            hand = Look(mirrored=view.mirrored)
+            poses = [look_at(self._networks.look, image, r, hand, cut, only, others or ()) for r in regions]
+            return min(poses, key=lambda pose: _apart(pose.keypoints, candidate.seed.keypoints), default=None)
 
-        for start in range(0, len(looks), AT_ONCE):
-            left = len(looks) - start
-            jobs = [(c, how) for c in candidates if c.open(left) for how in looks[start : start + AT_ONCE]]
-            for (candidate, _), pose in zip(jobs, over_items(lambda i, jobs=jobs: look(*jobs[i]), len(jobs))):
+        def all_looks(jobs: list[tuple[_Candidate, Look]]) -> list[Pose | None]:
+            return over_items(lambda i: look(*jobs[i]), len(jobs))
+
+        while jobs := [(c, view) for c in candidates for view in c.next_views(AT_ONCE)]:
+            for (candidate, _), pose in zip(jobs, all_looks(jobs)):
                 if pose is not None:
                     candidate.add(pose)
-        return [candidate.detection(size) for candidate in candidates]
+        return [candidate.detection((image.shape[1], image.shape[0])) for candidate in candidates]
 
 
 @dataclass
 class _Candidate:
-    """Somebody who may be a person, and the looks at them so far."""
+    """Somebody who may be a person, and the looks at them so far.
+
+    Attributes:
+        seed: A first pose in photo pixels, by which the person is told from others; it is one of those that agree.
+        box: (4,) x0, y0, x1, y1 of the person, photo pixels.
+        views: Views of the square around the box that are still to be looked at.
+        settings: The detector's.
+        cut: Whether the photo's edge cuts the person off.
+    """
 
     seed: Pose
+    box: np.ndarray
+    views: tuple[Look, ...]
     settings: BlazePoseSettings
+    cut: bool = False
     poses: list[Pose] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.poses = [self.seed]
         self._judge()
+
+    def next_views(self, count: int) -> tuple[Look, ...]:
+        """Take up to ``count`` views, none if enough poses agree or those left are too few to reach agreement."""
+        if not len(self.members) < self.settings.agreeing <= len(self.poses) + len(self.views):
+            return ()
+        taken, self.views = self.views[:count], self.views[count:]
+        return taken
 
     def add(self, pose: Pose) -> None:
         """Take another look's pose, unless it shows nobody or somebody else."""
@@ -278,10 +299,6 @@ class _Candidate:
         if same and pose.presence >= self.settings.least_presence:
             self.poses.append(pose)
             self._judge()
-
-    def open(self, left: int) -> bool:
-        """Whether more looks are needed and, of those that are left, enough to reach agreement."""
-        return len(self.members) < self.settings.agreeing <= len(self.poses) + left
 
     def detection(self, size: tuple[int, int]) -> Detection | None:
         """The person, or None without any close look, in a photo of ``size`` (width, height)."""
@@ -309,11 +326,6 @@ class _Candidate:
 
     def _judge(self) -> None:
         self.keypoints, self.world, self.members = consensus(self.poses, self.settings.near)
-
-
-def _apart_regions(a: Region, b: Region) -> float:
-    """Distance of the centres of two regions, as a share of the first one's side."""
-    return float(np.linalg.norm(a.center - b.center)) / a.side
 
 
 def _nobody(box: np.ndarray) -> Detection:

@@ -70,12 +70,12 @@ class LiteNetwork:
             raise MissingDependency("finding people needs LiteRT: pip install ai-edge-litert.") from error
         if isinstance(self._source, Path) and not self._source.is_file():
             raise InputError(f"{self.name}: there is no such network file.")
-        content = (
-            {"model_content": self._source} if isinstance(self._source, bytes) else {"model_path": str(self._source)}
-        )
         try:
             with without_chatter():
-                interpreter = Interpreter(**content, num_threads=1)
+                if isinstance(self._source, bytes):
+                    interpreter = Interpreter(model_content=self._source, num_threads=1)
+                else:
+                    interpreter = Interpreter(str(self._source), num_threads=1)
                 interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             reason = str(error).strip().splitlines()[0][:120]

@@ -138,6 +138,19 @@ def without_people(view: np.ndarray, matrix: np.ndarray, people: Sequence[Detect
     return view
 
 
+def inside(matrix: np.ndarray, size: tuple[int, int], side: int) -> tuple[np.ndarray, np.ndarray]:
+    """The first pixel of a view that shows the photo, and the one after the last: (2,) x, y each.
+
+    Args:
+        matrix: (2, 3) affine map from photo pixels to pixels of the view.
+        size: (width, height) of the photo.
+        side: Side of the view, pixels.
+    """
+    ends = apply(matrix, np.array([[-0.5, -0.5], [size[0] - 0.5, -0.5], [-0.5, size[1] - 0.5], np.array(size) - 0.5]))
+    low = np.clip(np.ceil(ends.min(0)).astype(int), 0, side - 1)
+    return low, np.clip(np.floor(ends.max(0)).astype(int) + 1, low + 1, side)
+
+
 def in_photo(region: Region, matrix: np.ndarray) -> Region:
     """A region of a view in the photo.
 
