@@ -162,7 +162,9 @@ class BlazePoseDetector:
         crowded = len(seen) + len(people) > 1
         views = self.settings.crowd_looks if crowded else self.settings.looks
         candidates = [
-            _Candidate(seed, box, views, self.settings, _share_outside(seed.keypoints, size) > self.settings.cut)
+            _Candidate(
+                seed, box, views, self.settings, _share_outside(seed.keypoints, size) > self.settings.cut, crowded
+            )
             for seed, box in seen
         ]
         new = self._looked_at(image, candidates, people if crowded else None)
@@ -170,27 +172,14 @@ class BlazePoseDetector:
 
     def _in_boxes(self, image: np.ndarray, boxes: np.ndarray) -> list[Detection]:
         """The person in each box; the score is 0 if there is none."""
-        first = over_items(lambda i: self._in_box(image, boxes[i]), len(boxes))
-        people = iter(self._looked_at(image, [candidate for candidate in first if candidate], None))
-        found = [next(people) if candidate else None for candidate in first]
-        return [person or _nobody(box) for box, person in zip(boxes, found)]
-
-    def _in_box(self, image: np.ndarray, box: np.ndarray) -> _Candidate | None:
-        """A first look at the person whose pose overlaps a box most; None if no view of the box shows anybody."""
-        settings, size = self.settings, (image.shape[1], image.shape[0])
-        for view in settings.box_views:
-            regions = self._regions(image, box, view)
-            poses = [look_at(self._networks.look, image, region) for region in regions]
-            overlaps = [
-                float(box_iou(keypoint_box(pose.keypoints, size)[None], box[None])[0, 0])
-                if pose.presence >= settings.least_presence
-                else 0.0
-                for pose in poses
-            ]
-            if max(overlaps, default=0.0) > 1 - settings.outside:
-                others = tuple(other for other in settings.looks if other != view)
-                return _Candidate(poses[int(np.argmax(overlaps))], box, others, settings)
-        return None
+        settings = self.settings
+        people: list[Detection | None] = [None] * len(boxes)
+        for views in (settings.looks, settings.rescue_looks):
+            missing = [i for i, person in enumerate(people) if person is None]
+            candidates = [_Candidate(None, boxes[i], views, settings) for i in missing]
+            for i, person in zip(missing, self._looked_at(image, candidates, None)):
+                people[i] = person
+        return [person or _nobody(box) for box, person in zip(boxes, people)]
 
     def _regions(
         self,
@@ -251,7 +240,7 @@ class BlazePoseDetector:
             regions = self._regions(image, box, view, cut, only, others or ())
             hand = Look(mirrored=view.mirrored)
             poses = [look_at(self._networks.look, image, r, hand, cut, only, others or ()) for r in regions]
-            return min(poses, key=lambda pose: _apart(pose.keypoints, candidate.seed.keypoints), default=None)
+            return min(poses, key=candidate.distance, default=None)
 
         def all_looks(jobs: list[tuple[_Candidate, Look]]) -> list[Pose | None]:
             return over_items(lambda i: look(*jobs[i]), len(jobs))
@@ -268,37 +257,54 @@ class _Candidate:
     """Somebody who may be a person, and the looks at them so far.
 
     Attributes:
-        seed: A first pose in photo pixels, by which the person is told from others; it is one of those that agree.
+        seed: A rough pose in photo pixels, by which the person is told from others; it is one of those that agree.
+            Without one, the person is told by the box.
         box: (4,) x0, y0, x1, y1 of the person, photo pixels.
         views: Views of the square around the box that are still to be looked at.
         settings: The detector's.
         cut: Whether the photo's edge cuts the person off.
+        crowded: Whether to give up as soon as too few views are left for enough poses to agree.
+        poses: The poses so far.
+        members: Which of them agree, the one with most support first.
     """
 
-    seed: Pose
+    seed: Pose | None
     box: np.ndarray
     views: tuple[Look, ...]
     settings: BlazePoseSettings
     cut: bool = False
+    crowded: bool = False
     poses: list[Pose] = field(default_factory=list)
+    members: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.poses = [self.seed]
-        self._judge()
+        if self.seed is not None:
+            self._take(self.seed)
 
     def next_views(self, count: int) -> tuple[Look, ...]:
-        """Take up to ``count`` views, none if enough poses agree or those left are too few to reach agreement."""
-        if not len(self.members) < self.settings.agreeing <= len(self.poses) + len(self.views):
+        """Take up to ``count`` views; none if enough poses agree or, in a crowd, if those left cannot agree enough."""
+        enough = len(self.members) >= self.settings.agreeing
+        hopeless = self.crowded and len(self.poses) + len(self.views) < self.settings.agreeing
+        if enough or hopeless:
             return ()
         taken, self.views = self.views[:count], self.views[count:]
         return taken
 
+    def distance(self, pose: Pose) -> float:
+        """How far a pose is from the person's rough pose, or without one from the box; from 1 it is another's."""
+        if self.seed is not None:
+            return _apart(pose.keypoints, self.seed.keypoints) / self.settings.other
+        overlap = float(box_iou(keypoint_box(pose.keypoints)[None], self.box[None])[0, 0])
+        return (1 - overlap) / self.settings.outside
+
     def add(self, pose: Pose) -> None:
         """Take another look's pose, unless it shows nobody or somebody else."""
-        same = _apart(pose.keypoints, self.seed.keypoints) < self.settings.other
-        if same and pose.presence >= self.settings.least_presence:
-            self.poses.append(pose)
-            self._judge()
+        if pose.presence >= self.settings.least_presence and self.distance(pose) < 1:
+            self._take(pose)
+
+    def _take(self, pose: Pose) -> None:
+        self.poses.append(pose)
+        self.keypoints, self.world, self.members = consensus(self.poses, self.settings.near)
 
     def detection(self, size: tuple[int, int]) -> Detection | None:
         """The person, or None without any close look, in a photo of ``size`` (width, height)."""
@@ -307,7 +313,7 @@ class _Candidate:
             for pose in (self.poses[i] for i in self.members)
             if pose.mask is not None and pose.to_mask is not None
         ]
-        region = self.poses[self.members[0]].region
+        region = self.poses[self.members[0]].region if self.members else None
         if not masks or region is None:
             return None
         mask = _merge_masks(
@@ -323,9 +329,6 @@ class _Candidate:
             world=self.world,
             region=region,
         )
-
-    def _judge(self) -> None:
-        self.keypoints, self.world, self.members = consensus(self.poses, self.settings.near)
 
 
 def _nobody(box: np.ndarray) -> Detection:

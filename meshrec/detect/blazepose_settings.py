@@ -41,12 +41,12 @@ class BlazePoseSettings:
             of its landmarks times the share of them inside the tile.
         least_size: Least longer side of a person's box, pixels.
         view_side: Side of the square views of a box in which the person detector finds the person, pixels.
-        box_views: Those views, as looks at the square around the box, in the order in which they are tried.
         looks: Looks at a person who is alone in the photo or in a given box, in the order in which they are taken. Each
             is a view of the square around the person's box in which the person detector finds the region anew: regions
             that err alike would make the looks err alike.
         crowd_looks: Looks at each person in a photo of several. They show only the person's box, so that they need less
             margin.
+        rescue_looks: Looks at a given box that are taken when ``looks`` show nobody in it.
         mask_side: Side of the grid on which the masks of a person's looks are averaged, pixels.
         agreeing: Poses that must agree on a person; the rough pose counts as one.
         near: Mean landmark distance up to which two poses agree, as a share of the body's extent.
@@ -76,16 +76,6 @@ class BlazePoseSettings:
     seed_certainty: float = 0.5
     least_size: int = 8
     view_side: int = 448
-    box_views: tuple[Look, ...] = (
-        Look(2.0),
-        Look(1.75, 30),
-        Look(2.3),
-        Look(2.0, 90),
-        Look(2.0, -90),
-        Look(2.0, 180),
-        Look(1.3),
-        Look(3.0),
-    )
     looks: tuple[Look, ...] = (
         Look(2.0),
         Look(2.0, mirrored=True),
@@ -94,6 +84,7 @@ class BlazePoseSettings:
         Look(2.3),
     )
     crowd_looks: tuple[Look, ...] = (Look(1.3), Look(1.5, mirrored=True), Look(1.15))
+    rescue_looks: tuple[Look, ...] = (Look(2.0, 90), Look(2.0, -90), Look(2.0, 180), Look(1.3), Look(3.0))
     mask_side: int = 448
     agreeing: int = 3
     near: float = 0.08
