@@ -23,6 +23,7 @@ from meshrec.evaluation.subjects import Detected
 from meshrec.synthetic.benchmark import SyntheticBenchmark
 
 
+@torch.no_grad()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, help="folder to write shards/ and detections.npz into")
@@ -40,5 +41,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    torch.set_grad_enabled(False)
     sys.exit(run_tool(main))

@@ -33,6 +33,7 @@ CHUNK = 16
 SAVED_EVERY = 32  # chunks
 
 
+@torch.no_grad()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, help=".npz file to write, or to continue")
@@ -71,5 +72,4 @@ def _earlier(path: Path, source: SyntheticPeople) -> DetectedRenders:
 
 
 if __name__ == "__main__":
-    torch.set_grad_enabled(False)
     sys.exit(run_tool(main))
