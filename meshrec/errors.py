@@ -11,19 +11,47 @@ class MeshrecError(Exception):
 
     The command line prints that sentence and exits with code 1, without a traceback. Wrong arguments of Python
     functions, such as an array of the wrong shape, raise ``ValueError`` or ``TypeError`` as in numpy and torch.
+
+    Example:
+        >>> import meshrec
+        >>> try:
+        ...     meshrec.load_body("nobody")
+        ... except meshrec.MeshrecError as error:
+        ...     print(str(error)[:25])
+        there is no body 'nobody'
     """
 
 
 class InputError(MeshrecError, ValueError):
-    """A file, an option or a value that the user gave is wrong."""
+    """A file, an option or a value that the user gave is wrong.
+
+    Example:
+        >>> import meshrec
+        >>> meshrec.load_body("neutral", num_betas=99)
+        Traceback (most recent call last):
+            ...
+        meshrec.errors.InputError: this body has 10 shape components, so num_betas cannot be 99
+    """
 
 
 class MissingDependency(MeshrecError, ImportError):
-    """An optional package is not installed, or lacks a part that is needed; the message says how to install it."""
+    """An optional package is not installed, or lacks a part that is needed; the message says how to install it.
+
+    Example:
+        >>> import meshrec
+        >>> issubclass(meshrec.MissingDependency, ImportError)  # so that `except ImportError` catches it
+        True
+    """
 
 
 class TrainingDiverged(MeshrecError):
-    """The loss of a training is no longer finite."""
+    """The loss of a training is no longer finite.
+
+    Example:
+        >>> import meshrec
+        >>> issubclass(meshrec.TrainingDiverged, meshrec.MeshrecError)
+        True
+    """
 
 
 def complain(sentence: object, name: str = "meshrec") -> None:

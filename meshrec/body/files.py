@@ -44,6 +44,12 @@ class BodyData:
         mirror_vertices: (V,) index of each vertex's mirror image, where the mesh is symmetric.
         landmark_names, landmark_regressor: Names (L,) and vertex weights (L, V) of surface landmarks.
         name, gender, licence: Texts in the file.
+
+    Example:
+        >>> from meshrec.body import find_body, read_body
+        >>> data = read_body(find_body("neutral"))
+        >>> data.name, data.joint_regressor.shape[0], data.with_betas(4).shapedirs.shape[-1]
+        ('open_neutral', 24, 4)
     """
 
     v_template: np.ndarray
@@ -105,6 +111,12 @@ def read_body(path: str | Path) -> BodyData:
 
     Raises:
         InputError: The file is missing, damaged, of an unknown kind, or not a valid body; the message says which.
+
+    Example:
+        >>> from meshrec.body import find_body, read_body
+        >>> body = read_body(find_body("neutral"))
+        >>> body.v_template.shape, body.weights.shape
+        ((7644, 3), (7644, 24))
     """
     path = Path(path)
     if path.suffix not in SUFFIXES:
@@ -120,6 +132,15 @@ def write_body(body: BodyData, path: str | Path) -> None:
 
     Raises:
         InputError: The suffix is another one, or the file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> from meshrec.body import find_body, read_body, write_body
+        >>> body = read_body(find_body("neutral"))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_body(body, f"{folder}/copy.safetensors")
+        ...     read_body(f"{folder}/copy.safetensors").hash == body.hash
+        True
     """
     from meshrec.files.atomic import write_file
 

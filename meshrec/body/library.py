@@ -37,6 +37,12 @@ def load_body(
 
     Raises:
         InputError: There is no such body, or a file is not a valid one, or a regressor does not fit the body.
+
+    Example:
+        >>> import meshrec
+        >>> body = meshrec.load_body("female", num_betas=4)
+        >>> body.data.gender, body.num_betas
+        ('female', 4)
     """
     if isinstance(body, nn.Module):
         data = body.data if isinstance(body, BodyModel) else _from_smplx(body)
@@ -67,6 +73,11 @@ def find_body(name: str | Path) -> Path:
 
     Raises:
         InputError: There is no such file; the message says where it was looked for.
+
+    Example:
+        >>> from meshrec.body import find_body
+        >>> find_body("neutral").name
+        'open_neutral.npz'
     """
     file = Path(OPEN_BODIES.get(str(name), name))
     candidates = [file, *(folder / file for folder in body_folders())]

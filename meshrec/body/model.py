@@ -27,6 +27,14 @@ class BodyOutput:
         joints: (B, 24, 3) posed joints in the order of ``smpl24``, metres.
         rotations: (B, 24, 3, 3) and translations: (B, 24, 3): joint j carries a rest point x to
             ``rotations[j] @ x + translations[j]``; what a skinned export stores.
+
+    Example:
+        >>> import torch
+        >>> import meshrec
+        >>> body = meshrec.load_body("neutral")
+        >>> posed = body(transl=torch.tensor([[0.0, 0.0, 4.0]]))
+        >>> posed.vertices.shape[-1], posed.joints.shape, posed.rotations.shape
+        (3, torch.Size([1, 24, 3]), torch.Size([1, 24, 3, 3]))
     """
 
     vertices: Tensor
@@ -58,6 +66,14 @@ class BodyModel(nn.Module):
         num_betas: Number of shape components.
         regressors: Joint regressors added by :meth:`with_regressor`: rows (K, V) under the name of a joint set or a
             tuple of K landmark names. Later entries override earlier ones.
+
+    Example:
+        >>> import torch
+        >>> import meshrec
+        >>> body = meshrec.load_body("neutral")
+        >>> posed = body(betas=torch.zeros(2, 10), body_pose=torch.zeros(2, 69))
+        >>> posed.joints.shape, body.joints_from(posed.vertices, "coco17").shape
+        (torch.Size([2, 24, 3]), torch.Size([2, 17, 3]))
     """
 
     v_template: Tensor

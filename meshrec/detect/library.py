@@ -53,6 +53,13 @@ def load_detector(name_or_path: str | Path | None = None) -> Detector:
     Raises:
         InputError: There is no detector of this name, or the file cannot be used.
         MissingDependency: The detector's library is not installed.
+
+    Example:
+        >>> import numpy as np
+        >>> import meshrec
+        >>> detector = meshrec.load_detector("blazepose")
+        >>> detector(np.zeros((64, 64, 3), np.uint8))  # a black picture shows nobody
+        []
     """
     name = DEFAULT if name_or_path is None else str(name_or_path)
     if name in DETECTORS:

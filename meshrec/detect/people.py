@@ -21,6 +21,13 @@ class Mask:
             do. Outside the map nothing shows the person.
         box: (4,) x0, y0, x1, y1, the photo coordinates of the map's outer edges. Pixel centres are integers, so a map
             of the 10 x 10 pixels in the photo's upper left corner has the box (-0.5, -0.5, 9.5, 9.5).
+
+    Example:
+        >>> import numpy as np
+        >>> from meshrec.detect import Mask
+        >>> mask = Mask(np.array([[255, 0]], np.uint8), box=np.array([-0.5, -0.5, 19.5, 9.5]))
+        >>> mask.crop(np.array([-0.5, -0.5, 19.5, 9.5]), size=(1, 2)).tolist()  # white left half, black right half
+        [[1.0, 0.0]]
     """
 
     values: np.ndarray
@@ -88,6 +95,14 @@ class Detection:
         world: (K, 3) float32 the detector's own estimate of the keypoints in space, metres: origin between the hips,
             x right, y down, z away from the camera. None if it makes none.
         region: Where to look for the person in the next frame of a video, or None if the detector does not say.
+
+    Example:
+        >>> import numpy as np
+        >>> import meshrec
+        >>> keypoints = np.ones((17, 3), np.float32)
+        >>> person = meshrec.Detection(np.array([10, 10, 90, 190], np.float32), keypoints, "coco17", score=0.9)
+        >>> person.joint_set, person.mask is None
+        ('coco17', True)
     """
 
     box: np.ndarray
@@ -100,7 +115,16 @@ class Detection:
 
 
 class Detector(Protocol):
-    """A function that finds people in a photo."""
+    """A function that finds people in a photo.
+
+    Example:
+        >>> import numpy as np
+        >>> import meshrec
+        >>> def nobody(image, boxes=None):
+        ...     return []
+        >>> meshrec.Reconstructor(regressor="none", detector=nobody)(np.zeros((64, 64, 3), np.uint8))
+        []
+    """
 
     def __call__(self, image: np.ndarray, boxes: np.ndarray | None = None) -> list[Detection]:
         """Find people.

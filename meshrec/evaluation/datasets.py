@@ -44,6 +44,13 @@ class EvaluationSet:
         groups: (N,) name of each person's group; an empty name is no group.
         pools: Unions of groups, by name.
         source: Publication that the protocol follows.
+
+    Example:
+        >>> import meshrec
+        >>> from meshrec.evaluation import synthetic_set
+        >>> data = synthetic_set(meshrec.load_body("neutral"), resolution=64).thinned(5)
+        >>> len(data), data.joints, len(data.groups)
+        (5, 'lsp14', 5)
     """
 
     name: str
@@ -140,6 +147,12 @@ def open_evaluation_set(
 
     Raises:
         InputError: There is no such data set, or it is damaged.
+
+    Example:
+        >>> import meshrec
+        >>> from meshrec.evaluation import open_evaluation_set
+        >>> open_evaluation_set("synthetic", meshrec.load_body("neutral")).name
+        'synthetic benchmark'
     """
     if name == SYNTHETIC:
         return synthetic_set(body, resolution)
@@ -168,7 +181,15 @@ def open_evaluation_set(
 
 
 def synthetic_set(body: BodyModel, resolution: int = 224) -> EvaluationSet:
-    """The frozen synthetic benchmark with its groups."""
+    """The frozen synthetic benchmark with its groups.
+
+    Example:
+        >>> import meshrec
+        >>> from meshrec.evaluation import synthetic_set
+        >>> data = synthetic_set(meshrec.load_body("neutral"), resolution=64)
+        >>> len(data), "hard" in data.members()
+        (2000, True)
+    """
     benchmark = SyntheticBenchmark(body, resolution)
     rows = range(len(benchmark))
     groups = [benchmark.place(i)[0] for i in rows]

@@ -38,6 +38,12 @@ class Method:
 
     Raises:
         InputError: There is nothing that estimates bodies, or the detector is to be refined.
+
+    Example:
+        >>> from meshrec.evaluation import Method
+        >>> method = Method("proxy", fit=True)
+        >>> method.name, method.folder
+        ('proxy + fit', 'proxy_fit')
     """
 
     checkpoint: str | Path | Regressor | None
@@ -82,6 +88,11 @@ def methods_of(checkpoints: Sequence[str], fit: bool = False, mirror: bool = Tru
 
     Raises:
         InputError: A method is none, or two have the same name.
+
+    Example:
+        >>> from meshrec.evaluation import methods_of
+        >>> [method.name for method in methods_of(["keypoints", "none"], fit=True)]
+        ['keypoints', 'keypoints + fit', 'fit alone']
     """
     several, methods = len(checkpoints) > 1, []
     for checkpoint in checkpoints:

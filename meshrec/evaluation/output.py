@@ -17,14 +17,35 @@ from meshrec.render.overlay import encode_png
 
 
 def print_report(report: Report, console: Console | None = None) -> None:
-    """Print the tables of a report."""
+    """Print the tables of a report.
+
+    Example:
+        >>> from rich.console import Console
+        >>> import meshrec
+        >>> from meshrec.evaluation import print_report, synthetic_set
+        >>> body = meshrec.load_body("neutral")
+        >>> report = meshrec.evaluate("keypoints", synthetic_set(body, resolution=64).thinned(1), body)
+        >>> print_report(report, Console(width=100, color_system=None))  # doctest: +ELLIPSIS
+        keypoints on synthetic benchmark: 1 people...
+    """
     console = console or Console()
     for table in tables_of(report):
         console.print(table)
 
 
 def print_comparison(reports: Sequence[Report], console: Console | None = None) -> None:
-    """Print the tables of several methods on the same people, side by side."""
+    """Print the tables of several methods on the same people, side by side.
+
+    Example:
+        >>> from rich.console import Console
+        >>> import meshrec
+        >>> from meshrec.evaluation import compare, methods_of, print_comparison, synthetic_set
+        >>> body = meshrec.load_body("neutral")
+        >>> data = synthetic_set(body, resolution=64).thinned(1)
+        >>> reports = compare(methods_of(["keypoints", "graph"]), data, body)
+        >>> print_comparison(reports, Console(width=100, color_system=None))  # doctest: +ELLIPSIS
+        synthetic benchmark...
+    """
     console = console or Console()
     for table in comparison_of(reports):
         console.print(table)
@@ -40,6 +61,16 @@ def write_report(report: Report, folder: str | Path) -> list[Path]:
 
     Raises:
         InputError: The folder cannot be written to.
+
+    Example:
+        >>> import tempfile
+        >>> import meshrec
+        >>> from meshrec.evaluation import synthetic_set, write_report
+        >>> body = meshrec.load_body("neutral")
+        >>> report = meshrec.evaluate("keypoints", synthetic_set(body, resolution=64).thinned(1), body)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     [path.name for path in write_report(report, folder)][:2]
+        ['report.json', 'rows.csv']
     """
     folder = Path(folder)
     figures = json.dumps(report.figures(), indent=2, allow_nan=False)

@@ -64,6 +64,14 @@ class Report:
         body: Body model of the predicted bodies.
         worst: The people with the worst results among those found, the worst first.
         detections: By the people's names, their detections; None for people who were not found.
+
+    Example:
+        >>> import meshrec
+        >>> from meshrec.evaluation import synthetic_set
+        >>> body = meshrec.load_body("neutral")
+        >>> report = meshrec.evaluate("keypoints", synthetic_set(body, resolution=64).thinned(1), body)
+        >>> report.title, len(report), report.mean("pa_mpjpe") > 0  # millimetres
+        ('keypoints on synthetic benchmark', 1, True)
     """
 
     settings: dict

@@ -73,6 +73,14 @@ def evaluate(
 
     Raises:
         InputError: Something of this does not exist or does not fit.
+
+    Example:
+        >>> import meshrec
+        >>> from meshrec.evaluation import synthetic_set
+        >>> body = meshrec.load_body("neutral")
+        >>> report = meshrec.evaluate("keypoints", synthetic_set(body, resolution=64).thinned(1), body)
+        >>> report.title, 0 < report.mean("mpjpe") < 300  # millimetres
+        ('keypoints on synthetic benchmark', True)
     """
     (report,) = compare(
         [Method(checkpoint, fit, mirror)],
@@ -112,6 +120,14 @@ def compare(
 
     Raises:
         InputError: Something of this does not exist or does not fit.
+
+    Example:
+        >>> import meshrec
+        >>> from meshrec.evaluation import compare, methods_of, synthetic_set
+        >>> body = meshrec.load_body("neutral")
+        >>> data = synthetic_set(body, resolution=64).thinned(1)
+        >>> [report.title for report in compare(methods_of(["keypoints", "graph"]), data, body)]
+        ['keypoints on synthetic benchmark', 'graph on synthetic benchmark']
     """
     own = body if isinstance(body, BodyModel) else load_body(body).truncated(NUM_BETAS)
     others = {name: load_body(file).truncated(NUM_BETAS) for name, file in (bodies or {}).items()}

@@ -42,6 +42,14 @@ class Initial:
     Attributes:
         state: N bodies in camera space.
         whiten: (N, M, P) square roots of the information matrices; see :class:`meshrec.fit.terms.Closeness`.
+
+    Example:
+        >>> import torch
+        >>> from meshrec.body.state import BodyState
+        >>> from meshrec.fit import Initial
+        >>> state = BodyState(torch.eye(3).expand(2, 24, 3, 3), torch.zeros(2, 3), torch.zeros(2, 10))
+        >>> len(Initial(state, torch.zeros(2, 82, 85)).repeated(3).state)  # two people, three bodies each
+        6
     """
 
     state: BodyState
@@ -65,6 +73,20 @@ class Fitter:
         prior: Prior of poses. Default: the shipped one.
         silhouettes: Whether to match the outlines of detections with masks.
         settings: Weights, thresholds and numbers of steps.
+
+    Example:
+        >>> import numpy as np
+        >>> import torch
+        >>> import meshrec
+        >>> from meshrec.detect.people import keypoint_box
+        >>> body, camera = meshrec.load_body("neutral"), meshrec.Camera(500.0, size=(512, 512))
+        >>> standing = body(global_orient=torch.tensor([[torch.pi, 0, 0]]), transl=torch.tensor([[0.0, 0, 4]]))
+        >>> points = camera.project(body.joints_from(standing.vertices, "coco17"))[0, :, :2].numpy()
+        >>> keypoints = np.hstack([points, np.ones((17, 1), np.float32)])
+        >>> person = meshrec.Detection(keypoint_box(keypoints), keypoints, "coco17", score=1.0)
+        >>> (fit,) = meshrec.Fitter(body)([person], camera)
+        >>> fit.rotations.shape, fit.reprojection_error < 0.01, round(float(fit.translation[2]))
+        ((24, 3, 3), True, 4)
     """
 
     def __init__(

@@ -32,6 +32,14 @@ class FitResult:
         reprojection_error: Mean distance of detected and reprojected landmarks, as a share of the box's longer side.
         mask_iou: Intersection over union of the body's silhouette and the detector's mask; None without a mask.
         score: Confidence in [0, 1], higher for better fits.
+
+    Example:
+        >>> import numpy as np
+        >>> from meshrec.fit import FitResult
+        >>> rotations = np.tile(np.eye(3, dtype=np.float32), (24, 1, 1))
+        >>> fit = FitResult(rotations, np.zeros(10), np.array([0, 0, 4]), np.zeros(24), 0.01, mask_iou=None, score=0.6)
+        >>> fit.rotations.shape, fit.score
+        ((24, 3, 3), 0.6)
     """
 
     rotations: np.ndarray

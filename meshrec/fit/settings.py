@@ -51,6 +51,14 @@ class FitSettings:
         shape: Term of the betas, for people without a regressor's estimate.
         hands: Term of the hands' rest, for people without a regressor's estimate. The prior of poses says nothing about
             hands.
+
+    Example:
+        >>> from dataclasses import replace
+        >>> from meshrec.fit import FitSettings
+        >>> usual = FitSettings()
+        >>> settings = FitSettings(alone=replace(usual.alone, prior=0.7), kept=1)
+        >>> settings.alone.prior, settings.kept, settings.knees == usual.knees
+        (0.7, 1, True)
     """
 
     alone: Balance = Balance(evidence=1.0, prior=0.5, annealing=((30.0, 6), (15.0, 5), (10.0, 4)))

@@ -43,6 +43,13 @@ class Camera:
     Raises:
         ValueError: A parameter is not of these shapes or not finite, a focal length is not positive, the size is less
             than one pixel, or ``rotation`` is no rotation.
+
+    Example:
+        >>> import torch
+        >>> from meshrec.geometry import Camera
+        >>> camera = Camera(500.0, size=(640, 480))
+        >>> camera.project(torch.tensor([[0.0, 0.0, 2.0], [0.5, 0.0, 2.0]])).tolist()
+        [[319.5, 239.5, 2.0], [444.5, 239.5, 2.0]]
     """
 
     focal: Pair
@@ -179,6 +186,13 @@ class WeakPerspectiveCamera:
         scale: s, a number or a tensor (B,).
         translation: (tx, ty), a pair or a tensor (2,) or (B, 2), metres.
         size: Crop size (W, H) in pixels.
+
+    Example:
+        >>> import torch
+        >>> from meshrec.geometry import WeakPerspectiveCamera
+        >>> camera = WeakPerspectiveCamera(0.5, (0.0, 0.0), size=(224, 224))
+        >>> camera.project(torch.tensor([[1.0, 0.0, 0.5]])).tolist()
+        [[167.5, 111.5, 0.5]]
     """
 
     scale: float | Tensor

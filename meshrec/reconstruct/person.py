@@ -56,6 +56,14 @@ class Person:
 
     Raises:
         ValueError: An array's shape is wrong or a number is not finite.
+
+    Example:
+        >>> import numpy as np
+        >>> import meshrec
+        >>> rotations = np.tile(np.eye(3), (24, 1, 1))
+        >>> person = meshrec.Person(meshrec.load_body("neutral"), np.zeros(10), rotations, np.array([0, 0, 4]))
+        >>> person.vertices.shape, person.joints("coco17").shape
+        ((7644, 3), (17, 3))
     """
 
     body: BodyModel = field(repr=False)

@@ -44,6 +44,13 @@ class Reconstructor:
 
     Raises:
         InputError: There is no such body, device, regressor or detector, or there is neither a regressor nor a fit.
+
+    Example:
+        >>> import numpy as np
+        >>> import meshrec
+        >>> reconstructor = meshrec.Reconstructor()
+        >>> reconstructor.made_by, reconstructor(np.zeros((64, 64, 3), np.uint8))  # a black picture shows nobody
+        ('proxy + fit', [])
     """
 
     def __init__(

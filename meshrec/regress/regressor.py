@@ -45,6 +45,17 @@ class NetworkRegressor:
             :func:`meshrec.regress.calibration.shape_calibration`. Default: the betas stay as they are.
         mirror: Whether to average the estimates of each crop and its mirror image.
         settings: Margin of the crops, and assumed uncertainty.
+
+    Example:
+        >>> import numpy as np
+        >>> import meshrec
+        >>> from meshrec.regress import load_regressor
+        >>> keypoints = np.random.default_rng(0).uniform((50, 50, 1), (200, 200, 1), (17, 3)).astype(np.float32)
+        >>> person = meshrec.Detection(np.array([50, 50, 200, 200], np.float32), keypoints, "coco17", score=1.0)
+        >>> regressor, camera = load_regressor("keypoints"), meshrec.Camera(300.0, size=(256, 256))
+        >>> initial = regressor(np.zeros((256, 256, 3), np.uint8), [person], camera)
+        >>> initial.state.rotations.shape, initial.state.betas.shape
+        (torch.Size([1, 24, 3, 3]), torch.Size([1, 10]))
     """
 
     def __init__(

@@ -15,6 +15,11 @@ class RegressorSettings:
         usual_beta: Standard deviation of its betas.
         other_rest: Standard deviation that is added to each joint's rotation if the network was trained with another
             body, radians: at rest, the limbs of two bodies point in different directions.
+
+    Example:
+        >>> from meshrec.regress import RegressorSettings
+        >>> RegressorSettings(margin=1.4)
+        RegressorSettings(margin=1.4, usual_turn=0.3, usual_beta=1.0, other_rest=0.1)
     """
 
     margin: float = 1.3

@@ -34,6 +34,12 @@ def load_regressor(
     Raises:
         InputError: There is no such network, its file is damaged, or the body with which it was trained is neither
             ``body`` nor the shipped neutral one.
+
+    Example:
+        >>> from meshrec.regress import load_regressor
+        >>> regressor = load_regressor("keypoints", mirror=False)
+        >>> type(regressor).__name__, regressor.mirror
+        ('NetworkRegressor', False)
     """
     path = find_weights(name)
     trained_hash = read_header(path)["body"]
