@@ -37,7 +37,7 @@ class Method:
         mirror: Average a network's estimates with those for the mirror image, where people are detected.
 
     Raises:
-        InputError: There is nothing that estimates bodies, or the detector is to be refined.
+        InputError: Neither a checkpoint nor the fit is given, or the fit is to refine the detector.
     """
 
     checkpoint: str | Path | Regressor | None
@@ -81,7 +81,7 @@ def methods_of(checkpoints: Sequence[str], fit: bool = False, mirror: bool = Tru
         fit, mirror: As in :class:`Method`.
 
     Raises:
-        InputError: A method is none, or two have the same name.
+        InputError: A combination is not a valid method, or two methods have the same name.
     """
     several, methods = len(checkpoints) > 1, []
     for checkpoint in checkpoints:
@@ -175,8 +175,8 @@ class Ready:
 
         Args:
             subjects: B people.
-            found: (B,) bool.
-            body: Body that is estimated.
+            found: (B,) bool, who was found.
+            body: Body model of the estimates.
         """
         rows = torch.from_numpy(np.flatnonzero(found))
         stages: Stages = {}

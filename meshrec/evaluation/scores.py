@@ -159,7 +159,7 @@ def score(
 
 @torch.no_grad()
 def score_detections(subjects: Sequence[Subject], truth: Truth, joints: str) -> Scores:
-    """Score what the detector itself says of B people: its 3D joints, which it gives without a body, and its keypoints.
+    """Score the detector's own output for B people: its 3D joints, which come without a body, and its keypoints.
 
     Args:
         subjects: The people; those without a detection were not found.
