@@ -50,7 +50,7 @@ class Pose:
         world: (33, 3) metres, hips at the origin, x right, y down, z away from the camera.
         mask: (H, W) float32 in [0, 1], or None.
         presence: Confidence in [0, 1] that the region shows a person.
-        region: Around the person, by what was seen: where to look more closely, or in the next frame of a video.
+        region: Region around the landmarks, to look at more closely or in the next frame of a video; None if unknown.
         to_mask: (2, 3) affine map from the picture to the mask; None where the mask lies over the picture.
     """
 
@@ -78,7 +78,7 @@ class PersonDetector:
         Args:
             image: (H, W, 3) uint8 RGB.
             least: Confidence in [0, 1] from which something is a person.
-            most: How many regions are returned at most.
+            most: Greatest number of regions.
         """
         size = self.network.input_shape[0]
         height, width = image.shape[:2]
@@ -227,7 +227,7 @@ class PoseNetwork:
     Args:
         persons: Finds the regions to look at.
         landmarks: Looks at them.
-        most: How many people are looked at, at most.
+        most: Greatest number of people to look at.
         confidence: Least confidence of the person detector in a person, in [0, 1].
         presence: Least confidence of the landmark network that the region shows a person, in [0, 1].
         masks: Whether poses have masks.
@@ -288,11 +288,11 @@ def _weighted_suppression(corners: np.ndarray, scores: np.ndarray, points: np.nd
 
     Args:
         corners: (N, 4) x0, y0, x1, y1.
-        scores: (N,).
-        points: (N, K, 2).
+        scores: (N,) confidences of the boxes.
+        points: (N, K, 2) keypoints x, y that come with the boxes.
 
     Returns:
-        (K, 2) of each person, most certain first.
+        (K, 2) mean keypoints of each person, most certain first.
     """
     left = np.argsort(-scores, kind="stable")
     people = []

@@ -261,11 +261,11 @@ class _Candidate:
             Without one, the person is told by the box.
         box: (4,) x0, y0, x1, y1 of the person, photo pixels.
         views: Views of the square around the box that are still to be looked at.
-        settings: The detector's.
+        settings: The detector's settings.
         cut: Whether the photo's edge cuts the person off.
         crowded: Whether to give up as soon as too few views are left for enough poses to agree.
         poses: The poses so far.
-        members: Which of them agree, the one with most support first.
+        members: Indices of the poses that agree, the one with most support first.
     """
 
     seed: Pose | None
@@ -332,7 +332,7 @@ class _Candidate:
 
 
 def _nobody(box: np.ndarray) -> Detection:
-    """What is said of a place that shows nobody."""
+    """The detection, with score 0, for a box that shows nobody."""
     return Detection(box, np.zeros((33, 3), np.float32), "mediapipe33", 0.0)
 
 

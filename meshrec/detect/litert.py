@@ -24,11 +24,11 @@ class LiteNetwork:
     """A ``.tflite`` network with one input of batch size one.
 
     Threads may share it: an interpreter serves one thread at a time, so each call takes an idle one or makes another.
-    An interpreter runs on the calling thread alone; whoever has several inputs calls from several threads.
+    An interpreter runs on the calling thread alone; to run several inputs in parallel, call from several threads.
 
     Args:
         source: A ``.tflite`` file, or the content of one.
-        name: What messages call it. Default: the file's path.
+        name: Name of the network in error messages. Default: the file's path.
 
     Raises:
         InputError: The file is missing, or is no network of this format.
@@ -47,7 +47,7 @@ class LiteNetwork:
         """Run the network.
 
         Args:
-            values: float32 of :attr:`input_shape`, that is without the batch axis.
+            values: float32 array of shape :attr:`input_shape`, which has no batch axis.
 
         Returns:
             All outputs in the file's order, without the batch axis.

@@ -20,7 +20,7 @@ from meshrec.metrics import Overlap, vertex_parts
 RANKED_BY = {
     "pa_mpjpe": 1,
     "pck2d": -1,
-}  # the first that is known ranks the people: its highest (1), or lowest is worst
+}  # people are ranked by the first measure that is known; its highest (1) or lowest (-1) value is the worst
 
 
 class Collector:
@@ -88,7 +88,11 @@ class Collector:
         del self._worst[self._count :]
 
     def report(self, settings: dict) -> Report:
-        """The report on all people; ``settings`` say what was evaluated, on what and how."""
+        """Make the report on all people added so far.
+
+        Args:
+            settings: The method, the data set and the options of the evaluation, as the report names them.
+        """
         names, sequences, times = zip(*self._subjects)
         found = np.concatenate(self._found)
         sizes = [len(part) for part in self._found]
@@ -134,7 +138,7 @@ def _joined(parts: Sequence[dict[str, np.ndarray]], sizes: Sequence[int]) -> dic
 
 
 def _given(values: dict[str, np.ndarray], found: np.ndarray) -> dict[str, np.ndarray]:
-    """Values (N, ...) without those that a detector gave of nobody: for people it did not find, they are no error."""
+    """Set the values (N, ...) to NaN that the detector gives for none of the people it found: they are no errors."""
     if not found.any():
         return values
     return {name: np.where(np.isnan(of[found]).all(0), np.nan, of) for name, of in values.items()}

@@ -69,7 +69,11 @@ class EvaluationSet:
         return len(self.rows)
 
     def thinned(self, limit: int) -> "EvaluationSet":
-        """At most ``limit`` people, evenly spread over all of them."""
+        """The data set reduced to at most ``limit`` people, evenly spread over it.
+
+        Raises:
+            InputError: The limit is below 1.
+        """
         if limit < 1:
             raise InputError(f"the number of people to evaluate must be at least 1, not {limit}.")
         keep = np.linspace(0, len(self) - 1, min(limit, len(self))).round().astype(int)
@@ -77,7 +81,7 @@ class EvaluationSet:
         return replace(self, rows=[self.rows[i] for i in keep], groups=groups)
 
     def members(self) -> dict[str, list[int]]:
-        """Indices of the N people in each group and pool."""
+        """Indices into the N people of the members of each group and pool, by name."""
         names = dict.fromkeys(name for name in self.groups if name)
         found = {name: [i for i, group in enumerate(self.groups) if group == name] for name in names}
         for pool, parts in self.pools.items():
@@ -119,8 +123,8 @@ PROTOCOLS = {
     ),
 }
 PHOTOS = {
-    # Triangulated truth: a pose of which much is missing is not to be trusted. One of the two detectors behind it is
-    # the default one, so the truth lies where that detector sees the joints.
+    # The true joints are triangulated from detections; poses with many missing joints are unreliable. One of the two
+    # detectors is the default one, so the true joints lie where that detector sees them.
     "multiview": Protocol("multiview", "limb12", least_joints=10, search="photo", marked_as="mediapipe33"),
     # Each picture is a crop around one person. Where annotators mark joints was measured for the limb joints.
     "lspe": Protocol("lspe", "limb12", search="crop", marked_as="lsp14"),
@@ -182,6 +186,10 @@ def open_evaluation_set(
 
 def synthetic_set(body: BodyModel, resolution: int = 224) -> EvaluationSet:
     """The frozen synthetic benchmark with its groups.
+
+    Args:
+        body: Body model of the people.
+        resolution: Side of the pictures, pixels.
 
     Example:
         >>> import meshrec

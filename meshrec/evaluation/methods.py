@@ -37,7 +37,7 @@ class Method:
         mirror: Average a network's estimates with those for the mirror image, where people are detected.
 
     Raises:
-        InputError: There is nothing that estimates bodies, or the detector is to be refined.
+        InputError: Neither a checkpoint nor the fit is given, or the fit is to refine the detector.
 
     Example:
         >>> from meshrec.evaluation import Method
@@ -87,7 +87,7 @@ def methods_of(checkpoints: Sequence[str], fit: bool = False, mirror: bool = Tru
         fit, mirror: As in :class:`Method`.
 
     Raises:
-        InputError: A method is none, or two have the same name.
+        InputError: A combination is not a valid method, or two methods have the same name.
 
     Example:
         >>> from meshrec.evaluation import methods_of
@@ -186,8 +186,8 @@ class Ready:
 
         Args:
             subjects: B people.
-            found: (B,) bool.
-            body: Body that is estimated.
+            found: (B,) bool, who was found.
+            body: Body model of the estimates.
         """
         rows = torch.from_numpy(np.flatnonzero(found))
         stages: Stages = {}

@@ -21,7 +21,7 @@ from meshrec.reconstruct import Reconstructor
 from meshrec.render.overlay import PAPER, contact_sheet, overlay, turned
 
 WIDTH, HEIGHT = 260, 360  # pixels of each picture
-MARGIN = 0.08  # around the person, share of the box
+MARGIN = 0.08  # around the person, as a share of the box's side
 
 
 def multiview_sheet(
@@ -35,8 +35,8 @@ def multiview_sheet(
     Args:
         folder: Folder of frames for :func:`meshrec.datasets.multiview.read_multiview`.
         detector: Finds the person.
-        methods: Make bodies, by name.
-        rows: Rows of the folder's frames.
+        methods: Reconstructors to compare, by name.
+        rows: Indices of the folder's frames to show.
 
     Returns:
         (H, W, 3) uint8 RGB.

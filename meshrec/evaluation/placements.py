@@ -21,7 +21,7 @@ from meshrec.landmarks.numba_backend import landmark_positions
 from meshrec.landmarks.placements import LSP, MEDIAPIPE, Placement
 from meshrec.synthetic.detected_renders import DetectedRenders
 
-SURE = 0.9  # least confidence of a landmark that is used: hidden ones are guessed by the detector
+SURE = 0.9  # least confidence of a landmark that is used, because the detector guesses hidden ones
 ROBUST = 0.01  # share of the box: larger residuals lose their pull
 MISTAKEN = 0.05  # share of the box: median error of the limbs above which a person was not recognised
 MISLABELLED = 0.08  # share of the box: labels farther from the detected keypoints are taken for wrong
@@ -66,7 +66,7 @@ def measure_annotators(people: LspeSamples, detector: Detector, fitter: Fitter, 
         people: Labelled photos.
         detector: Detects the people.
         fitter: Fits bodies to the detections.
-        step: Every how many photos one is used.
+        step: Step between the photos that are used; 1 uses all.
     """
     limbs = len(LIMB_JOINTS)  # the first of lsp14
     states, focal, center, labels, sides, sure = [], [], [], [], [], []

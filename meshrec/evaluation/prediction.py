@@ -45,8 +45,8 @@ class Predictor(Protocol):
     """A method that predicts bodies.
 
     Attributes:
-        stages: names of its stages, of which the last is its result.
-        looks: whether it needs the pictures.
+        stages: Names of its stages, of which the last is its result.
+        looks: Whether it needs the pictures.
     """
 
     @property
@@ -71,8 +71,8 @@ class FromDetections:
     and from the mirror image, where the regressor takes it.
 
     Args:
-        regressor: the network.
-        body: the body that it estimates.
+        regressor: The network with its error covariance and calibration.
+        body: Body model of its estimates.
     """
 
     def __init__(self, regressor: NetworkRegressor, body: BodyModel) -> None:
@@ -132,7 +132,7 @@ class FromCrops:
 
 
 def stages_of(network: Network) -> tuple[str, ...]:
-    """Names of what a network puts out: ``mesh``, where it regresses one, then its estimates."""
+    """Names of a network's stages: ``mesh``, if it regresses one, then those of its estimates."""
     mesh = () if network.mesh is None else ("mesh",)
     return (*mesh, *network.config.stages)
 
@@ -150,8 +150,8 @@ def bodies_of(output: NetworkOutput, stages: Sequence[str], body: BodyModel, foc
         output: the output for B people.
         stages: their names, as :func:`stages_of` lists them.
         body: the body that the network estimates.
-        focal: (B,) focal lengths of the cameras that the network looked through, over half the crop's side.
-        turn: (B, 3, 3) rotations from the pictures' cameras to those.
+        focal: (B,) focal lengths of the network's cameras, over half the crop's side.
+        turn: (B, 3, 3) rotations from the pictures' cameras to the network's.
     """
     bodies = [_posed(estimate, body, focal, turn) for estimate in output.estimates]
     if output.mesh is not None:

@@ -16,7 +16,7 @@ def ranking(scores: np.ndarray, pck: np.ndarray) -> dict[str, float]:
 
     Returns:
         ``spearman``, the rank correlation of scores and shares, and ``auc``, the probability that a good result scores
-        above a bad one; without what is not defined, because all are alike.
+        above a bad one. A value that is not defined, because all people are alike, is left out.
     """
     known = ~np.isnan(scores) & ~np.isnan(pck)
     scores, pck = scores[known], pck[known]

@@ -51,13 +51,13 @@ class Report:
         settings: What was evaluated, on what, and how; ``method`` is its name.
         names: (N,) names of the people.
         found: (N,) bool, who was found.
-        groups: By name, indices of its people.
+        groups: By name of the group, indices of its people.
         people: By measure of :data:`meshrec.evaluation.scores.MEASURES`, (N,) values, NaN where there is no label.
-        baseline: The same for the mean shape, where shapes are measured.
+        baseline: By shape measure, (N,) errors of the mean shape, NaN where there is no label.
         joint_names: (K,) names of the joints that are scored.
-        joints: By measure, (N, K) millimetres.
+        joints: By measure, (N, K) errors of the joints, millimetres.
         part_names: (P,) names of the parts of the body.
-        parts: By measure, (N, P) millimetres.
+        parts: By measure, (N, P) mean vertex errors of the parts, millimetres.
         pixels: (N, 7) counts for the background and each silhouette part, see
             :func:`meshrec.evaluation.silhouettes.part_pixels`; None where no bodies were predicted.
         stages: By stage of the method (feedback 1, 2, ..., fit), by measure, (N,) values.

@@ -64,7 +64,7 @@ def evaluate(
             without the fit, need none and see crops as the data set cuts them.
         fit: Refine the network's estimates.
         joints: Name of the joint set to score instead of the data set's usual one.
-        limit: At most so many people, evenly spread.
+        limit: Greatest number of people, evenly spread over the data set.
         mirror: Average with the mirror image's estimate, where people are detected.
         h36m_regressor: The field's ``J_regressor_h36m.npy``, by which published numbers are taken.
         device: Device of the network.
@@ -72,7 +72,7 @@ def evaluate(
         progress: Show a progress bar.
 
     Raises:
-        InputError: Something of this does not exist or does not fit.
+        InputError: An argument names something that does not exist, or the arguments do not fit together.
 
     Example:
         >>> import meshrec
@@ -119,7 +119,7 @@ def compare(
         methods: The methods, in the order of the reports. The other arguments are those of :func:`evaluate`.
 
     Raises:
-        InputError: Something of this does not exist or does not fit.
+        InputError: An argument names something that does not exist, or the arguments do not fit together.
 
     Example:
         >>> import meshrec

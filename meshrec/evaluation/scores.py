@@ -34,7 +34,7 @@ from meshrec.metrics import (
 from meshrec.metrics.posture import angle_between, knee_bends, lean, trunk_direction
 
 MISSED_MM = 250.0  # error of a person who was not found
-PCK_SHARE = 0.2  # of the torso, within which a keypoint is correct
+PCK_SHARE = 0.2  # distance within which a keypoint is correct, as a share of the torso's size
 WHOLE = 0.5  # least confidence of every limb joint of a person who is seen whole
 
 
@@ -127,7 +127,7 @@ def score(
         truth: The labels.
         body: Body model of the predicted bodies.
         joints: Name of the joint set that is scored.
-        everything: Whether to take all measures, also those that take longer and are reported of results alone: by
+        everything: Whether to take also the slower measures, which are reported for final results only: errors by
             joint and part, silhouettes, shape, posture, marked joints.
         marked: Limb joints where the labels mark them, see :func:`marked_limbs`; None where that is not known.
     """
@@ -159,7 +159,7 @@ def score(
 
 @torch.no_grad()
 def score_detections(subjects: Sequence[Subject], truth: Truth, joints: str) -> Scores:
-    """Score what the detector itself says of B people: its 3D joints, which it gives without a body, and its keypoints.
+    """Score the detector's own output for B people: its 3D joints, which come without a body, and its keypoints.
 
     Args:
         subjects: The people; those without a detection were not found.
@@ -181,7 +181,15 @@ def score_detections(subjects: Sequence[Subject], truth: Truth, joints: str) -> 
 
 
 def marked_limbs(body: BodyModel, joints: str) -> LandmarkMoments:
-    """The limb joints of a body where the labels of a joint set mark them, in the order of ``limb12``."""
+    """The limb joints of a body, placed where annotators of a joint set mark them.
+
+    Args:
+        body: Body model.
+        joints: Name of the joint set.
+
+    Returns:
+        Moments of 12 landmarks, in the order of ``limb12``.
+    """
     order, places = [joint_index(name, joints) for name in LIMB_JOINTS], offsets(joints)
     return LandmarkMoments.of_body(body, body.joint_regressor(joints)[order], [places[i] for i in order])
 
@@ -304,7 +312,7 @@ def _in_crop(subject: Subject, pixels: np.ndarray) -> Tensor:
 
 
 def _with_missed(scores: Scores, found: np.ndarray) -> Scores:
-    """Scores with the values that not being found counts, wherever there is a label."""
+    """Set the scores of people who were not found, where they have a label, to what a missed person counts."""
     for name, values in scores.people.items():
         missed = MEASURES[name].missed
         values[~found & ~np.isnan(values)] = np.nan if missed is None else missed

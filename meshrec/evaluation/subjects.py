@@ -28,7 +28,7 @@ class Subject:
 
     Attributes:
         sample: The labelled person.
-        image: (H, W, 3) uint8 RGB; zeros that take no memory, or None, where the picture is not needed.
+        image: (H, W, 3) uint8 RGB; where the picture is not needed, None or zeros that take no memory.
         detection: Detection in pixels of the picture; None where the person was not found, or nothing was detected.
         camera: Camera of the picture, assumed where the sample has none.
     """
@@ -111,7 +111,10 @@ class Labelled:
 
 
 class Kept:
-    """Detections of an earlier run; see :func:`meshrec.evaluation.detections.save_detections`.
+    """Detections of an earlier run.
+
+    Args:
+        path: File of :func:`meshrec.evaluation.detections.save_detections`.
 
     Raises:
         InputError: The file holds no detections.
@@ -142,7 +145,7 @@ def load_subjects(
         data: The data set.
         rows: Indices of the samples to load.
         source: Source of their detections; None for those that the synthetic benchmark simulates.
-        camera_of: Gives the camera to assume for a sample's picture of (width, height).
+        camera_of: Function from a sample and its picture's (width, height) to the camera to assume.
         looks: Whether the pictures are needed.
     """
     observed: list[tuple[Sample, Detection | None]]

@@ -83,7 +83,7 @@ def truth_of(samples: Sequence[Sample], data: EvaluationSet, body: BodyModel, bo
 
 
 def from_pelvis(body: BodyModel, vertices: Tensor) -> Tensor:
-    """Vertices (B, V, 3) relative to the pelvis that is regressed from them, as meshes without a pose have one too."""
+    """Vertices (B, V, 3) relative to the pelvis that is regressed from them, which meshes without a pose have too."""
     row = torch.from_numpy(body.data.joint_regressor[joint_index("pelvis", "smpl24")]).to(vertices)
     return vertices - (row @ vertices)[:, None]
 

@@ -111,7 +111,7 @@ def picture(network: Network, piece: Piece, objective: Objective, count: int = 6
         network: any network, in evaluation mode.
         piece: the people, on any device.
         objective: the objective whose body is drawn.
-        count: how many people to draw.
+        count: the most people to draw.
 
     Returns:
         (H, W, 3) uint8 RGB.

@@ -58,14 +58,14 @@ class Training(pl.LightningModule):
         self.train()  # Lightning leaves modes as they are
 
     def train(self, mode: bool = True) -> "Training":
-        """Training mode, but for what keeps still."""
+        """Set training mode, except for frozen parts and the averaged network, which stay in evaluation mode."""
         super().train(mode)
         for part in (*self.still, self.averaged):
             part.eval()
         return self
 
     def train_dataloader(self) -> "Loader":
-        """Batches from where the training stands: they are functions of their number."""
+        """Load batches from the current step on; each batch is a function of its number, so training can be resumed."""
         config, several = self.config, self.config.accumulation
         ours = frozenset(i for i, share in enumerate(self.sources) if not share.on_device)
         self.loader = Loader(
@@ -89,7 +89,16 @@ class Training(pl.LightningModule):
         return self.total_loss(batch, inputs, number)
 
     def total_loss(self, batch: Batch, inputs: NetworkInput, number: int) -> Tensor:
-        """What the batch of this number costs, weighted and added up; :attr:`losses` has the parts."""
+        """The weighted sum of the losses of a batch; :attr:`losses` holds the single losses.
+
+        Args:
+            batch: Labels of the batch.
+            inputs: What the network sees of it.
+            number: Number of the batch, which seeds dropout.
+
+        Returns:
+            () loss, the critic's own included.
+        """
         # Dropout is a function of the batch's number too, so that a resumed training is the same training.
         torch.manual_seed((self.config.seed * SEEDS + number) * SEEDS + self.global_rank)
         output = self.network(with_pictures(batch, inputs))
@@ -140,7 +149,7 @@ def rate_at(step: int, steps: int, settings: OptimizerConfig) -> float:
 def _contest(critic: Critic, estimate: Estimate, batch: Batch) -> tuple[Tensor, Tensor]:
     """The network's loss, whose gradient does not reach the critic, and the critic's, which does not reach the network.
 
-    Bodies of the batch whose whole pose is known are what is real.
+    The critic's real examples are the labels of the batch whose whole pose and shape are known.
     """
     pose, betas = estimate.rotations[:, 1:], estimate.betas
     fixed = {name: value.detach() for name, value in critic.named_parameters()}
@@ -153,12 +162,12 @@ def _contest(critic: Critic, estimate: Estimate, batch: Batch) -> tuple[Tensor, 
 
 
 def workers(config: TrainingConfig) -> int:
-    """Processes that make data for this one: as many as are asked for, else half of its cores, at least one."""
+    """Number of data loading workers per device: as configured, else half of the device's cores, but at least one."""
     return max(1, cores(config) // 2) if config.workers is None else config.workers
 
 
 def cores(config: TrainingConfig) -> int:
-    """How many there are for each device."""
+    """Number of CPU cores for each device."""
     return (os.cpu_count() or 1) // config.devices
 
 

@@ -39,7 +39,7 @@ SOFTNESS = 1e-5  # of soft silhouettes, SoftRas' sigma
 
 @dataclass(frozen=True)
 class Weights:
-    """How much each loss counts; one of weight 0 is not computed. The defaults are those of the keypoint network.
+    """The weight of each loss; a loss of weight 0 is not computed. The defaults are those of the keypoint network.
 
     Attributes:
         joints: The body's own 24 joints: metres from the root, absolute differences.
@@ -51,14 +51,15 @@ class Weights:
             that may be wrong; at 0 absolute differences count.
         rotations: Squared differences of rotation matrices.
         betas: Squared differences of shape coefficients.
-        shape: What they come to: root mean square distances of the vertices of the bodies at rest, metres.
-        vertices: Of the regressed mesh, or where a network makes none of the posed body: metres.
+        shape: Root mean square distances between the vertices of the rest-pose bodies of the betas, metres.
+        vertices: Vertices of the regressed mesh, or of the posed body if the network regresses no mesh, metres.
         edges: Lengths of the regressed mesh's edges, metres.
         mesh_joints: Joints of the regressed mesh, metres from the root.
         mesh_keypoints_2d: Points of the regressed mesh in the picture.
         silhouette: One minus the overlap of the mask with the drawn mesh or posed body.
-        realism: Whether the critic takes poses and shapes for real.
-        iterations: What each iteration of an iterative network counts; of fewer iterations, the last so many.
+        realism: Adversarial loss: how far the critic is from judging poses and shapes to be real.
+        iterations: Weight of each iteration of an iterative network; a network with fewer iterations takes the last
+            of these weights.
     """
 
     joints: float = 10.0
@@ -91,11 +92,11 @@ class Objective:
     """All losses of a training: ``losses = objective(network(inputs), batch, inputs.focal)``.
 
     Args:
-        body: Whose parameters and mesh networks put out; its device is where losses are computed.
-        weights: Those of 0 are not computed.
-        joints: The joint set of the labels.
-        renderer: What draws silhouettes, see :mod:`meshrec.render`; None chooses by device.
-        num_betas: Of the network.
+        body: Body model whose parameters and mesh the network predicts; losses are computed on its device.
+        weights: Weights of the losses; losses of weight 0 are not computed.
+        joints: Name of the joint set of the labels.
+        renderer: Backend of :mod:`meshrec.render` that draws silhouettes; None chooses by device.
+        num_betas: Number of shape coefficients S that the network predicts.
     """
 
     def __init__(
@@ -143,16 +144,16 @@ def body_losses(
     body_hash: str,
     weights: Weights,
 ) -> dict[str, Tensor]:
-    """Losses of body parameters, each a sum over iterations as these count. No mesh is posed.
+    """Losses of body parameters, each a weighted sum over iterations. No mesh is posed.
 
     Args:
-        estimates: Of all iterations, the last one being the result.
-        batch: The truth.
-        focal: (B,) as the network saw it; None is weak perspective.
-        landmarks: Of the batch's joint set.
-        reach: (S, S) of :func:`vertex_reach`.
-        body_hash: Of the landmarks' body. Betas of other bodies are not compared.
-        weights: Of losses and iterations.
+        estimates: Estimates of all iterations; the last one is the result.
+        batch: Labels of B people.
+        focal: (B,) focal lengths over half the crop's side, as the network saw them; None is weak perspective.
+        landmarks: Landmarks of the batch's joint set.
+        reach: (S, S) matrix of :func:`vertex_reach`.
+        body_hash: Hash of the landmarks' body model. Labelled betas of other body models are not compared.
+        weights: Weights of the losses and of the iterations.
     """
     counting = [(e, share) for e, share in zip(estimates, weights.iterations[-len(estimates) :]) if share > 0]
     estimates, steps = [e for e, _ in counting], len(counting)
@@ -164,7 +165,7 @@ def body_losses(
         return labels.expand(steps, *labels.shape).flatten(0, 1)
 
     def sure(confidence: Tensor) -> Tensor:
-        # Losses are means over iterations too; times their number that is the sum.
+        # Losses are means over iterations too; multiplied by the number of iterations, they are sums over them.
         return (steps * shares.view(-1, *[1] * confidence.dim()) * confidence).flatten(0, 1)
 
     losses = {}
@@ -196,13 +197,13 @@ def body_losses(
 def mesh_losses(
     mesh: MeshEstimate, batch: Batch, focal: Tensor | None, body: BodyModel, edges: Tensor, weights: Weights
 ) -> dict[str, Tensor]:
-    """Losses of a regressed mesh, but for its silhouette.
+    """Losses of a regressed mesh, except that of its silhouette.
 
     Args:
-        mesh: Of the body's topology.
+        mesh: Regressed mesh with the body model's topology.
         batch, focal, weights: As for :func:`body_losses`.
-        body: Which makes the true mesh, where pose and shape are known, and tells joints.
-        edges: (E, 2) of the mesh.
+        body: Body model that gives the true mesh, where pose and shape are known, and regresses joints from meshes.
+        edges: (E, 2) vertex indices of the mesh's edges.
     """
     losses = {}
     if weights.want("vertices", "edges"):
@@ -229,11 +230,11 @@ def drawn_loss(
     """The silhouette's loss, drawn at the mask's resolution.
 
     Args:
-        vertices: (B, V, 3) before translation, metres.
-        camera: (B, 3) as s, tx, ty, see :class:`meshrec.models.estimate.Estimate`.
-        batch: The truth.
-        focal: (B,) over half the crop's side.
-        body: Whose mesh it is.
+        vertices: (B, V, 3) vertices before translation, metres.
+        camera: (B, 3) weak-perspective cameras s, tx, ty, see :class:`meshrec.models.estimate.Estimate`.
+        batch: Labels of B people.
+        focal: (B,) focal lengths over half the crop's side.
+        body: Body model with the faces of the mesh.
         renderer: A backend of :mod:`meshrec.render`; None chooses by device.
     """
     side = batch.mask.shape[-1]
@@ -245,7 +246,15 @@ def drawn_loss(
 
 
 def vertex_reach(body: BodyModel, num_betas: int) -> Tensor:
-    """(S, S): a change of the betas times it is as long as the root mean square move of vertices at rest, metres."""
+    """Matrix that turns differences of betas into vectors as long as the RMS displacement of the rest-pose vertices.
+
+    Args:
+        body: Body model.
+        num_betas: Number of shape coefficients S.
+
+    Returns:
+        (S, S) matrix R: the length of ``betas @ R`` is the displacement in metres.
+    """
     directions = torch.from_numpy(body.data.with_betas(num_betas).shapedirs).double().flatten(0, 1)
     return torch.linalg.cholesky(directions.mT @ directions / len(body.data.v_template)).float()
 
@@ -264,7 +273,7 @@ def posed(estimate: Estimate, body: BodyModel) -> Tensor:
 
 @cache
 def joint_groups(joints: str) -> dict[str, list[int]]:
-    """Where the joints of each 3D loss stand in a set: the body's own, all others, and those of arms and legs."""
+    """Indices in a joint set of the joints of each 3D loss: the body's own, all others, and those of arms and legs."""
     names = joint_set(joints)
     own = joint_set("smpl24")
     groups = {

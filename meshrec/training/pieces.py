@@ -20,7 +20,7 @@ Piece = tuple[Batch, NetworkInput]
 
 @dataclass(frozen=True)
 class Needs:
-    """What is made of every sample besides labels and keypoints.
+    """What a training needs of every sample besides labels and keypoints.
 
     Attributes:
         joints: The set of the keypoints that the network sees.
@@ -44,8 +44,9 @@ class Needs:
         """A centred batch and what a detector says, as the network sees it.
 
         Args:
-            batch, seen: Centred.
-            joints: Set of the detected keypoints.
+            batch: Labels, centred.
+            seen: Detected keypoints and silhouettes of the batch, centred.
+            joints: Name of the joint set of the detected keypoints.
         """
         nothing = batch.image.new_empty(0)
         keypoints = converted(seen.keypoints, joints, self.joints)
@@ -73,8 +74,8 @@ def mirrored(piece: Piece, joints: str) -> Piece:
     """People as a mirror shows them. Shapes are taken to be symmetric.
 
     Args:
-        piece: Any.
-        joints: Set of the input's keypoints.
+        piece: People on the CPU.
+        joints: Name of the joint set of the input's keypoints.
     """
     batch, inputs = piece
     order, parts = (torch.from_numpy(flip_permutation(name)) for name in (batch.joint_set, "smpl24"))

@@ -32,7 +32,7 @@ from meshrec.training.sources import training_sources, validation_sources
 
 CONFIG = "config.yaml"
 MEASURED = 128  # people at once
-# What may change when a training goes on: it stays the same training.
+# Keys that may change when a training is resumed, because they do not affect its result.
 FREE = ("out", "workers", "log_every", "checkpoint_every", "validation")
 
 KNOWN_WARNINGS = (".*dataloader is not resumable.*", ".*LeafSpec.*", ".*in eval mode at the start.*", ".*srun.*")
@@ -132,7 +132,7 @@ def _trainer(config: TrainingConfig, logger: TensorBoardLogger, keeper: Keeper) 
 
 
 def _check(config: TrainingConfig) -> None:
-    """What no single key can tell.
+    """Check what concerns several keys together, or the machine.
 
     Raises:
         InputError: Keys contradict each other, or need what is not there.
@@ -151,14 +151,14 @@ def _check(config: TrainingConfig) -> None:
 
 
 def _check_same(config: TrainingConfig, path: Path) -> None:
-    """Whether the training in a folder is the one that is to go on.
+    """Check that the training in a folder is the one to resume.
 
     Args:
-        config: Of this one.
-        path: The other's configuration.
+        config: Configuration of this training.
+        path: Configuration file of the training in the folder.
 
     Raises:
-        InputError: A key differs on which the outcome depends.
+        InputError: The two differ in a key that affects the result.
     """
     ours, theirs = plain(config), plain(load_config(path))
     for key in ours:
