@@ -5,8 +5,9 @@ Holistic", for mask and 3D points. What stands around the networks follows Media
 both give the same: a detector of people in the whole picture puts a turned square around each, and a landmark network
 looks at the square.
 
-The two networks sample pictures so that pixel i of a crop lies at the picture's coordinate M i, without the half pixels
-by which centres are away from edges. Landmarks go back through the same M, in which this cancels.
+Crops are sampled as MediaPipe does: crop pixel i shows picture pixel M i, where M maps crop coordinates to picture
+coordinates measured from the upper left edge. The half pixel between a pixel's edge and its centre is left out on both
+sides.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from meshrec.detect.litert import LiteNetwork
-from meshrec.detect.people import Region
+from meshrec.detect.people import Region, box_iou
 from meshrec.errors import InputError
 from meshrec.geometry.affine import apply, inverse
 
@@ -33,7 +34,6 @@ OVERLAP = 0.3  # intersection over union from which two boxes are one person's
 MARGIN = 1.25  # side of the region over the diameter of the circle around a person
 REFINED_FROM = 0.5  # least peak of a landmark's heatmap by which its place is refined
 WINDOW = 3  # cells of the heatmap to each side of a landmark that refine it
-
 
 FOLDER = Path(__file__).parent / "networks"
 # The two members of MediaPipe's .task files.
@@ -297,7 +297,7 @@ def _weighted_suppression(corners: np.ndarray, scores: np.ndarray, points: np.nd
     left = np.argsort(-scores, kind="stable")
     people = []
     while len(left):
-        same = _overlap(corners[left[0]], corners[left]) > OVERLAP
+        same = box_iou(corners[left[:1]], corners[left])[0] > OVERLAP
         same[0] = True
         group = left[same]
         people.append(np.average(points[group], axis=0, weights=scores[group]))
@@ -305,21 +305,11 @@ def _weighted_suppression(corners: np.ndarray, scores: np.ndarray, points: np.nd
     return people
 
 
-def _overlap(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """(N,) intersection over union of a box (4,) with boxes (N, 4)."""
-    low, high = np.maximum(box[:2], boxes[:, :2]), np.minimum(box[2:], boxes[:, 2:])
-    shared = np.maximum(high - low, 0).prod(1)
-    area = (box[2:] - box[:2]).prod() + (boxes[:, 2:] - boxes[:, :2]).prod(1) - shared
-    return shared / np.maximum(area, 1e-9)
-
-
 def region_around(hips: np.ndarray, above: np.ndarray) -> Region:
     """The region around a person, from the middle of the hips (2,) and the point (2,) that tells size and turn."""
     x, y = above - hips
-    turn = math.pi / 2 - math.atan2(-y, x)
-    return Region(
-        hips, 2 * MARGIN * math.hypot(x, y), turn - 2 * math.pi * math.floor((turn + math.pi) / (2 * math.pi))
-    )
+    turn = math.remainder(math.pi / 2 - math.atan2(-y, x), 2 * math.pi)
+    return Region(hips, 2 * MARGIN * math.hypot(x, y), turn)
 
 
 def _refined(places: np.ndarray, heatmaps: np.ndarray) -> np.ndarray:
@@ -336,13 +326,11 @@ def _refined(places: np.ndarray, heatmaps: np.ndarray) -> np.ndarray:
     cells = np.trunc(places * count).astype(int)
     reach = np.arange(-WINDOW, WINDOW + 1)
     columns, rows = (cells[:, axis, None] + reach for axis in (0, 1))  # (K, 7)
-    clipped = [np.clip(index, 0, count - 1) for index in (rows, columns)]
-    values = _sigmoid(heatmaps[clipped[0][:, :, None], clipped[1][:, None, :], np.arange(len(places))[:, None, None]])
-    inside = [(index >= 0) & (index < count) for index in (rows, columns)]
-    values = values * inside[0][:, :, None] * inside[1][:, None, :]
-    mass = values.sum((1, 2))
+    in_rows, in_columns = ((index >= 0) & (index < count) for index in (rows, columns))
+    near = np.clip(rows, 0, count - 1)[:, :, None], np.clip(columns, 0, count - 1)[:, None, :]
+    values = _sigmoid(heatmaps[(*near, np.arange(len(places))[:, None, None])])  # (K, 7, 7)
+    values *= in_rows[:, :, None] & in_columns[:, None, :]
     sure = (values.max((1, 2)) >= REFINED_FROM) & ((cells >= 0) & (cells < count)).all(1)
-    mean = (
-        np.stack([(values.sum(1) * columns).sum(1), (values.sum(2) * rows).sum(1)], 1) / np.maximum(mass, 1e-9)[:, None]
-    )
-    return np.where(sure[:, None], mean / count, places)
+    moments = np.stack([(values.sum(1) * columns).sum(1), (values.sum(2) * rows).sum(1)], axis=1)
+    mass = np.maximum(values.sum((1, 2)), 1e-9)[:, None]
+    return np.where(sure[:, None], moments / (mass * count), places)

@@ -8,7 +8,7 @@ confirmed by looks at the person alone, which do not show the neighbours.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -17,14 +17,13 @@ import numpy as np
 from meshrec.compiled.threads import over_items
 from meshrec.detect.blazepose import Pose, PoseNetwork, load_networks
 from meshrec.detect.blazepose_settings import BlazePoseSettings
-from meshrec.detect.looks import MIRRORED, Look, consensus, in_photo, inside, look_at, show, without_people
-from meshrec.detect.people import Detection, Mask, Region, box_iou, keypoint_box, person_box, photo_edges, pose_distance
+from meshrec.detect.candidate import Candidate, apart, nobody, visibility
+from meshrec.detect.looks import Look, in_photo, inside, look_at, show, without_people
+from meshrec.detect.people import Detection, Mask, Region, keypoint_box, photo_edges
+from meshrec.detect.tiles import Square, beside, cut_out, overlaps, share_inside, tiles
 from meshrec.errors import InputError
-from meshrec.geometry.affine import apply, compose, inverse
 
 Seed = tuple[float, Pose]  # certainty in [0, 1] and a rough pose
-Square = tuple[int, int, int, int]  # x0, y0, x1, y1 in whole pixels
-MOST_TIMES = 12  # longer over shorter side of the longest photo that keeps its height in the search
 AT_ONCE = 2  # looks at a person between two decisions whether they are enough; it does not depend on the machine
 
 
@@ -85,9 +84,9 @@ class BlazePoseDetector:
         for region, pose in zip(regions, poses):
             around = np.concatenate([region.center - region.side / 2, region.center + region.side / 2])
             around = around.astype(np.float32)
-            person = _Candidate(pose, around, (), replace(self.settings, agreeing=1)).detection(size)
+            person = Candidate(pose, around, (), replace(self.settings, agreeing=1)).detection(size)
             lost = pose.presence < self.settings.followed_presence or person is None
-            found.append(_nobody(around) if lost or person is None else person)
+            found.append(nobody(around) if lost or person is None else person)
         return found
 
     def _everyone(self, image: np.ndarray) -> list[Detection]:
@@ -98,13 +97,13 @@ class BlazePoseDetector:
         is finished. In a photo of several, squares beside each person are searched until nobody new is found.
         """
         settings = self.settings
-        small, scale = _resized(image, settings.search_side)
+        small, scale = _resized(image, settings.search_side, settings.longest_enlarged)
         people = self._confirmed(image, self._search_whole(small), scale, [])
         for tile_scale in settings.tile_scales:
             squares = self._tiles(small, tile_scale)
             while squares:
                 people, new = self._more(image, small, scale, people, squares)
-                squares = [s for s in squares if any(_overlap(s, person.box / scale) for person in new)]
+                squares = [s for s in squares if any(overlaps(s, person.box / scale) for person in new)]
             if len(people) == 1:
                 return people
         new = people
@@ -162,7 +161,7 @@ class BlazePoseDetector:
         crowded = len(seen) + len(people) > 1
         views = self.settings.crowd_looks if crowded else self.settings.looks
         candidates = [
-            _Candidate(
+            Candidate(
                 seed, box, views, self.settings, _share_outside(seed.keypoints, size) > self.settings.cut, crowded
             )
             for seed, box in seen
@@ -176,10 +175,10 @@ class BlazePoseDetector:
         people: list[Detection | None] = [None] * len(boxes)
         for views in (settings.looks, settings.rescue_looks):
             missing = [i for i, person in enumerate(people) if person is None]
-            candidates = [_Candidate(None, boxes[i], views, settings) for i in missing]
+            candidates = [Candidate(None, boxes[i], views, settings) for i in missing]
             for i, person in zip(missing, self._looked_at(image, candidates, None)):
                 people[i] = person
-        return [person or _nobody(box) for box, person in zip(boxes, people)]
+        return [person or nobody(box) for box, person in zip(boxes, people)]
 
     def _regions(
         self,
@@ -220,7 +219,7 @@ class BlazePoseDetector:
         return tiles(size, round(scale * first), self.settings.tile_overlap)
 
     def _looked_at(
-        self, image: np.ndarray, candidates: Sequence[_Candidate], others: list[Detection] | None
+        self, image: np.ndarray, candidates: Sequence[Candidate], others: list[Detection] | None
     ) -> list[Detection | None]:
         """Look at people a few times each, until enough poses agree.
 
@@ -234,7 +233,7 @@ class BlazePoseDetector:
             Each person, or None if no look shows them.
         """
 
-        def look(candidate: _Candidate, view: Look) -> Pose | None:
+        def look(candidate: Candidate, view: Look) -> Pose | None:
             box, cut = candidate.box, candidate.cut
             only = None if others is None else box
             regions = self._regions(image, box, view, cut, only, others or ())
@@ -242,7 +241,7 @@ class BlazePoseDetector:
             poses = [look_at(self._networks.look, image, r, hand, cut, only, others or ()) for r in regions]
             return min(poses, key=candidate.distance, default=None)
 
-        def all_looks(jobs: list[tuple[_Candidate, Look]]) -> list[Pose | None]:
+        def all_looks(jobs: list[tuple[Candidate, Look]]) -> list[Pose | None]:
             return over_items(lambda i: look(*jobs[i]), len(jobs))
 
         while jobs := [(c, view) for c in candidates for view in c.next_views(AT_ONCE)]:
@@ -250,90 +249,6 @@ class BlazePoseDetector:
                 if pose is not None:
                     candidate.add(pose)
         return [candidate.detection((image.shape[1], image.shape[0])) for candidate in candidates]
-
-
-@dataclass
-class _Candidate:
-    """Somebody who may be a person, and the looks at them so far.
-
-    Attributes:
-        seed: A rough pose in photo pixels, by which the person is told from others; it is one of those that agree.
-            Without one, the person is told by the box.
-        box: (4,) x0, y0, x1, y1 of the person, photo pixels.
-        views: Views of the square around the box that are still to be looked at.
-        settings: The detector's settings.
-        cut: Whether the photo's edge cuts the person off.
-        crowded: Whether to give up as soon as too few views are left for enough poses to agree.
-        poses: The poses so far.
-        members: Indices of the poses that agree, the one with most support first.
-    """
-
-    seed: Pose | None
-    box: np.ndarray
-    views: tuple[Look, ...]
-    settings: BlazePoseSettings
-    cut: bool = False
-    crowded: bool = False
-    poses: list[Pose] = field(default_factory=list)
-    members: list[int] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        if self.seed is not None:
-            self._take(self.seed)
-
-    def next_views(self, count: int) -> tuple[Look, ...]:
-        """Take up to ``count`` views; none if enough poses agree or, in a crowd, if those left cannot agree enough."""
-        enough = len(self.members) >= self.settings.agreeing
-        hopeless = self.crowded and len(self.poses) + len(self.views) < self.settings.agreeing
-        if enough or hopeless:
-            return ()
-        taken, self.views = self.views[:count], self.views[count:]
-        return taken
-
-    def distance(self, pose: Pose) -> float:
-        """How far a pose is from the person's rough pose, or without one from the box; from 1 it is another's."""
-        if self.seed is not None:
-            return _apart(pose.keypoints, self.seed.keypoints) / self.settings.other
-        overlap = float(box_iou(keypoint_box(pose.keypoints)[None], self.box[None])[0, 0])
-        return (1 - overlap) / self.settings.outside
-
-    def add(self, pose: Pose) -> None:
-        """Take another look's pose, unless it shows nobody or somebody else."""
-        if pose.presence >= self.settings.least_presence and self.distance(pose) < 1:
-            self._take(pose)
-
-    def _take(self, pose: Pose) -> None:
-        self.poses.append(pose)
-        self.keypoints, self.world, self.members = consensus(self.poses, self.settings.near)
-
-    def detection(self, size: tuple[int, int]) -> Detection | None:
-        """The person, or None without any close look, in a photo of ``size`` (width, height)."""
-        masks = [
-            (pose.mask, pose.to_mask)
-            for pose in (self.poses[i] for i in self.members)
-            if pose.mask is not None and pose.to_mask is not None
-        ]
-        region = self.poses[self.members[0]].region if self.members else None
-        if not masks or region is None:
-            return None
-        mask = _merge_masks(
-            masks, Look().matrix(replace(region, turn=0.0), self.settings.mask_side), self.settings.mask_side
-        )
-        agreement = min(len(self.members) / self.settings.agreeing, 1.0)
-        return Detection(
-            box=person_box(self.keypoints, mask, size),
-            keypoints=self.keypoints,
-            joint_set="mediapipe33",
-            score=_visibility(self.keypoints) * agreement,
-            mask=mask,
-            world=self.world,
-            region=region,
-        )
-
-
-def _nobody(box: np.ndarray) -> Detection:
-    """The detection, with score 0, for a box that shows nobody."""
-    return Detection(box, np.zeros((33, 3), np.float32), "mediapipe33", 0.0)
 
 
 def _share_outside(keypoints: np.ndarray, size: tuple[int, int]) -> float:
@@ -351,15 +266,23 @@ def _checked(boxes: np.ndarray) -> np.ndarray:
     return boxes
 
 
-def _resized(image: np.ndarray, shortest: int) -> tuple[np.ndarray, float]:
-    """A photo (H, W, 3) with a shorter side of ``shortest`` pixels, and photo pixels per pixel of it.
+def _resized(image: np.ndarray, shortest: int, most_times: float) -> tuple[np.ndarray, float]:
+    """Resize a photo for the search.
 
-    Small photos are enlarged too: whom the search finds must not depend on the photo's resolution.
+    Small photos are enlarged: whom the search finds must not depend on the photo's resolution.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        shortest: Shorter side of the result, pixels.
+        most_times: Longer side of the result over ``shortest``, at most; longer photos get a smaller shorter side.
+
+    Returns:
+        The resized photo, and photo pixels per pixel of it.
     """
     import cv2
 
     scale = min(image.shape[:2]) / shortest
-    scale = max(scale, max(image.shape[:2]) / (MOST_TIMES * shortest))
+    scale = max(scale, max(image.shape[:2]) / (most_times * shortest))
     size = max(round(image.shape[1] / scale), 1), max(round(image.shape[0] / scale), 1)
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale > 1 else cv2.INTER_LINEAR), scale
 
@@ -378,68 +301,12 @@ def _search_squares(image: np.ndarray, squares: list[Square], network: PoseNetwo
     """Rough poses in squares of a photo, in its pixels, except those smaller than ``least`` times the square's side."""
     size = image.shape[1], image.shape[0]
     found = []
-    for square, poses in zip(squares, over_items(lambda i: network(_cut(image, squares[i])), len(squares))):
+    for square, poses in zip(squares, over_items(lambda i: network(cut_out(image, squares[i])), len(squares))):
         for pose in poses:
             pose = _moved(pose, square[:2], 1)
             if np.ptp(pose.keypoints[:, :2], axis=0).max() >= least * (square[2] - square[0]):
-                found.append((_visibility(pose.keypoints) * _share_inside(pose.keypoints, square, size), pose))
+                found.append((visibility(pose.keypoints) * share_inside(pose.keypoints, square, size), pose))
     return found
-
-
-def tiles(size: tuple[int, int], side: int, overlap: float) -> list[Square]:
-    """Overlapping squares that cover a photo. Along a side shorter than the squares they are centred on it.
-
-    Args:
-        size: (width, height) of the photo, pixels.
-        side: Side of the squares, pixels.
-        overlap: Least overlap of neighbouring squares, as a share of their side.
-
-    Returns:
-        Squares in photo pixels; parts of them may lie outside the photo.
-    """
-    starts = []
-    for length in size:
-        slack = length - side
-        count = int(np.ceil(max(slack, 0) / (side * (1 - overlap)))) + 1
-        starts.append(np.linspace(0, slack, count).astype(int).tolist() if slack > 0 else [slack // 2])
-    return [(x, y, x + side, y + side) for y in starts[1] for x in starts[0]]
-
-
-def beside(people: list[Detection], scale: float, side: float, least: int) -> list[Square]:
-    """Squares to the left and right of people, centred on the edges of their boxes.
-
-    Args:
-        people: The people, in photo pixels.
-        scale: Photo pixels per pixel of the shrunk photo.
-        side: Side of the squares, as a multiple of the longer side of the person's box.
-        least: Least side of the squares, pixels of the shrunk photo.
-
-    Returns:
-        Two squares for each person, in pixels of the shrunk photo.
-    """
-    squares = []
-    for x0, y0, x1, y1 in (person.box / scale for person in people):
-        length = max(round(float(side * max(x1 - x0, y1 - y0))), least)
-        top = round(float(y0 + y1 - length) / 2)
-        for left in (round(float(edge) - length / 2) for edge in (x0, x1)):
-            squares.append((left, top, left + length, top + length))
-    return squares
-
-
-def _cut(image: np.ndarray, tile: Square) -> np.ndarray:
-    """A square of a photo (H, W, 3), black outside the photo."""
-    x0, y0, x1, y1 = tile
-    height, width = image.shape[:2]
-    part = image[max(y0, 0) : y1, max(x0, 0) : x1]
-    return np.pad(part, ((max(-y0, 0), max(y1 - height, 0)), (max(-x0, 0), max(x1 - width, 0)), (0, 0)))
-
-
-def _overlap(a: Square, b: np.ndarray) -> bool:
-    return bool(a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3])
-
-
-def _visibility(keypoints: np.ndarray) -> float:
-    return float(keypoints[:, 2].mean())
 
 
 def _distinct(found: list[Seed], people: list[Detection], settings: BlazePoseSettings) -> list[Pose]:
@@ -447,22 +314,9 @@ def _distinct(found: list[Seed], people: list[Detection], settings: BlazePoseSet
     kept: list[Pose] = []
     for certainty, pose in sorted(found, key=lambda f: -f[0]):
         known = [other.keypoints for other in kept + people]
-        if certainty >= settings.seed_certainty and all(_apart(pose.keypoints, k) > settings.same for k in known):
+        if certainty >= settings.seed_certainty and all(apart(pose.keypoints, k) > settings.same for k in known):
             kept.append(pose)
     return kept
-
-
-def _share_inside(keypoints: np.ndarray, tile: Square, size: tuple[int, int]) -> float:
-    """Share of the visible keypoints inside a tile, where keypoints beyond the photo's own edge count as inside."""
-    low = np.where(np.array(tile[:2]) > 0, tile[:2], -np.inf)
-    high = np.where(np.array(tile[2:]) < size, tile[2:], np.inf)
-    inside = ((keypoints[:, :2] >= low) & (keypoints[:, :2] < high)).all(1)
-    return float((inside * keypoints[:, 2]).sum() / max(keypoints[:, 2].sum(), 1e-6))
-
-
-def _apart(a: np.ndarray, b: np.ndarray) -> float:
-    """Distance of two poses, left and right exchanged if that brings them closer: the networks confuse the two."""
-    return min(pose_distance(a, b), pose_distance(a, b[MIRRORED]))
 
 
 def _clear_people(people: list[Detection], size: tuple[int, int], settings: BlazePoseSettings) -> list[Detection]:
@@ -476,7 +330,7 @@ def _clear_people(people: list[Detection], size: tuple[int, int], settings: Blaz
             continue
         area = mask.crop(photo_edges(size), grid) > 0.5
         if not any(
-            _apart(person.keypoints, other.keypoints) < settings.same
+            apart(person.keypoints, other.keypoints) < settings.same
             or (area & taken).sum() > settings.covered * min(area.sum(), taken.sum())
             for other, taken in kept
         ):
@@ -488,28 +342,3 @@ def _is_crisp(mask: Mask, least: float) -> bool:
     """Whether the mean of a mask over its inside is at least ``least``, in [0, 1]."""
     inside = mask.values[mask.values > 127]
     return len(inside) > 0 and inside.mean() >= 255 * least
-
-
-def _merge_masks(masks: list[tuple[np.ndarray, np.ndarray]], target: np.ndarray, side: int) -> Mask:
-    """Average the masks of several looks.
-
-    Args:
-        masks: The mask of each look in [0, 1], and the affine map (2, 3) from photo pixels to its pixels.
-        target: (2, 3) affine map from photo pixels to the grid of the mean.
-        side: Side of that grid.
-
-    Returns:
-        The mean, trimmed to the rows and columns that are not empty.
-    """
-    import cv2
-
-    total = np.zeros((side, side), np.float32)
-    for values, matrix in masks:
-        total += cv2.warpAffine(values, compose(target, inverse(matrix)), (side, side), flags=cv2.INTER_LINEAR)
-    values = np.round(255 * total / len(masks)).astype(np.uint8)
-    rows, columns = (np.flatnonzero((values > 2).any(axis)) for axis in (1, 0))
-    if not len(rows):
-        rows = columns = np.array([0])
-    y0, y1, x0, x1 = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
-    edges = apply(inverse(target), np.array([[x0 - 0.5, y0 - 0.5], [x1 - 0.5, y1 - 0.5]]))
-    return Mask(values[y0:y1, x0:x1].copy(), edges.reshape(4).astype(np.float32))

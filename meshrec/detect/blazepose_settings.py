@@ -20,6 +20,8 @@ class BlazePoseSettings:
             whom the search finds does not depend on the photo's resolution.
         longest: Longer over shorter side up to which a photo is searched as one square. A longer one, such as a
             panorama, is searched in squares along it.
+        longest_enlarged: Longer side of the photo during the search over ``search_side``, at most. It bounds the memory
+            that an extreme panorama takes.
         tile_scales: Sides of the square search tiles as shares of the first square's side, in the order of the search.
         tile_overlap: Least overlap of neighbouring tiles, as a share of their side.
         wide_scale: Side of the square around the photo that is searched if the photo as it is shows nobody, as a share
@@ -62,6 +64,7 @@ class BlazePoseSettings:
 
     search_side: int = 853
     longest: float = 1.5
+    longest_enlarged: float = 12.0
     tile_scales: tuple[float, ...] = (0.6, 0.4)
     tile_overlap: float = 0.25
     wide_scale: float = 1.5

@@ -12,12 +12,13 @@ from helpers.paths import EXAMPLES, SHARED
 from meshrec.body import joint_set
 from meshrec.detect import Detection, Mask, load_detector
 from meshrec.detect.blazepose import Pose, Sight
-from meshrec.detect.blazepose_detector import BlazePoseDetector, beside, tiles
+from meshrec.detect.blazepose_detector import BlazePoseDetector
 from meshrec.detect.blazepose_settings import BlazePoseSettings
 from meshrec.detect.inputs import boxes_in_photo, for_photo, people_in_photo, read_boxes, read_keypoints
 from meshrec.detect.litert import without_chatter
 from meshrec.detect.looks import MIRRORED, Look, consensus, in_photo, look_at, show, without_people
 from meshrec.detect.people import Region, box_iou, keypoint_box, person_at, person_box, photo_edges, pose_distance
+from meshrec.detect.tiles import beside, tiles
 from meshrec.errors import InputError
 from meshrec.files import read_photo
 from meshrec.geometry.affine import apply

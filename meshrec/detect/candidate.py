@@ -1,0 +1,132 @@
+"""Somebody who may be a person: the looks at them, and whether these agree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from meshrec.detect.blazepose import Pose
+from meshrec.detect.blazepose_settings import BlazePoseSettings
+from meshrec.detect.looks import MIRRORED, Look, consensus
+from meshrec.detect.people import Detection, Mask, box_iou, keypoint_box, person_box, pose_distance
+from meshrec.geometry.affine import apply, compose, inverse
+
+
+@dataclass
+class Candidate:
+    """Somebody who may be a person, and the looks at them so far.
+
+    Attributes:
+        seed: A rough pose in photo pixels, by which the person is told from others; it is one of those that agree.
+            Without one, the person is told by the box.
+        box: (4,) x0, y0, x1, y1 of the person, photo pixels.
+        views: Views of the square around the box that are still to be looked at.
+        settings: The detector's settings.
+        cut: Whether the photo's edge cuts the person off.
+        crowded: Whether to give up as soon as too few views are left for enough poses to agree.
+        poses: The poses so far.
+        members: Indices of the poses that agree, the one with most support first.
+    """
+
+    seed: Pose | None
+    box: np.ndarray
+    views: tuple[Look, ...]
+    settings: BlazePoseSettings
+    cut: bool = False
+    crowded: bool = False
+    poses: list[Pose] = field(default_factory=list)
+    members: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.seed is not None:
+            self._take(self.seed)
+
+    def next_views(self, count: int) -> tuple[Look, ...]:
+        """Take up to ``count`` views; none if enough poses agree or, in a crowd, if those left cannot agree enough."""
+        enough = len(self.members) >= self.settings.agreeing
+        hopeless = self.crowded and len(self.poses) + len(self.views) < self.settings.agreeing
+        if enough or hopeless:
+            return ()
+        taken, self.views = self.views[:count], self.views[count:]
+        return taken
+
+    def distance(self, pose: Pose) -> float:
+        """How far a pose is from the person's rough pose, or without one from the box; from 1 it is another's."""
+        if self.seed is not None:
+            return apart(pose.keypoints, self.seed.keypoints) / self.settings.other
+        overlap = float(box_iou(keypoint_box(pose.keypoints)[None], self.box[None])[0, 0])
+        return (1 - overlap) / self.settings.outside
+
+    def add(self, pose: Pose) -> None:
+        """Take another look's pose, unless it shows nobody or somebody else."""
+        if pose.presence >= self.settings.least_presence and self.distance(pose) < 1:
+            self._take(pose)
+
+    def _take(self, pose: Pose) -> None:
+        self.poses.append(pose)
+        self.keypoints, self.world, self.members = consensus(self.poses, self.settings.near)
+
+    def detection(self, size: tuple[int, int]) -> Detection | None:
+        """The person, or None without any close look, in a photo of ``size`` (width, height)."""
+        masks = [
+            (pose.mask, pose.to_mask)
+            for pose in (self.poses[i] for i in self.members)
+            if pose.mask is not None and pose.to_mask is not None
+        ]
+        region = self.poses[self.members[0]].region if self.members else None
+        if not masks or region is None:
+            return None
+        mask = _merge_masks(
+            masks, Look().matrix(replace(region, turn=0.0), self.settings.mask_side), self.settings.mask_side
+        )
+        agreement = min(len(self.members) / self.settings.agreeing, 1.0)
+        return Detection(
+            box=person_box(self.keypoints, mask, size),
+            keypoints=self.keypoints,
+            joint_set="mediapipe33",
+            score=visibility(self.keypoints) * agreement,
+            mask=mask,
+            world=self.world,
+            region=region,
+        )
+
+
+def nobody(box: np.ndarray) -> Detection:
+    """The detection, with score 0, for a box that shows nobody."""
+    return Detection(box, np.zeros((33, 3), np.float32), "mediapipe33", 0.0)
+
+
+def visibility(keypoints: np.ndarray) -> float:
+    """Mean confidence of keypoints (K, 3)."""
+    return float(keypoints[:, 2].mean())
+
+
+def apart(a: np.ndarray, b: np.ndarray) -> float:
+    """Distance of two poses, left and right exchanged if that brings them closer: the networks confuse the two."""
+    return min(pose_distance(a, b), pose_distance(a, b[MIRRORED]))
+
+
+def _merge_masks(masks: list[tuple[np.ndarray, np.ndarray]], target: np.ndarray, side: int) -> Mask:
+    """Average the masks of several looks.
+
+    Args:
+        masks: The mask of each look in [0, 1], and the affine map (2, 3) from photo pixels to its pixels.
+        target: (2, 3) affine map from photo pixels to the grid of the mean.
+        side: Side of that grid.
+
+    Returns:
+        The mean, trimmed to the rows and columns that are not empty.
+    """
+    import cv2
+
+    total = np.zeros((side, side), np.float32)
+    for values, matrix in masks:
+        total += cv2.warpAffine(values, compose(target, inverse(matrix)), (side, side), flags=cv2.INTER_LINEAR)
+    values = np.round(255 * total / len(masks)).astype(np.uint8)
+    rows, columns = (np.flatnonzero((values > 2).any(axis)) for axis in (1, 0))
+    if not len(rows):
+        rows = columns = np.array([0])
+    y0, y1, x0, x1 = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
+    edges = apply(inverse(target), np.array([[x0 - 0.5, y0 - 0.5], [x1 - 0.5, y1 - 0.5]]))
+    return Mask(values[y0:y1, x0:x1].copy(), edges.reshape(4).astype(np.float32))
