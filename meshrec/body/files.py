@@ -17,14 +17,19 @@ from typing import Any
 
 import numpy as np
 
+from meshrec.body.genders import gender_named
 from meshrec.body.joints import NUM_JOINTS
 from meshrec.errors import InputError
-from meshrec.files.npz import read_npz
+from meshrec.files.npz import read_npz, read_objects
 
 POSE_FEATURES = 9 * (NUM_JOINTS - 1)
 MIN_BETAS, MAX_BETAS = 1, 300
 MOST_METRES = 10.0  # largest extent of a rest mesh; a larger one is in centimetres
 SUFFIXES = (".npz", ".safetensors", ".pkl")
+REQUIRED = ("v_template", "shapedirs", "posedirs", "J_regressor", "weights", "kintree_table", "f")
+TEXTS = ("name", "gender", "licence")
+# Models of SMPL's family by their pose columns, nine for each joint but the root.
+RELATIVES = {135: "MANO, a hand", 36: "FLAME, a head", 459: "SMPL-H", 486: "SMPL-X"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,11 +178,11 @@ def body_from_arrays(arrays: Mapping[str, object], source: str) -> BodyData:
     Raises:
         InputError: The arrays are not a valid body; the message names ``source`` and says why.
     """
-    required = ("v_template", "shapedirs", "posedirs", "J_regressor", "weights", "kintree_table", "f")
-    missing = [key for key in required if key not in arrays]
+    missing = [key for key in REQUIRED if key not in arrays]
     if missing:
         raise InputError(f"{source}: not an SMPL body: it lacks {', '.join(missing)}")
-    a = {key: np.asarray(arrays[key]) for key in required}
+    a = {key: np.asarray(arrays[key]) for key in REQUIRED}
+    _check_family(a["posedirs"], source)
     for key, array in a.items():
         _check_numbers(array, key, source)
 
@@ -221,10 +226,21 @@ def body_from_arrays(arrays: Mapping[str, object], source: str) -> BodyData:
     return replace(body, **_optional_fields(arrays, vertex_count, len(body.faces), source))
 
 
+def _check_family(posedirs: np.ndarray, source: str) -> None:
+    """Refuse by its name a body of another model of SMPL's family, which has other joints."""
+    family = RELATIVES.get(posedirs.shape[-1] if posedirs.ndim == 3 else 0)
+    if family is not None:
+        raise InputError(
+            f"{source}: this is a body of {family}, with {posedirs.shape[-1]} pose columns in posedirs where SMPL has "
+            f"{POSE_FEATURES}; give a body of SMPL itself, such as SMPL_NEUTRAL.pkl"
+        )
+
+
 def _optional_fields(arrays: Mapping[str, object], vertex_count: int, face_count: int, source: str) -> dict[str, Any]:
     """Check the optional keys, which SMPL does not have."""
-    texts = ("name", "gender", "licence")
-    values: dict[str, Any] = {key: _text(arrays[key], key, source) for key in texts if key in arrays}
+    values: dict[str, Any] = {key: _text(arrays[key], key, source) for key in TEXTS if key in arrays}
+    if "gender" in values:  # it is for people to read, so that another word than the known ones stays as it is
+        values["gender"] = gender_named(values["gender"]) or values["gender"]
     if "uv" in arrays and "uv_faces" in arrays:
         uv, uv_faces = np.asarray(arrays["uv"]), np.asarray(arrays["uv_faces"])
         _check_numbers(uv, "uv", source)
@@ -255,7 +271,11 @@ def _optional_fields(arrays: Mapping[str, object], vertex_count: int, face_count
 
 
 def _text(value: object, key: str, source: str) -> str:
-    text = value.item() if isinstance(value, np.ndarray) and value.shape == () else value
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        return ""  # a text that is a Python object, which is not loaded, and which nothing needs
+    text = value.item() if isinstance(value, np.ndarray) and value.size == 1 else value
+    if isinstance(text, bytes):  # as Python 2 wrote it
+        text = text.decode("utf-8", "replace")
     if not isinstance(text, str):
         raise InputError(f"{source}: {key} should be text")
     return text
@@ -296,7 +316,14 @@ def _parents(kintree_table: np.ndarray, source: str) -> np.ndarray:
 
 
 def _read_npz(path: Path) -> dict[str, object]:
-    return dict(read_npz(path))
+    from meshrec.files.unpickle import unpickle_element
+
+    stored = read_npz(path, pass_objects=True)
+    arrays: dict[str, object] = dict(stored)
+    for key in REQUIRED:
+        if key in stored and stored[key].dtype == object and stored[key].ndim == 0:
+            arrays[key] = unpickle_element(read_objects(path, key), (), path)  # a sparse matrix
+    return arrays
 
 
 def _read_safetensors(path: Path) -> dict[str, object]:

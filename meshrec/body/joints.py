@@ -59,6 +59,38 @@ JOINT_SETS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 # Every joint of the sets above, so that labels of all datasets fit into one array.
 JOINT_SETS["union55"] = tuple(dict.fromkeys(name for names in JOINT_SETS.values() for name in names))
+FEET = ("left_big_toe", "left_small_toe", "left_heel", "right_big_toe", "right_small_toe", "right_heel")
+# What detectors write. All of these joints are among the union's.
+JOINT_SETS |= {
+    # OpenPose's COCO model (Cao et al. 2017).
+    "coco18": (
+        "nose", "thorax", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist",
+        "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "right_eye", "left_eye",
+        "right_ear", "left_ear",
+    ),
+    # Body and feet of COCO-WholeBody (Jin et al. 2020), its first 23 of 133 points.
+    "wholebody23": (*JOINT_SETS["coco17"], *FEET),
+    # The body of Halpe-FullBody (Fang et al. 2022, "AlphaPose"), its first 26 of 136 points.
+    "halpe26": (
+        *JOINT_SETS["coco17"], "head_top", "neck", "mid_hip", "left_big_toe", "right_big_toe", "left_small_toe",
+        "right_small_toe", "left_heel", "right_heel",
+    ),
+    # AI Challenger (Wu et al. 2017).
+    "aic14": (
+        "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist", "right_hip",
+        "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "head_top", "neck",
+    ),
+    # CrowdPose (Li et al. 2019).
+    "crowdpose14": (
+        "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist", "left_hip",
+        "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle", "head_top", "neck",
+    ),
+    # MPII Human Pose (Andriluka et al. 2014).
+    "mpii16": (
+        "right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle", "mid_hip", "thorax", "neck",
+        "head_top", "right_wrist", "right_elbow", "right_shoulder", "left_shoulder", "left_elbow", "left_wrist",
+    ),
+}  # fmt: skip
 
 BODY_JOINTS = JOINT_SETS["smpl24"][1:]
 """The 23 joints of a ``body_pose``."""

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from meshrec.body.genders import ACCEPTED, gender_named
+from meshrec.detect.people import as_confidence
 from meshrec.errors import InputError
 
 SIDES = {"l_": "left_", "r_": "right_"}
@@ -41,7 +43,8 @@ def labels(
 ) -> np.ndarray:
     """A column of labels with confidences.
 
-    Confidences above 1 are clipped to 1. Coordinates with a confidence of 0 need not be finite.
+    Confidences are those of :func:`meshrec.detect.people.as_confidence`. Coordinates with a confidence of 0 need not be
+    finite.
 
     Args:
         path, columns, name, rows: As in :func:`numbers`.
@@ -52,17 +55,18 @@ def labels(
         (rows, *shape) float32, zero where the confidence is 0.
 
     Raises:
-        InputError: As in :func:`numbers`, or a confidence is negative.
+        InputError: As in :func:`numbers`, or a confidence is neither a score nor a flag of visibility.
     """
     if confidence is None:
         values = _shaped(path, columns, name, shape, rows)
     else:
         places = _shaped(path, columns, name, (*shape[:-1], shape[-1] - 1), rows)
         values = np.concatenate([places, _shaped(path, columns, confidence, shape[:-1], rows)[..., None]], axis=-1)
-    _refuse(path, ~(values[..., -1] >= 0), f"{confidence or name} has a confidence that is negative or no number")
+    certain = as_confidence(values[..., -1])
+    _refuse(path, np.isnan(certain), f"{confidence or name} has a confidence that is no number, or is above 2")
+    values[..., -1] = certain
     values = np.where(values[..., -1:] > 0, values, 0)
     _refuse(path, ~np.isfinite(values), f"{name} is not a finite number although its confidence is above 0")
-    values[..., -1] = values[..., -1].clip(max=1)
     return values
 
 
@@ -81,10 +85,13 @@ def blank(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Set rows of a column to zero, so that what the file has there is not checked.
 
     Args:
-        values: The column; one of another length than ``rows`` is returned unchanged, for the checks to refuse.
+        values: The column; one of another length than ``rows``, or of objects, is returned unchanged, for the checks
+            to refuse.
         rows: (N,) bool, the rows to set.
     """
-    return np.where(rows.reshape(-1, *[1] * (values.ndim - 1)), 0, values) if len(values) == len(rows) else values
+    if values.dtype == object or values.shape[:1] != rows.shape:
+        return values
+    return np.where(rows.reshape(-1, *[1] * (values.ndim - 1)), 0, values)
 
 
 def texts(path: Path, columns: Mapping[str, np.ndarray], name: str) -> np.ndarray:
@@ -100,6 +107,32 @@ def texts(path: Path, columns: Mapping[str, np.ndarray], name: str) -> np.ndarra
     if values.ndim != 1 or values.dtype.kind not in "SU":
         raise InputError(f"{path}: {name} must be a list of text, not {values.dtype} of shape {values.shape}.")
     return np.char.decode(values, "utf-8", "replace") if values.dtype.kind == "S" else values
+
+
+def genders(path: Path, columns: Mapping[str, np.ndarray], name: str, used: np.ndarray) -> list[str]:
+    """A column of genders, as :func:`meshrec.body.genders.gender_named` understands them.
+
+    Args:
+        path, columns, name: As in :func:`numbers`.
+        used: (rows,) bool, the rows whose gender is needed; the others are not checked.
+
+    Returns:
+        The gender of each row, "neutral" where none is given, as in unused rows.
+
+    Raises:
+        InputError: The column is missing, has another length, or has an unknown gender; the message names the first bad
+            row and the genders that are known.
+    """
+    values = _required(path, columns, name)
+    if values.shape != used.shape or (values.dtype.kind not in "SU" and used.any()):
+        raise InputError(
+            f"{path}: {name} must be a list of {len(used)} texts ({ACCEPTED}), not {values.dtype} of {values.shape}."
+        )
+    found = [gender_named(value) if value else "neutral" for value in values.tolist()]
+    for row in np.flatnonzero(used):
+        if found[row] is None:
+            raise InputError(f"{path}: row {row}: {name} is {str(values[row])[:40]!r}; it must be {ACCEPTED}.")
+    return [gender or "neutral" for gender in found]
 
 
 def joint_names(path: Path, columns: Mapping[str, np.ndarray]) -> tuple[str, ...]:

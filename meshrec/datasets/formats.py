@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
+from meshrec.body.genders import GENDERS
 from meshrec.data.sample import Samples
 from meshrec.datasets.coco import read_coco
 from meshrec.datasets.lspe import read_lspe
@@ -46,6 +47,8 @@ def read_samples(
     """
     if form not in FORMATS:
         raise InputError(f"there is no dataset format '{form}'; choose of {', '.join(FORMATS)}.")
+    if unknown := [name for name in bodies or {} if name not in GENDERS]:
+        raise InputError(f"{path}: there are the bodies {', '.join(GENDERS)}, and none called '{unknown[0]}'.")
     if form in WITH_PICTURES_ELSEWHERE and pictures is None:
         raise InputError(f"{path}: datasets of the format '{form}' need the folder of their pictures.")
     folder = Path(pictures or path)

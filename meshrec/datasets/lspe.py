@@ -72,7 +72,7 @@ def read_lspe(path: str | Path) -> LspeSamples:
     members = tar_members(path)
     if LABELS not in members:
         raise InputError(f"{path}: the tar holds no {LABELS}.")
-    columns = read_npz(path / LABELS, read_member(path, members[LABELS]).getvalue())
+    columns = read_npz(path / LABELS, read_member(path, members[LABELS]).getvalue(), pass_objects=True)
     names = texts(path, columns, "name")
     joints = joint_names(path, columns)
     if joints != joint_set("lsp14"):

@@ -88,7 +88,7 @@ def read_multiview(folder: str | Path) -> MultiviewSamples:
     """
     folder = Path(folder)
     path = folder / "gt.npz"
-    columns = read_npz(path)
+    columns = read_npz(path, pass_objects=True)
     pictures = texts(path, columns, "image")
     rows = len(pictures)
     joints = tuple(TOES.get(name, name) for name in joint_names(path, columns))

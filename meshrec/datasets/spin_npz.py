@@ -11,7 +11,8 @@ which these columns are read:
   of ``part``.
 - ``pose`` (72,) and ``shape`` (10,), optional: SMPL's parameters, axis-angle, the root rotation in camera space.
   ``has_smpl``, optional: 1 in the rows where they are known; without this column they are known in all rows.
-- ``gender``, optional: ``m`` or ``f``, the body that the betas belong to; the neutral body where it is neither.
+- ``gender``, optional: ``m`` or ``f``, ``male`` or ``female``, or ``neutral``, the body that the betas belong to; the
+  neutral body where it is empty. It is read in the rows where the parameters are known.
 
 SPIN's 49 joints are the 25 of ``openpose`` and the 24 of ``part``. Joints of the same name are merged; a label takes
 precedence over a detection.
@@ -27,8 +28,9 @@ import torch
 from meshrec.body import NUM_BETAS
 from meshrec.body.joints import LIMB_JOINTS, joint_set
 from meshrec.data.sample import Sample, person_sample
-from meshrec.datasets.columns import blank, labels, numbers, texts
+from meshrec.datasets.columns import blank, genders, labels, numbers, texts
 from meshrec.errors import InputError
+from meshrec.files.names import find_picture
 from meshrec.files.npz import read_npz
 from meshrec.files.picture import Picture
 from meshrec.geometry import axis_angle_to_matrix
@@ -41,7 +43,6 @@ LABELLED = (
 )  # fmt: skip
 JOINTS = tuple(dict.fromkeys((*LABELLED, *joint_set("openpose25"))))
 PIXELS_PER_SCALE = 200
-GENDERS = {"m": "male", "f": "female"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +82,7 @@ class SpinSamples:
         known = bool(self.has_smpl[index])
         return person_sample(
             name=f"{self.path.name} row {index}",
-            image=Picture(self.folder / str(self.pictures[index])),
+            image=Picture(find_picture(self.folder, str(self.pictures[index]))),
             crop=(self.center[index], float(self.side[index])),
             joints=JOINTS,
             keypoints_2d=self.keypoints_2d[index],
@@ -106,7 +107,7 @@ def read_spin_npz(path: str | Path, folder: str | Path, bodies: Mapping[str, str
             names file and row.
     """
     path = Path(path)
-    columns = read_npz(path)
+    columns = read_npz(path, pass_objects=True)
     pictures = texts(path, columns, "imgname")
     rows = len(pictures)
     side = PIXELS_PER_SCALE * numbers(path, columns, "scale", (), rows)
@@ -123,8 +124,8 @@ def read_spin_npz(path: str | Path, folder: str | Path, bodies: Mapping[str, str
         known = {name: blank(columns[name], ~has_smpl) for name in ("pose", "shape")}
         pose = numbers(path, known, "pose", (72,), rows)
         betas = numbers(path, known, "shape", (NUM_BETAS,), rows)
-    genders = texts(path, columns, "gender") if "gender" in columns else np.full(rows, "")
-    hashes = [(bodies or {}).get(GENDERS.get(str(gender), "neutral"), "") for gender in genders]
+    known_genders = genders(path, columns, "gender", has_smpl) if "gender" in columns else ["neutral"] * rows
+    hashes = [(bodies or {}).get(gender, "") for gender in known_genders]
     return SpinSamples(
         path=path,
         folder=Path(folder),

@@ -7,8 +7,8 @@ each of the one or two people; T is the number of pictures. These fields are rea
 - ``cam_intrinsics`` (3, 3) and ``cam_poses`` (T, 4, 4): calibration matrix, and world to camera.
 - ``campose_valid``: list of (T,), 1 where the camera fits the person; a person's other pictures are left out.
 - ``poses``: list of (T, 72), axis-angle, the root rotation in the world.
-- ``betas``: list of (10,) or longer, of which the first ten are read; ``genders``: list of ``m`` or ``f``, the body
-  that the betas belong to.
+- ``betas``: list of (10,) or longer, of which the first ten are read; ``genders``: list of ``m`` or ``f``, or ``male``
+  or ``female``, the body that the betas belong to.
 - ``jointPositions``: list of (T, 72), the 24 SMPL joints in the world, metres.
 - ``poses2d``: list of (T, 3, 18), detected x, y in pixels and confidence, in the order of :data:`DETECTED`.
 
@@ -25,11 +25,11 @@ import torch
 from torch.utils.data import ConcatDataset
 
 from meshrec.body import NUM_BETAS
+from meshrec.body.genders import ACCEPTED, gender_named
 from meshrec.body.joints import joint_set
 from meshrec.data.sample import Sample, Samples, box_crop, person_sample
 from meshrec.datasets.columns import blank, calibrations, labels, numbers
 from meshrec.datasets.multiview import to_camera
-from meshrec.datasets.spin_npz import GENDERS
 from meshrec.detect.people import keypoint_box
 from meshrec.errors import InputError
 from meshrec.files.picture import Picture
@@ -37,11 +37,7 @@ from meshrec.files.unpickle import unpickle_arrays
 from meshrec.geometry import Camera, axis_angle_to_matrix
 
 FRAMES_PER_SECOND = 30
-DETECTED = (
-    "nose", "thorax", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist",
-    "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "right_eye", "left_eye",
-    "right_ear", "left_ear",
-)  # fmt: skip
+DETECTED = joint_set("coco18")
 JOINTS = tuple(dict.fromkeys((*joint_set("smpl24"), *DETECTED)))
 
 
@@ -172,6 +168,11 @@ def _read_person(
     (calibration,) = calibrations(path, columns, "cam_intrinsics", 1)
     betas = numbers(path, columns, "betas" + own, (NUM_BETAS,), 1)[0]
 
+    gender = gender_named(fields["genders"][person])
+    if gender is None and len(frames):
+        word = str(fields["genders"][person])[:40]
+        raise InputError(f"{path}: the gender of person {person} is {word!r}; it must be {ACCEPTED}.")
+
     rotations = axis_angle_to_matrix(pose).numpy()
     rotations[:, 0] = extrinsics[:, :3, :3] @ rotations[:, 0]
     world = np.concatenate([positions, np.ones_like(positions[..., :1])], axis=2)
@@ -192,7 +193,7 @@ def _read_person(
         joints_3d=joints_3d,
         pose=rotations,
         betas=betas,
-        body=bodies.get(GENDERS.get(str(fields["genders"][person]), ""), ""),
+        body=bodies.get(gender or "", ""),
         calibration=calibration,
     )
 

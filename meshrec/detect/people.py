@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
+MOST_CONFIDENCE = 2  # COCO's flag of a visible keypoint; regressed scores overshoot by less
 SAME_PERSON = 0.3  # least overlap (IoU) of two boxes around the same person
 
 
@@ -138,6 +139,27 @@ class Detector(Protocol):
             score is 0 if the box shows nobody.
         """
         ...
+
+
+def as_confidence(values: np.ndarray) -> np.ndarray:
+    """Confidences of keypoints as files give them: scores, or COCO's visibility (0 no label, 1 hidden, 2 visible).
+
+    Networks regress scores, which overshoot: below 0 they count as 0, and above 1 as 1, as do hidden and visible
+    keypoints. What is above 2 is neither of the two, but perhaps a percentage.
+
+    Args:
+        values: Confidences of any shape.
+
+    Returns:
+        Values in [0, 1] of the same shape; NaN where a confidence is no number or above 2.
+
+    Example:
+        >>> import numpy as np
+        >>> from meshrec.detect.people import as_confidence
+        >>> as_confidence(np.array([-0.003, 0.5, 1.02, 2, 87])).tolist()
+        [0.0, 0.5, 1.0, 1.0, nan]
+    """
+    return np.where(values <= MOST_CONFIDENCE, np.clip(values, 0, 1), np.nan)
 
 
 def keypoint_box(

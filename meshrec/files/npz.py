@@ -4,6 +4,7 @@ import io
 import warnings
 import zipfile
 from pathlib import Path
+from typing import IO, BinaryIO
 
 import numpy as np
 
@@ -13,13 +14,18 @@ MOST_BYTES = 2 << 30  # unpacked: far more than any file of a body or of labels,
 LAST_CODE_POINT = 0x10FFFF  # of Unicode
 
 
-def read_npz(path: str | Path, data: bytes | None = None, most_bytes: int = MOST_BYTES) -> dict[str, np.ndarray]:
+def read_npz(
+    path: str | Path, data: bytes | None = None, most_bytes: int = MOST_BYTES, pass_objects: bool = False
+) -> dict[str, np.ndarray]:
     """Read all arrays of an ``.npz`` file. Python objects in it are never loaded.
 
     Args:
         path: The file. If ``data`` is given, the path only serves for messages.
         data: The file's content. Default: it is read from ``path``.
         most_bytes: Limit of the unpacked size in bytes, because even a small file can claim any size.
+        pass_objects: Whether a file may have arrays of Python objects. Each stands in the result as an array of None
+            of its shape and of the type object, so that a caller that checks types refuses the ones that it needs. By
+            default the file is refused.
 
     Returns:
         Names to arrays.
@@ -45,13 +51,56 @@ def read_npz(path: str | Path, data: bytes | None = None, most_bytes: int = MOST
                 raise ValueError(f"it unpacks to {size / 2**30:.0f} GiB")
             file.seek(0)
             with np.load(file, allow_pickle=False) as archive:
-                return {name: _checked(archive[name], name) for name in archive.files}
+                passed = _object_shapes(file) if pass_objects else {}
+                return {
+                    name: np.broadcast_to(np.array(None), passed[name])
+                    if name in passed
+                    else _checked(archive[name], name)
+                    for name in archive.files
+                }
     except MemoryError:
         raise InputError(f"{path}: an array in it asks for more memory than there is; the file is damaged") from None
     # Damage can surface anywhere in the archive, its compression or numpy's headers, with any exception.
     except Exception as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:120]
         raise InputError(f"{path}: not a readable .npz of plain arrays ({reason})") from None
+
+
+def read_objects(path: str | Path, name: str) -> bytes:
+    """The pickle of an array of Python objects in an ``.npz``, for :func:`meshrec.files.unpickle.unpickle_element`.
+
+    Args:
+        path: The file, which :func:`read_npz` has read.
+        name: Name of the array.
+    """
+    with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as member:
+        _read_header(member)
+        return member.read()
+
+
+def _object_shapes(file: BinaryIO) -> dict[str, tuple[int, ...]]:
+    """The shapes of the arrays of Python objects in an ``.npz``, by name."""
+    shapes = {}
+    with zipfile.ZipFile(file) as archive:
+        for name in archive.namelist():
+            with archive.open(name) as member:
+                header = _read_header(member)
+            if header is not None and header[1].hasobject:
+                shapes[name.removesuffix(".npy")] = header[0]
+    return shapes
+
+
+def _read_header(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype] | None:
+    """Shape and type of an array, whose data follow in the stream; None for what numpy's own reader has to judge."""
+    try:
+        version = np.lib.format.read_magic(member)
+    except ValueError:
+        return None
+    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    if version not in readers:
+        return None
+    shape, _, dtype = readers[version](member)
+    return shape, dtype
 
 
 def _checked(array: object, name: str) -> np.ndarray:

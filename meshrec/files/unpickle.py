@@ -43,12 +43,12 @@ def unpickle_arrays(path: str | Path) -> dict[str, object]:
     return _unpickle(path.read_bytes(), path, evaluate)
 
 
-def unpickle_element(data: bytes, index: int, path: str | Path) -> np.ndarray:
+def unpickle_element(data: bytes, index: int | tuple[()], path: str | Path) -> np.ndarray:
     """Read one element of a pickled array of arrays or sparse matrices, which is how numpy stores arrays of objects.
 
     Args:
         data: The pickle.
-        index: Index of the element.
+        index: Index of the element; () for that of an array without dimensions.
         path: The file that the pickle is from, for messages.
 
     Returns:

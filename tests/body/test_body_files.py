@@ -246,11 +246,47 @@ def test_damaged_and_missing_files(tmp_path, arrays, suffix):
             read_body(path)
 
 
-def test_npz_with_pickled_objects_is_refused(tmp_path, arrays):
+def test_objects_in_npz_are_refused_only_where_they_are_needed(tmp_path, arrays):
     path = tmp_path / "body.npz"
-    np.savez(path, **{**arrays, "f": np.array([Hostile()], dtype=object)})
-    with pytest.raises(InputError, match="plain arrays"):
-        read_body(path)
+    for needed, message in (
+        ({"f": np.array([Hostile()], dtype=object)}, "f should hold numbers, not object"),
+        ({"J_regressor": np.array(Hostile(), dtype=object)}, "asks to run"),
+    ):
+        np.savez(path, **{**arrays, **needed})
+        with pytest.raises(InputError, match=message):
+            read_body(path)
+    needless = {"part2num": np.array({"hips": 0}, dtype=object), "name": np.array(Hostile(), dtype=object)}
+    np.savez(path, **{**arrays, **needless})
+    assert read_body(path).name == ""
+
+
+@pytest.mark.parametrize("kind", [sp.csc_matrix, sp.csr_matrix, sp.coo_matrix])
+def test_a_sparse_regressor_in_npz(tmp_path, arrays, kind):
+    regressor = np.array(kind(arrays["J_regressor"]), dtype=object)
+    np.savez(tmp_path / "body.npz", **{**arrays, "J_regressor": regressor})
+    assert np.array_equal(read_body(tmp_path / "body.npz").joint_regressor, arrays["J_regressor"])
+
+
+@pytest.mark.parametrize(
+    ("written", "read"), [(b"male", "male"), ("M", "male"), (np.array(["Female"]), "female"), ("unisex", "unisex")]
+)
+def test_genders_of_bodies(tmp_path, arrays, written, read):
+    np.savez(tmp_path / "body.npz", **{**arrays, "gender": written})
+    assert read_body(tmp_path / "body.npz").gender == read
+
+
+@pytest.mark.parametrize(("joints", "name"), [(52, "SMPL-H"), (55, "SMPL-X"), (16, "MANO"), (5, "FLAME")])
+def test_other_bodies_of_the_family_are_named(tmp_path, arrays, joints, name):
+    vertices = len(arrays["v_template"])
+    other = {
+        "posedirs": np.zeros((vertices, 3, 9 * (joints - 1))),
+        "J_regressor": np.full((joints, vertices), 1 / vertices),
+        "weights": np.full((vertices, joints), 1 / joints),
+        "kintree_table": np.stack([np.arange(joints) - 1, np.arange(joints)]),
+    }
+    np.savez(tmp_path / "body.npz", **{**arrays, **other})
+    with pytest.raises(InputError, match=f"a body of {name}.*{9 * (joints - 1)} pose columns.*SMPL itself"):
+        read_body(tmp_path / "body.npz")
 
 
 def test_an_unknown_body_lists_what_there_is():

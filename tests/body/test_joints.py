@@ -29,6 +29,15 @@ def test_published_orders():
     assert joint_set("lsp14")[:3] == ("right_ankle", "right_knee", "right_hip")
     assert joint_index("left_shoulder", "smpl24") == 16
     assert joint_index("right_foot_index", "mediapipe33") == 32
+    assert joint_index("left_ear", "coco18") == 17
+    assert joint_set("halpe26")[17:21] == ("head_top", "neck", "mid_hip", "left_big_toe")
+    assert joint_set("aic14")[3] == "left_shoulder" and joint_set("crowdpose14")[1] == "right_shoulder"
+    assert joint_set("wholebody23")[17:20] == ("left_big_toe", "left_small_toe", "left_heel")
+
+
+def test_the_union_of_labels_stays_as_trained_networks_know_it():
+    assert len(joint_set("union55")) == 55
+    assert all(set(names) <= set(joint_set("union55")) for names in JOINT_SETS.values())
 
 
 def test_conversion_keeps_shared_joints_and_marks_missing_ones():
@@ -43,7 +52,7 @@ def test_conversion_keeps_shared_joints_and_marks_missing_ones():
 
 
 def test_unknown_sets_and_wrong_sizes():
-    with pytest.raises(ValueError, match=r"coco18.*coco17"):
-        joint_set("coco18")
+    with pytest.raises(ValueError, match=r"coco19.*coco17"):
+        joint_set("coco19")
     with pytest.raises(ValueError, match="17 joints"):
         convert_joints(np.zeros((5, 3)), "coco17", "lsp14")

@@ -107,7 +107,7 @@ def damaged(name, index, value):
         (damaged("center", 2, np.nan), r"data\.npz: row 2: center is not a finite number"),
         (damaged("scale", 1, 0), "row 1: scale must be above 0"),
         (damaged("part", (3, 0), (np.inf, 0, 1)), "row 3: part is not a finite number although"),
-        (damaged("openpose", (2, 5, 2), -1), "row 2: openpose has a confidence that is negative"),
+        (damaged("openpose", (2, 5, 2), 87), "row 2: openpose has a confidence that is no number, or is above 2"),
         (damaged("S", (1, 2, 3), np.nan), "row 1: S has a confidence"),
         (damaged("pose", (2, 0), np.nan), "row 2: pose is not"),
         ({"scale": np.ones(3)}, "scale must be numbers of shape 4,"),
@@ -115,12 +115,46 @@ def damaged(name, index, value):
         ({"pose": np.zeros((3, 72))}, "pose must be numbers of shape 4 x 72"),
         ({"center": None}, "center is missing; the file has S, gender"),
         ({"imgname": np.arange(ROWS)}, "imgname must be a list of text"),
-        ({"imgname": np.array(["a", None, "b", "c"], object)}, "plain arrays"),
+        ({"imgname": np.array(["a", None, "b", "c"], object)}, "imgname must be a list of text, not object"),
+        ({"pose": np.array([None] * ROWS, object)}, "pose must be numbers of shape 4 x 72, not object"),
+        ({"gender": np.array(["m", "f", "x", "f"])}, "row 2: gender is 'x'; it must be neutral, male or female"),
+        ({"gender": np.array(["m", "f", "1", "f"])}, "row 2: gender is '1'; it must be neutral, male or female"),
+        ({"gender": np.array([1, 0, 0, 1])}, r"gender must be a list of 4 texts \(neutral, male or female.*int64"),
+        ({"gender": np.array(["m", None, "f", "f"], object)}, "gender must be a list of 4 texts"),
+        ({"gender": np.array(["m", "f"])}, "gender must be a list of 4 texts"),
     ],
 )
 def test_damaged_files_are_named_with_their_row(write, changes, message):
     with pytest.raises(InputError, match=message):
         read_spin_npz(*write(**changes))
+
+
+@pytest.mark.parametrize("gender", ["male", "M", "Male", b"male", b"m", " male "])
+def test_spellings_of_genders(write, gender):
+    people = read_spin_npz(*write(gender=np.array([gender] * ROWS)), bodies={"male": "m-hash", "neutral": "n-hash"})
+    assert [people[i].body for i in (0, 2, 3)] == ["m-hash"] * 3
+
+
+def test_what_is_not_needed_may_be_anything(write):
+    """Columns that are not read, and the gender of a row whose parameters are unknown."""
+    junk = np.array([{"a": 1}] * ROWS, dtype=object)
+    people = read_spin_npz(*write(extra=junk, gender=np.array(["m", "?", "f", "n"])), bodies={"neutral": "n-hash"})
+    assert people[3].body == "n-hash" and people[0].body == ""
+    read_spin_npz(*write(pose=None, shape=None, gender=np.array([1, 0, 0, 1])))
+
+
+def test_scores_that_overshoot(write):
+    truth = columns()["openpose"]
+    truth[1, 11, 2], truth[1, 14, 2] = -0.003, 1.02
+    people = read_spin_npz(*write(openpose=truth))
+    assert at(people[1].keypoints_2d, "right_ankle").tolist() == [0, 0, 0]
+    assert at(people[1].keypoints_2d, "left_ankle")[2] == 1
+
+
+@pytest.mark.parametrize("style", ["images\\{}.png", "/elsewhere/images/{}.png", "https://host/images/{}.png?raw=1"])
+def test_pictures_named_by_another_computer(write, style):
+    people = read_spin_npz(*write(imgname=np.array([style.format(i) for i in range(ROWS)])))
+    assert people[2].read_image()[0, 0, 0] == 20
 
 
 def test_a_missing_picture_is_named_with_its_row(write):

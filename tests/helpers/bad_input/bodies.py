@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import numpy as np
 
@@ -103,8 +104,17 @@ def bodies() -> Iterable[Case]:
 
     objects = np.array([make.Hostile()], dtype=object)
     yield case(
-        "objects", ".npz", lambda: make.body(".npz", lambda a: a.update(f=objects)), "not a readable .npz of plain"
+        "objects", ".npz", lambda: make.body(".npz", lambda a: a.update(f=objects)), "f should hold numbers, not object"
     )
+    hostile_regressor = np.array(make.Hostile(), dtype=object)
+    yield case(
+        "hostile-regressor", ".npz", with_extra(J_regressor=hostile_regressor), "refused, because it asks to run"
+    )
+    for columns, family in ((459, "SMPL-H"), (486, "SMPL-X"), (135, "MANO"), (36, "FLAME")):
+        larger = make.turning("posedirs", lambda p, columns=columns: np.zeros((8, 3, columns)))
+        for suffix in SUFFIXES:
+            content = partial(make.body, suffix, larger)
+            yield case(f"of-{family}", suffix, content, f"a body of {family}.* with {columns} pose columns")
     yield case("bomb", ".npz", make.zip_bomb, "it unpacks to 4 GiB")
     yield case("archive", ".npz", make.archive, r"not a readable .npz of plain arrays \(photo.jpg in it is no array\)")
     yield case("of-arrays-named-twice", ".npz", lambda: make.npz({"f": 1, "f.npy": 2}), "it lacks v_template")

@@ -163,6 +163,15 @@ def huge_sparse_matrix() -> bytes:
     return b"\x80\x02}X\x04\x00\x00\x00data" + matrix + b"X\x04\x00\x00\x00dataK\x01ubs."
 
 
+# --- datasets
+
+
+def spin(**changes: object) -> bytes:
+    """A file in SPIN's format with one person, and with changed columns."""
+    arrays = {"imgname": np.array(["a.jpg"]), "center": np.full((1, 2), 100.0), "scale": np.ones(1)}
+    return npz({**arrays, "pose": np.zeros((1, 72)), "shape": np.zeros((1, 10)), **changes})
+
+
 # --- checkpoints
 
 
