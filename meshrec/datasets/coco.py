@@ -1,4 +1,4 @@
-"""Reader of 2D keypoints in JSON: annotations and results of COCO and COCO-WholeBody, and OpenPose's files.
+"""Reader of 2D keypoints in JSON: annotations and results of COCO and COCO-WholeBody, and files of OpenPose and others.
 
 :mod:`meshrec.detect.inputs` describes the fields and checks them. Labelled keypoints have a confidence of 1, whether
 hidden or not. The crop follows from a person's ``bbox`` or, where there is none, from the keypoints.
@@ -14,6 +14,7 @@ from meshrec.data.sample import Sample, box_crop, person_sample
 from meshrec.detect.inputs import read_keypoints
 from meshrec.detect.people import Detection
 from meshrec.errors import InputError
+from meshrec.files.names import find_picture
 from meshrec.files.picture import Picture
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -27,11 +28,13 @@ class KeypointSamples:
         path: The keypoint file, or the folder of OpenPose files.
         folder: Folder of the pictures.
         people: The name of each person's picture, and the person's box and keypoints in its pixels.
+        notes: Remarks for the user, on what was left out of the file.
     """
 
     path: Path
     folder: Path
     people: list[tuple[str, Detection]]
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.people)
@@ -40,7 +43,7 @@ class KeypointSamples:
         picture, person = self.people[index]
         return person_sample(
             name=f"{self.path.name} person {index} ({picture})",
-            image=Picture(_picture_file(self.folder / picture)),
+            image=Picture(find_picture(self.folder, picture, ("", *SUFFIXES))),
             crop=box_crop(person.box),
             joints=joint_set(person.joint_set),
             keypoints_2d=person.keypoints,
@@ -51,7 +54,7 @@ def read_coco(path: str | Path, folder: str | Path, least_keypoints: int = 6) ->
     """Read people from keypoint JSON.
 
     Args:
-        path: A COCO file, an OpenPose file, or a folder of OpenPose files.
+        path: A file of COCO, OpenPose, AlphaPose, MMPose or AI Challenger, or a folder of files.
         folder: Folder of the pictures.
         least_keypoints: Least number of labelled keypoints; people with fewer are left out.
 
@@ -60,9 +63,12 @@ def read_coco(path: str | Path, folder: str | Path, least_keypoints: int = 6) ->
             nobody is left.
     """
     path = Path(path)
+    by_photo = read_keypoints(path)
+    if by_photo.errors:
+        raise next(iter(by_photo.errors.values()))
     people = [
         (picture, person)
-        for picture, found in read_keypoints(path).items()
+        for picture, found in by_photo.items()
         for person in found
         if np.count_nonzero(person.keypoints[:, 2]) >= least_keypoints
     ]
@@ -71,11 +77,4 @@ def read_coco(path: str | Path, folder: str | Path, least_keypoints: int = 6) ->
     for number, (picture, person) in enumerate(people):
         if (person.box[2:] <= person.box[:2]).all():
             raise InputError(f"{path}: the bbox of person {number} ({picture}) is empty.")
-    return KeypointSamples(path, Path(folder), people)
-
-
-def _picture_file(path: Path) -> Path:
-    """The file of a picture, whose suffix OpenPose's files and COCO's results leave out."""
-    if path.suffix.lower() in SUFFIXES:
-        return path
-    return next((file for s in SUFFIXES if (file := path.with_name(path.name + s)).exists()), path)
+    return KeypointSamples(path, Path(folder), people, by_photo.notes(path))

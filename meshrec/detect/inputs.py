@@ -5,33 +5,39 @@ Boxes are a JSON object from photos to boxes x0, y0, x1, y1 in photo pixels, or 
     {"holiday/1.jpg": [[120, 40, 380, 900], [400, 60, 610, 880]], "2.jpg": []}
     [[120, 40, 380, 900]]
 
-Keypoints are in OpenPose's format (BODY_25: one ``<photo>_keypoints.json`` for each photo, or a folder of them) or in
-COCO's: an annotation file (``images``, ``annotations``) or a list of results, one file for many photos.
+Keypoints are files of OpenPose, COCO, AI Challenger, AlphaPose or MMPose, or a folder of them, which
+:mod:`meshrec.detect.openpose`, :mod:`meshrec.detect.coco` and :mod:`meshrec.detect.mmpose` describe;
+:mod:`meshrec.detect.layouts` lists the orders of keypoints. Entries that are empty or belong to something else are left
+out and counted, and what is wrong with the entries of a photo matters only if that photo is asked for.
 
 Photos are identified by name: ``holiday/1.jpg`` stands for a photo whose path ends with it, ``1.jpg`` and ``1`` for any
-photo of that name.
+photo of that name. Names may be URLs, have backslashes, or lead to another folder: then the name of the file alone
+decides, if only one name of the file and one photo have it. Where a file does not name its photos and there is only one
+of both, it is that photo's.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
-from meshrec.detect.people import Detection, keypoint_box
+from meshrec.detect.coco import is_ai_challenger, is_annotations, read_ai_challenger, read_annotations, read_results
+from meshrec.detect.keypoint_rows import ANY_PHOTO, ByPhoto, Found, numbers
+from meshrec.detect.layouts import LAYOUTS
+from meshrec.detect.mmpose import is_mmpose, read_mmpose
+from meshrec.detect.openpose import SUFFIX, is_openpose, read_openpose
+from meshrec.detect.people import Detection
 from meshrec.errors import InputError
-
-ANY_PHOTO = ""  # the photo name under which the content of a file without photo names is kept
-OPENPOSE_SUFFIX = "_keypoints"
-COCO_SIZES = (17 * 3, 133 * 3)  # numbers of COCO and COCO-WholeBody, whose first 17 keypoints are those of COCO
-
-Found = TypeVar("Found")
+from meshrec.files.names import name_parts
 
 
-def read_boxes(path: str | Path) -> dict[str, np.ndarray]:
+def read_boxes(path: str | Path) -> ByPhoto[np.ndarray]:
     """Read a file of boxes.
 
     Args:
@@ -49,53 +55,103 @@ def read_boxes(path: str | Path) -> dict[str, np.ndarray]:
         content = {ANY_PHOTO: content}
     if not isinstance(content, dict):
         raise InputError(f'{path}: boxes have to be {{"photo.jpg": [[x0, y0, x1, y1], ...]}} or a list of boxes.')
-    return {name: _boxes(rows, path, name) for name, rows in content.items()}
+    found: ByPhoto[np.ndarray] = ByPhoto()
+    for name, rows in content.items():
+        try:
+            found[name] = _boxes(rows, path, name)
+        except InputError as error:
+            found.fail(name, error)
+    return _checked(found)
 
 
-def read_keypoints(path: str | Path) -> dict[str, list[Detection]]:
-    """Read keypoints in OpenPose's or COCO's format.
+def read_keypoints(path: str | Path, layout: str | None = None) -> ByPhoto[list[Detection]]:
+    """Read keypoints in one of the formats above.
 
     Args:
-        path: An OpenPose or COCO file, or a folder of OpenPose files.
+        path: A file, or a folder of files.
+        layout: Order of the keypoints, a name in :data:`meshrec.detect.layouts.LAYOUTS`. Default: what their number and
+            their names in the file tell.
 
     Returns:
-        Detections without masks, by photo name. If the file has no boxes, they are those around the keypoints.
+        Detections without masks, by photo name, with the number of entries that were left out. If the file has no
+        boxes, they are those around the keypoints.
 
     Raises:
-        InputError: The file cannot be read or has another format.
+        InputError: The file cannot be read or has another format, or there is no such layout.
     """
     path = Path(path)
-    if path.is_dir():
-        files = sorted(path.glob(f"*{OPENPOSE_SUFFIX}.json"))
-        if not files:
-            raise InputError(f"{path}: the folder contains no OpenPose files (*{OPENPOSE_SUFFIX}.json).")
-        return {name: people for file in files for name, people in read_keypoints(file).items()}
-    content = _read_json(path)
-    if isinstance(content, dict) and "people" in content:
-        return {path.stem.removesuffix(OPENPOSE_SUFFIX): _openpose_people(content["people"], path)}
-    if isinstance(content, dict) and {"images", "annotations"} <= content.keys():
-        return _coco_people(content["annotations"], _coco_names(content["images"], path), path)
-    if isinstance(content, list):
-        return _coco_people(content, None, path)
-    raise InputError(
-        f"{path}: this is neither OpenPose's JSON (people) nor COCO's (images and annotations, or a list)."
-    )
+    if layout is not None and layout not in LAYOUTS:
+        raise InputError(f"there is no keypoint layout '{layout}'; choose of {', '.join(LAYOUTS)}.")
+    if not path.is_dir():
+        return _checked(_keypoints_of(path, layout))
+    files = sorted(path.glob(f"*{SUFFIX}.json")) or sorted(path.glob("*.json"))
+    if not files:
+        raise InputError(f"{path}: the folder contains no OpenPose files (*{SUFFIX}.json), nor other keypoint files.")
+    found: ByPhoto[list[Detection]] = ByPhoto(named=len(files) > 1)
+    for file in files:
+        try:
+            found.add(_keypoints_of(file, layout))
+        except InputError as error:
+            found.fail(file.stem.removesuffix(SUFFIX), error)
+    return _checked(found)
 
 
-def for_photo(found: dict[str, Found], photo: str | Path) -> Found | None:
-    """Look up one photo in the result of :func:`read_boxes` or :func:`read_keypoints`.
+def names_of_photos(found: ByPhoto[Found], photos: Sequence[str | Path]) -> dict[Path, str | None]:
+    """The name under which the result of :func:`read_boxes` or :func:`read_keypoints` has each photo.
+
+    Args:
+        found: Boxes or detections by photo name.
+        photos: Paths of all photos of a run. A photo that is a symbolic link may go by the name of its target.
+
+    Returns:
+        By path, the longest name that fits it; None if no name does.
+    """
+    paths = [Path(photo) for photo in photos]
+    known = [name for name in (*found, *found.errors) if name != ANY_PHOTO]
+    parts = {name: name_parts(name) for name in known}
+    by_file: dict[str, list[str]] = defaultdict(list)
+    for name in known:
+        if parts[name]:
+            by_file[parts[name][-1]].append(name)
+    sharing = Counter(photo.name for photo in paths)
+    chosen: dict[Path, str | None] = {}
+    for photo in paths:
+        chosen[photo] = _name_of(photo, parts, by_file, alone=sharing[photo.name] == 1)
+        if chosen[photo] is None and photo.is_symlink():
+            chosen[photo] = _name_of(photo.resolve(), parts, by_file, alone=False)
+        if chosen[photo] is None and ANY_PHOTO in (*found, *found.errors):
+            chosen[photo] = ANY_PHOTO
+        if chosen[photo] is None and not found.named and len(known) == len(paths) == 1:
+            chosen[photo] = known[0]
+    return chosen
+
+
+def for_photo(found: ByPhoto[Found], photo: str | Path) -> Found | None:
+    """Look up one photo, as if it were the only one, in the result of :func:`read_boxes` or :func:`read_keypoints`.
 
     Args:
         found: Boxes or detections by photo name.
         photo: Path of the photo.
 
     Returns:
-        Those of the longest name that fits the path, or None if no name does.
+        Those of the name that :func:`names_of_photos` finds, or None if no name fits.
+
+    Raises:
+        InputError: The file's entries for this photo are damaged.
     """
-    photo = Path(photo)
-    without_suffix = photo.with_suffix("")
-    fitting = [name for name in found if _ends_with(photo, name) or _ends_with(without_suffix, name)]
-    return found[max(fitting, key=len)] if fitting else None
+    name = names_of_photos(found, [photo])[Path(photo)]
+    return None if name is None else of_name(found, name)
+
+
+def of_name(found: ByPhoto[Found], name: str) -> Found:
+    """What a file has under a photo's name.
+
+    Raises:
+        InputError: The file's entries for this photo are damaged.
+    """
+    if name in found.errors:
+        raise found.errors[name]
+    return found[name]
 
 
 def boxes_in_photo(boxes: np.ndarray, size: tuple[int, int], photo: str | Path) -> np.ndarray:
@@ -150,14 +206,61 @@ def people_in_photo(people: list[Detection], size: tuple[int, int], photo: str |
     return inside
 
 
-def _ends_with(photo: Path, name: str) -> bool:
-    parts = Path(name).parts
-    return photo.parts[len(photo.parts) - len(parts) :] == parts
+def _name_of(
+    photo: Path, parts: Mapping[str, tuple[str, ...]], by_file: Mapping[str, list[str]], alone: bool
+) -> str | None:
+    """The longest name that a photo's path, with or without suffix, ends with; else the only one of its file name.
+
+    Args:
+        photo: Path of the photo.
+        parts: Names, split at their folders.
+        by_file: Names by their last part.
+        alone: Whether no other photo of the run has this file name.
+    """
+    candidates = [
+        (name, own)
+        for own in dict.fromkeys((photo.parts, photo.with_suffix("").parts))
+        if own
+        for name in by_file.get(own[-1], ())
+    ]
+    if fitting := [name for name, own in candidates if own[len(own) - len(parts[name]) :] == parts[name]]:
+        return max(fitting, key=lambda name: len(parts[name]))
+    return candidates[0][0] if len(candidates) == 1 and alone else None
+
+
+def _keypoints_of(path: Path, layout: str | None) -> ByPhoto[list[Detection]]:
+    """The content of one file of keypoints."""
+    content = _read_json(path)
+    if content == []:  # of a photo without people
+        found: ByPhoto[list[Detection]] = ByPhoto(named=False)
+        found[path.stem] = []
+        return found
+    if is_openpose(content):
+        return read_openpose(content, path, layout)
+    if is_annotations(content):
+        return read_annotations(content, path, layout)
+    if is_mmpose(content):
+        return read_mmpose(content, path, layout)
+    if is_ai_challenger(content):
+        return read_ai_challenger(content, path)
+    if isinstance(content, list):
+        return read_results(content, path, layout)
+    raise InputError(
+        f"{path}: this is neither OpenPose's JSON (people) nor COCO's (images and annotations, or a list), AlphaPose's "
+        "or MMPose's."
+    )
+
+
+def _checked(found: ByPhoto[Found]) -> ByPhoto[Found]:
+    """What was read, unless there is something wrong with all of it."""
+    if found.errors and not found:
+        raise next(iter(found.errors.values()))
+    return found
 
 
 def _read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_bytes())  # in UTF-8 with or without a byte order mark, or in UTF-16
     except OSError as error:
         raise InputError(f"{path}: the file cannot be read ({error.strerror}).") from error
     except (ValueError, RecursionError) as error:
@@ -165,7 +268,7 @@ def _read_json(path: Path) -> Any:
 
 
 def _boxes(rows: Any, path: Path, photo: str) -> np.ndarray:
-    boxes = _numbers(rows if rows != [] else np.zeros((0, 4)), path, f"the boxes of {photo or 'the photo'}")
+    boxes = numbers(rows if rows != [] else np.zeros((0, 4)), path, f"the boxes of {photo or 'the photo'}")
     if boxes.ndim != 2 or boxes.shape[1] != 4:
         raise InputError(f"{path}: the boxes of {photo or 'the photo'} must be a list of [x0, y0, x1, y1].")
     if (boxes[:, 2:] <= boxes[:, :2]).any():
@@ -173,95 +276,3 @@ def _boxes(rows: Any, path: Path, photo: str) -> np.ndarray:
             f"{path}: a box of {photo or 'the photo'} is empty; boxes are [x0, y0, x1, y1], not [x, y, width, height]."
         )
     return boxes
-
-
-def _numbers(values: Any, path: Path, what: str) -> np.ndarray:
-    try:
-        with np.errstate(over="ignore"):  # what overflows is reported as not finite
-            numbers = np.asarray(values, np.float32)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InputError(f"{path}: {what} must be numeric.") from error
-    if not np.isfinite(numbers).all():
-        raise InputError(f"{path}: {what} must be finite, without NaN, infinity or null.")
-    return numbers
-
-
-def _number(value: Any, path: Path, what: str) -> float:
-    number = _numbers(value, path, what)
-    if number.ndim:
-        raise InputError(f"{path}: {what} must be a single number.")
-    return float(number)
-
-
-def _person(values: Any, joint_set: str, path: Path, number: int, score: Any, box: Any) -> Detection | None:
-    """A person from a flat list of x, y and confidence of each keypoint; None if no keypoint was found."""
-    keypoints = _numbers(values, path, f"the keypoints of person {number}").reshape(-1, 3)
-    if (keypoints[:, 2] < 0).any():
-        raise InputError(f"{path}: person {number} has a negative keypoint confidence.")
-    keypoints[:, 2] = np.minimum(keypoints[:, 2], 1)
-    seen = keypoints[:, 2] > 0
-    if not seen.any():
-        return None
-    keypoints[~seen, :2] = 0  # a missing keypoint has no position
-    if np.abs(keypoints[seen, :2]).max() <= 1:
-        raise InputError(
-            f"{path}: the keypoints of person {number} are normalised to 1; they have to be in photo pixels."
-        )
-    if box is None:
-        corners = keypoint_box(keypoints[seen], least=0)
-    else:
-        sides = _numbers(box, path, f"the bbox of person {number}")
-        if sides.shape != (4,):
-            raise InputError(f"{path}: the bbox of person {number} must be [x, y, width, height].")
-        corners = np.concatenate([sides[:2], sides[:2] + sides[2:]])
-    certainty = keypoints[seen, 2].mean() if score is None else _number(score, path, f"the score of person {number}")
-    return Detection(corners.astype(np.float32), keypoints, joint_set, float(np.clip(certainty, 0, 1)))
-
-
-def _openpose_people(people: Any, path: Path) -> list[Detection]:
-    found = []
-    if not isinstance(people, list):
-        raise InputError(f"{path}: the people of OpenPose's format must be a list.")
-    for number, person in enumerate(people):
-        values = person.get("pose_keypoints_2d") if isinstance(person, dict) else None
-        if not isinstance(values, list) or len(values) != 25 * 3:
-            raise InputError(
-                f"{path}: person {number} must have 25 keypoints (pose_keypoints_2d of OpenPose's BODY_25)."
-            )
-        found.append(_person(values, "openpose25", path, number, None, None))
-    return [person for person in found if person]
-
-
-def _coco_names(images: Any, path: Path) -> dict[str, str]:
-    try:
-        return {str(image["id"]): str(image["file_name"]) for image in images}
-    except (TypeError, KeyError) as error:
-        raise InputError(f"{path}: each of COCO's images needs an id and a file_name.") from error
-
-
-def _coco_people(rows: Any, names: dict[str, str] | None, path: Path) -> dict[str, list[Detection]]:
-    """People by photo name.
-
-    Args:
-        rows: COCO's annotations or results.
-        names: Photo names by image id. None for results, where the id itself is the photo's name.
-        path: The file, for messages.
-    """
-    found: dict[str, list[Detection]] = {name: [] for name in (names or {}).values()}
-    if not isinstance(rows, list) or not all(isinstance(row, dict) and "image_id" in row for row in rows):
-        raise InputError(f"{path}: COCO's annotations or results must be a list of objects, each with an image_id.")
-    for number, row in enumerate(rows):
-        name: str | None
-        if names is None:  # COCO's photos are named by their id in twelve digits
-            name = f"{row['image_id']:012d}" if isinstance(row["image_id"], int) else str(row["image_id"])
-        elif (name := names.get(str(row["image_id"]))) is None:
-            raise InputError(
-                f"{path}: person {number} belongs to image {str(row['image_id'])[:80]}, which is not among the images."
-            )
-        values = row.get("keypoints")
-        if not isinstance(values, list) or len(values) not in COCO_SIZES:
-            raise InputError(f"{path}: person {number} must have 17 keypoints (x, y and visibility of each).")
-        person = _person(values[: COCO_SIZES[0]], "coco17", path, number, row.get("score"), row.get("bbox"))
-        if person:
-            found.setdefault(name, []).append(person)
-    return found

@@ -419,10 +419,13 @@ def test_coco_files(tmp_path):
     ("content", "reason"),
     [
         ({"version": 1}, "neither"),
-        ({"people": [{"pose_keypoints_2d": [1.0] * 54}]}, "BODY_25"),
+        ({"people": [{"pose_keypoints_2d": [1.0] * 48 + [2]}]}, "BODY_25"),
         ({"people": [{"face": []}]}, "BODY_25"),
         ({"people": [{"pose_keypoints_2d": _openpose(1 / 400).ravel().tolist()}]}, "normalised to 1"),
-        ({"people": [{"pose_keypoints_2d": [1.0] * 74 + [-1]}]}, "negative"),
+        (
+            {"people": [{"pose_keypoints_2d": [50.0, 40.0, 87.0] * 25}]},
+            "confidence of 87; it must be a score from 0 to 1",
+        ),
         ('{"people": [{"pose_keypoints_2d": [' + "NaN," * 74 + "1]}]}", "must be finite"),
         ([{"image_id": 1, "keypoints": [1, 2, 3]}], "17 keypoints"),
         ([{"keypoints": [1] * 51}], "image_id"),
