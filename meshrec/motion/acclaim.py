@@ -225,7 +225,7 @@ def _numbers(path: Path, name: str, rows: list[list[str]], channels: tuple[str, 
 def _lines(path: Path) -> list[tuple[int, list[str]]]:
     """Line numbers and words of the lines that are neither empty nor comments."""
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        text = path.read_text(encoding="utf-8-sig", errors="replace")
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
     split = ((i, line.split()) for i, line in enumerate(text.splitlines(), start=1))

@@ -7,6 +7,7 @@ A joint's Euler angles are intrinsic in the order of its CHANNELS line: ``Z X Y`
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,10 @@ _CHANNELS = {f"{axis}{kind}" for axis in "xyz" for kind in ("rotation", "positio
 def read_bvh(path: str | Path) -> Motion:
     r"""Read a BVH file.
 
-    End sites become joints named ``<parent>_end``, so that the last bones have a direction. The root's position is
-    given by its position channels, and by its OFFSET only along axes without a channel.
+    End sites become joints named ``<parent>_end``, further ones of the same parent ``<parent>_end2`` and so on, so that
+    the last bones have a direction. The root's position is given by its position channels, and by its OFFSET only along
+    axes without a channel. The positions of other joints have to be their OFFSET, or zero throughout, as some programs
+    write them that mean the distance from it. Numbers may have a decimal comma.
 
     Returns:
         The motion, with lengths in the file's unit.
@@ -42,7 +45,7 @@ def read_bvh(path: str | Path) -> Motion:
     """
     path = Path(path)
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
     except OSError as error:
         raise InputError(f"cannot read the BVH file {path}: {error.strerror}") from error
     start = next((i for i, line in enumerate(lines) if line.strip().upper() == "MOTION"), None)
@@ -89,7 +92,7 @@ class _Tokens:
     def number(self, expected: str) -> float:
         word = self.next(expected)
         try:
-            value = float(word)
+            value = _number(word)
         except ValueError:
             value = math.nan
         if not math.isfinite(value):
@@ -116,17 +119,18 @@ def _read_hierarchy(tokens: _Tokens) -> list[_Joint]:
             case "OFFSET":
                 joint.offset = [tokens.number("a coordinate of OFFSET") for _ in range(3)]
             case "CHANNELS":
-                count = tokens.number("the number of channels")
-                if count not in range(len(_CHANNELS) + 1):
-                    raise tokens.error(f"a joint has 0 to {len(_CHANNELS)} channels, not {count:g}")
-                joint.channels = [tokens.next("a channel").lower() for _ in range(int(count))]
+                many = tokens.number("the number of channels")
+                if many not in range(len(_CHANNELS) + 1):
+                    raise tokens.error(f"a joint has 0 to {len(_CHANNELS)} channels, not {many:g}")
+                joint.channels = [tokens.next("a channel").lower() for _ in range(int(many))]
                 if unknown := [channel for channel in joint.channels if channel not in _CHANNELS]:
                     raise tokens.error(
                         f"unknown channel {unknown[0][:40]!r} (a channel is e.g. Xposition or Zrotation)"
                     )
             case "JOINT" | "END":
                 name = tokens.next("a joint's name")
-                name = f"{joint.name}_end" if word.upper() == "END" else name
+                if word.upper() == "END":
+                    name = _end_name(joint.name, names)
                 if name in names:
                     raise tokens.error(f"a second joint is called {name[:40]!r}; names must differ")
                 names.add(name)
@@ -143,27 +147,39 @@ def _read_hierarchy(tokens: _Tokens) -> list[_Joint]:
     return joints
 
 
+def _end_name(parent: str, names: set[str]) -> str:
+    """A name for an end site that no joint before it has."""
+    if (first := f"{parent}_end") not in names:
+        return first
+    return next(name for number in count(2) if (name := f"{first}{number}") not in names)
+
+
+def _number(word: str) -> float:
+    """A number with a decimal point or, as some computers in Europe write it, a decimal comma."""
+    return float(word.replace(",", ".") if word.count(",") == 1 else word)
+
+
 def _read_frames(path: Path, lines: list[str], start: int, columns: int) -> tuple[np.ndarray, float]:
     """The (T, columns) numbers below MOTION and the frame time; ``start`` is the index of the first line below it."""
     numbered = [(i, line) for i, line in enumerate(lines[start:], start=start + 1) if line.strip()]
     if len(numbered) < 2:
         raise InputError(f"{path} line {start}: 'Frames:' and 'Frame Time:' must follow MOTION")
-    count = _header(path, *numbered[0], "frames:")
+    announced = _header(path, *numbered[0], "frames:")
     frame_time = _header(path, *numbered[1], "frame time:")
     if not 0 < frame_time < math.inf:
         raise InputError(f"{path} line {numbered[1][0]}: the frame time must be positive, not {frame_time:g} seconds")
     rows = numbered[2:]
     if not rows:
         raise InputError(f"{path} holds no frames")
-    if len(rows) != count:
-        raise InputError(f"{path} announces {count:g} frames but holds {len(rows)}: it was cut short or edited")
+    if len(rows) != announced:
+        raise InputError(f"{path} announces {announced:g} frames but holds {len(rows)}: it was cut short or edited")
     values = np.empty((len(rows), columns))
     for row, (i, line) in enumerate(rows):
         words = line.split()
         if len(words) != columns:
             raise InputError(f"{path} line {i}: {len(words)} numbers, but the skeleton has {columns} channels")
         try:
-            values[row] = words
+            values[row] = [_number(word) for word in words] if "," in line else words
         except ValueError as error:
             raise InputError(f"{path} line {i}: {str(error)[:80]}") from None
     if not (finite := np.isfinite(values).all(1)).all():
@@ -176,7 +192,7 @@ def _header(path: Path, i: int, line: str, key: str) -> float:
     try:
         if not text.startswith(key):
             raise ValueError
-        return float(text[len(key) :])
+        return _number(text[len(key) :].strip())
     except ValueError:
         raise InputError(f"{path} line {i}: expected '{key}' and a number, found {line.strip()[:60]!r}") from None
 
@@ -191,6 +207,8 @@ def _assemble(path: Path, joints: list[_Joint], values: np.ndarray, frame_time: 
         column += len(joint.channels)
         turns = [c for c, name in enumerate(joint.channels) if name.endswith("rotation")]
         axes = "".join(joint.channels[c][0] for c in turns)
+        places = [c for c, name in enumerate(joint.channels) if name.endswith("position")]
+        at_offset = j > 0 and not channels[:, places].any()  # zero throughout: the distance from the OFFSET
         rotations[:, j] = euler_to_matrix(np.deg2rad(channels[:, turns]), axes)
         for c, name in enumerate(joint.channels):
             if not name.endswith("position"):
@@ -198,7 +216,7 @@ def _assemble(path: Path, joints: list[_Joint], values: np.ndarray, frame_time: 
             axis = "xyz".index(name[0])
             if j == 0:
                 translation[:, axis] = channels[:, c]
-            elif not np.allclose(channels[:, c], offsets[j, axis], atol=1e-3 * np.abs(offsets).max()):
+            elif not at_offset and not np.allclose(channels[:, c], offsets[j, axis], atol=1e-3 * np.abs(offsets).max()):
                 raise InputError(
                     f"{path}: joint {joint.name!r} moves away from its OFFSET; bones must keep their length"
                 )

@@ -64,6 +64,8 @@ def motion() -> Iterable[Case]:
     yield bvh("time-infinite", "Time: 0.1", "Time: inf", "the frame time must be positive")
     yield bvh("row-short", "\n0 0 0\n", "\n0 0\n", "line 7: 2 numbers, but the skeleton has 3 channels")
     yield bvh("row-word", "\n0 0 0\n", "\n0 x 0\n", "line 7: could not convert string to float: 'x'")
+    yield bvh("row-two-commas", "\n0 0 0\n", "\n0 1,000,5 0\n", "line 7: could not convert string to float: '1,000,5'")
+    yield bvh("row-comma-and-point", "\n0 0 0\n", "\n0 1,000.5 0\n", "line 7: could not convert string to float")
     yield bvh("row-infinite", "\n0 0 0\n", "\n0 inf 0\n", "line 7: a channel is not a finite number")
     yield bvh("word-without-end", "Zrotation", "Z" * 10_000, "unknown channel 'z{40}'")
 
