@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from meshrec.body import BodyModel
+from meshrec.body.genders import GENDERS
 from meshrec.data.augmentation import Augmentation
 from meshrec.data.centred import centred
 from meshrec.data.mixing import MixedSamples, order
@@ -83,6 +84,7 @@ def training_sources(config: TrainingConfig, body: BodyModel) -> list[Share]:
         source = renders_source(train, needs, on_cpu, config.seed, renders)
         found.append(Share(source, renders.proportion))
     if config.datasets:
+        _check_bodies(config.datasets, body, config.body)
         source = datasets_source(config.datasets, needs, config.augmentation, config.voc_occluders, config.seed)
         found.append(Share(source, sum(dataset.proportion for dataset in config.datasets.values())))
     if not found:
@@ -226,6 +228,27 @@ def datasets_source(
         return needs.piece(*centred(batch, seen), JOINTS)
 
     return piece
+
+
+def _check_bodies(datasets: Mapping[str, DatasetConfig], body: BodyModel, name: str) -> None:
+    """Refuse data sets of whose betas none could be compared, because they belong to other bodies.
+
+    Args:
+        datasets: The data sets by the user's names.
+        body: The body of the training.
+        name: The name that the configuration gives this body.
+    """
+    for key, dataset in datasets.items():
+        own = {gender: hashed for gender, hashed in dataset.bodies.items() if hashed != body.hash}
+        if not own.keys() <= set(GENDERS):
+            continue  # which the reader refuses
+        same = body.data.gender in own
+        if own and (same or len(own) == len(dataset.bodies)):
+            gender = body.data.gender if same else next(iter(own))
+            raise InputError(
+                f"'datasets.{key}.bodies.{gender}' is the hash {own[gender]}, but the training's body '{name}' has the "
+                f"hash {body.hash}: none of these betas could be used; name the right body, or leave out 'bodies'."
+            )
 
 
 @dataclass(frozen=True)

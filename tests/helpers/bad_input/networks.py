@@ -12,6 +12,8 @@ from helpers.bad_input.case import Case, Content
 from helpers.bad_input.photos import GOOD_PHOTO, coco
 from helpers.paths import CONFIGS
 
+OBJECTS = np.array([make.Hostile()], dtype=object)
+
 
 def checkpoints() -> Iterable[Case]:
     def case(name: str, content: Content, sentence: str, words: str = "") -> Case:
@@ -162,6 +164,16 @@ def configs() -> Iterable[Case]:
         ("body-unknown", "body=nobody", "there is no body 'nobody'"),
         ("init-missing", "network.init=no.safetensors", r"no\.safetensors: there is no such checkpoint"),
         ("backgrounds-missing", "synthetic.backgrounds=nowhere", "nowhere holds no pictures"),
+        (
+            "bodies-unknown",
+            "'datasets={a: {format: spin, path: a.npz, pictures: ., bodies: {men: 0123456789abcdef}}}'",
+            "there are the bodies neutral, male, female, and none called 'men'",
+        ),
+        (
+            "bodies-of-another-hash",
+            "'datasets={a: {format: spin, path: a.npz, pictures: ., bodies: {neutral: 0123456789abcdef}}}'",
+            r"'datasets\.a\.bodies\.neutral' is the hash 0123456789abcdef, but the training's body .* has the hash",
+        ),
         ("dataset-missing", "'datasets={a: {format: lspe, path: no.tar}}'", r"no\.tar: not an uncompressed tar"),
     ):
         yield case(name, source, sentence, words)
@@ -185,6 +197,13 @@ def evaluation() -> Iterable[Case]:
         ("spin-bomb", "spin:a.npz", "it unpacks to 4 GiB", {"a.npz": make.zip_bomb}),
         ("spin-empty", "spin:a.npz", "imgname is missing", {"a.npz": make.npz({"a": 1})}),
         ("coco-empty", "coco:a.json", "", {"a.json": "[]"}),
+        (
+            "spin-gender",
+            "spin:a.npz",
+            "row 0: gender is '1'; it must be neutral, male or female",
+            {"a.npz": lambda: make.spin(gender=np.array(["1"]))},
+        ),
+        ("spin-objects", "spin:a.npz", "imgname must be a list of text", {"a.npz": lambda: make.spin(imgname=OBJECTS)}),
         ("lspe-missing", "lspe:a.tar", r"a\.tar: not an uncompressed tar", {}),
         ("lspe-text", "lspe:a.tar", r"a\.tar: not an uncompressed tar", {"a.tar": "text" * 500}),
         (
