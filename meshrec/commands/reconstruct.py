@@ -19,7 +19,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--focal", type=float, help="focal length in pixels (default: EXIF, else 55 degrees of view)")
     people = parser.add_mutually_exclusive_group()
     people.add_argument("--boxes", type=Path, help='boxes of the people: {"photo.jpg": [[x0, y0, x1, y1], ...]}')
-    people.add_argument("--keypoints", type=Path, help="2D keypoints: OpenPose JSON, a folder of it, or COCO JSON")
+    people.add_argument("--keypoints", type=Path, help="2D keypoints: JSON of OpenPose, COCO, AlphaPose or MMPose")
+    parser.add_argument("--keypoint-layout", help="their order, such as aic14 (default: by their number and names)")
     parser.add_argument("--pose-model", type=Path, help="a MediaPipe .task file (default: the shipped networks)")
     parser.add_argument("--regressor", help="keypoints, proxy, graph, a checkpoint file, or none (default: the best)")
     parser.add_argument("--no-refine", action="store_true", help="keep the regressor's bodies as they are, without fit")
@@ -40,13 +41,14 @@ def run(options: Namespace) -> int:
         focal=options.focal,
         boxes=options.boxes,
         keypoints=options.keypoints,
+        keypoint_layout=options.keypoint_layout,
         pose_model=options.pose_model,
         regressor=options.regressor,
         refine=not options.no_refine,
     )
     plan = plan_run(options.photos, options.out, settings, options.force)
     work = reconstruct_photos(plan.jobs, settings, options.jobs)
-    outcomes = show_progress(plan.outcomes, work, len(plan.jobs))
+    outcomes = show_progress(plan.outcomes, work, len(plan.jobs), plan.notes)
     failures = [outcome.error for outcome in outcomes if outcome.error is not None]
     for error in failures:
         complain(error)

@@ -14,6 +14,7 @@ pose                [24][3] axis-angle, radians, in SMPL's joint order, the firs
 translation         [3] added to the posed body
 box                 [4] x0, y0, x1, y1 in photo pixels; optional
 made_by             what estimated the body, such as ``"keypoints + fit"``; optional
+notes               reasons to distrust the body, sentences; optional, and not read back
 score               confidence in [0, 1] that the body is right; optional
 reprojection_error  mean distance of detected and projected landmarks over the box's longer side; optional
 mask_iou            overlap of the body's outline with the person's mask in the photo; optional
@@ -93,6 +94,7 @@ class PersonParameters:
         reprojection_error, mask_iou: How well the body explains the photo.
         keypoints_2d: (K, 3) x, y, confidence as detected, named by ``keypoint_names``.
         joints_3d, joints_2d, joint_deviation, joint_confidence: (J, 3), (J, 2), (J,), (J,), named by ``joint_names``.
+        notes: Reasons to distrust the body, for the user; they are written, but not read back.
 
     Raises:
         ValueError: A shape is wrong or a number is not finite.
@@ -123,6 +125,7 @@ class PersonParameters:
     joint_deviation: np.ndarray | None = None
     joint_confidence: np.ndarray | None = None
     joint_names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for key, shape in _SHAPES.items():
@@ -196,7 +199,9 @@ def _to_fields(person: PersonParameters) -> dict[str, np.ndarray]:
         fields |= {f"camera_{key}": value for key, value in zip(_CAMERA, camera)}
     fields |= {key: getattr(person, key) for key in _SHAPES if getattr(person, key) is not None}
     fields |= {
-        key: getattr(person, key) for key in ("keypoint_names", "joint_names", "made_by") if getattr(person, key)
+        key: getattr(person, key)
+        for key in ("keypoint_names", "joint_names", "made_by", "notes")
+        if getattr(person, key)
     }
     return {key: np.asarray(value, np.float32 if isinstance(value, float) else None) for key, value in fields.items()}
 
@@ -275,8 +280,7 @@ def _json_bytes(fields: Mapping[str, np.ndarray]) -> bytes:
     document["body"] = {"name": plain["body_name"], "hash": plain["body_hash"]}
     if "camera_focal" in plain:
         document["camera"] = {key: plain[f"camera_{key}"] for key in _CAMERA}
-    if "made_by" in plain:
-        document["made_by"] = plain["made_by"]
+    document |= {key: plain[key] for key in ("made_by", "notes") if key in plain}
     for key in _SHAPES:
         if key in plain:
             document[key] = dict(zip(plain[_NAMES[key]], plain[key])) if key in _NAMES else plain[key]

@@ -2,6 +2,6 @@
 
 from meshrec.files.atomic import known_suffix, write_file
 from meshrec.files.npz import read_npz
-from meshrec.files.photos import Photo, read_photo
+from meshrec.files.photos import Photo, as_photo, read_photo
 
-__all__ = ["Photo", "known_suffix", "read_npz", "read_photo", "write_file"]
+__all__ = ["Photo", "as_photo", "known_suffix", "read_npz", "read_photo", "write_file"]

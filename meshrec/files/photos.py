@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import math
 import os
@@ -12,12 +13,16 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from meshrec.errors import InputError
+from meshrec.errors import InputError, MeshrecError, MissingDependency
 
 # Pillow would hand EPS to Ghostscript, which runs programs: only formats decoded in process are listed.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "PPM", "JPEG2000", "AVIF", "TGA")
 MAX_PIXELS = 128_000_000  # decoding takes 4 + 3 bytes per pixel, so that this stays below 1 GB
 MIN_SIDE = 16  # pixels; in a smaller photo not even a head can be told from a leg
+LEAST_VIEW, MOST_VIEW = 4.0, 150.0  # degrees along the diagonal: a lens of 600 mm ... a wide angle before a fisheye
+UNNAMED = Path("photo")  # what messages call a photo that is not a file
+# Major brands of ISO 23008-12 files with HEVC pictures.
+HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 FILM_DIAGONAL = 43.27  # mm, of the 36 x 24 mm frame that FocalLengthIn35mmFilm refers to
 MILLIMETRES_PER_UNIT = {2: 25.4, 3: 10.0, 4: 1.0}  # EXIF FocalPlaneResolutionUnit: inch, cm, mm
 
@@ -48,14 +53,19 @@ class Photo:
     notes: tuple[str, ...] = ()
 
 
-def read_photo(path: str | Path) -> Photo:
+def read_photo(path: str | Path, data: bytes | None = None) -> Photo:
     """Read one photo file.
 
     Grayscale, palette, alpha, CMYK, 16-bit and single-channel float files are converted; of an animation the
     first frame is used.
 
+    Args:
+        path: The file. If ``data`` is given, the path only serves for messages.
+        data: The file's content. Default: it is read from ``path``.
+
     Raises:
         InputError: The path is not a readable photo of a workable size.
+        MissingDependency: The photo is a HEIC file, and the package that decodes these is not installed.
 
     Example:
         >>> import tempfile
@@ -68,30 +78,119 @@ def read_photo(path: str | Path) -> Photo:
     """
     path = Path(path)
     try:
-        _check_file(path)
+        if data is None:
+            _check_file(path)
+        formats = (*FORMATS, *heic_formats())
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about size, which MAX_PIXELS limits, and about damaged metadata
-            with Image.open(path, formats=FORMATS) as opened:
+            with Image.open(path if data is None else io.BytesIO(data), formats=formats) as opened:
                 _check_size(path, *opened.size)
                 notes = _frame_notes(opened)
-                focal = focal_from_exif(opened)
+                focal, focal_notes = _focal_of(opened)
                 ImageOps.exif_transpose(opened, in_place=True)
                 image, colour_notes = _to_rgb(opened, path)
-    except InputError:
+    except MeshrecError:
         raise
     except OSError as error:
-        raise InputError(_reason(path, error)) from error
+        raise _reason(path, data, error) from error
     except Image.DecompressionBombError as error:
         raise InputError(f"{path}: the photo has more than {MAX_PIXELS // 10**6} megapixels; scale it down.") from error
     except MemoryError as error:
         raise InputError(f"{path}: not enough memory to decode the photo; scale it down.") from error
     except Exception as error:  # decoders raise exceptions of any kind on damaged files
         raise InputError(f"{path}: the photo is damaged ({error}); export it again as JPEG or PNG.") from error
-    return Photo(image, focal, path, notes + colour_notes)
+    return Photo(image, focal, path, notes + colour_notes + focal_notes)
+
+
+def as_photo(photo: Photo | Image.Image | np.ndarray | bytes | str | os.PathLike) -> Photo:
+    """Convert whatever stands for one photo.
+
+    Args:
+        photo: A file's path or its content, a Pillow image, which EXIF turns upright, or an array: gray (H, W) or
+            (H, W, 1), RGB (H, W, 3) or RGBA (H, W, 4), of uint8 or of floats in [0, 1].
+
+    Raises:
+        InputError: It is none of these, cannot be read, or is too large or too small.
+
+    Example:
+        >>> import numpy as np
+        >>> from meshrec.files import as_photo
+        >>> as_photo(np.full((48, 64), 0.5)).image[0, 0].tolist()
+        [128, 128, 128]
+    """
+    if isinstance(photo, Photo):
+        return photo
+    if isinstance(photo, str | os.PathLike):
+        return read_photo(Path(photo))
+    if isinstance(photo, bytes | bytearray | memoryview):
+        return read_photo(UNNAMED, bytes(photo))
+    if isinstance(photo, Image.Image):
+        _check_size(UNNAMED, *photo.size)
+        focal, notes = _focal_of(photo)
+        upright = ImageOps.exif_transpose(photo)  # a copy: the caller's image stays as it is
+        image, colour_notes = _to_rgb(photo if upright is None else upright, UNNAMED)
+        return Photo(image, focal, UNNAMED, colour_notes + notes)
+    if not isinstance(photo, np.ndarray):
+        raise InputError(f"a photo must be a file, its bytes, a Pillow image or an array, not {type(photo).__name__}.")
+    return _from_array(photo)
+
+
+def field_of_view(focal: float, size: tuple[int, int]) -> float:
+    """The diagonal field of view, degrees.
+
+    Args:
+        focal: Focal length, pixels.
+        size: (width, height) of the photo, pixels.
+    """
+    return math.degrees(2 * math.atan2(math.hypot(*size) / 2, focal))
+
+
+def is_plausible(focal: float, size: tuple[int, int]) -> bool:
+    """Whether a focal length gives a field of view that cameras have; arguments as in :func:`field_of_view`."""
+    return LEAST_VIEW <= field_of_view(focal, size) <= MOST_VIEW
+
+
+def heic_formats() -> tuple[str, ...]:
+    """The name of Pillow's format of HEIC files, if the package pillow-heif is there to decode them."""
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError:
+        return ()
+    register_heif_opener()  # does nothing if it was called before
+    return ("HEIF",)
+
+
+def _focal_of(image: Image.Image) -> tuple[float | None, tuple[str, ...]]:
+    """The focal length that EXIF gives, unless it is implausible, and a note in this case."""
+    focal = focal_from_exif(image)
+    if focal is None or is_plausible(focal, image.size):
+        return focal, ()
+    view = field_of_view(focal, image.size)
+    return None, (f"the focal length in EXIF is not used, because its field of view would be {view:.3g} degrees",)
+
+
+def _from_array(photo: np.ndarray) -> Photo:
+    described = f"{photo.dtype} {photo.shape}"
+    shape = photo.shape if photo.ndim == 3 else (*photo.shape, 1)
+    if photo.ndim not in (2, 3) or shape[2] not in (1, 3, 4) or (photo.dtype != np.uint8 and photo.dtype.kind != "f"):
+        raise InputError(
+            "a photo's array must be (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA of uint8 or of floats in "
+            f"[0, 1], not {described}."
+        )
+    _check_size(UNNAMED, shape[1], shape[0])
+    if photo.dtype.kind == "f":
+        if not ((photo >= 0) & (photo <= 1)).all():
+            raise InputError(f"a photo of floats must have values in [0, 1], not {photo.min():g} to {photo.max():g}.")
+        photo = np.round(photo * 255).astype(np.uint8)
+    photo = photo.reshape(shape)
+    if shape[2] == 3:
+        return Photo(np.ascontiguousarray(photo), None, UNNAMED)
+    image, notes = _to_rgb(Image.fromarray(np.ascontiguousarray(photo if shape[2] == 4 else photo[..., 0])), UNNAMED)
+    return Photo(image, None, UNNAMED, notes)
 
 
 def focal_from_exif(image: Image.Image) -> float | None:
-    """Focal length in pixels from a Pillow image's EXIF block, None where it is absent or implausible.
+    """Focal length in pixels from a Pillow image's EXIF block, None where it is absent or no positive number.
 
     FocalLengthIn35mmFilm refers to the diagonal of the 35 mm frame, 43.27 mm (CIPA DCG-001), so it holds for any aspect
     ratio. Without it, the focal length is FocalLength times FocalPlaneXResolution, scaled by how much the photo was
@@ -110,8 +209,7 @@ def focal_from_exif(image: Image.Image) -> float | None:
             focal = float(exif[ExifTags.Base.FocalLength]) * pixels_per_mm * width / shot_width
     except Exception:  # EXIF is optional, often damaged, and its parser raises many kinds of error
         return None
-    plausible = math.isfinite(focal) and 0.1 < focal / math.hypot(width, height) < 50  # fisheye ... 2000 mm
-    return focal if plausible else None
+    return focal if math.isfinite(focal) and focal > 0 else None
 
 
 def _check_file(path: Path) -> None:
@@ -133,19 +231,28 @@ def _check_size(path: Path, width: int, height: int) -> None:
         raise InputError(f"{path}: {width} x {height} pixels is too small; a side needs at least {MIN_SIDE} pixels.")
 
 
-def _reason(path: Path, error: OSError) -> str:
+def _reason(path: Path, data: bytes | None, error: OSError) -> MeshrecError:
     """One sentence for the user about an error of the system or of a decoder."""
     if isinstance(error, PermissionError):
-        return f"{path}: no permission to read this file."
+        return InputError(f"{path}: no permission to read this file.")
     if isinstance(error, UnidentifiedImageError):
-        with path.open("rb") as file:
-            head = file.read(16)
+        head = _head(path) if data is None else data[:16]
+        if head[4:8] == b"ftyp" and head[8:12] in HEIC_BRANDS and not heic_formats():
+            return MissingDependency(
+                f'{path}: HEIC files need pillow-heif (pip install "meshrec[heic]"); or convert it to JPEG or PNG.'
+            )
         if head[4:8] == b"ftyp":
-            return f"{path}: HEIC and video files are not read; convert it to JPEG or PNG."
+            kind = "this HEIC file is damaged" if head[8:12] in HEIC_BRANDS else "video files are not read"
+            return InputError(f"{path}: {kind}; export it as JPEG or PNG.")
         if head[:4] in (b"II*\0", b"MM\0*"):
-            return f"{path}: this kind of TIFF is not read; save it with 8 or 16 bits a channel."
-        return f"{path}: this is not a photo in a known format (JPEG, PNG, WebP, TIFF, ...)."
-    return f"{path}: the photo is cut short or damaged ({error}); export it again as JPEG or PNG."
+            return InputError(f"{path}: this kind of TIFF is not read; save it with 8 or 16 bits a channel.")
+        return InputError(f"{path}: this is not a photo in a known format (JPEG, PNG, WebP, TIFF, ...).")
+    return InputError(f"{path}: the photo is cut short or damaged ({error}); export it again as JPEG or PNG.")
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(16)
 
 
 def _frame_notes(image: Image.Image) -> tuple[str, ...]:

@@ -2,16 +2,24 @@
 
 import glob
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from meshrec.errors import InputError
+from meshrec.files.photos import heic_formats
 
 # Suffixes of the photos that are searched for in folders. A file that is given by its name is read whatever its suffix.
 SUFFIXES = {
     ".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm", ".jp2", ".avif", ".tga",
-    ".mpo",
+    ".mpo", ".jfif", ".pjpeg",
+}  # fmt: skip
+HEIC = {".heic", ".heif", ".hif"}  # read if pillow-heif is installed
+# Pictures and videos that are not read, so that a user has to be told of them. Other files are not meant to be photos.
+UNREAD = {
+    *HEIC, ".jxl", ".svg", ".psd", ".eps", ".pdf", ".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2",
+    ".raf", ".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".mts", ".m2ts", ".3gp", ".wmv", ".flv",
 }  # fmt: skip
 
 
@@ -54,13 +62,42 @@ def list_photos(sources: Sequence[str | os.PathLike], out: str | os.PathLike) ->
     for source, part in fixed.items():
         found = [path for path in _expand(source) if not _is_result(path, out, part)]
         if not found:
-            raise InputError(f"{source}: no photos there ({', '.join(sorted(SUFFIXES))}).")
+            others = "; ".join(unread_files([source], out))
+            raise InputError(f"{source}: no photos there ({others or ', '.join(sorted(photo_suffixes()))}).")
         base = here if part.is_relative_to(here) else common
         for path in found:
             absolute = Path(os.path.abspath(path))
             tasks.setdefault(absolute, PhotoTask(path, out / absolute.relative_to(base)))
     _check_folders(list(tasks.values()))
     return list(tasks.values())
+
+
+def unread_files(sources: Sequence[str | os.PathLike], out: str | os.PathLike) -> tuple[str, ...]:
+    """A note on pictures and videos in folders, or that patterns match, that are not read; none if there are none.
+
+    Counted are files whose names are those of pictures or videos, and links that lead to folders or to nothing.
+
+    Args:
+        sources, out: As for :func:`list_photos`.
+    """
+    kinds = {
+        os.path.abspath(path): "link" if path.is_symlink() and not path.is_file() else path.suffix.lower()
+        for source in sources
+        for path, shown in _matches(source)
+        if not _is_hidden(shown) and not _is_result(path, Path(out), _fixed_part(source))
+    }
+    read = photo_suffixes()
+    counts = Counter(kind for kind in kinds.values() if kind == "link" or kind in UNREAD - read)
+    if not counts:
+        return ()
+    total = sum(counts.values())
+    parts = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
+    return (f"{total} {'file' if total == 1 else 'files'} not read ({parts})",)
+
+
+def photo_suffixes() -> set[str]:
+    """The suffixes of the photos that are searched for in folders with the packages that are installed."""
+    return SUFFIXES | HEIC if heic_formats() else SUFFIXES
 
 
 def _check_folders(tasks: Sequence[PhotoTask]) -> None:
@@ -77,17 +114,28 @@ def _check_folders(tasks: Sequence[PhotoTask]) -> None:
 
 def _expand(source: str | os.PathLike) -> Iterator[Path]:
     path = Path(source)
-    if os.path.isdir(path):  # Path.is_dir() raises an error for names that are too long
-        return (p for p in sorted(path.rglob("*")) if _is_photo(p.relative_to(path)) and p.is_file())
-    if not os.path.exists(path) and glob.has_magic(str(source)):
-        found = (Path(name) for name in sorted(glob.glob(str(source), recursive=True)))
-        return (p for p in found if _is_photo(p) and p.is_file())
+    if os.path.isdir(path) or (not os.path.exists(path) and glob.has_magic(str(source))):
+        suffixes = photo_suffixes()
+        return (p for p, shown in _matches(source) if _is_photo(shown, suffixes) and p.is_file())
     return iter([path])
 
 
-def _is_photo(path: Path) -> bool:
-    """Whether a name is that of a photo. Hidden files, such as macOS' ``._1.jpg``, are none."""
-    return path.suffix.lower() in SUFFIXES and not any(part.startswith(".") and part != ".." for part in path.parts)
+def _matches(source: str | os.PathLike) -> Iterator[tuple[Path, Path]]:
+    """Everything in a folder or that a pattern matches, with the part of its path that may not be hidden."""
+    path = Path(source)
+    if os.path.isdir(path):  # Path.is_dir() raises an error for names that are too long
+        yield from ((p, p.relative_to(path)) for p in sorted(path.rglob("*")))
+    elif not os.path.exists(path) and glob.has_magic(str(source)):
+        yield from ((Path(name), Path(name)) for name in sorted(glob.glob(str(source), recursive=True)))
+
+
+def _is_photo(path: Path, suffixes: set[str]) -> bool:
+    return path.suffix.lower() in suffixes and not _is_hidden(path)
+
+
+def _is_hidden(path: Path) -> bool:
+    """Whether a file or one of its folders is hidden, such as macOS' ``._1.jpg``."""
+    return any(part.startswith(".") and part != ".." for part in path.parts)
 
 
 def _is_result(photo: Path, out: Path, source: Path) -> bool:

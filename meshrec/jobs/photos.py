@@ -7,21 +7,24 @@ import os
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
 
 from meshrec.detect import Detection, load_detector
-from meshrec.detect.inputs import for_photo, read_boxes, read_keypoints
+from meshrec.detect.inputs import names_of_photos, of_name, read_boxes, read_keypoints
+from meshrec.detect.keypoint_rows import ByPhoto
 from meshrec.errors import InputError, MeshrecError
-from meshrec.files import read_photo
+from meshrec.files import Photo, read_photo
 from meshrec.files.atomic import require_writable
-from meshrec.jobs.inputs import list_photos
+from meshrec.jobs.inputs import list_photos, unread_files
 from meshrec.jobs.results import RECORD, finished, write_results
+from meshrec.reconstruct.person import Person
 from meshrec.reconstruct.reconstructor import Reconstructor
 from meshrec.regress.weights import regressor_name
 
@@ -39,7 +42,10 @@ class Settings:
         skinned: Whether each person's ``.glb`` gets a skeleton.
         focal: Focal length of all photos in pixels. Default: that of each photo's EXIF data.
         boxes: A file of boxes (:mod:`meshrec.detect.inputs`). If given, only the people in them are reconstructed.
-        keypoints: An OpenPose or COCO file or folder, instead of the detector.
+        keypoints: A file or folder of keypoints, as for :func:`meshrec.detect.inputs.read_keypoints`, instead of the
+            detector.
+        keypoint_layout: Order of the keypoints, a name in :data:`meshrec.detect.layouts.LAYOUTS`. Default: what the
+            file tells.
         pose_model: The detector, by name or network file as for :func:`meshrec.detect.load_detector`, such as a
             MediaPipe ``.task`` file. Default: the shipped networks.
         regressor: Name or checkpoint file, as for :class:`meshrec.Reconstructor`.
@@ -56,6 +62,7 @@ class Settings:
     focal: float | None = None
     boxes: Path | None = None
     keypoints: Path | None = None
+    keypoint_layout: str | None = None
     pose_model: Path | None = None
     regressor: str | None = None
     refine: bool = True
@@ -70,6 +77,8 @@ class Settings:
             raise InputError(f"the focal length must be a positive number of pixels, not {self.focal}.")
         if self.boxes is not None and self.keypoints is not None:
             raise InputError("give boxes or keypoints, not both: keypoints already tell where people are.")
+        if self.keypoint_layout is not None and self.keypoints is None:
+            raise InputError("a keypoint layout is for a file of keypoints, and there is none.")
 
 
 @dataclass(frozen=True)
@@ -120,10 +129,13 @@ class Plan:
     Attributes:
         jobs: Photos that have to be reconstructed.
         outcomes: Photos that are finished, or have failed, before the run starts.
+        notes: Remarks for the user on what is left out: files in folders that are not read, entries of the file of
+            keypoints.
     """
 
     jobs: list[Job]
     outcomes: list[Outcome]
+    notes: tuple[str, ...] = ()
 
 
 def plan_run(
@@ -144,11 +156,14 @@ def plan_run(
         InputError: There are no photos, their results would overwrite each other, or the file of boxes or keypoints is
             wrong.
     """
-    plan = Plan([], [])
     evidence = _read_evidence(settings)
-    for task in list_photos(sources, out):
+    tasks = list_photos(sources, out)
+    names = {} if evidence is None else names_of_photos(evidence, [task.photo for task in tasks])
+    file = settings.boxes or settings.keypoints
+    plan = Plan([], [], (*unread_files(sources, out), *(evidence.notes(file) if evidence is not None and file else ())))
+    for task in tasks:
         try:
-            job = _job(task.photo, task.folder, settings, evidence)
+            job = _job(task.photo, task.folder, settings, evidence, names.get(task.photo))
             people = None if force else finished(job.folder, job.photo, job.request)
         except InputError as error:
             plan.outcomes.append(Outcome(task.photo, task.folder, error=_sentence(task.photo, error)))
@@ -184,14 +199,15 @@ def reconstruct_photos(jobs: Sequence[Job], settings: Settings, processes: int =
     return _in_processes(jobs, settings, processes) if min(processes, len(jobs)) > 1 else _here(jobs, settings)
 
 
-def _read_evidence(settings: Settings) -> dict | None:
+def _read_evidence(settings: Settings) -> ByPhoto[Any] | None:
     """The user's boxes or detections by photo name; None if there are none."""
     if settings.boxes is not None:
         return read_boxes(settings.boxes)
-    return None if settings.keypoints is None else read_keypoints(settings.keypoints)
+    return None if settings.keypoints is None else read_keypoints(settings.keypoints, settings.keypoint_layout)
 
 
-def _job(photo: Path, folder: Path, settings: Settings, evidence: dict | None) -> Job:
+def _job(photo: Path, folder: Path, settings: Settings, evidence: ByPhoto[Any] | None, name: str | None) -> Job:
+    """The job of one photo, with the boxes or keypoints that are kept under this name."""
     request: dict[str, object] = {
         "body": settings.body,
         "formats": sorted(settings.formats),
@@ -203,9 +219,9 @@ def _job(photo: Path, folder: Path, settings: Settings, evidence: dict | None) -
     }
     if evidence is None:
         return Job(photo, folder, request)
-    found = for_photo(evidence, photo)
-    if found is None:
+    if name is None:
         raise InputError(f"{photo}: {settings.boxes or settings.keypoints} does not name this photo.")
+    found = of_name(evidence, name)
     if settings.boxes is not None:
         request["boxes"] = found.tolist()
         return Job(photo, folder, request, boxes=found)
@@ -237,16 +253,23 @@ def _reconstruct(job: Job, reconstructor: Reconstructor, settings: Settings) -> 
         photo = read_photo(job.photo)
         require_writable(job.folder / RECORD)  # before the work, not after it
         people = reconstructor(photo, boxes=job.boxes, keypoints=job.people, focal=settings.focal)
-        write_results(job.folder, photo, people, settings.formats, settings.skinned, job.request)
+        notes = _notes(photo, job, people)
+        write_results(job.folder, replace(photo, notes=notes), people, settings.formats, settings.skinned, job.request)
     except MeshrecError as error:
         return Outcome(job.photo, job.folder, error=_sentence(job.photo, error))
     except Exception as error:  # a bug that one photo triggers must not end the work on the others
         reason = f"unexpected {type(error).__name__} ({error}); this is a bug in meshrec, please report it."
         return Outcome(job.photo, job.folder, error=f"{job.photo}: {reason}")
-    notes = photo.notes
-    if job.boxes is not None and len(people) < len(job.boxes):
-        notes = (*notes, f"{len(job.boxes) - len(people)} of {len(job.boxes)} boxes show nobody")
     return Outcome(job.photo, job.folder, len(people), notes=notes)
+
+
+def _notes(photo: Photo, job: Job, people: Sequence[Person]) -> tuple[str, ...]:
+    """What the user should know of the results of a photo."""
+    notes = [*photo.notes]
+    if job.boxes is not None and len(people) < len(job.boxes):
+        notes.append(f"{len(job.boxes) - len(people)} of {len(job.boxes)} boxes show nobody")
+    notes += [f"person_{number}: {note}" for number, person in enumerate(people) for note in person.notes]
+    return tuple(notes)
 
 
 def _sentence(photo: Path, error: MeshrecError) -> str:

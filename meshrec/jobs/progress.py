@@ -7,13 +7,16 @@ from contextlib import nullcontext
 from meshrec.jobs.photos import Outcome
 
 
-def show_progress(done: Sequence[Outcome], work: Iterable[Outcome], total: int) -> list[Outcome]:
+def show_progress(
+    done: Sequence[Outcome], work: Iterable[Outcome], total: int, notes: Sequence[str] = ()
+) -> list[Outcome]:
     """Show a bar with people found and time left on stderr, and a line for each finished photo on stdout.
 
     Args:
         done: Outcomes of photos that need no work.
         work: Outcomes of the other photos as they are finished.
         total: Number of these.
+        notes: Remarks on the whole run, for its summary.
 
     Returns:
         All outcomes.
@@ -43,8 +46,8 @@ def show_progress(done: Sequence[Outcome], work: Iterable[Outcome], total: int) 
             bar.update(task, advance=1, people=people)
             if outcome.error is None:
                 print(_line(outcome), flush=True)
-    if len(outcomes) > 1:
-        print(_summary(outcomes))
+    if len(outcomes) > 1 or notes:
+        print("; ".join([_summary(outcomes), *notes]))
     elif outcomes[0].skipped:
         print(f"{outcomes[0].photo}: finished before -> {outcomes[0].folder} (--force does it again)")
     return outcomes

@@ -174,4 +174,4 @@ def _fingerprint(photo: Path) -> dict[str, object]:
         status = photo.stat()
     except OSError as error:
         raise InputError(f"{photo}: {error.strerror or error}.") from error
-    return {"path": str(photo.resolve()), "bytes": status.st_size, "modified": status.st_mtime_ns}
+    return {"path": os.path.abspath(photo), "bytes": status.st_size, "modified": status.st_mtime_ns}

@@ -28,6 +28,7 @@ from meshrec.export.mesh import float_array
 from meshrec.files.atomic import known_suffix
 from meshrec.geometry import Camera, axis_angle_to_matrix, camera_to_y_up, matrix_to_axis_angle
 
+MOST_ERROR, LEAST_OVERLAP = 0.1, 0.3  # reprojection error and mask IoU beyond which a body explains its photo badly
 NEARBY = 0.10  # metres within which a joint counts as correct in its confidence
 JOINTS = "smpl24"  # the joints that parameter files list
 SAVE_SUFFIXES = (*MESH_SUFFIXES, *PARAMETER_SUFFIXES)
@@ -135,6 +136,16 @@ class Person:
         return self.rotations
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """Reasons to distrust the body, for the user: where it does not lie on the person in the photo."""
+        notes = []
+        if self.reprojection_error is not None and self.reprojection_error > MOST_ERROR:
+            notes.append(f"the body misses the keypoints (reprojection error {self.reprojection_error:.2g})")
+        if self.mask_iou is not None and self.mask_iou < LEAST_OVERLAP:
+            notes.append(f"the body misses the person's mask (IoU {self.mask_iou:.2g})")
+        return tuple(notes)
+
+    @property
     def vertices(self) -> np.ndarray:
         """(V, 3) metres: exactly what ``body(betas, body_pose, global_orient, transl)`` returns for this person."""
         return self._posed.vertices[0].cpu().numpy()
@@ -207,6 +218,7 @@ class Person:
             joint_deviation=self.joint_deviation,
             joint_confidence=self.joint_confidence,
             joint_names=joint_set(JOINTS),
+            notes=self.notes,
         )
 
     def save(

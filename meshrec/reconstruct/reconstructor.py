@@ -1,27 +1,33 @@
 """People from a photo: they are detected, and a body is estimated for each and fitted to the detection."""
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, overload
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import nn
 
 from meshrec.body import NUM_BETAS, BodyData, BodyModel, joint_set, load_body
 from meshrec.compiled.device import usable_device
 from meshrec.detect import Detection, Detector, load_detector
 from meshrec.detect.inputs import boxes_in_photo, people_in_photo
-from meshrec.detect.people import keypoint_box
+from meshrec.detect.layouts import find_layout, known_counts
+from meshrec.detect.people import as_confidence, keypoint_box
 from meshrec.errors import InputError
-from meshrec.files import Photo, read_photo
+from meshrec.files import Photo, as_photo
+from meshrec.files.photos import FILM_DIAGONAL, field_of_view, is_plausible
 from meshrec.fit import Fitter, Initial
 from meshrec.geometry import Camera
 from meshrec.reconstruct.person import Person
 from meshrec.regress.weights import NONE, load_regressor, regressor_name
 
 Regressor = Callable[[np.ndarray, Sequence[Detection], Camera], Initial]
-KEYPOINT_SETS = {17: "coco17", 25: "openpose25", 33: "mediapipe33"}  # by the number of keypoints
+Picture = Photo | Image.Image | np.ndarray | bytes | str | os.PathLike
+"""What stands for one photo; :func:`meshrec.files.as_photo` says more."""
 
 
 class Reconstructor:
@@ -72,34 +78,56 @@ class Reconstructor:
         self._fitter = Fitter(self.body) if refine else None
         self.made_by = " + ".join([*([name] if name else []), *(["fit"] if refine else [])])
 
+    @overload
     def __call__(
         self,
-        photo: str | Path | Photo | np.ndarray,
+        photo: Picture,
         boxes: np.ndarray | None = None,
         keypoints: np.ndarray | Sequence[Detection] | None = None,
         focal: float | None = None,
         camera: Camera | None = None,
-    ) -> list[Person]:
-        """Reconstruct the people in a photo.
+    ) -> list[Person]: ...
+
+    @overload
+    def __call__(
+        self,
+        photo: list[Picture] | tuple[Picture, ...],
+        boxes: Sequence[np.ndarray | None] | None = None,
+        keypoints: Sequence[np.ndarray | Sequence[Detection] | None] | None = None,
+        focal: float | Sequence[float | None] | None = None,
+        camera: Camera | Sequence[Camera | None] | None = None,
+    ) -> list[list[Person]]: ...
+
+    def __call__(
+        self, photo: Any, boxes: Any = None, keypoints: Any = None, focal: Any = None, camera: Any = None
+    ) -> list[Person] | list[list[Person]]:
+        """Reconstruct the people in a photo, or in each of several.
 
         Args:
-            photo: A file, or an image (H, W, 3) uint8 RGB.
+            photo: A file or its content, a Pillow image, or an array: gray (H, W) or (H, W, 1), RGB (H, W, 3) or RGBA
+                (H, W, 4), of uint8 or of floats in [0, 1]. Or a list of photos, for each of which the other arguments
+                have an entry in a list; a focal length or camera may be that of all.
             boxes: (N, 4) x0, y0, x1, y1 in photo pixels. If given, only the people in these boxes are reconstructed;
                 boxes that show nobody are left out.
-            keypoints: (N, K, 3) x, y in photo pixels and confidence, of COCO (K = 17), OpenPose (25) or MediaPipe (33);
-                or detections. If given, no detector is needed.
+            keypoints: (N, K, 3) x, y in photo pixels and confidence, in a layout of :mod:`meshrec.detect.layouts`, such
+                as COCO (K = 17), OpenPose (25 or 18), MediaPipe (33) or Halpe (26 or 136); or detections. If given, no
+                detector is needed.
             focal: Focal length in pixels. Default: that of the photo's EXIF data, else one that gives a diagonal field
                 of view of 55 degrees.
             camera: The photo's camera, instead of ``focal``.
 
         Returns:
             People in camera space. Without boxes or keypoints everyone found, highest score of the detection first;
-            otherwise one for each box or set of keypoints, in their order. The list is empty if there are none.
+            otherwise one for each box or set of keypoints, in their order. The list is empty if there are none. Of a
+            list of photos, a list for each.
 
         Raises:
             InputError: The photo cannot be read, or boxes, keypoints, focal or camera do not fit it.
         """
-        photo = _as_photo(photo)
+        if isinstance(photo, list | tuple):
+            others = [_each(value, len(photo)) for value in (boxes, keypoints, focal, camera)]
+            return [self(*one) for one in zip(photo, *others)]
+        photo = as_photo(photo)
         camera = photo_camera(photo, focal, camera)
         people = self._find(photo, boxes, keypoints)
         return self.embody(photo.image, people, camera) if people else []
@@ -167,7 +195,8 @@ def photo_camera(photo: Photo, focal: float | None = None, camera: Camera | None
         The camera that is given, or one with this focal length.
 
     Raises:
-        InputError: The camera has another picture size, the focal length is not a positive number, or both are given.
+        InputError: The camera has another picture size, both are given, or the focal length is not a positive number of
+            pixels with which a camera could have taken the photo.
     """
     size = photo.image.shape[1], photo.image.shape[0]
     if camera is not None:
@@ -181,31 +210,43 @@ def photo_camera(photo: Photo, focal: float | None = None, camera: Camera | None
         return camera
     if focal is not None and not (math.isfinite(focal) and focal > 0):
         raise InputError(f"the focal length must be a positive number of pixels, not {focal}.")
-    focal = photo.focal_px if focal is None else focal
+    focal = photo.focal_px if focal is None else float(focal)
+    if focal is not None and not is_plausible(focal, size):
+        raise InputError(
+            f"{photo.path}: a focal length of {focal:g} pixels would be a field of view of "
+            f"{field_of_view(focal, size):.3g} degrees; give it in pixels, not in millimetres (1 mm of a 35 mm camera "
+            f"is {math.hypot(*size) / FILM_DIAGONAL:.3g} pixels in this photo)."
+        )
     return Camera.from_fov(size) if focal is None else Camera(float(focal), size=size)
-
-
-def _as_photo(photo: str | Path | Photo | np.ndarray) -> Photo:
-    if isinstance(photo, Photo):
-        return photo
-    if isinstance(photo, str | Path):
-        return read_photo(photo)
-    if not isinstance(photo, np.ndarray) or photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3:
-        described = f"{photo.dtype} {photo.shape}" if isinstance(photo, np.ndarray) else type(photo).__name__
-        raise InputError(f"a photo must be a file or an (H, W, 3) uint8 RGB array, not {described}.")
-    return Photo(photo, None, Path("photo"))
 
 
 def _as_detections(keypoints: np.ndarray | Sequence[Detection], size: tuple[int, int]) -> list[Detection]:
     if not isinstance(keypoints, np.ndarray):
         return list(keypoints)
-    if keypoints.ndim != 3 or keypoints.shape[1] not in KEYPOINT_SETS or keypoints.shape[2] != 3:
-        counts = ", ".join(str(count) for count in KEYPOINT_SETS)
-        raise InputError(f"keypoints must have the shape (N, K, 3) with K one of {counts}, not {keypoints.shape}.")
-    if not np.isfinite(keypoints).all():
-        raise InputError("keypoints must be finite; give a missing one the confidence 0.")
-    joints, rows = KEYPOINT_SETS[keypoints.shape[1]], keypoints.astype(np.float32)
-    return [Detection(keypoint_box(row, size), row, joints, float(row[:, 2].mean())) for row in rows]
+    if keypoints.ndim != 3 or keypoints.shape[2] != 3:
+        raise InputError(
+            f"keypoints must have the shape (N, K, 3) with K one of {known_counts()}, not {keypoints.shape}."
+        )
+    try:
+        layout = find_layout(keypoints.shape[1])
+    except ValueError as error:
+        raise InputError(f"an array of keypoints must have {error}, or be given as detections.") from None
+    rows = keypoints[:, : layout.used].astype(np.float32)
+    rows[..., 2] = as_confidence(rows[..., 2])
+    if not np.isfinite(rows).all():
+        raise InputError("keypoints must be finite, with confidences from 0 to 1; give a missing one the confidence 0.")
+    return [Detection(keypoint_box(row, size), row, layout.joints, float(row[:, 2].mean())) for row in rows]
+
+
+def _each(value: Any, count: int) -> list[Any]:
+    """An argument for each of several photos: a list has an entry for each, anything else is that of all."""
+    if isinstance(value, list | tuple):
+        if len(value) != count:
+            raise InputError(f"there are {count} photos, but a list of boxes, keypoints or cameras has {len(value)}.")
+        return list(value)
+    if isinstance(value, np.ndarray):
+        raise InputError("for a list of photos, boxes and keypoints must be lists with an entry for each photo.")
+    return [value] * count
 
 
 def _as_regressor(regressor: Regressor | str | Path | None, body: BodyModel) -> tuple[Regressor | None, str]:

@@ -8,8 +8,8 @@ import pytest
 from helpers.bad_input.files import png
 from PIL import ExifTags, Image
 
-from meshrec.errors import InputError
-from meshrec.files.photos import read_photo
+from meshrec.errors import InputError, MeshrecError, MissingDependency
+from meshrec.files.photos import as_photo, read_photo
 
 
 @pytest.fixture
@@ -75,6 +75,84 @@ def test_focal_length_from_exif(tmp_path):
         assert read_photo(_with_exif(path, (800, 600), nonsense)).focal_px is None
 
 
+@pytest.mark.parametrize(("millimetres", "view"), [(5, "154"), (60000, "0.0413"), (700, "3.54")])
+def test_implausible_focal_lengths_are_not_used(tmp_path, millimetres, view):
+    path = _with_exif(tmp_path / "f.jpg", (800, 600), {ExifTags.Base.FocalLengthIn35mmFilm: millimetres})
+    photo = read_photo(path)
+    assert photo.focal_px is None
+    assert photo.notes == (f"the focal length in EXIF is not used, because its field of view would be {view} degrees",)
+    for usual in (8, 26, 600):
+        tags = {ExifTags.Base.FocalLengthIn35mmFilm: usual}
+        assert read_photo(_with_exif(path, (800, 600), tags)).focal_px == pytest.approx(usual * 1000 / 43.27, rel=1e-3)
+
+
+def test_whatever_stands_for_a_photo(tmp_path, scene):
+    path = tmp_path / "a.png"
+    Image.fromarray(scene).save(path)
+    for same in (path, str(path), path.read_bytes(), bytearray(path.read_bytes()), Image.fromarray(scene), scene,
+                 scene / 255, (scene / 255).astype(np.float32), scene[:, ::-1][:, ::-1]):  # fmt: skip
+        photo = as_photo(same)
+        assert np.array_equal(photo.image, scene) and photo.image.flags.c_contiguous and photo.notes == ()
+    gray = np.repeat(scene[..., :1], 3, axis=-1)
+    for same in (scene[..., 0], scene[..., :1], scene[..., 0] / 255, Image.fromarray(scene[..., 0])):
+        assert np.array_equal(as_photo(same).image, gray)
+    half = np.dstack([scene, np.full(scene.shape[:2], 255, np.uint8)])
+    half[:, :20, 3] = 0
+    for same in (half, half / 255, Image.fromarray(half)):
+        photo = as_photo(same)
+        assert (photo.image[:, :20] == 255).all() and np.array_equal(photo.image[:, 20:], scene[:, 20:])
+        assert "white" in photo.notes[0]
+
+
+def test_a_pillow_image_is_turned_upright_and_stays_as_it_was(tmp_path, scene):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.FocalLengthIn35mmFilm] = 50
+    Image.fromarray(np.ascontiguousarray(np.rot90(scene))).save(tmp_path / "o.png", exif=exif)
+    with Image.open(tmp_path / "o.png") as opened:
+        photo = as_photo(opened)
+        assert np.array_equal(photo.image, scene) and opened.size == (48, 64)
+    assert photo.focal_px == read_photo(tmp_path / "o.png").focal_px == pytest.approx(50 * 80 / 43.27, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (np.zeros((64, 64, 2), np.uint8), r"uint8 \(64, 64, 2\)"),
+        (np.zeros((3, 64, 64), np.uint8), r"uint8 \(3, 64, 64\)"),
+        (np.zeros((1, 64, 64, 3), np.uint8), r"uint8 \(1, 64, 64, 3\)"),
+        (np.zeros((64, 64), np.uint16), "uint16"),
+        (np.zeros((64, 64), bool), "bool"),
+        (np.full((64, 64, 3), 200.0), r"values in \[0, 1\], not 200 to 200"),
+        (np.full((64, 64, 3), np.nan), r"values in \[0, 1\]"),
+        (np.zeros((8, 64, 3), np.uint8), "64 x 8 pixels is too small"),
+        (np.zeros((0, 64, 3), np.uint8), "64 x 0 pixels is too small"),
+        (b"no photo", "photo: this is not a photo"),
+        (b"", "photo: this is not a photo"),
+        (3, "not int"),
+        (None, "not NoneType"),
+    ],
+)
+def test_what_is_no_photo(wrong, message):
+    with pytest.raises(InputError, match=message):
+        as_photo(wrong)
+
+
+def test_heic(tmp_path, scene):
+    pillow_heif = pytest.importorskip("pillow_heif", reason="needs pillow-heif, which pip installs with meshrec[heic]")
+    large = np.kron(scene, np.ones((4, 4, 1), np.uint8))
+    pillow_heif.from_pillow(Image.fromarray(large)).save(tmp_path / "a.heic", quality=95)
+    for photo in (read_photo(tmp_path / "a.heic"), as_photo((tmp_path / "a.heic").read_bytes())):
+        assert np.abs(photo.image.astype(int) - large).mean() < 6
+
+
+def test_heic_without_its_package(tmp_path, monkeypatch):
+    monkeypatch.setattr("meshrec.files.photos.heic_formats", lambda: ())
+    (tmp_path / "a.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(64))
+    with pytest.raises(MissingDependency, match=r"a\.heic: HEIC files need pillow-heif .*meshrec\[heic\]"):
+        read_photo(tmp_path / "a.heic")
+
+
 def test_gray_alpha_palette_and_cmyk(tmp_path, scene):
     gray = np.repeat(scene[..., :1], 3, axis=-1)
     Image.fromarray(scene[..., 0]).save(tmp_path / "gray.png")
@@ -133,11 +211,12 @@ def test_broken_files_give_one_sentence(tmp_path, scene):
         "large.png": (png(12000, 11000), "megapixels"),
         "dot.png": (png(1, 1), "too small"),
         "phone.heic": (b"\0\0\0\x18ftypheic" + bytes(64), "HEIC"),
+        "film.mov": (b"\0\0\0\x18ftypqt  " + bytes(64), "video"),
         "page.eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 50 50\n", "not a photo"),
     }
     for name, (content, reason) in cases.items():
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(InputError, match=reason) as caught:
+        with pytest.raises(MeshrecError, match=reason) as caught:
             read_photo(tmp_path / name)
         assert str(caught.value).startswith(str(tmp_path / name)) and "\n" not in str(caught.value)
     with pytest.raises(InputError, match="folder"):

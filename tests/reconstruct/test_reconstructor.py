@@ -1,6 +1,8 @@
 """A photo in, people out: cameras, evidence, and a body found again from its own projection."""
 
+import io
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -166,6 +168,40 @@ def test_cameras(tmp_path):
             photo_camera(photo, focal=focal)
 
 
+@pytest.mark.parametrize(("focal", "view"), [(26, "172"), (50, "166"), (30_000, "1.53")])
+def test_a_focal_length_that_no_camera_has(focal, view):
+    sentence = f"{focal:g} pixels would be a field of view of {view} degrees; give it in pixels, not in millimetres"
+    with pytest.raises(InputError, match=re.escape(sentence) + r".*18\.5 pixels"):
+        photo_camera(Photo(PHOTO, None, Path("photo")), focal=focal)
+
+
+def test_photos_of_any_kind_and_lists_of_them(reconstructor, keypoints):
+    gray = np.full((480, 640), 90, np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(PHOTO).save(stream, "PNG")
+    kinds = [PHOTO, gray, gray[..., None], PHOTO / 255, Image.fromarray(PHOTO), stream.getvalue()]
+    people = reconstructor(kinds, keypoints=[keypoints[None]] * len(kinds), camera=CAMERA)
+    assert [len(found) for found in people] == [1] * len(kinds)
+    assert all(np.array_equal(found[0].vertices, people[0][0].vertices) for found in people)
+    one, none = reconstructor((PHOTO, PHOTO), keypoints=[keypoints[None], []], focal=[600.0, None])
+    assert (len(one), none) == (1, []) and one[0].camera.focal == (600.0, 600.0)
+    assert reconstructor([]) == []
+    for wrong in ({"keypoints": [keypoints[None]]}, {"boxes": np.ones((2, 1, 4))}):
+        with pytest.raises(InputError, match="photos"):
+            reconstructor([PHOTO, PHOTO], **wrong)
+
+
+@pytest.mark.parametrize(("layout", "count"), [("coco18", 18), ("halpe26", 136), ("wholebody23", 133), ("mpii16", 16)])
+def test_layouts_of_other_detectors(reconstructor, body, truth, layout, count):
+    """Faces and fingers, which follow the body, are not used, whatever they hold."""
+    screen = CAMERA.project(body.joints_from(truth.vertices, layout))[0].numpy()
+    screen[:, 2] = 1.01
+    rest = np.full((count - len(screen), 3), np.nan, np.float32)
+    (person,) = reconstructor(PHOTO, keypoints=np.vstack([screen, rest])[None], camera=CAMERA)
+    assert person.keypoint_names == joint_set(layout) and person.keypoints_2d[:, 2].max() == 1
+    assert person.reprojection_error < 0.03 and person.notes == ()
+
+
 def test_a_files_own_focal_length_counts(tmp_path, reconstructor, keypoints):
     exif = Image.Exif()
     exif.get_ifd(0x8769)[0xA405] = 30  # FocalLengthIn35mmFilm
@@ -178,9 +214,11 @@ def test_a_files_own_focal_length_counts(tmp_path, reconstructor, keypoints):
     ("options", "message"),
     [
         ({"boxes": [[0, 0, 9, 9]], "keypoints": np.ones((1, 17, 3))}, "not both"),
-        ({"keypoints": np.ones((1, 18, 3))}, "17, 25, 33"),
+        ({"keypoints": np.ones((1, 19, 3))}, "17, 18, 23, 25, 26, 33, 133, 136 of them"),
+        ({"keypoints": np.ones((1, 14, 3))}, "14 may be aic14, crowdpose14, lsp14"),
+        ({"keypoints": np.full((1, 17, 3), 50.0)}, "confidences from 0 to 1"),
         ({"keypoints": np.full((1, 17, 3), np.nan)}, "finite"),
-        ({"keypoints": np.full((1, 17, 3), 5000.0)}, "no keypoint inside this 640 x 480 photo"),
+        ({"keypoints": np.full((1, 17, 3), (5000.0, 5000.0, 1.0))}, "no keypoint inside this 640 x 480 photo"),
         ({"boxes": [[700, 0, 800, 100]]}, "lies outside this 640 x 480 photo"),
     ],
 )
@@ -192,8 +230,9 @@ def test_evidence_that_does_not_fit(reconstructor, options, message):
 @pytest.mark.parametrize(
     ("photo", "message"),
     [
-        (PHOTO[..., 0], r"uint8 \(480, 640\)"),
-        (PHOTO / 255, "float64"),
+        (PHOTO[..., :2], r"uint8 \(480, 640, 2\)"),
+        (PHOTO / 2, r"values in \[0, 1\], not 45"),
+        ([PHOTO, None], "NoneType"),
         (None, "NoneType"),
         ("nope.jpg", "no such file"),
     ],

@@ -32,8 +32,10 @@ def photos() -> Iterable[Case]:
         "one-byte": b"\xff",
     }.items():
         yield photo(f"{name}-named-jpg", "a.jpg", content, other)
-    yield photo("heic", "a.heic", b"\0\0\0\x18ftypheic" + bytes(64), "HEIC and video files are not read")
-    yield photo("video", "a.mp4", b"\0\0\0\x20ftypisom" + bytes(64), "HEIC and video files are not read")
+    for brand in (b"heic", b"mif1", b"hevc"):
+        sentence = r"HEIC files need pillow-heif|this HEIC file is damaged"
+        yield photo(f"heic-{brand.decode()}", "a.heic", b"\0\0\0\x18ftyp" + brand + bytes(64), sentence)
+    yield photo("video", "a.mp4", b"\0\0\0\x20ftypisom" + bytes(64), "video files are not read")
     for kind, suffix in (("JPEG", "jpg"), ("PNG", "png"), ("WEBP", "webp"), ("TIFF", "tif"), ("GIF", "gif")):
         whole = make.picture(kind)
         for share in (0.05, 0.3, 0.6):
@@ -54,6 +56,9 @@ def photos() -> Iterable[Case]:
         animated = make.animation(kind)
         yield photo(f"animated-{kind}", f"a.{kind.lower()}", animated, "the first of 3 frames is used", code=0)
     yield Case("photo-folder-without", "reconstruct folder --out out", "folder: no photos there", {"folder/": b""})
+    videos = {"folder/a.mov": b"x", "folder/b.mov": b"x", "folder/c.dng": b"x", "folder/notes.txt": b"x"}
+    sentence = r"folder: no photos there \(3 files not read \(1 \.dng, 2 \.mov\)\)"
+    yield Case("photo-folder-of-videos", "reconstruct folder --out out", sentence, videos)
     yield Case("photo-folder-named-jpg", "reconstruct a.jpg --out out", r"a\.jpg: no photos there", {"a.jpg/": b""})
     yield Case("photo-missing", "reconstruct a.jpg --out out", r"a\.jpg: no such file")
     yield Case("photo-pattern-without", "reconstruct '*.jpg' --out out", r"\*\.jpg: no photos there")
@@ -114,10 +119,17 @@ def boxes() -> Iterable[Case]:
 def coco(**changes: object) -> str:
     """A COCO file with one person, in which the given keys of the file, the image or the person are changed."""
     image, person = {"id": 1, "file_name": "a.jpg"}, {"image_id": 1, "keypoints": [100.0, 90.0, 2.0] * 17}
-    content = {"images": [image], "annotations": [person]}
+    content: dict = {"images": [image], "annotations": [person], "categories": None}
     for key, value in changes.items():
         (content if key in content else image if key in image else person)[key] = value
     return json.dumps(content)
+
+
+def mmpose(names: list[str] | None = None, **changes: object) -> str:
+    """A file of MMPose's with one person, in whom the given keys are changed, and with names of keypoints."""
+    person = {"keypoints": [[100.0, 90.0]] * 17, "keypoint_scores": [0.9] * 17, **changes}
+    meta = {} if names is None else {"keypoint_id2name": dict(enumerate(names))}
+    return json.dumps({"meta_info": meta, "instance_info": [person]})
 
 
 def openpose(values: object) -> str:
@@ -141,17 +153,55 @@ def keypoints() -> Iterable[Case]:
     for name, content, sentence in (
         ("openpose-no-list", '{"people": 3}', "people of OpenPose's format must be a list"),
         ("openpose-of-numbers", '{"people": [3]}', "person 0 must have 25 keypoints"),
-        ("openpose-18-keypoints", openpose(line * 18), "person 0 must have 25 keypoints .*BODY_25"),
+        ("openpose-19-keypoints", openpose(line * 19), "person 0 must have 25 keypoints .*BODY_25.*, not 19"),
+        (
+            "openpose-14-keypoints",
+            openpose(line * 14),
+            "14 may be aic14, crowdpose14, lsp14; say which",
+        ),
+        ("openpose-no-triples", openpose([1.0] * 26), "person 0 must have 25 keypoints .* as a flat list of x, y and"),
+        ("openpose-without-poses", '{"people": [{"face_keypoints_2d": []}]}', "person 0 must have 25 keypoints"),
         ("openpose-words", openpose(["x"] * 75), "the keypoints of person 0 must be numeric"),
         ("openpose-NaN", openpose([float("nan")] * 75), "the keypoints of person 0 must be finite"),
         ("openpose-null", openpose([None] * 75), "the keypoints of person 0 must be finite"),
-        ("openpose-negative-confidence", openpose([100.0, 90.0, -1.0] * 25), "a negative keypoint confidence"),
+        (
+            "openpose-percent",
+            openpose([100.0, 90.0, 87.0] * 25),
+            "a keypoint confidence of 87; it must be",
+        ),
+        ("openpose-infinite-confidence", openpose([100.0, 90.0, float("inf")] * 25), "a keypoint confidence of inf"),
         (
             "openpose-scaled-to-1",
             openpose([0.4, 0.5, 0.9] * 25),
             "are normalised to 1; they have to be in photo pixels",
         ),
-        ("openpose-of-another-photo", openpose(line * 25), r"poses\.json does not name this photo"),
+        (
+            "alphapose-of-another-photo",
+            json.dumps({"b.jpg": {"people": [{"pose_keypoints_2d": line * 18}]}}),
+            r"poses\.json does not name this photo",
+        ),
+        ("alphapose-no-list", '{"a.jpg": {"bodies": 3}}', "the bodies of OpenPose's format must be a list"),
+        (
+            "mmpose-of-a-video",
+            '[{"frame_id": 0, "instances": []}, {"frame_id": 1, "instances": []}]',
+            "2 photos or frames",
+        ),
+        ("mmpose-of-two-photos", '{"predictions": [[], []]}', "2 photos or frames; give a file for each photo"),
+        ("mmpose-of-numbers", '{"instance_info": [3]}', "MMPose's instances must be a list of objects"),
+        ("mmpose-without-scores", mmpose(keypoint_scores=[1.0]), r"must be a list of \[x, y\] with a keypoint_score"),
+        (
+            "mmpose-16-names",
+            mmpose(names=["pelvis", "left_hip"] * 8 + ["x"]),
+            "17 of these names and this order are none",
+        ),
+        ("mmpose-bbox", mmpose(bbox=[[1, 2, 3]]), r"the bbox of person 0 must be \[\[x0, y0, x1, y1\]\]"),
+        ("mmpose-NaN", mmpose(keypoint_scores=[float("nan")] * 17), "must be finite"),
+        ("ai-challenger-no-object", '[{"image_id": "a", "keypoint_annotations": []}]', "AI Challenger's photos need"),
+        (
+            "ai-challenger-13-keypoints",
+            json.dumps([{"image_id": "a", "keypoint_annotations": {"human1": line * 13}}]),
+            "person 0 must have 14 keypoints",
+        ),
         ("list-of-numbers", "[1, 2]", "must be a list of objects, each with an image_id"),
         (
             "list-without-image",
@@ -164,8 +214,12 @@ def keypoints() -> Iterable[Case]:
         ("image-unknown", coco(image_id=7), "person 0 belongs to image 7, which is not among the images"),
         ("image-a-list", coco(image_id=[1]), r"belongs to image \[1\], which is not among the images"),
         ("of-another-photo", coco(file_name="b.jpg"), "does not name this photo"),
-        ("16-keypoints", coco(keypoints=line * 16), "person 0 must have 17 keypoints"),
-        ("missing-keypoints", coco(keypoints=None), "person 0 must have 17 keypoints"),
+        ("15-keypoints", coco(keypoints=line * 15), "person 0 must have 17 keypoints .*, or .* known layout"),
+        (
+            "keypoints-of-animals",
+            coco(category_id=1, categories=[{"id": 1, "name": "dog", "keypoints": ["Left Knee", *"abcdefghijklmnop"]}]),
+            "17 of these names and this order are none",
+        ),
         ("nested", coco(keypoints=[line] * 17), "person 0 must have 17 keypoints"),
         ("words", coco(keypoints=["x"] * 51), "the keypoints of person 0 must be numeric"),
         ("NaN", coco(keypoints=[100.0, float("nan"), 2.0] * 17), "must be finite"),
@@ -184,6 +238,28 @@ def keypoints() -> Iterable[Case]:
     ):
         yield case(name, content, sentence)
 
+    def accepted(name: str, content: Content, sentence: str) -> Case:
+        files = {**GOOD_PHOTO, "poses.json": content}
+        return Case(f"keypoints-{name}", "reconstruct a.jpg --out out --keypoints poses.json", sentence, files, code=0)
+
+    nobody = r"a\.jpg: nobody found.*\n1 photo, 0 people; poses\.json: left out 1 "
+    for name, content in {
+        "openpose-empty-person": openpose([]),
+        "openpose-null-person": openpose(None),
+        "openpose-regressed-nothing": openpose([100.0, 90.0, -0.003] * 25),
+        "openpose-minus-one": openpose([-1.0, -1.0, -1.0] * 25),
+        "openpose-coordinates-of-nothing": openpose([None, None, 0.0] * 25),
+        "missing-keypoints": coco(keypoints=None),
+        "empty-keypoints": coco(keypoints=[]),
+        "without-labels": coco(keypoints=[0.0] * 51),
+        "mmpose-empty-person": mmpose(keypoints=[], keypoint_scores=[]),
+    }.items():
+        yield accepted(name, content, nobody + "people without keypoints")
+    people = {"id": 1, "name": "person", "keypoints": ["nose"]}
+    other = coco(categories=[people, {"id": 3, "name": "car"}], category_id=3, keypoints=[1, 2, 3])
+    yield accepted("of-a-car", other, nobody + "annotations of other categories")
+    yield accepted("mmpose-nobody", "[]", "a.jpg: nobody found")
+
 
 def options() -> Iterable[Case]:
     def case(name: str, words: str, sentence: str, files: Mapping[str, Content] | None = None, code: int = 1) -> Case:
@@ -198,6 +274,12 @@ def options() -> Iterable[Case]:
     yield case("jobs-negative", "--jobs -2", "at least 1")
     for value in ("0", "-3", "nan", "inf"):
         yield case(f"focal-{value}", f"--focal {value}", "the focal length must be a positive number of pixels")
+    for value in ("26", "50", "1e-30", "30000", "1e300"):
+        sentence = f"a focal length of {float(value):g} pixels would be a field of view of .* not in millimetres"
+        yield case(f"focal-of-{value}", f"{poses} --focal {value}", sentence.replace("+", "[+]"))
+    yield case("layout-unknown", f"{poses} --keypoint-layout body99", "there is no keypoint layout 'body99'; choose of")
+    yield case("layout-of-another-size", f"{poses} --keypoint-layout aic14", "the 14 keypoints of the layout aic14")
+    yield case("layout-without-keypoints", "--keypoint-layout aic14", "is for a file of keypoints, and there is none")
     yield case("boxes-and-keypoints", f"{poses} --boxes p.json", "not allowed with argument", code=2)
     yield case("device-unknown", f"{poses} --device abacus", "device 'abacus' cannot be used here")
     yield case("body-unknown", f"{poses} --body nobody", "there is no body 'nobody': give neutral, male, female")
