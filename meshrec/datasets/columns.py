@@ -5,10 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
+from meshrec.body.files import RELATIVES
 from meshrec.body.genders import ACCEPTED, gender_named
+from meshrec.body.joints import POSE_SIZE
 from meshrec.detect.people import as_confidence
 from meshrec.errors import InputError
 
+# Models of SMPL's family by the numbers of their poses, three for each joint.
+RELATIVE_POSES = {3 * (columns // 9 + 1): family for columns, family in RELATIVES.items()}
 SIDES = {"l_": "left_", "r_": "right_"}
 
 
@@ -157,6 +161,11 @@ def _required(path: Path, columns: Mapping[str, np.ndarray], name: str) -> np.nd
 def _shaped(path: Path, columns: Mapping[str, np.ndarray], name: str, shape: tuple[int, ...], rows: int) -> np.ndarray:
     """A column of numbers of the right shape, which need not be finite; arguments as in :func:`numbers`."""
     values = _required(path, columns, name)
+    if shape == (POSE_SIZE,) and values.ndim == 2 and values.shape[1] in RELATIVE_POSES:
+        family = RELATIVE_POSES[values.shape[1]]
+        raise InputError(
+            f"{path}: {name} has {values.shape[1]} columns, as poses of {family} have; SMPL's have {POSE_SIZE}."
+        )
     if values.dtype.kind not in "fiub" or values.shape != (rows, *shape):
         wanted = " x ".join(str(n) for n in (rows, *shape))
         raise InputError(f"{path}: {name} must be numbers of shape {wanted}, not {values.dtype} of {values.shape}.")

@@ -22,6 +22,8 @@ from meshrec.detect.people import Detection
 from meshrec.errors import InputError
 
 WANTED = "17 keypoints (x, y and visibility of each)"
+COCO_DIGITS = 12  # of the id that is the name of a photo of COCO
+WRONG_ROWS = "COCO's annotations or results must be a list of objects, each with an image_id."
 OTHERS = "annotations of other categories"
 
 People = ByPhoto[list[Detection]]
@@ -51,13 +53,20 @@ def read_annotations(content: dict[str, Any], path: Path, layout: str | None) ->
     names = _names(content["images"], path)
     found: People = ByPhoto()
     found.update({name: [] for name in names.values()})
-    rows = _rows(content["annotations"], path)
+    rows = content["annotations"]
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise InputError(f"{path}: {WRONG_ROWS}")
     categories = _categories(content.get("categories"))
     with_feet = any("foot_kpts" in row for row in rows)
     for index, row in enumerate(rows):
         if categories and row.get("category_id", next(iter(categories))) not in categories:
             found.skipped[OTHERS] += 1
             continue
+        if not row.get("keypoints"):
+            found.skipped[NOTHING] += 1
+            continue
+        if "image_id" not in row:
+            raise InputError(f"{path}: {WRONG_ROWS}")
         if (name := names.get(str(row["image_id"]))) is None:
             raise InputError(
                 f"{path}: person {index} belongs to image {str(row['image_id'])[:80]}, which is not among the images."
@@ -71,8 +80,8 @@ def read_results(content: list[Any], path: Path, layout: str | None) -> People:
     """The people of a list of results; arguments and errors are those of :func:`read_annotations`."""
     rows = _rows(content, path)
     found: People = ByPhoto(named=not all(isinstance(row["image_id"], int) for row in rows))
-    for index, row in enumerate(rows):  # COCO's photos are named by their id in twelve digits
-        name = f"{row['image_id']:012d}" if isinstance(row["image_id"], int) else str(row["image_id"])
+    for index, row in enumerate(rows):
+        name = f"{row['image_id']:0{COCO_DIGITS}d}" if isinstance(row["image_id"], int) else str(row["image_id"])
         if name not in found.errors:
             found.setdefault(name, [])
         _add(found, name, row, path, index, (), layout, False)
@@ -119,7 +128,7 @@ def _add(
 ) -> None:
     """Add the person of a row to a photo, or count or keep what is wrong with it."""
     values = row.get("keypoints")
-    if values is None or values == []:
+    if not values:
         found.skipped[NOTHING] += 1
         return
     try:
@@ -141,7 +150,7 @@ def _add(
 
 def _rows(rows: Any, path: Path) -> list[dict[str, Any]]:
     if not isinstance(rows, list) or not all(isinstance(row, dict) and "image_id" in row for row in rows):
-        raise InputError(f"{path}: COCO's annotations or results must be a list of objects, each with an image_id.")
+        raise InputError(f"{path}: {WRONG_ROWS}")
     return rows
 
 

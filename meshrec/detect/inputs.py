@@ -27,7 +27,14 @@ from typing import Any
 
 import numpy as np
 
-from meshrec.detect.coco import is_ai_challenger, is_annotations, read_ai_challenger, read_annotations, read_results
+from meshrec.detect.coco import (
+    COCO_DIGITS,
+    is_ai_challenger,
+    is_annotations,
+    read_ai_challenger,
+    read_annotations,
+    read_results,
+)
 from meshrec.detect.keypoint_rows import ANY_PHOTO, ByPhoto, Found, numbers
 from meshrec.detect.layouts import LAYOUTS
 from meshrec.detect.mmpose import is_mmpose, read_mmpose
@@ -87,7 +94,7 @@ def read_keypoints(path: str | Path, layout: str | None = None) -> ByPhoto[list[
     files = sorted(path.glob(f"*{SUFFIX}.json")) or sorted(path.glob("*.json"))
     if not files:
         raise InputError(f"{path}: the folder contains no OpenPose files (*{SUFFIX}.json), nor other keypoint files.")
-    found: ByPhoto[list[Detection]] = ByPhoto(named=len(files) > 1)
+    found: ByPhoto[list[Detection]] = ByPhoto(named=False)
     for file in files:
         try:
             found.add(_keypoints_of(file, layout))
@@ -217,9 +224,12 @@ def _name_of(
         by_file: Names by their last part.
         alone: Whether no other photo of the run has this file name.
     """
+    stem = photo.with_suffix("") if photo.name else photo
+    number = stem.name.rpartition("_")[2]  # COCO's photos of 2014: COCO_val2014_000000000007.jpg
+    numbered = [stem.with_name(number)] if len(number) == COCO_DIGITS and number.isdigit() else []
     candidates = [
         (name, own)
-        for own in dict.fromkeys((photo.parts, photo.with_suffix("").parts))
+        for own in dict.fromkeys(path.parts for path in (photo, stem, *numbered))
         if own
         for name in by_file.get(own[-1], ())
     ]

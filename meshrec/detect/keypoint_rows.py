@@ -42,15 +42,16 @@ class ByPhoto(dict[str, Found]):
 
     def add(self, other: ByPhoto[Found]) -> None:
         """Take over the content of another file."""
+        self.named |= other.named
         self.update(other)
         self.errors |= other.errors
         self.skipped += other.skipped
 
     def notes(self, path: Path) -> tuple[str, ...]:
         """One sentence about what was left out, if anything was."""
-        parts = [f"{count} {what}" for what, count in self.skipped.items()]
+        parts = [f"{what} ({count})" for what, count in self.skipped.items()]
         if self.errors:
-            parts.append(f"damaged entries of {len(self.errors)} {'photos' if len(self.errors) > 1 else 'photo'}")
+            parts.append(f"damaged entries of photos ({len(self.errors)})")
         return (f"{path}: left out {', '.join(parts)}",) if parts else ()
 
 

@@ -75,4 +75,6 @@ def _people(
 
 def _keypoints(row: Any, keys: tuple[str, ...]) -> Any:
     """The keypoints of a person; none for a null, and None where a person has no such entry."""
-    return next((row[key] or [] for key in keys if key in row), None) if isinstance(row, dict) else row
+    if not isinstance(row, dict):
+        return row
+    return next((row[key] for key in keys if row.get(key)), [] if any(key in row for key in keys) else None)

@@ -10,6 +10,7 @@ import numpy as np
 
 from meshrec.body import LIMB_JOINTS, BodyModel, joint_index
 from meshrec.data.sample import Samples
+from meshrec.datasets.coco import KeypointSamples
 from meshrec.datasets.formats import FORMATS, Format, read_samples
 from meshrec.datasets.lspe import LspeSamples
 from meshrec.datasets.multiview import MultiviewSamples
@@ -44,6 +45,7 @@ class EvaluationSet:
         groups: (N,) name of each person's group; an empty name is no group.
         pools: Unions of groups, by name.
         source: Publication that the protocol follows.
+        notes: Remarks for the user, such as on what was left out of the labels.
 
     Example:
         >>> import meshrec
@@ -64,6 +66,7 @@ class EvaluationSet:
     groups: Sequence[str] = ()
     pools: Mapping[str, Sequence[str]] = field(default_factory=dict)
     source: str = ""
+    notes: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -181,6 +184,7 @@ def open_evaluation_set(
         marked_as=protocol.marked_as,
         groups=[f"camera {samples.cameras[i]}" for i in rows] if isinstance(samples, MultiviewSamples) else (),
         source=protocol.source,
+        notes=samples.notes if isinstance(samples, KeypointSamples) else (),
     )
 
 

@@ -31,6 +31,7 @@ def print_report(report: Report, console: Console | None = None) -> None:
     console = console or Console()
     for table in tables_of(report):
         console.print(table)
+    _print_notes(report, console)
 
 
 def print_comparison(reports: Sequence[Report], console: Console | None = None) -> None:
@@ -49,6 +50,12 @@ def print_comparison(reports: Sequence[Report], console: Console | None = None) 
     console = console or Console()
     for table in comparison_of(reports):
         console.print(table)
+    _print_notes(reports[0], console)
+
+
+def _print_notes(report: Report, console: Console) -> None:
+    for note in report.settings["notes"]:
+        console.print(note, markup=False, highlight=False)
 
 
 def write_report(report: Report, folder: str | Path) -> list[Path]:

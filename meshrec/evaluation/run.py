@@ -175,6 +175,7 @@ def compare(
                 "mirror": method.mirror and method.checkpoint not in (None, DETECTOR) and not ready.in_crops,
                 "body": own.data.name,
                 "source": data.source,
+                "notes": list(data.notes),
             }
         )
         for method, ready, collector in zip(methods, loaded, collectors)

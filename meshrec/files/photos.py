@@ -127,7 +127,10 @@ def as_photo(photo: Photo | Image.Image | np.ndarray | bytes | str | os.PathLike
     if isinstance(photo, Image.Image):
         _check_size(UNNAMED, *photo.size)
         focal, notes = _focal_of(photo)
-        upright = ImageOps.exif_transpose(photo)  # a copy: the caller's image stays as it is
+        try:
+            upright = ImageOps.exif_transpose(photo)  # a copy: the caller's image stays as it is
+        except OSError as error:  # the file is read only now
+            raise _reason(UNNAMED, b"", error) from error
         image, colour_notes = _to_rgb(photo if upright is None else upright, UNNAMED)
         return Photo(image, focal, UNNAMED, colour_notes + notes)
     if not isinstance(photo, np.ndarray):

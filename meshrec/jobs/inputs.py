@@ -81,18 +81,19 @@ def unread_files(sources: Sequence[str | os.PathLike], out: str | os.PathLike) -
         sources, out: As for :func:`list_photos`.
     """
     kinds = {
-        os.path.abspath(path): "link" if path.is_symlink() and not path.is_file() else path.suffix.lower()
+        os.path.abspath(path): "links" if path.is_symlink() and not path.is_file() else path.suffix.lower()
         for source in sources
         for path, shown in _matches(source)
         if not _is_hidden(shown) and not _is_result(path, Path(out), _fixed_part(source))
     }
     read = photo_suffixes()
-    counts = Counter(kind for kind in kinds.values() if kind == "link" or kind in UNREAD - read)
+    counts = Counter(kind for kind in kinds.values() if kind == "links" or kind in UNREAD - read)
     if not counts:
         return ()
     total = sum(counts.values())
-    parts = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
-    return (f"{total} {'file' if total == 1 else 'files'} not read ({parts})",)
+    parts = ", ".join(f"{kind} ({count})" for kind, count in sorted(counts.items()))
+    hint = ' (HEIC needs pip install "meshrec[heic]")' if counts.keys() & HEIC else ""
+    return (f"{total} {'file' if total == 1 else 'files'} not read: {parts}{hint}",)
 
 
 def photo_suffixes() -> set[str]:

@@ -201,14 +201,14 @@ def _assemble(path: Path, joints: list[_Joint], values: np.ndarray, frame_time: 
     offsets = np.array([joint.offset for joint in joints])
     rotations = np.tile(np.eye(3), (len(values), len(joints), 1, 1))
     translation = np.tile(offsets[0], (len(values), 1))
-    column = 0
+    column, small = 0, 1e-3 * np.abs(offsets).max()
     for j, joint in enumerate(joints):
         channels = values[:, column : column + len(joint.channels)]
         column += len(joint.channels)
         turns = [c for c, name in enumerate(joint.channels) if name.endswith("rotation")]
         axes = "".join(joint.channels[c][0] for c in turns)
         places = [c for c, name in enumerate(joint.channels) if name.endswith("position")]
-        at_offset = j > 0 and not channels[:, places].any()  # zero throughout: the distance from the OFFSET
+        at_offset = j > 0 and (np.abs(channels[:, places]) < small).all()  # zero: the distance from the OFFSET
         rotations[:, j] = euler_to_matrix(np.deg2rad(channels[:, turns]), axes)
         for c, name in enumerate(joint.channels):
             if not name.endswith("position"):
@@ -216,7 +216,7 @@ def _assemble(path: Path, joints: list[_Joint], values: np.ndarray, frame_time: 
             axis = "xyz".index(name[0])
             if j == 0:
                 translation[:, axis] = channels[:, c]
-            elif not at_offset and not np.allclose(channels[:, c], offsets[j, axis], atol=1e-3 * np.abs(offsets).max()):
+            elif not at_offset and not np.allclose(channels[:, c], offsets[j, axis], atol=small):
                 raise InputError(
                     f"{path}: joint {joint.name!r} moves away from its OFFSET; bones must keep their length"
                 )

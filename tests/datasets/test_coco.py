@@ -75,6 +75,17 @@ def test_damaged_people_are_named(coco, tmp_path, changes, message):
         read_coco(coco(**changes), tmp_path)
 
 
+def test_what_is_left_out_is_noted(coco, tmp_path):
+    path = coco()
+    content = json.loads(path.read_text())
+    content["annotations"] += [{"image_id": 9, "bbox": [1, 2, 3, 4]}] * 2
+    content["images"][0]["file_name"] = "images\\train\\a.jpg"
+    path.write_text(json.dumps(content), encoding="utf-8-sig")
+    people = read_coco(path, tmp_path)
+    assert people.notes == (f"{path}: left out people without keypoints (2)",)
+    assert people[0].read_image().shape == (100, 200, 3)
+
+
 def test_nobody_left(coco, tmp_path):
     with pytest.raises(InputError, match="nobody"):
         read_coco(coco(), tmp_path, least_keypoints=18)

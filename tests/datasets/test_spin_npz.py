@@ -116,6 +116,8 @@ def damaged(name, index, value):
         ({"center": None}, "center is missing; the file has S, gender"),
         ({"imgname": np.arange(ROWS)}, "imgname must be a list of text"),
         ({"imgname": np.array(["a", None, "b", "c"], object)}, "imgname must be a list of text, not object"),
+        ({"pose": np.zeros((ROWS, 156))}, "pose has 156 columns, as poses of SMPL-H have; SMPL's have 72"),
+        ({"pose": np.zeros((ROWS, 165))}, "pose has 165 columns, as poses of SMPL-X have"),
         ({"pose": np.array([None] * ROWS, object)}, "pose must be numbers of shape 4 x 72, not object"),
         ({"gender": np.array(["m", "f", "x", "f"])}, "row 2: gender is 'x'; it must be neutral, male or female"),
         ({"gender": np.array(["m", "f", "1", "f"])}, "row 2: gender is '1'; it must be neutral, male or female"),

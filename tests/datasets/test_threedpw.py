@@ -144,3 +144,20 @@ def test_a_file_that_asks_to_run_code_is_refused(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="no sequence files"):
         (tmp_path / "empty").mkdir()
         read_threedpw(tmp_path / "empty", tmp_path)
+
+
+@pytest.mark.parametrize("genders", [["male", "F"], [b"m", b"female"]])
+def test_spellings_of_genders(folder, genders):
+    people = read_threedpw(
+        write(folder / "street_00.pkl", sequence() | {"genders": genders}),
+        folder,
+        {"male": "m-hash", "female": "f-hash"},
+    )
+    assert {people[i].body for i in range(2)} == {"m-hash"} and people[4].body == "f-hash"
+
+
+@pytest.mark.parametrize("gender", ["1", "x", "", 0])
+def test_unknown_genders(folder, gender):
+    path = write(folder / "street_00.pkl", sequence() | {"genders": ["m", gender]})
+    with pytest.raises(InputError, match=f"the gender of person 1 is '{gender}'; it must be neutral, male or female"):
+        read_threedpw(path, folder)

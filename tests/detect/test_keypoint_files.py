@@ -138,7 +138,7 @@ def test_openpose(tmp_path, key, layout):
     path = write(tmp_path / "a_keypoints.json", {"version": 1.1, "people": people})
     found = read_keypoints(path)
     require_in_place(for_photo(found, "a.jpg"), layout)
-    assert found.notes(path) == (f"{path}: left out 1 people without keypoints",)
+    assert found.notes(path) == (f"{path}: left out people without keypoints (1)",)
 
 
 @pytest.mark.parametrize(("people", "points"), [("bodies", "joints"), ("people", "pose_keypoints_2d")])
@@ -210,7 +210,7 @@ def test_ai_challenger(tmp_path):
     (person,) = for_photo(found, f"x/{photo['image_id']}.jpg")
     assert person.joint_set == "aic14" and person.box.tolist() == [90, 30, 290, 250]
     assert person.keypoints[3].tolist() == [0, 0, 0] and np.allclose(person.keypoints[4], values[4])
-    assert "1 people without keypoints" in found.notes(path)[0]
+    assert "people without keypoints (1)" in found.notes(path)[0]
 
 
 def coco(rows: Sequence[dict], **more: object) -> dict:
@@ -251,11 +251,14 @@ def test_other_categories_and_people_without_keypoints_are_left_out_and_counted(
         {"category_id": 1, "keypoints": [0] * 51},
         {"category_id": 1, "keypoints": flat("coco17"), "segmentation": "anything"},
     ]
-    path = write(tmp_path / "c.json", coco(rows, categories=categories))
+    content = coco(rows, categories=categories)
+    del content["annotations"][0]["image_id"]
+    content["annotations"][2]["image_id"] = 99
+    path = write(tmp_path / "c.json", content)
     found = read_keypoints(path)
     require_in_place(for_photo(found, "a.jpg"), "coco17")
     (note,) = found.notes(path)
-    assert note == f"{path}: left out 2 annotations of other categories, 3 people without keypoints"
+    assert note == f"{path}: left out annotations of other categories (2), people without keypoints (3)"
     assert read_keypoints(write(path, coco(rows[-1:]))).notes(path) == ()
 
 
@@ -275,7 +278,7 @@ def test_an_error_counts_only_for_the_photo_that_it_is_about(tmp_path):
     require_in_place(for_photo(found, "a.jpg"), "coco17")
     with pytest.raises(InputError, match="keypoints of person 1 must be numeric"):
         for_photo(found, "x/b.jpg")
-    assert found.notes(path) == (f"{path}: left out damaged entries of 1 photo",)
+    assert found.notes(path) == (f"{path}: left out damaged entries of photos (1)",)
     for name, content in {"a_keypoints.json": {"people": []}, "b_keypoints.json": "{"}.items():
         write(tmp_path / name, content)
     folder = read_keypoints(tmp_path)
@@ -331,6 +334,18 @@ def test_one_file_and_one_photo_need_no_name(tmp_path):
         assert list(names_of_photos(found, ["a.jpg", "b.jpg"]).values()) == [None, None]
     named = read_keypoints(write(tmp_path / "r.json", [{"image_id": "b.jpg", "keypoints": flat("openpose25")}]))
     assert for_photo(named, "a.jpg") is None
+
+
+def test_numbers_of_cocos_photos(tmp_path):
+    found = read_keypoints(write(tmp_path / "r.json", [{"image_id": i, "keypoints": flat("coco17")} for i in (7, 8)]))
+    for name in ("000000000007.jpg", "COCO_val2014_000000000007.jpg"):
+        require_in_place(for_photo(found, f"val/{name}"), "coco17")
+    assert for_photo(found, "7.jpg") is None
+
+
+def test_a_folder_with_one_file_that_names_its_photos(tmp_path):
+    write(tmp_path / "r.json", [{"image_id": "b.jpg", "keypoints": flat("coco17")}])
+    assert for_photo(read_keypoints(tmp_path), "a.jpg") is None
 
 
 def test_links_go_by_the_name_of_their_target_too(tmp_path):

@@ -18,10 +18,11 @@ from PIL import Image
 from pygltflib import GLTF2
 
 from meshrec import Camera, InputError, load_body
+from meshrec.body import joint_set
 from meshrec.cli import main
 from meshrec.export import read_parameters
 from meshrec.geometry import CAMERA_TO_Y_UP
-from meshrec.jobs.inputs import list_photos
+from meshrec.jobs.inputs import list_photos, unread_files
 from meshrec.jobs.photos import Settings, plan_run, reconstruct_photos
 from meshrec.jobs.results import RECORD
 from meshrec.models.build import build_network
@@ -109,6 +110,33 @@ def test_results_are_no_photos(folder):
     assert folders(["out/a"], out="other") == ["out/a/1.jpg/overlay.png"]
 
 
+def test_what_a_folder_holds_besides_is_counted(folder):
+    for name in ("a/clip.mp4", "a/2.MOV", "b/raw.dng", "b/notes.txt", ".hidden/3.mov", "out/4.mov", "b/c.jfif"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(b"x")
+    (folder / "b/gone.jpg").symlink_to("nowhere.jpg")
+    (folder / "b/more").symlink_to("../a", target_is_directory=True)
+    (folder / "b/same.jpg").symlink_to("../a/1.jpg")
+    assert folders(["."]) == ["a/1.jpg", "b/1.png", "b/2.png", "b/c.jfif", "b/same.jpg"]
+    assert unread_files(["."], "out") == ("5 files not read: .dng (1), .mov (1), .mp4 (1), links (2)",)
+    assert unread_files(["a", "a/*", "a"], "out") == ("2 files not read: .mov (1), .mp4 (1)",)
+    assert unread_files(["a/1.jpg", "a/clip.mp4", "b/*.txt"], "out") == ()
+    (folder / "videos").mkdir()
+    (folder / "videos/1.mov").touch()
+    with pytest.raises(InputError, match=r"videos: no photos there \(1 file not read: \.mov \(1\)\)"):
+        folders(["videos"])
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_heic_in_folders(folder, monkeypatch, installed):
+    monkeypatch.setattr("meshrec.jobs.inputs.heic_formats", lambda: ("HEIF",) if installed else ())
+    (folder / "a/2.HEIC").write_bytes(b"x")
+    assert folders(["a"]) == (["a/1.jpg", "a/2.HEIC"] if installed else ["a/1.jpg"])
+    assert unread_files(["a"], "out") == (
+        () if installed else ('1 file not read: .heic (1) (HEIC needs pip install "meshrec[heic]")',)
+    )
+
+
 def test_sources_without_photos(folder):
     (folder / "empty").mkdir()
     for source in ("empty", "*.webp"):
@@ -155,6 +183,56 @@ def test_a_run_writes_what_it_says(folder, capfd):
     points = person.keypoints_2d[5:13, :2] * panel / SIZE[0]  # shoulders to hips
     assert changed[tuple(points.round().astype(int).T[::-1])].mean() > 0.8
     assert not changed[:, : panel // 6].any()
+
+
+def test_the_summary_counts_what_was_left_out(folder, standing, capfd):
+    (folder / "a/clip.mp4").write_bytes(b"x")
+    content = json.loads((folder / "poses.json").read_text())
+    content["annotations"].append({"image_id": 0, "bbox": [1, 2, 3, 4]})
+    (folder / "poses.json").write_text(json.dumps(content), encoding="utf-8-sig")
+    assert run() == 0
+    summary = "3 photos, 3 people; 1 file not read: .mp4 (1); poses.json: left out people without keypoints (1)"
+    assert capfd.readouterr().out.splitlines()[-1] == summary
+
+
+def test_results_that_explain_their_photo_badly_are_noted(folder, standing, capfd):
+    """Keypoints of nobody: those of somebody standing, thrown about."""
+    scattered = np.random.default_rng(0).permuted(np.reshape(standing, (-1, 3)), axis=0).ravel().tolist()
+    write_keypoints(folder / "poses.json", {"a/1.jpg": 1}, scattered)
+    assert main(["reconstruct", "a", "--out", "out", "--keypoints", "poses.json"]) == 0
+    line = capfd.readouterr().out
+    assert "(person_0: the body misses the keypoints (reprojection error 0." in line
+    record = json.loads((folder / "out/a/1.jpg" / RECORD).read_bytes())
+    person = json.loads((folder / "out/a/1.jpg/person_0.json").read_bytes())
+    assert record["notes"] == [f"person_0: {note}" for note in person["notes"]] and person["reprojection_error"] > 0.1
+    assert read_parameters(folder / "out/a/1.jpg/person_0.json").notes == ()
+
+
+def test_layouts_that_the_user_names(folder, standing):
+    points = np.reshape(standing, (-1, 3))
+    names = joint_set("crowdpose14")
+    rows = [points[joint_set("coco17").index(n)] if n in joint_set("coco17") else np.zeros(3) for n in names]
+    write_keypoints(folder / "poses.json", {"a/1.jpg": 1}, np.ravel(rows).tolist())
+    command = ["reconstruct", "a", "--out", "out", "--keypoints", "poses.json"]
+    assert main(command) == 1
+    assert main([*command, "--keypoint-layout", "crowdpose14"]) == 0
+    person = read_parameters(folder / "out/a/1.jpg/person_0.json")
+    assert person.keypoint_names == names and person.reprojection_error < 0.05
+
+
+def test_a_link_that_leads_elsewhere_is_done_anew(folder, standing, capfd):
+    (folder / "today").mkdir()
+    link = folder / "today/photo.jpg"
+    link.symlink_to("../a/1.jpg")
+    write_keypoints(folder / "poses.json", {"a/1.jpg": 1, "b/1.png": 2}, standing)
+    command = ["reconstruct", "today", "--out", "out", "--keypoints", "poses.json"]
+    assert main(command) == 0
+    link.unlink()
+    link.symlink_to("../b/1.png")
+    assert main(command) == 0
+    assert [line.split(" ->")[0] for line in capfd.readouterr().out.splitlines()] == [
+        "today/photo.jpg: 1 person", "today/photo.jpg: 2 people",
+    ]  # fmt: skip
 
 
 def test_a_second_run_does_what_is_left(folder, capfd):

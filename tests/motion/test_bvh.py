@@ -64,6 +64,40 @@ def test_positions_of_a_joint_must_be_its_offset(tmp_path):
         read_bvh(write(tmp_path, still.replace("90 0 0 0 10 0", "90 0 0 0 11 0")))
 
 
+def test_several_end_sites_and_joints_of_their_names(tmp_path):
+    two = "    End Site\n    {\n      OFFSET 0 5 0\n    }\n    End Site\n"
+    motion = read_bvh(write(tmp_path, ARM.replace("    End Site\n", two)))
+    assert motion.skeleton.names == ("hips", "arm", "arm_end", "arm_end2")
+    assert motion.skeleton.parents.tolist() == [-1, 0, 1, 1]
+    np.testing.assert_allclose(motion.joint_positions()[0], [[0, 0, 0], [0, 10, 0], [0, 15, 0], [5, 10, 0]], atol=1e-9)
+    named = ARM.replace("JOINT arm\n", "End Site { OFFSET 0 1 0 }\n  JOINT hips_end\n")
+    with pytest.raises(InputError, match="a second joint is called 'hips_end'"):
+        read_bvh(write(tmp_path, named))
+
+
+def test_positions_that_are_zero_mean_the_offset(tmp_path):
+    text = ARM.replace("3 Yrotation", "6 Xposition Yposition Zposition Yrotation")
+    zero = text.replace("0 0 0 0 0 0 0 0 0\n", "0 0 0 0 0 0 0 0 0 0 0 0\n")
+    zero = zero.replace("7 8 9 90 0 0 0 90 0", "7 8 9 90 0 0 0 0 0 0 90 0")
+    expected = read_bvh(write(tmp_path, ARM)).joint_positions()
+    np.testing.assert_allclose(read_bvh(write(tmp_path, zero)).joint_positions(), expected, atol=1e-9)
+    with pytest.raises(InputError, match="'arm' moves away"):
+        read_bvh(write(tmp_path, zero.replace("90 0 0 0 0 0 0 90 0", "90 0 0 0 10 0 0 90 0")))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_decimal_commas_and_byte_order_marks(tmp_path, encoding):
+    commas = (
+        ARM.replace("0.0333333", "0,0333333").replace("7 8 9 90", "7,5 8 9 90,0").replace("OFFSET 5 0", "OFFSET 5,25 0")
+    )
+    path = tmp_path / "take.bvh"
+    path.write_text(commas, encoding=encoding)
+    motion = read_bvh(path)
+    assert motion.frame_time == pytest.approx(0.0333333)
+    np.testing.assert_allclose(motion.joint_positions()[1, 0], [7.5, 8, 9])
+    np.testing.assert_allclose(motion.skeleton.offsets[2], [5.25, 0, 0])
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -80,6 +114,9 @@ def test_positions_of_a_joint_must_be_its_offset(tmp_path):
         ("0 90 0\n", "0 90\n", "line 20: 8 numbers, but the skeleton has 9 channels"),
         ("7 8 9", "7 x 9", "line 20"),
         ("7 8 9", "7 inf 9", "line 20: a channel is not a finite number"),
+        ("7 8 9", "7 1,000,5 9", "line 20: could not convert"),
+        ("7 8 9", "7,8,9", "line 20: 7 numbers, but the skeleton has 9 channels"),
+        ("OFFSET 0 10 0", "OFFSET 0 10,5.0 0", "line 8"),
         ("  }\n}\nMOTION", "  }\nMOTION", "line 14: the skeleton ends where '}' should follow"),
     ],
 )

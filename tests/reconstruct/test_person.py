@@ -66,6 +66,20 @@ def test_joints_are_the_skeletons_own_or_the_landmarks(person):
         person.joints("smpl25")
 
 
+def test_notes_tell_bodies_that_lie_elsewhere(tmp_path, person):
+    assert person.notes == replace(person, reprojection_error=0.1, mask_iou=0.3).notes == ()
+    bad = replace(person, reprojection_error=0.123, mask_iou=0.2)
+    assert bad.notes == (
+        "the body misses the keypoints (reprojection error 0.12)",
+        "the body misses the person's mask (IoU 0.2)",
+    )
+    bad.save(tmp_path / "p.json")
+    assert json.loads((tmp_path / "p.json").read_text())["notes"] == list(bad.notes)
+    bad.save(tmp_path / "p.npz")
+    assert np.load(tmp_path / "p.npz")["notes"].tolist() == list(bad.notes)
+    assert Person.load(tmp_path / "p.json").notes == Person.load(tmp_path / "p.npz").notes == bad.notes
+
+
 @pytest.mark.parametrize("suffix", [".json", ".npz"])
 def test_parameters_give_the_person_back(tmp_path, person, suffix):
     person.save(tmp_path / f"p{suffix}")

@@ -57,7 +57,7 @@ def photos() -> Iterable[Case]:
         yield photo(f"animated-{kind}", f"a.{kind.lower()}", animated, "the first of 3 frames is used", code=0)
     yield Case("photo-folder-without", "reconstruct folder --out out", "folder: no photos there", {"folder/": b""})
     videos = {"folder/a.mov": b"x", "folder/b.mov": b"x", "folder/c.dng": b"x", "folder/notes.txt": b"x"}
-    sentence = r"folder: no photos there \(3 files not read \(1 \.dng, 2 \.mov\)\)"
+    sentence = r"folder: no photos there \(3 files not read: \.dng \(1\), \.mov \(2\)\)"
     yield Case("photo-folder-of-videos", "reconstruct folder --out out", sentence, videos)
     yield Case("photo-folder-named-jpg", "reconstruct a.jpg --out out", r"a\.jpg: no photos there", {"a.jpg/": b""})
     yield Case("photo-missing", "reconstruct a.jpg --out out", r"a\.jpg: no such file")
@@ -242,7 +242,7 @@ def keypoints() -> Iterable[Case]:
         files = {**GOOD_PHOTO, "poses.json": content}
         return Case(f"keypoints-{name}", "reconstruct a.jpg --out out --keypoints poses.json", sentence, files, code=0)
 
-    nobody = r"a\.jpg: nobody found.*\n1 photo, 0 people; poses\.json: left out 1 "
+    nobody = r"a\.jpg: nobody found.*\n1 photo, 0 people; poses\.json: left out "
     for name, content in {
         "openpose-empty-person": openpose([]),
         "openpose-null-person": openpose(None),
