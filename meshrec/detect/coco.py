@@ -59,7 +59,8 @@ def read_annotations(content: dict[str, Any], path: Path, layout: str | None) ->
     categories = _categories(content.get("categories"))
     with_feet = any("foot_kpts" in row for row in rows)
     for index, row in enumerate(rows):
-        if categories and row.get("category_id", next(iter(categories))) not in categories:
+        category = str(row.get("category_id"))
+        if categories and "category_id" in row and category not in categories:
             found.skipped[OTHERS] += 1
             continue
         if not row.get("keypoints"):
@@ -71,7 +72,7 @@ def read_annotations(content: dict[str, Any], path: Path, layout: str | None) ->
             raise InputError(
                 f"{path}: person {index} belongs to image {str(row['image_id'])[:80]}, which is not among the images."
             )
-        points = categories.get(row.get("category_id"), ())
+        points = categories.get(category, ())
         _add(found, name, row, path, index, points, layout, with_feet)
     return found
 
@@ -161,9 +162,9 @@ def _names(images: Any, path: Path) -> dict[str, str]:
         raise InputError(f"{path}: each of COCO's images needs an id and a file_name.") from error
 
 
-def _categories(categories: Any) -> dict[Any, Sequence[str]]:
+def _categories(categories: Any) -> dict[str, Sequence[str]]:
     """The names of the keypoints of each category of people; empty if the file does not tell categories apart."""
     rows = [row for row in categories if isinstance(row, dict)] if isinstance(categories, list) else []
-    with_points = [row for row in rows if isinstance(row.get("keypoints"), list) and isinstance(row.get("id"), int)]
+    with_points = [row for row in rows if isinstance(row.get("keypoints"), list)]
     people = [row for row in with_points if row.get("name") == "person"] or with_points
-    return {row["id"]: row["keypoints"] for row in people}
+    return {str(row.get("id")): row["keypoints"] for row in people}

@@ -70,11 +70,12 @@ def _instances(content: Any, path: Path) -> list[dict[str, Any]]:
         rows = rows[0]
     if isinstance(rows, list) and len(rows) == 1 and isinstance(rows[0], dict) and "instances" in rows[0]:
         rows = rows[0]["instances"]
-    if isinstance(rows, list) and len(rows) > 1 and any(isinstance(r, list) or "instances" in r for r in rows):
+    if isinstance(rows, list) and all(isinstance(row, dict) and "instances" not in row for row in rows):
+        return rows
+    several = isinstance(rows, list) and len(rows) > 1
+    if several and all(isinstance(row, list) or (isinstance(row, dict) and "instances" in row) for row in rows):
         raise InputError(f"{path}: this file of MMPose holds {len(rows)} photos or frames; give a file for each photo.")
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise InputError(f"{path}: MMPose's instances must be a list of objects.")
-    return rows
+    raise InputError(f"{path}: MMPose's instances must be a list of objects.")
 
 
 def _flat(row: dict[str, Any], path: Path, index: int) -> list[float]:

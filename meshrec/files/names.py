@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 
 def name_parts(name: str) -> tuple[str, ...]:
@@ -15,8 +15,9 @@ def name_parts(name: str) -> tuple[str, ...]:
         >>> name_parts(r"C:\\images\\train\\x.jpg"), name_parts("https://host/val/x%201.jpg?size=640")
         (('images', 'train', 'x.jpg'), ('val', 'x 1.jpg'))
     """
-    if "://" in name:
-        name = unquote(urlsplit(name).path)
+    _, is_url, address = name.partition("://")
+    if is_url:
+        name = unquote(re.split(r"[?#]", address)[0].partition("/")[2])
     name = re.sub(r"^[A-Za-z]:(?=[\\/])", "", name)
     return tuple(part for part in re.split(r"[\\/]", name) if part not in ("", "."))
 
@@ -33,6 +34,6 @@ def find_picture(folder: Path, name: str, suffixes: Sequence[str] = ("",)) -> Pa
         The file below the folder that has most of the name's folders; the first guess if there is none.
     """
     parts = name_parts(name)
-    tried = [folder / name, *(folder.joinpath(*parts[start:]) for start in range(len(parts)))]
-    guesses = [file.with_name(file.name + suffix) for file in tried if file.name for suffix in suffixes]
-    return next((file for file in guesses if os.path.isfile(file)), guesses[0] if guesses else folder)
+    tried = [name, *("/".join(parts[start:]) for start in range(len(parts)))]
+    guesses = [folder / (path + suffix) for path in tried for suffix in suffixes]
+    return next((file for file in guesses if os.path.isfile(file)), guesses[0])

@@ -361,3 +361,67 @@ def test_byte_order_marks(tmp_path, encoding):
     content = {"people": [{"pose_keypoints_2d": flat("openpose25")}]}
     require_in_place(for_photo(read_keypoints(write(tmp_path / "a.json", content, encoding)), "a.jpg"), "openpose25")
     assert read_boxes(write(tmp_path / "b.json", '{"ä.jpg": []}', encoding)).keys() == {"ä.jpg"}
+
+
+# --- damage -----------------------------------------------------------------------------------------------------------
+
+JUNK = (
+    None,
+    0,
+    -1.5,
+    True,
+    "x",
+    "http://[",
+    "\x00",
+    [],
+    {},
+    [[]],
+    [{}],
+    {"a": 1},
+    [1, 2],
+    [None] * 51,
+    10**400,
+    {"instances": []},
+)
+
+
+def places(content: object, path: tuple = ()):
+    """The path of every value in a document."""
+    yield path
+    if isinstance(content, dict | list):
+        for key, value in content.items() if isinstance(content, dict) else enumerate(content):
+            yield from places(value, (*path, key))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"people": [{"pose_keypoints_2d": flat("openpose25")}, {"pose_keypoints_2d": []}]},
+        {"a.jpg": {"bodies": [{"joints": flat("coco18")}]}, "b.jpg": {"bodies": []}},
+        [{"image_id": "a.jpg", "keypoints": flat("coco17"), "score": 1.0, "box": [1, 2, 3, 4]}],
+        [mmpose_instance("coco17")],
+        {"meta_info": {"keypoint_id2name": {"0": "x"}}, "instance_info": [{"instances": [mmpose_instance("coco17")]}]},
+        [{"image_id": "a", "keypoint_annotations": {"h": flat("aic14")}, "human_annotations": {"h": [1, 2, 3, 4]}}],
+        coco([{"category_id": 1, "keypoints": flat("coco17"), "foot_kpts": [0] * 18, "bbox": [1, 2, 30, 40]}],
+             categories=[{"id": 1, "name": "person", "keypoints": COCO}]),
+    ],
+    ids=["openpose", "alphapose", "results", "mmpose", "mmpose-demo", "ai-challenger", "coco"],
+)  # fmt: skip
+def test_damaged_files_raise_nothing_but_input_errors(tmp_path, content):
+    """Each value in turn, but of long lists only the first, is taken out or replaced by something else."""
+    path = tmp_path / "k.json"
+    for place in places(content):
+        if any(isinstance(key, int) and key > 0 for key in place) or not place:
+            continue
+        for junk in JUNK:
+            damaged = json.loads(json.dumps(content))
+            parent = damaged
+            for key in place[:-1]:
+                parent = parent[key]
+            parent[place[-1]] = junk
+            try:
+                found = read_keypoints(write(path, damaged))
+                found.notes(path)
+                for_photo(found, "a.jpg")
+            except InputError as error:
+                assert str(error).startswith(str(path)) and len(str(error)) < 400

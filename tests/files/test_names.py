@@ -16,6 +16,8 @@ from meshrec.files.names import find_picture, name_parts
         ("http://images.cocodataset.org/val2017/000000397133.jpg", ("val2017", "000000397133.jpg")),
         ("https://host/a%20b.jpg?size=640#top", ("a b.jpg",)),
         ("what?.jpg", ("what?.jpg",)),
+        ("file:///data/x.jpg", ("data", "x.jpg")),
+        ("http://[", ()),
         ("", ()),
     ],
 )
