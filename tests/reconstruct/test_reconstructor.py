@@ -168,7 +168,7 @@ def test_cameras(tmp_path):
             photo_camera(photo, focal=focal)
 
 
-@pytest.mark.parametrize(("focal", "view"), [(26, "172"), (50, "166"), (30_000, "1.53")])
+@pytest.mark.parametrize(("focal", "view"), [(26, "173"), (50, "166"), (30_000, "1.53")])
 def test_a_focal_length_that_no_camera_has(focal, view):
     sentence = f"{focal:g} pixels would be a field of view of {view} degrees; give it in pixels, not in millimetres"
     with pytest.raises(InputError, match=re.escape(sentence) + r".*18\.5 pixels"):
