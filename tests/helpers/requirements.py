@@ -10,6 +10,7 @@ REQUIREMENTS = {
     "lightning": ("lightning", "tensorboard"),
     "webdataset": ("webdataset",),
     "gltf-validator": ("gltf-validator",),
+    "rtmlib": ("rtmlib",),
     "gpu": ("a gpu",),
     "linux": ("linux", "kill -9", "/dev/full", "/proc", "resource", "windows lacks", "unwritable", "distributed"),
 }
