@@ -19,10 +19,10 @@ from meshrec.models.critic import Critic
 from meshrec.models.encoders import NetworkInput
 from meshrec.models.estimate import Estimate
 from meshrec.models.network import Network
+from meshrec.training.batches import Loader, Mixture
 from meshrec.training.config import OptimizerConfig, TrainingConfig
 from meshrec.training.losses import critic_loss, fooling_loss
 from meshrec.training.measure import moved, with_pictures
-from meshrec.training.mixture import Loader, Mixture
 from meshrec.training.objective import Objective
 from meshrec.training.pieces import Piece, joined
 from meshrec.training.sources import Share
