@@ -39,6 +39,7 @@ from typing import Any
 
 import numpy as np
 
+from meshrec.body.joints import NUM_JOINTS
 from meshrec.errors import InputError
 from meshrec.export.mesh import float_array, to_numpy
 from meshrec.files.atomic import known_suffix, write_file
@@ -54,7 +55,7 @@ LARGEST = 1e9  # radians, metres or pixels; computations with larger numbers ove
 
 _SHAPES = {
     "betas": (None,),
-    "pose": (24, 3),
+    "pose": (NUM_JOINTS, 3),
     "translation": (3,),
     "box": (4,),
     "score": (),

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from meshrec.body import BodyModel, BodyOutput, joint_set, load_body
+from meshrec.body import NUM_JOINTS, BodyModel, BodyOutput, joint_set, load_body
 from meshrec.errors import InputError
 from meshrec.export import (
     MESH_SUFFIXES,
@@ -82,8 +82,8 @@ class Person:
     made_by: str = ""
 
     def __post_init__(self) -> None:
-        shapes = {"betas": (None,), "rotations": (24, 3, 3), "translation": (3,), "box": (4,)}
-        shapes |= {"keypoints_2d": (len(self.keypoint_names), 3), "joint_deviation": (24,)}
+        shapes = {"betas": (None,), "rotations": (NUM_JOINTS, 3, 3), "translation": (3,), "box": (4,)}
+        shapes |= {"keypoints_2d": (len(self.keypoint_names), 3), "joint_deviation": (NUM_JOINTS,)}
         for name, shape in shapes.items():
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, float_array(getattr(self, name), shape, name))
