@@ -229,8 +229,10 @@ def _from_fields(fields: Mapping[str, object]) -> PersonParameters:
     version = np.asarray(fields.get("version"))
     if version.dtype.kind not in "iu" or version.shape != ():
         raise ValueError("the schema version should be a whole number")
-    if not 1 <= version <= VERSION:
-        raise ValueError(f"schema version {version} is not known here (1 to {VERSION} are); update meshrec")
+    if version > VERSION:
+        raise ValueError(f"schema version {version} is not known here, {VERSION} is the newest that is; update meshrec")
+    if version < 1:
+        raise ValueError(f"there is no schema version {version}")
     if "space" in fields and (space := _text(fields, "space")) != SPACE:
         raise ValueError(f"its space must be '{SPACE}', not '{space}'")
     missing = [key for key in _REQUIRED if key not in fields]
