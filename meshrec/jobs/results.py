@@ -10,6 +10,8 @@ overlay.png                 the photo, the meshes on it, and each mesh from the 
 photo.json                  the record: photo, request and list of people. It is written last, so a photo without it is
                             unfinished
 ==========================  =======================================================================================
+
+:func:`meshrec.export.load_schema` describes both JSON files for programs.
 """
 
 import json
