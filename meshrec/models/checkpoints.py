@@ -190,7 +190,12 @@ def _read(path: Path, weights: bool = True) -> tuple[dict, dict[str, Tensor]]:
             f"{path} is not a readable .safetensors file ({error}); `meshrec import-checkpoint` converts published "
             "checkpoints"
         ) from None
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
+    written = header.get("format") if isinstance(header, dict) else None
+    if isinstance(written, int) and written > FORMAT:
+        raise InputError(
+            f"{path} is a checkpoint of format {written}, but {FORMAT} is the newest known; update meshrec"
+        )
+    if written != FORMAT:
         raise InputError(f"{path} holds weights but no network of this version of meshrec")
     return header, tensors
 

@@ -9,6 +9,7 @@ REQUIREMENTS = {
     "pytorch3d": ("pytorch3d",),
     "lightning": ("lightning", "tensorboard"),
     "webdataset": ("webdataset",),
+    "jsonschema": ("jsonschema",),
     "gltf-validator": ("gltf-validator",),
     "rtmlib": ("rtmlib",),
     "gpu": ("a gpu",),
