@@ -24,7 +24,7 @@ import numpy as np
 from meshrec.detect.litert import LiteNetwork
 from meshrec.detect.people import Region, box_iou
 from meshrec.errors import InputError
-from meshrec.geometry.affine import apply, inverse
+from meshrec.geometry.affine import apply
 
 LANDMARKS = 33  # of the 39 that the network gives; the others say where to look in the next frame of a video
 NEXT_REGION = (33, 34)  # of the 39: the middle of the hips, and a point above the head that tells size and turn
@@ -154,7 +154,7 @@ class LandmarkNetwork:
         sight = self.look(_crop(image, matrix, self.side, repeat_edge=True))
         seen = None
         if mask:
-            seen = cv2.warpPerspective(sight.mask, _projective(inverse(matrix)), image.shape[1::-1], flags=_SAMPLED)
+            seen = cv2.warpAffine(sight.mask, matrix, image.shape[1::-1], flags=cv2.INTER_LINEAR)
         places = apply(matrix, sight.places * self.side)
         return Pose(
             keypoints=np.column_stack([places[:LANDMARKS] - 0.5, sight.visibility[:LANDMARKS]]).astype(np.float32),
@@ -252,7 +252,7 @@ class PoseNetwork:
         return [pose for pose in poses if pose.presence >= self._presence]
 
 
-_SAMPLED = 1 | 16  # cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+STEPS = 32  # to which a pixel's width is divided by the sampling that MediaPipe uses
 
 
 def _crop(image: np.ndarray, matrix: np.ndarray, size: int, repeat_edge: bool = False) -> np.ndarray:
@@ -260,12 +260,11 @@ def _crop(image: np.ndarray, matrix: np.ndarray, size: int, repeat_edge: bool = 
     import cv2
 
     border = cv2.BORDER_REPLICATE if repeat_edge else cv2.BORDER_CONSTANT
-    # Perspective warps interpolate more finely than affine ones.
-    return cv2.warpPerspective(image, _projective(matrix), (size, size), flags=_SAMPLED, borderMode=border)
-
-
-def _projective(matrix: np.ndarray) -> np.ndarray:
-    return np.vstack([matrix, [0.0, 0.0, 1.0]])
+    columns, rows = np.arange(size), np.arange(size)[:, None]
+    x, y = (np.round((a * columns + b * rows + c) * STEPS).astype(np.float32) / STEPS for a, b, c in matrix)
+    # OpenCV 4 and 5 round places and values differently, and the networks feel it; of these floats, both are exact.
+    sampled = cv2.remap(image.astype(np.float32), x, y, cv2.INTER_LINEAR, borderMode=border)
+    return (sampled + np.float32(0.5)).astype(np.uint8)
 
 
 def _sigmoid(values: np.ndarray) -> np.ndarray:

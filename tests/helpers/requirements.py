@@ -10,7 +10,9 @@ REQUIREMENTS = {
     "lightning": ("lightning", "tensorboard"),
     "webdataset": ("webdataset",),
     "pillow-heif": ("pillow-heif",),
+    "jsonschema": ("jsonschema",),
     "gltf-validator": ("gltf-validator",),
+    "rtmlib": ("rtmlib",),
     "gpu": ("a gpu",),
     "linux": ("linux", "kill -9", "/dev/full", "/proc", "resource", "windows lacks", "unwritable", "distributed"),
 }
