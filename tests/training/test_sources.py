@@ -207,3 +207,23 @@ def test_what_cannot_be_trained_on_is_told(body, renders, tmp_path):
         training_sources(_config("iterative_proxy", f"renders.files=[{renders}]", "renders.held_out=8"), body)
     with pytest.raises(InputError, match=r"missing\.npz"):
         training_sources(_config("iterative_proxy", f"renders.files=[{tmp_path}/missing.npz]"), body)
+
+
+def test_hashes_of_bodies_that_the_training_cannot_use(body, tmp_path):
+    """Those of other genders may differ; the training's own has to be right, or the betas would be dropped silently."""
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((90, 90, 3), np.uint8))
+    labels = {"imgname": ["a.png"], "center": [[45.0, 45.0]], "scale": [0.4], "part": np.ones((1, 24, 3))}
+    np.savez(tmp_path / "a.npz", pose=np.zeros((1, 72)), shape=np.zeros((1, 10)), gender=["m"], **labels)
+    other = "0123456789abcdef"
+
+    def sources(bodies: dict[str, str]) -> list:
+        dataset = {"format": "spin", "path": f"{tmp_path}/a.npz", "pictures": str(tmp_path), "bodies": bodies}
+        return training_sources(
+            _config("iterative_keypoints", "renders=null", f"datasets={json.dumps({'d': dataset})}"), body
+        )
+
+    for bodies in ({}, {"neutral": body.hash}, {"neutral": body.hash, "male": other}, {"male": body.hash}):
+        assert len(sources(bodies)) == 2
+    for bodies in ({"neutral": other}, {"male": other, "female": other}, {"neutral": other, "male": body.hash}):
+        with pytest.raises(InputError, match=rf"datasets\.d\.bodies\.\w+' is the hash {other}.* hash {body.hash}"):
+            sources(bodies)
