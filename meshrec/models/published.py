@@ -19,7 +19,7 @@ from torch import Tensor
 from meshrec.body import NUM_BETAS, NUM_JOINTS, BodyModel
 from meshrec.body.smpl_landmarks import SMPL_VERTEX_COUNT
 from meshrec.errors import InputError
-from meshrec.files.unpickle import unpickle_element
+from meshrec.files.arrays import unpickle_element
 from meshrec.models.build import build_network
 from meshrec.models.checkpoints import Checkpoint, check_weights, save_checkpoint
 from meshrec.models.graph import GraphMesh
@@ -265,7 +265,10 @@ def _sparse_matrix(path: Path, name: str, index: int) -> sp.csr_matrix:
         raise InputError(f"{path} is not GraphCMR's mesh_downsampling.npz ({error})") from None
     if not dtype.hasobject or length <= index:
         raise InputError(f"{path}: {name} should be a list of sparse matrices")
-    return sp.csr_matrix(unpickle_element(stream.read(), index, path))
+    element = unpickle_element(stream.read(), index, path)
+    if isinstance(element, np.ndarray):
+        return sp.csr_matrix(element)
+    return sp.csr_matrix((element.data, (element.rows, element.columns)), element.shape)
 
 
 def _numpy_scalars() -> list:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 from PIL import Image
 from safetensors.numpy import save as save_safetensors
@@ -159,8 +160,10 @@ def memo_bomb() -> bytes:
 
 
 def huge_sparse_matrix() -> bytes:
-    matrix = b"cscipy.sparse.csc\ncsc_matrix\n)\x81}(X\x06\x00\x00\x00_shapeJ\x00\xe1\xf5\x05J\x00\xe1\xf5\x05\x86"
-    return b"\x80\x02}X\x04\x00\x00\x00data" + matrix + b"X\x04\x00\x00\x00dataK\x01ubs."
+    """A body whose regressor is an empty sparse matrix that claims 10^16 elements."""
+    matrix = sp.csc_matrix((24, 8))
+    matrix._shape = (100_000_000, 100_000_000)
+    return pickle.dumps({**_body(), "J_regressor": matrix}, protocol=2)
 
 
 # --- checkpoints
