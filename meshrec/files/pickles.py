@@ -26,15 +26,11 @@ from pickletools import (
 )
 from typing import Any
 
-MOST_OPCODES = (
-    2_000_000  # a body has a thousand, a sequence of 3DPW some thousands, a checkpoint thirty for each tensor
-)
+MOST_OPCODES = 1_000_000  # a body has a thousand, a sequence of 3DPW some thousands, a checkpoint thirty a tensor
 MOST_DIGITS = 40  # of a number in decimals, which takes a time quadratic in their count
 MOST_INTEGER_BYTES = 16  # torch's magic number has ten
 LARGEST_KEY = 1 << 60  # larger integers have the hashes of smaller ones, so a file could choose keys that collide
-LONGEST_KEY = (
-    1000  # characters; comparing two of many megabytes takes long, and a file could ask for it at every opcode
-)
+LONGEST_KEY = 1000  # characters; to compare two of many megabytes at every opcode would take hours
 LONG_TEXT = 1 << 16  # bytes; longer text is binary data in code points below 256, which Python stores in a byte each
 
 _COUNT_WIDTHS = {  # of the number that says how many bytes follow
