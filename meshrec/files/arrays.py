@@ -7,20 +7,19 @@ only given types from a list, and bytes whose number agrees with type and shape,
 """
 
 import math
-import os
 import re
-import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
 from meshrec.errors import InputError
 from meshrec.files.npz import checked_text
 from meshrec.files.pickles import Call, Global, read_pickle
+from meshrec.files.regular import read_regular
 
 MOST_BYTES = 1 << 30  # of a file; a body of SMPL-X's size with all of its components has 550 MB
 MOST_DEPTH = 32  # of lists, dictionaries and objects in one another
@@ -87,7 +86,7 @@ class PickledArrays(Mapping[str, object]):
 
     def __getitem__(self, key: str) -> object:
         node = self._content[key]
-        with _input_errors(self._path, f"{_short(key)} is no array that can be read", advice=""):
+        with _input_errors(self._path, f"{short(key)} is no array that can be read", advice=""):
             value = self._decoder.decode(node)
             return value.dense() if isinstance(value, SparseMatrix) else value
 
@@ -116,12 +115,12 @@ def unpickle_arrays(path: str | Path) -> PickledArrays:
         OSError: There is no such file, or it may not be read.
     """
     path = Path(path)
-    data = read_regular_file(path, MOST_BYTES)
+    data = read_regular(path, MOST_BYTES)
     with _input_errors(path):
         content = read_pickle(data, _only_arrays(path)).content
     if not isinstance(content, dict):
         kind = str(content.function) if isinstance(content, Call) else type(content).__name__
-        raise InputError(f"{path}: the pickle holds a {_short(kind)}, not a dictionary of arrays")
+        raise InputError(f"{path}: the pickle holds a {short(kind)}, not a dictionary of arrays")
     return PickledArrays(content, ArrayDecoder(len(data)), path)
 
 
@@ -144,22 +143,6 @@ def unpickle_element(data: bytes, index: int, path: str | Path) -> np.ndarray | 
         return element
 
 
-def read_regular_file(path: Path, most_bytes: int) -> bytes:
-    """The bytes of a file, which a pipe, a device or a file without end does not have.
-
-    Raises:
-        InputError: It is no regular file, or larger than ``most_bytes``.
-        OSError: There is no such file, or it may not be read.
-    """
-    status = os.stat(path)
-    if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):  # opening a folder is an OSError
-        raise InputError(f"{path} is no regular file")
-    if status.st_size > most_bytes:
-        raise InputError(f"{path}: the file has more than {most_bytes >> 20} MiB")
-    with open(path, "rb") as file:
-        return file.read(status.st_size)
-
-
 class ArrayDecoder:
     """Evaluates the records of a pickle. Each object is evaluated once, however often the file refers to it.
 
@@ -170,7 +153,7 @@ class ArrayDecoder:
     def __init__(self, size: int) -> None:
         self.most_bytes = SPARE_BYTES + MOST_TIMES * size
         self.made_bytes = 0
-        self.known: dict[int, tuple[object, _Extent, object]] = {}
+        self.known: dict[int, tuple[object, Extent, object]] = {}
 
     def decode(self, node: object) -> Any:
         """The value of what :func:`read_pickle` returned, or of a part of it.
@@ -183,12 +166,12 @@ class ArrayDecoder:
     def value(self, node: object, depth: int) -> Any:
         return self.measured(node, depth)[0]
 
-    def measured(self, node: object, depth: int) -> "tuple[Any, _Extent]":
+    def measured(self, node: object, depth: int) -> "tuple[Any, Extent]":
         """A value and how large it is with everything in it."""
         if node is None or isinstance(node, bool | int | float):
-            return node, _Extent(1, 8)
+            return node, Extent(1, 8)
         if isinstance(node, str | bytes):
-            return node, _Extent(1, 4 * len(node))
+            return node, Extent(1, 4 * len(node))
         if id(node) in self.known:
             value, extent, _ = self.known[id(node)]
             if extent is _UNFINISHED:
@@ -198,29 +181,33 @@ class ArrayDecoder:
             raise ValueError(f"nested more than {MOST_DEPTH} deep")
         # The node is kept, so that its identity remains its own.
         self.known[id(node)] = (None, _UNFINISHED, node)
-        if isinstance(node, list | tuple):
-            value, extent = self.sequence(node, depth - 1)
-        elif isinstance(node, dict):
-            value, extent = {key: self.value(item, depth - 1) for key, item in node.items()}, _Extent(1, 8)
-        else:
-            value, extent = self.evaluated(node, depth - 1)
+        try:
+            if isinstance(node, list | tuple):
+                value, extent = self.sequence(node, depth - 1)
+            elif isinstance(node, dict):
+                value, extent = {key: self.value(item, depth - 1) for key, item in node.items()}, Extent(1, 8)
+            else:
+                value, extent = self.evaluated(node, depth - 1)
+        except BaseException:
+            del self.known[id(node)]
+            raise
         self.known[id(node)] = (value, extent, node)
         return value, extent
 
-    def sequence(self, node: list | tuple, depth: int) -> "tuple[Any, _Extent]":
-        values, extents = [], [_Extent(1, 8)]
+    def sequence(self, node: list | tuple, depth: int) -> "tuple[Any, Extent]":
+        values, extents = [], [Extent(1, 8)]
         for item in node:
             value, extent = self.measured(item, depth)
             values.append(value)
             extents.append(extent)
         # numpy makes one array of nested lists, in which every element is as wide as the widest. Lists that share
         # their parts would need far more memory as an array than in the file.
-        extent = _Extent(sum(e.elements for e in extents), max(e.width for e in extents))
+        extent = Extent(sum(e.elements for e in extents), max(e.width for e in extents))
         if extent.elements * extent.width > self.most_bytes:
             raise ValueError("its lists hold far more than the file does")
         return (values if isinstance(node, list) else tuple(values)), extent
 
-    def evaluated(self, node: object, depth: int) -> "tuple[Any, _Extent]":
+    def evaluated(self, node: object, depth: int) -> "tuple[Any, Extent]":
         """An object that the file wants made by a call."""
         if not isinstance(node, Call):
             return _refuse(node)
@@ -231,8 +218,8 @@ class ArrayDecoder:
             return self.measured(objects, depth)
         value = self.made(node, name, kind, depth)
         if isinstance(value, np.ndarray | np.generic):
-            return value, _Extent(max(value.size, 1), max(value.itemsize, 8))
-        return value, _Extent(1, 4 * len(value) if isinstance(value, bytes) else 8)
+            return value, Extent(max(value.size, 1), max(value.itemsize, 8))
+        return value, Extent(1, 4 * len(value) if isinstance(value, bytes) else 8)
 
     def made(self, call: Call, name: str, kind: str, depth: int) -> "np.ndarray | np.generic | bytes | SparseMatrix":
         arguments = call.arguments
@@ -265,10 +252,10 @@ class ArrayDecoder:
 
     def numbers(self, shape: object, dtype: object, by_columns: bool, data: object) -> np.ndarray:
         """An array of its own memory, in the machine's byte order."""
-        if not isinstance(shape, tuple) or len(shape) > MOST_AXES or not all(_is_count(size) for size in shape):
+        if not isinstance(shape, tuple) or len(shape) > MOST_AXES or not all(is_count(size) for size in shape):
             raise ValueError("an array without a shape")
         kind, content = _plain_type(dtype), self.binary(data)
-        wanted = f"an array of {_short(' x '.join(map(str, shape)))} {kind.name}"
+        wanted = f"an array of {short(' x '.join(map(str, shape)))} {kind.name}"
         if math.prod(shape) * kind.itemsize != len(content):
             raise ValueError(f"{wanted} in {len(content)} bytes")
         # An array without elements may claim long axes, which a sum over another one would write out.
@@ -343,7 +330,7 @@ class ArrayDecoder:
 
     def shape(self, node: object, depth: int, axes: int | None = None) -> tuple[int, ...]:
         sizes = self.value(node, depth)
-        if not isinstance(sizes, tuple) or not all(_is_count(size) for size in sizes) or len(sizes) > MOST_AXES:
+        if not isinstance(sizes, tuple) or not all(is_count(size) for size in sizes) or len(sizes) > MOST_AXES:
             raise ValueError("a shape that is none")
         if axes is not None and len(sizes) != axes:
             raise ValueError(f"{len(sizes)} axes instead of {axes}")
@@ -359,14 +346,14 @@ class ArrayDecoder:
 
 
 @dataclass(frozen=True)
-class _Extent:
+class Extent:
     """How many elements an array of a value would have, and the bytes of its widest one as text."""
 
     elements: int
     width: int
 
 
-_UNFINISHED = _Extent(0, 0)
+_UNFINISHED = Extent(0, 0)
 
 
 def _all_below(places: np.ndarray, size: int) -> bool:
@@ -407,9 +394,10 @@ def _attribute(call: Call, *names: str) -> object:
 
 def _plain_type(node: object) -> np.dtype:
     """The type of plain numbers or text that a record of ``numpy.dtype`` names, never one of objects or of fields."""
-    if not isinstance(node, Call) or node.function != _DTYPE or not isinstance(node.arguments[0], str):
+    name = node.arguments[0] if isinstance(node, Call) and node.function == _DTYPE and node.arguments else None
+    if not isinstance(node, Call) or not isinstance(name, str):
         raise ValueError("an array without a type")
-    name, state = node.arguments[0], (3, "|", None, None, None, -1, -1, 0) if node.state is None else node.state
+    state = node.state or (3, "|", None, None, None, -1, -1, 0)
     if name not in _NUMBERS and not _TEXT.fullmatch(name):
         raise ValueError(f"an array of type {name}")
     if not isinstance(state, tuple) or len(state) < 8 or state[1] not in ("<", ">", "=", "|"):
@@ -421,7 +409,8 @@ def _plain_type(node: object) -> np.dtype:
     return dtype
 
 
-def _is_count(value: object) -> bool:
+def is_count(value: object) -> TypeGuard[int]:
+    """Whether a value is a whole number that is not negative."""
     return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value >= 0)
 
 
@@ -429,7 +418,7 @@ def _only_arrays(path: str | Path) -> Callable[[Global], None]:
     def check(name: Global) -> None:
         if str(name) not in _KNOWN and not _SPARSE.fullmatch(str(name)):
             raise InputError(
-                f"{path}: refused, because it asks to run '{_short(name)}'; "
+                f"{path}: refused, because it asks to run '{short(name)}'; "
                 "only numpy, scipy.sparse and chumpy arrays are read"
             )
 
@@ -451,10 +440,10 @@ def _input_errors(path: str | Path, what: str = "not a readable pickle", advice:
         raise InputError(f"{path}: the pickle asks for more memory than there is; the file is damaged") from None
     # A damaged pickle can fail in any opcode, with any exception.
     except Exception as error:
-        raise InputError(f"{path}: {what} ({_short(error)}){advice}") from None
+        raise InputError(f"{path}: {what} ({short(error)}){advice}") from None
 
 
-def _short(value: object, most: int = 80) -> str:
+def short(value: object, most: int = 80) -> str:
     """Text from a file for an error message, printable and short, because damaged files may hold anything."""
     text = "".join(c for c in str(value)[: 4 * most] if c.isprintable())
     return text if len(text) <= most else f"{text[:most]}..."

@@ -33,6 +33,7 @@ LARGEST_KEY = 1 << 60  # larger integers have the hashes of smaller ones, so a f
 LONGEST_KEY = 1000  # characters; to compare two of many megabytes at every opcode would take hours
 LONG_TEXT = 1 << 16  # bytes; longer text is binary data in code points below 256, which Python stores in a byte each
 
+_LATIN1_BYTES = bytes(range(0xC4))  # the bytes of which UTF-8 makes the code points below 256
 _COUNT_WIDTHS = {  # of the number that says how many bytes follow
     TAKEN_FROM_ARGUMENT1: 1,
     TAKEN_FROM_ARGUMENT4: 4,
@@ -85,10 +86,12 @@ class Pickle:
     Attributes:
         content: None, bool, int, float, str, bytes, lists, tuples, dictionaries and the records of this module. It may
             be nested to any depth, and lists may hold themselves. Keys are str, bytes, int, bool or None.
+        outside: Everything outside the pickle that it refers to.
         end: Where in the data the pickle ends.
     """
 
     content: Any
+    outside: list[Persistent]
     end: int
 
 
@@ -127,13 +130,14 @@ class _Machine:
         self.stack: list[Any] = []
         self.below_marks: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
+        self.outside: list[Persistent] = []
 
     def run(self) -> Pickle:
         for _ in range(MOST_OPCODES):
             code = self.data[self.position]
             self.position += 1
             if code == _STOP:
-                return Pickle(self.stack.pop(), self.position)
+                return Pickle(self.stack.pop(), self.outside, self.position)
             if code not in _STEPS:
                 raise ValueError(f"there is no opcode {code}")
             step, extent = _STEPS[code]
@@ -220,7 +224,7 @@ class _Machine:
         self.stack.append(line.decode("raw-unicode-escape"))
 
     def on_binunicode(self, text: bytes) -> None:
-        if len(text) > LONG_TEXT and re.search(rb"[\xc4-\xff]", text):
+        if len(text) > LONG_TEXT and text.translate(None, _LATIN1_BYTES):
             raise ValueError("long text that is no binary data")
         self.stack.append(text.decode("utf-8", "surrogatepass"))
 
@@ -373,9 +377,11 @@ class _Machine:
 
     def on_persid(self, line: bytes) -> None:
         self.stack.append(Persistent(line.decode()))
+        self.outside.append(self.stack[-1])
 
     def on_binpersid(self) -> None:
         self.stack.append(Persistent(self.stack.pop()))
+        self.outside.append(self.stack[-1])
 
     # --- what says nothing
 
@@ -434,6 +440,14 @@ def _key(key: object) -> object:
 
 
 def _call(function: object, arguments: object) -> Call:
+    if isinstance(function, Persistent) and isinstance(function.key, tuple):
+        # Old files of torch have a class with its source code outside the pickle.
+        function = next((part for part in function.key if isinstance(part, Global)), function)
+    if isinstance(function, Call | Persistent):
+        function = _UNNAMED
     if not isinstance(function, Global) or not isinstance(arguments, tuple):
         raise ValueError("a call of what is no function")
     return Call(function, arguments)
+
+
+_UNNAMED = Global("an object", "of the file")

@@ -20,6 +20,7 @@ from meshrec.body import NUM_BETAS, NUM_JOINTS, BodyModel
 from meshrec.body.smpl_landmarks import SMPL_VERTEX_COUNT
 from meshrec.errors import InputError
 from meshrec.files.arrays import unpickle_element
+from meshrec.files.torch_files import Skipped, read_torch
 from meshrec.models.build import build_network
 from meshrec.models.checkpoints import Checkpoint, check_weights, save_checkpoint
 from meshrec.models.graph import GraphMesh
@@ -34,6 +35,9 @@ _COLUMNS = torch.tensor([0, 2, 4, 1, 3, 5])
 _POSE = (6 * torch.arange(NUM_JOINTS)[:, None] + _COLUMNS).flatten()
 # SPIN's fully connected layers, and ours.
 _LAYERS = (("fc1", "embed"), ("fc2", "head.2"))
+# Under which keys training checkpoints have their weights.
+_STATES = ("model", "state_dict")
+_WEIGHTS = (*_STATES, "graph_cnn", "smpl_param_regressor")
 # The parts of its state, in its order and ours.
 _PARTS = {"pose": 6 * NUM_JOINTS, "shape": NUM_BETAS, "cam": 3}
 
@@ -90,40 +94,33 @@ def load_resnet(resnet: ResNet, path: str | Path) -> None:
 def read_weights(path: str | Path) -> dict:
     """What a ``.pt``, ``.pth`` or ``.safetensors`` holds, without running anything it asks for.
 
+    Objects of a training beside the weights, such as its options, are skipped: see
+    :class:`meshrec.files.torch_files.Skipped`.
+
     Raises:
-        InputError: It is missing, damaged, or asks to run something.
+        InputError: It is missing or damaged, or one has to run something to get at its weights.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: there is no such checkpoint")
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
+    if path.suffix == ".safetensors":
+        from safetensors.torch import load_file
 
+        try:
             return load_file(path)
-        _refuse_packed(path)
-        with torch.serialization.safe_globals(_numpy_scalars()):
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except InputError:
-        raise
-    # A damaged file can fail in any way.
-    except Exception as error:
-        asked = re.search(r"GLOBAL (\S+)", str(error))
-        if asked:
-            raise InputError(f"{path}: refused, because it asks to run '{asked[1]}'; weights need no code") from None
-        # torch's own message advises to load it unsafely.
-        raise InputError(f"{path} is not a readable checkpoint: it is cut short, or no file of weights") from None
+        except Exception:  # a damaged file can fail in any way
+            raise InputError(f"{path} is not a readable checkpoint: it is cut short, or no file of weights") from None
+    try:
+        content = read_torch(path)
+    except OSError as error:
+        raise InputError(f"{path}: the file cannot be read ({error.strerror})") from None
+    weights = [content[key] for key in _WEIGHTS if key in content] if isinstance(content, dict) else []
+    for value in (content, *weights):
+        if isinstance(value, Skipped):
+            raise InputError(f"{path}: refused, because it asks to run '{value.name}'; weights need no code")
     if not isinstance(content, dict):
         raise InputError(f"{path} holds a {type(content).__name__} where checkpoints are dictionaries of weights")
     return content
-
-
-def _refuse_packed(path: Path) -> None:
-    """torch stores tensors as they are, so a packed archive is no checkpoint, but may unpack to any size."""
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            if sum(member.file_size for member in archive.infolist()) > path.stat().st_size:
-                raise InputError(f"{path} is packed, as no checkpoint is; unpack it and save it with torch again")
 
 
 def read_graph(path: str | Path, body: BodyModel) -> GraphMesh:
@@ -247,7 +244,7 @@ def _state_dict(content: object) -> dict:
     """The weights within a training checkpoint, without the prefix of parallel training; none in anything else."""
     if not isinstance(content, dict):
         return {}
-    for key in ("model", "state_dict"):
+    for key in _STATES:
         if isinstance(inner := content.get(key), dict):
             content = inner
     return {str(key).removeprefix("module."): value for key, value in content.items()}
@@ -269,10 +266,3 @@ def _sparse_matrix(path: Path, name: str, index: int) -> sp.csr_matrix:
     if isinstance(element, np.ndarray):
         return sp.csr_matrix(element)
     return sp.csr_matrix((element.data, (element.rows, element.columns)), element.shape)
-
-
-def _numpy_scalars() -> list:
-    """What scores noted in a checkpoint are pickled with: numpy's numbers, under both of its names for them."""
-    scalar = np.float64(0).__reduce__()[0]
-    kinds = {type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8", "?")}
-    return [(scalar, "numpy.core.multiarray.scalar"), (scalar, "numpy._core.multiarray.scalar"), np.dtype, *kinds]
