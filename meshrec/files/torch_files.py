@@ -91,7 +91,7 @@ class _Source:
     size: int
 
     def at(self, start: int, count: int) -> bytes:
-        if start + count > self.size:
+        if start < 0 or start + count > self.size:
             raise ValueError(f"of {count} bytes only {max(self.size - start, 0)} are there")
         self.file.seek(start)
         return self.file.read(count)
