@@ -31,7 +31,7 @@ MOST_AXES = 32
 
 _DTYPE = Global("numpy", "dtype")
 _NUMBERS = {"b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8", "c16"}
-_TEXT = re.compile(r"[SU]\d{1,9}")
+_TEXT = re.compile(r"[SU]\d{1,6}")  # numpy reserves the memory of one element even for none
 _SPARSE = re.compile(r"scipy\.sparse(?:\.\w+)?\.(csc|csr|coo)_(?:matrix|array)")
 _CORES = ("numpy.core", "numpy._core")
 _RECONSTRUCT, _SCALAR = ({f"{core}.multiarray.{name}" for core in _CORES} for name in ("_reconstruct", "scalar"))
@@ -88,7 +88,10 @@ class PickledArrays(Mapping[str, object]):
         node = self._content[key]
         with _input_errors(self._path, f"{short(key)} is no array that can be read", advice=""):
             value = self._decoder.decode(node)
-            return value.dense() if isinstance(value, SparseMatrix) else value
+            if isinstance(value, SparseMatrix):
+                self._decoder.count(math.prod(value.shape) * value.data.itemsize)
+                return value.dense()
+            return value
 
     def __contains__(self, key: object) -> bool:
         return key in self._content
@@ -143,6 +146,18 @@ def unpickle_element(data: bytes, index: int, path: str | Path) -> np.ndarray | 
         return element
 
 
+@dataclass(frozen=True)
+class Extent:
+    """How many elements an array of a value would have, and the bytes of its widest one as text."""
+
+    elements: int
+    width: int
+
+
+ONE = Extent(1, 8)
+_FAILED = Extent(0, 0)  # of what is no array, or not known yet; the value says why
+
+
 class ArrayDecoder:
     """Evaluates the records of a pickle. Each object is evaluated once, however often the file refers to it.
 
@@ -166,48 +181,58 @@ class ArrayDecoder:
     def value(self, node: object, depth: int) -> Any:
         return self.measured(node, depth)[0]
 
-    def measured(self, node: object, depth: int) -> "tuple[Any, Extent]":
+    def measured(self, node: object, depth: int) -> tuple[Any, Extent]:
         """A value and how large it is with everything in it."""
         if node is None or isinstance(node, bool | int | float):
-            return node, Extent(1, 8)
+            return node, ONE
         if isinstance(node, str | bytes):
             return node, Extent(1, 4 * len(node))
         if id(node) in self.known:
             value, extent, _ = self.known[id(node)]
-            if extent is _UNFINISHED:
-                raise ValueError("something holds itself")
+            if extent is _FAILED:
+                raise ValueError(value)
             return value, extent
         if depth == 0:
             raise ValueError(f"nested more than {MOST_DEPTH} deep")
         # The node is kept, so that its identity remains its own.
-        self.known[id(node)] = (None, _UNFINISHED, node)
+        self.known[id(node)] = ("something holds itself", _FAILED, node)
         try:
             if isinstance(node, list | tuple):
                 value, extent = self.sequence(node, depth - 1)
             elif isinstance(node, dict):
-                value, extent = {key: self.value(item, depth - 1) for key, item in node.items()}, Extent(1, 8)
+                value, extent = self.dictionary(node, depth - 1)
             else:
                 value, extent = self.evaluated(node, depth - 1)
-        except BaseException:
-            del self.known[id(node)]
+        except ValueError as error:
+            self.known[id(node)] = (str(error), _FAILED, node)
             raise
         self.known[id(node)] = (value, extent, node)
         return value, extent
 
-    def sequence(self, node: list | tuple, depth: int) -> "tuple[Any, Extent]":
-        values, extents = [], [Extent(1, 8)]
+    def sequence(self, node: list | tuple, depth: int) -> tuple[Any, Extent]:
+        values, elements, width = [], 1, 8
         for item in node:
             value, extent = self.measured(item, depth)
             values.append(value)
-            extents.append(extent)
-        # numpy makes one array of nested lists, in which every element is as wide as the widest. Lists that share
-        # their parts would need far more memory as an array than in the file.
-        extent = Extent(sum(e.elements for e in extents), max(e.width for e in extents))
+            elements += extent.elements
+            width = max(width, extent.width)
+        # numpy makes one array of nested lists, in which every element is as wide as the widest.
+        return (values if isinstance(node, list) else tuple(values)), self.checked(Extent(elements, width))
+
+    def dictionary(self, node: dict, depth: int) -> tuple[Any, Extent]:
+        values, elements = {}, 1
+        for key, item in node.items():
+            values[key], extent = self.measured(item, depth)
+            elements += extent.elements
+        return values, self.checked(Extent(elements, 8))
+
+    def checked(self, extent: Extent) -> Extent:
+        """The extent of containers, which written out may not be far larger than the file, as shared parts can be."""
         if extent.elements * extent.width > self.most_bytes:
             raise ValueError("its lists hold far more than the file does")
-        return (values if isinstance(node, list) else tuple(values)), extent
+        return extent
 
-    def evaluated(self, node: object, depth: int) -> "tuple[Any, Extent]":
+    def evaluated(self, node: object, depth: int) -> tuple[Any, Extent]:
         """An object that the file wants made by a call."""
         if not isinstance(node, Call):
             return _refuse(node)
@@ -243,7 +268,7 @@ class ArrayDecoder:
         """Binary data, which is text in Python 2, and a call in protocols 0 to 2 of Python 3."""
         if isinstance(node, Call) and str(node.function) in _BYTES and not node.arguments:
             return b""
-        if isinstance(node, Call) and str(node.function) == "_codecs.encode" and node.arguments[1:] == ("latin1",):
+        if isinstance(node, Call) and str(node.function) == "_codecs.encode" and node.arguments[1:3] == ("latin1",):
             node = node.arguments[0]
         if isinstance(node, str):
             self.count(len(node))
@@ -280,7 +305,7 @@ class ArrayDecoder:
         rows, columns = shape = self.shape(_attribute(call, "_shape", "shape"), depth, axes=2)
         if max(shape) > MOST_SIDE:
             raise ValueError(f"a sparse matrix of {rows} x {columns}")
-        data = self.vector(_attribute(call, "data"), "biufc", depth)
+        data = self.vector(_attribute(call, "data"), "biuf", depth)
         if layout == "coo":
             row, column = self.places(call, depth)
         else:
@@ -319,7 +344,7 @@ class ArrayDecoder:
             raise ValueError("a selection from what is no array of numbers")
         if not _all_below(places, source.size):
             raise ValueError("a selection of elements that are not there")
-        self.count(len(places) * source.itemsize)
+        self.count(source.nbytes + len(places) * source.itemsize)
         picked = source.ravel()[places]
         if not isinstance(call.state, dict) or "preferred_shape" not in call.state:
             return picked
@@ -343,17 +368,6 @@ class ArrayDecoder:
             raise ValueError("something else where a vector of numbers should be")
         self.count(8 * len(vector))
         return vector.astype(np.int64) if kinds == "iu" else vector
-
-
-@dataclass(frozen=True)
-class Extent:
-    """How many elements an array of a value would have, and the bytes of its widest one as text."""
-
-    elements: int
-    width: int
-
-
-_UNFINISHED = Extent(0, 0)
 
 
 def _all_below(places: np.ndarray, size: int) -> bool:
@@ -445,7 +459,8 @@ def _input_errors(path: str | Path, what: str = "not a readable pickle", advice:
 
 def short(value: object, most: int = 80) -> str:
     """Text from a file for an error message, printable and short, because damaged files may hold anything."""
-    text = "".join(c for c in str(value)[: 4 * most] if c.isprintable())
+    text = str(value)[: 4 * most]
+    text = text if text.isprintable() else "".join(c for c in text if c.isprintable())
     return text if len(text) <= most else f"{text[:most]}..."
 
 

@@ -31,6 +31,7 @@ MOST_DIGITS = 40  # of a number in decimals, which takes a time quadratic in the
 MOST_INTEGER_BYTES = 16  # torch's magic number has ten
 LARGEST_KEY = 1 << 60  # larger integers have the hashes of smaller ones, so a file could choose keys that collide
 LONGEST_KEY = 1000  # characters; to compare two of many megabytes at every opcode would take hours
+LONGEST_NAME = 200
 LONG_TEXT = 1 << 16  # bytes; longer text is binary data in code points below 256, which Python stores in a byte each
 
 _LATIN1_BYTES = bytes(range(0xC4))  # the bytes of which UTF-8 makes the code points below 256
@@ -338,7 +339,8 @@ class _Machine:
     def named(self, module: object, name: object) -> Global:
         if not isinstance(module, str) or not isinstance(name, str):
             raise ValueError("a name that is no text")
-        found = Global(module, name)
+        # Known names are short. Others may be too long to be put together at every call.
+        found = Global(module[:LONGEST_NAME], name[:LONGEST_NAME])
         self.check(found)
         return found
 

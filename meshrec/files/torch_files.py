@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from meshrec.errors import InputError
-from meshrec.files.arrays import MOST_AXES, ArrayDecoder, Extent, is_count, short
+from meshrec.files.arrays import MOST_AXES, ONE, ArrayDecoder, Extent, is_count, short
 from meshrec.files.pickles import LONGEST_KEY, Call, Global, Persistent, read_pickle
 from meshrec.files.regular import regular_size
 
@@ -190,22 +190,21 @@ class _TorchDecoder(ArrayDecoder):
         self.storages: dict[tuple[str, torch.dtype], Tensor] = {}  # (N,)
 
     def evaluated(self, node: object, depth: int) -> tuple[Any, Extent]:
-        one = Extent(1, 8)
         if not isinstance(node, Call):
-            return Skipped(short(node if isinstance(node, Global) else type(node).__name__)), one
+            return Skipped(short(node if isinstance(node, Global) else type(node).__name__)), ONE
         name = str(node.function)
         if name in _TENSORS:
-            return self.tensor(*node.arguments[:4]), one
+            return self.tensor(*node.arguments[:4]), ONE
         if name in _PARAMETERS and node.arguments:
             return self.measured(node.arguments[0], depth)
         if name in _DICTIONARIES:
-            return self.mapping(node, depth), one
+            return self.mapping(node, depth), ONE
         if name == "torch.Size" and len(node.arguments) == 1:
             return self.measured(node.arguments[0], depth)
         try:
             return super().evaluated(node, depth)
         except ValueError:
-            return Skipped(short(name)), one
+            return Skipped(short(name)), ONE
 
     def mapping(self, call: Call, depth: int) -> dict:
         """A dictionary of another class than ``dict``; Python 2 pickled an ordered one as a list of pairs."""

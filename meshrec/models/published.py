@@ -29,6 +29,7 @@ from meshrec.models.resnet import ResNet, with_input_channels
 
 Weights = dict[str, Tensor]
 
+MOST_GRAPH_BYTES = 256 << 20  # of one of a graph's lists of matrices, unpacked
 WIDTH = 1024  # of SPIN's fully connected layers
 # SPIN writes the first two columns of a rotation row by row, we column by column.
 _COLUMNS = torch.tensor([0, 2, 4, 1, 3, 5])
@@ -133,10 +134,10 @@ def read_graph(path: str | Path, body: BodyModel) -> GraphMesh:
     """
     adjacency, up, down = (_sparse_matrix(Path(path), name, index) for name, index in (("A", 1), ("U", 0), ("D", 0)))
     vertices, nodes = up.shape
-    if adjacency.shape != (nodes, nodes) or down.shape != (nodes, vertices):
-        raise InputError(f"{path}: the sizes of its matrices do not agree")
     if vertices != len(body.v_template):
         raise InputError(f"{path} is for a mesh of {vertices} vertices, but this body has {len(body.v_template)}")
+    if nodes > vertices or adjacency.shape != (nodes, nodes) or down.shape != (nodes, vertices):
+        raise InputError(f"{path}: the sizes of its matrices do not agree")
     return GraphMesh.from_matrices(body.data.v_template, adjacency, down, up)
 
 
@@ -254,6 +255,8 @@ def _sparse_matrix(path: Path, name: str, index: int) -> sp.csr_matrix:
     """One of the file's lists of matrices, from the finest mesh on."""
     try:
         with zipfile.ZipFile(path) as archive:
+            if archive.getinfo(f"{name}.npy").file_size > MOST_GRAPH_BYTES:
+                raise ValueError(f"{name} unpacks to far more than a graph has")
             stream = io.BytesIO(archive.read(f"{name}.npy"))
         version = np.lib.format.read_magic(stream)
         header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
@@ -265,4 +268,4 @@ def _sparse_matrix(path: Path, name: str, index: int) -> sp.csr_matrix:
     element = unpickle_element(stream.read(), index, path)
     if isinstance(element, np.ndarray):
         return sp.csr_matrix(element)
-    return sp.csr_matrix((element.data, (element.rows, element.columns)), element.shape)
+    return sp.csr_matrix((element.data.astype(np.float64), (element.rows, element.columns)), element.shape)

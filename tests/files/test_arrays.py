@@ -218,11 +218,19 @@ def nested(opcode: bytes, depth: int) -> bytes:
     return b"\x80\x02}" + TEXT + b"N" + opcode * depth + b"s."
 
 
-def many_fold(depth: int = 9) -> bytes:
-    """Lists of nine references to the list before."""
-    inner = b"(" + b"N" * 9 + b"lq\x00"
-    levels = b"".join(b"0(" + (b"h" + bytes([i])) * 9 + b"lq" + bytes([i + 1]) for i in range(depth))
-    return b"\x80\x02}" + TEXT + inner + levels + b"s."
+def many_fold(start: bytes, end: bytes, kind: bytes = b"l", depth: int = 9) -> bytes:
+    """Containers of nine references to the container before."""
+    inner = b"(" + b"N" * 9 + kind + b"q\x00"
+    levels = b"".join(b"0(" + (b"h" + bytes([i])) * 9 + kind + b"q" + bytes([i + 1]) for i in range(depth))
+    return b"\x80\x02}" + start + inner + levels + end
+
+
+def many_fold_dictionaries(depth: int = 30) -> bytes:
+    levels = b"".join(
+        b"0}(X\x01\x00\x00\x00ah" + bytes([i]) + b"X\x01\x00\x00\x00bh" + bytes([i]) + b"uq" + bytes([i + 1])
+        for i in range(depth)
+    )
+    return b"\x80\x02}" + TEXT + b"Nq\x00" + levels + b"s."
 
 
 @pytest.mark.parametrize(
@@ -234,7 +242,10 @@ def many_fold(depth: int = 9) -> bytes:
         (b"\x80\x02}" + TEXT + b"(" * 200_000 + b"l" * 200_000 + b"s.", "nested more than 32 deep"),
         (b"\x80\x02}" + TEXT + (b"}" + TEXT) * 200_000 + b"N" + b"s" * 200_001 + b".", "nested more than 32 deep"),
         (b"\x80\x02}" + TEXT + b"]q\x00h\x00ah\x00as.", "something holds itself"),
-        (many_fold(), "its lists hold far more than the file does"),
+        (many_fold(TEXT, b"s."), "its lists hold far more than the file does"),
+        (many_fold(TEXT, b"s.", b"t"), "its lists hold far more than the file does"),
+        (many_fold(b"", b"Ns.", b"t"), None),  # as a key
+        (many_fold_dictionaries(), "its lists hold far more than the file does"),
         (b"\x80\x05\x96" + struct.pack("<Q", 6 << 30) + b".", "of 6442450944 bytes only 1 are there"),
         (b"\x80\x05\x8e" + struct.pack("<Q", 2**64 - 1) + b".", "bytes only 1 are there"),
         (b"\x80\x02\x8b" + struct.pack("<i", -1) + b".", "bytes only 1 are there"),

@@ -1,6 +1,7 @@
 """A few hundred random hostile files; ``python tests/fuzz/run.py`` reads as many as there is time for."""
 
 import pytest
+
 from fuzz.run import run
 
 
