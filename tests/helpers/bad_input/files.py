@@ -154,6 +154,19 @@ def nested_pickle(depth: int = 100_000) -> bytes:
     return b"\x80\x02" + b"]" * depth + b"a" * (depth - 1) + b"."
 
 
+def deep_key() -> bytes:
+    """A pickle whose key Python's own unpickler cannot hash without overflowing the stack of C."""
+    return b"\x80\x02}N" + b"\x85" * 200_000 + b"Ns."
+
+
+def torch_archive(data: bytes) -> bytes:
+    """An archive as torch's, around a pickle."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as members:
+        members.writestr("archive/data.pkl", data)
+    return stream.getvalue()
+
+
 def memo_bomb() -> bytes:
     """A pickle of a few bytes for which Python's own unpickler reserves twenty gigabytes."""
     return b"\x80\x02}r" + struct.pack("<I", 0x4FFFFFFF) + b"."
