@@ -181,7 +181,7 @@ def body_from_arrays(arrays: Mapping[str, object], source: str) -> BodyData:
     missing = [key for key in REQUIRED if key not in arrays]
     if missing:
         raise InputError(f"{source}: not an SMPL body: it lacks {', '.join(missing)}")
-    a = {key: np.asarray(arrays[key]) for key in REQUIRED}
+    a = {key: _array(arrays[key], key, source) for key in REQUIRED}
     _check_family(a["posedirs"], source)
     for key, array in a.items():
         _check_numbers(array, key, source)
@@ -242,7 +242,7 @@ def _optional_fields(arrays: Mapping[str, object], vertex_count: int, face_count
     if "gender" in values:  # it is for people to read, so that another word than the known ones stays as it is
         values["gender"] = gender_named(values["gender"]) or values["gender"]
     if "uv" in arrays and "uv_faces" in arrays:
-        uv, uv_faces = np.asarray(arrays["uv"]), np.asarray(arrays["uv_faces"])
+        uv, uv_faces = (_array(arrays[key], key, source) for key in ("uv", "uv_faces"))
         _check_numbers(uv, "uv", source)
         _check_shape(uv, (None, 2), "uv", source)
         _check_finite(uv, "uv", source)
@@ -251,13 +251,13 @@ def _optional_fields(arrays: Mapping[str, object], vertex_count: int, face_count
         values |= {"uv": uv, "uv_faces": uv_faces.astype(np.int32)}
     for key, limit in (("part_labels", NUM_JOINTS), ("mirror_vertices", vertex_count)):
         if key in arrays:
-            labels = np.asarray(arrays[key])
+            labels = _array(arrays[key], key, source)
             _check_shape(labels, (vertex_count,), key, source)
             if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() >= limit:
                 raise InputError(f"{source}: {key} should be integers from 0 to {limit - 1}")
             values[key] = labels
     if "landmark_names" in arrays and "landmark_regressor" in arrays:
-        labels, rows = np.asarray(arrays["landmark_names"]), np.asarray(arrays["landmark_regressor"])
+        labels, rows = (_array(arrays[key], key, source) for key in ("landmark_names", "landmark_regressor"))
         if labels.ndim != 1 or (labels.size and labels.dtype.kind != "U"):
             raise InputError(f"{source}: landmark_names should be a list of names")
         names = tuple(str(name) for name in labels)
@@ -279,6 +279,13 @@ def _text(value: object, key: str, source: str) -> str:
     if not isinstance(text, str):
         raise InputError(f"{source}: {key} should be text")
     return text
+
+
+def _array(value: object, key: str, source: str) -> np.ndarray:
+    try:
+        return np.asarray(value)
+    except ValueError as error:  # lists of different lengths
+        raise InputError(f"{source}: {key} is no array ({error})") from None
 
 
 def _check_numbers(array: np.ndarray, key: str, source: str) -> None:
@@ -316,13 +323,17 @@ def _parents(kintree_table: np.ndarray, source: str) -> np.ndarray:
 
 
 def _read_npz(path: Path) -> dict[str, object]:
-    from meshrec.files.unpickle import unpickle_element
+    from meshrec.files.arrays import SparseMatrix, unpickle_element
 
     stored = read_npz(path, pass_objects=True)
     arrays: dict[str, object] = dict(stored)
     for key in REQUIRED:
         if key in stored and stored[key].dtype == object and stored[key].ndim == 0:
-            arrays[key] = unpickle_element(read_objects(path, key), (), path)  # a sparse matrix
+            element = unpickle_element(read_objects(path, key), 0, path)
+            try:
+                arrays[key] = element.dense() if isinstance(element, SparseMatrix) else element
+            except ValueError as error:
+                raise InputError(f"{path}: {key} holds {error}, which no body has") from None
     return arrays
 
 
@@ -341,8 +352,8 @@ def _read_safetensors(path: Path) -> dict[str, object]:
     return arrays | texts
 
 
-def _read_pickle(path: Path) -> dict[str, object]:
-    from meshrec.files.unpickle import unpickle_arrays
+def _read_pickle(path: Path) -> Mapping[str, object]:
+    from meshrec.files.arrays import unpickle_arrays
 
     return unpickle_arrays(path)
 

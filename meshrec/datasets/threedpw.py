@@ -1,6 +1,6 @@
 """Reader of 3DPW's sequence files (von Marcard et al. 2018, "Recovering Accurate 3D Human Pose in The Wild").
 
-There is a ``.pkl`` per sequence, which is read by an unpickler that knows only array types. Lists have an entry for
+There is a ``.pkl`` per sequence, which is read without running anything that it asks for. Lists have an entry for
 each of the one or two people; T is the number of pictures. These fields are read:
 
 - ``sequence``: name of the sequence; picture t is ``<sequence>/image_<t in five digits>.jpg``.
@@ -32,8 +32,8 @@ from meshrec.datasets.columns import blank, calibrations, labels, numbers
 from meshrec.datasets.multiview import to_camera
 from meshrec.detect.people import keypoint_box
 from meshrec.errors import InputError
+from meshrec.files.arrays import unpickle_arrays
 from meshrec.files.picture import Picture
-from meshrec.files.unpickle import unpickle_arrays
 from meshrec.geometry import Camera, axis_angle_to_matrix
 
 FRAMES_PER_SECOND = 30
@@ -128,7 +128,7 @@ def _read_sequence(path: Path, folder: Path, bodies: Mapping[str, str]) -> list[
     lists = ("poses", "betas", "genders", "jointPositions", "poses2d", "campose_valid")
     if missing := [name for name in ("sequence", "cam_intrinsics", "cam_poses", *lists) if name not in fields]:
         raise InputError(f"{path}: not a 3DPW sequence: {missing[0]} is missing.")
-    values: dict[str, Any] = fields
+    values: Mapping[str, Any] = fields
     if wrong := [name for name in lists if not isinstance(values[name], list)]:
         raise InputError(f"{path}: {wrong[0]} must be a list with an entry for each person.")
     count = len(values["poses"])
@@ -143,7 +143,7 @@ def _read_sequence(path: Path, folder: Path, bodies: Mapping[str, str]) -> list[
 
 
 def _read_person(
-    path: Path, folder: Path, fields: dict[str, Any], person: int, bodies: Mapping[str, str]
+    path: Path, folder: Path, fields: Mapping[str, Any], person: int, bodies: Mapping[str, str]
 ) -> ThreedpwSamples:
     """One person of a sequence, from the fields of its file."""
     rows = len(fields["cam_poses"])

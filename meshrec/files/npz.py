@@ -67,7 +67,7 @@ def read_npz(
 
 
 def read_objects(path: str | Path, name: str) -> bytes:
-    """The pickle of an array of Python objects in an ``.npz``, for :func:`meshrec.files.unpickle.unpickle_element`.
+    """The pickle of an array of Python objects in an ``.npz``, for :func:`meshrec.files.arrays.unpickle_element`.
 
     Args:
         path: The file, which :func:`read_npz` has read.
@@ -106,8 +106,17 @@ def _read_header(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype] | None:
 def _checked(array: object, name: str) -> np.ndarray:
     if not isinstance(array, np.ndarray):  # numpy returns members that are no arrays as bytes
         raise ValueError(f"{name} in it is no array")
+    return checked_text(array, f"{name} in it")
+
+
+def checked_text(array: np.ndarray, name: str) -> np.ndarray:
+    """The array, unless it is text in which a code is no character: Python would fail only later, when it is used.
+
+    Raises:
+        ValueError: It is; ``name`` is that of the array for the message.
+    """
     if array.dtype.kind == "U" and array.size:
         characters = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("="))).view(np.uint32)
-        if characters.max() > LAST_CODE_POINT:  # Python would fail only later, when the text is used
+        if characters.max() > LAST_CODE_POINT:
             raise ValueError(f"{name} is no text")
     return array

@@ -19,7 +19,8 @@ from torch import Tensor
 from meshrec.body import NUM_BETAS, NUM_JOINTS, BodyModel
 from meshrec.body.smpl_landmarks import SMPL_VERTEX_COUNT
 from meshrec.errors import InputError
-from meshrec.files.unpickle import unpickle_element
+from meshrec.files.arrays import unpickle_element
+from meshrec.files.torch_files import Skipped, read_torch
 from meshrec.models.build import build_network
 from meshrec.models.checkpoints import Checkpoint, check_weights, save_checkpoint
 from meshrec.models.graph import GraphMesh
@@ -28,12 +29,16 @@ from meshrec.models.resnet import ResNet, with_input_channels
 
 Weights = dict[str, Tensor]
 
+MOST_GRAPH_BYTES = 256 << 20  # of one of a graph's lists of matrices, unpacked
 WIDTH = 1024  # units in each of SPIN's fully connected layers
 # SPIN stores the first two columns of a rotation row by row; here they are stored one column after the other.
 _COLUMNS = torch.tensor([0, 2, 4, 1, 3, 5])
 _POSE = (6 * torch.arange(NUM_JOINTS)[:, None] + _COLUMNS).flatten()
 # Names of the fully connected layers in SPIN and here.
 _LAYERS = (("fc1", "embed"), ("fc2", "head.2"))
+# Keys under which training checkpoints store their weights.
+_STATES = ("model", "state_dict")
+_WEIGHTS = (*_STATES, "graph_cnn", "smpl_param_regressor")
 # Sizes of the parts of the state by SPIN's names. Their order is the same in SPIN and here.
 _PARTS = {"pose": 6 * NUM_JOINTS, "shape": NUM_BETAS, "cam": 3}
 
@@ -98,50 +103,39 @@ def read_weights(path: str | Path) -> dict:
     Returns:
         The dictionary in the file: weights, or what a training stored beside them.
 
+    Objects of a training beside the weights, such as its options, are skipped: see
+    :class:`meshrec.files.torch_files.Skipped`.
+
     Raises:
-        InputError: The file is missing, damaged, no dictionary, or contains code.
+        InputError: The file is missing, damaged, no dictionary, or would have to run code to give its weights.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: there is no such checkpoint")
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
+    if path.suffix == ".safetensors":
+        from safetensors.torch import load_file
 
+        try:
             return load_file(path)
-        _refuse_packed(path)
-        with torch.serialization.safe_globals(_numpy_scalars()):
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except InputError:
-        raise
-    # A damaged file can raise any exception.
-    except Exception as error:
-        asked = re.search(r"GLOBAL (\S+)", str(error))
-        if asked:
-            raise InputError(f"{path}: refused, because it asks to run '{asked[1]}'; weights need no code") from None
-        # The message of torch is not passed on, because it advises to load the file unsafely.
-        raise InputError(f"{path} is not a readable checkpoint: it is cut short, or no file of weights") from None
+        except Exception:  # a damaged file can fail in any way
+            raise InputError(f"{path} is not a readable checkpoint: it is cut short, or no file of weights") from None
+    try:
+        content = read_torch(path)
+    except OSError as error:
+        raise InputError(f"{path}: the file cannot be read ({error.strerror})") from None
+    weights = [content[key] for key in _WEIGHTS if key in content] if isinstance(content, dict) else []
+    for value in (content, *weights):
+        if isinstance(value, Skipped):
+            raise InputError(f"{path}: refused, because it asks to run '{value.name}'; weights need no code")
     if not isinstance(content, dict):
         raise InputError(f"{path} holds a {type(content).__name__} where checkpoints are dictionaries of weights")
     return content
 
 
-def _refuse_packed(path: Path) -> None:
-    """Refuse compressed archives, which may unpack to any size. torch never compresses the tensors that it stores.
-
-    Raises:
-        InputError: The archive is compressed.
-    """
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            if sum(member.file_size for member in archive.infolist()) > path.stat().st_size:
-                raise InputError(f"{path} is packed, as no checkpoint is; unpack it and save it with torch again")
-
-
 def read_graph(path: str | Path, body: BodyModel) -> GraphMesh:
     """Read the graph of GraphCMR.
 
-    The matrices in the file are pickled. :mod:`meshrec.files.unpickle` reads them, which executes no code.
+    The matrices in the file are pickled. :mod:`meshrec.files.arrays` reads them, which executes no code.
 
     Args:
         path: ``mesh_downsampling.npz`` of GraphCMR.
@@ -152,10 +146,10 @@ def read_graph(path: str | Path, body: BodyModel) -> GraphMesh:
     """
     adjacency, up, down = (_sparse_matrix(Path(path), name, index) for name, index in (("A", 1), ("U", 0), ("D", 0)))
     vertices, nodes = up.shape
-    if adjacency.shape != (nodes, nodes) or down.shape != (nodes, vertices):
-        raise InputError(f"{path}: the sizes of its matrices do not agree")
     if vertices != len(body.v_template):
         raise InputError(f"{path} is for a mesh of {vertices} vertices, but this body has {len(body.v_template)}")
+    if nodes > vertices or adjacency.shape != (nodes, nodes) or down.shape != (nodes, vertices):
+        raise InputError(f"{path}: the sizes of its matrices do not agree")
     return GraphMesh.from_matrices(body.data.v_template, adjacency, down, up)
 
 
@@ -268,7 +262,7 @@ def _state_dict(content: object) -> dict:
     """The weights in a training checkpoint, without the prefix of parallel training; empty if it is no dictionary."""
     if not isinstance(content, dict):
         return {}
-    for key in ("model", "state_dict"):
+    for key in _STATES:
         if isinstance(inner := content.get(key), dict):
             content = inner
     return {str(key).removeprefix("module."): value for key, value in content.items()}
@@ -278,6 +272,8 @@ def _sparse_matrix(path: Path, name: str, index: int) -> sp.csr_matrix:
     """One matrix from one of the file's lists, which are ordered from the finest mesh to the coarsest."""
     try:
         with zipfile.ZipFile(path) as archive:
+            if archive.getinfo(f"{name}.npy").file_size > MOST_GRAPH_BYTES:
+                raise ValueError(f"{name} unpacks to far more than a graph has")
             stream = io.BytesIO(archive.read(f"{name}.npy"))
         version = np.lib.format.read_magic(stream)
         header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
@@ -286,11 +282,7 @@ def _sparse_matrix(path: Path, name: str, index: int) -> sp.csr_matrix:
         raise InputError(f"{path} is not GraphCMR's mesh_downsampling.npz ({error})") from None
     if not dtype.hasobject or length <= index:
         raise InputError(f"{path}: {name} should be a list of sparse matrices")
-    return sp.csr_matrix(unpickle_element(stream.read(), index, path))
-
-
-def _numpy_scalars() -> list:
-    """The classes with which numpy numbers, such as the scores in a checkpoint, are pickled by any version of numpy."""
-    scalar = np.float64(0).__reduce__()[0]
-    kinds = {type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8", "?")}
-    return [(scalar, "numpy.core.multiarray.scalar"), (scalar, "numpy._core.multiarray.scalar"), np.dtype, *kinds]
+    element = unpickle_element(stream.read(), index, path)
+    if isinstance(element, np.ndarray):
+        return sp.csr_matrix(element)
+    return sp.csr_matrix((element.data.astype(np.float64), (element.rows, element.columns)), element.shape)

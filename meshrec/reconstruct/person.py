@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from meshrec.body import NUM_JOINTS, BodyModel, BodyOutput, joint_set, load_body
+from meshrec.body.library import OPEN_BODIES
 from meshrec.errors import InputError
 from meshrec.export import (
     MESH_SUFFIXES,
@@ -54,7 +55,7 @@ class Person:
         keypoint_names: Names of the K keypoints.
         joint_deviation: (24,) standard deviation of each ``smpl24`` joint relative to the pelvis, metres. It is large
             for joints that the photo does not show.
-        body_name: Name or path by which :func:`meshrec.load_body` finds the body.
+        body_name: Name or path by which :func:`meshrec.load_body` found the body.
         made_by: What estimated the body: the regressor's name, ``fit``, or both, as ``keypoints + fit``.
 
     Raises:
@@ -98,12 +99,17 @@ class Person:
         Args:
             path: A ``.json`` or ``.npz`` file of :meth:`save`.
             body: The body to which the parameters belong, as for :func:`meshrec.load_body`. Default: the one that the
-                file names.
+                file names, if it is one of the open bodies. The word of a file is never enough to open another file.
 
         Raises:
             InputError: The file or the body cannot be read, or the parameters belong to another body.
         """
         parameters = read_parameters(path)
+        if body is None and parameters.body_name not in OPEN_BODIES:
+            raise InputError(
+                f"{path}: its betas belong to the body '{parameters.body_name}', which is none of "
+                f"{', '.join(OPEN_BODIES)}: name that body's file with --body (in Python, body=...)"
+            )
         name, count = parameters.body_name if body is None else body, len(parameters.betas)
         try:
             if not isinstance(body, BodyModel):
@@ -327,7 +333,7 @@ def export_people(
         files: ``.json`` or ``.npz`` files of :meth:`Person.save`.
         formats: Formats to write, of obj, ply, glb, json and npz.
         out: Folder to write into. Default: the folder of each file.
-        body: The body to which the parameters belong. Default: the one that each file names.
+        body: The body to which the parameters belong. Default: the open body that each file names.
         skinned: Whether a ``.glb`` gets a skeleton.
 
     Yields:

@@ -5,17 +5,20 @@ import os
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import lightning.pytorch as pl
 import torch
 import yaml
 from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.strategies import DDPStrategy
 
 from meshrec.body import NUM_BETAS, BodyModel, load_body
 from meshrec.errors import InputError
 from meshrec.files.atomic import write_file
+from meshrec.files.torch_files import read_torch
 from meshrec.models.build import build_network
 from meshrec.models.checkpoints import load_checkpoint
 from meshrec.models.network import Network
@@ -61,7 +64,7 @@ def run(config: TrainingConfig) -> Path:
     with warnings.catch_warnings(), at_most_threads(cores(config) - workers(config)):
         for known in KNOWN_WARNINGS:
             warnings.filterwarnings("ignore", known)
-        trainer.fit(training, ckpt_path=state, weights_only=True)
+        trainer.fit(training, ckpt_path=state)
     return out / WEIGHTS
 
 
@@ -118,6 +121,7 @@ def _trainer(config: TrainingConfig, logger: TensorBoardLogger, keeper: Keeper) 
         devices=config.devices,
         num_nodes=config.nodes,
         strategy=strategy,
+        plugins=[_StateFile()],
         precision="bf16-mixed" if config.precision == "bf16" else "32-true",
         max_steps=config.steps,
         accumulate_grad_batches=config.accumulation,
@@ -129,6 +133,13 @@ def _trainer(config: TrainingConfig, logger: TensorBoardLogger, keeper: Keeper) 
         enable_model_summary=False,
         use_distributed_sampler=False,
     )
+
+
+class _StateFile(TorchCheckpointIO):
+    """The state of an interrupted training, read as all checkpoints are: it holds tensors and plain data alone."""
+
+    def load_checkpoint(self, path: str | os.PathLike, *args: object, **options: object) -> dict[str, Any]:
+        return read_torch(path)
 
 
 def _check(config: TrainingConfig) -> None:

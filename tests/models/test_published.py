@@ -1,5 +1,6 @@
 """Published checkpoints: the same weights and input give what the authors' own code gives."""
 
+import argparse
 import os
 import pickle
 
@@ -187,6 +188,14 @@ def test_hostile_files_run_nothing(smpl, tmp_path):
     np.savez(tmp_path / "graph.npz", A=harmful, U=harmful, D=harmful)
     with pytest.raises(InputError, match=r"refused, because it asks to run 'posix\.mkdir'"):
         read_graph(tmp_path / "graph.npz", smpl)
+    assert not (tmp_path / "harm").exists()
+
+
+@pytest.mark.parametrize("zipped", [True, False], ids=["archive", "legacy"])
+def test_objects_beside_the_weights_do_not_matter(tmp_path, zipped):
+    content = {"model": {"w": torch.ones(2)}, "args": Hostile(tmp_path / "harm"), "options": argparse.Namespace(lr=0.1)}
+    torch.save(content, tmp_path / "c.pt", _use_new_zipfile_serialization=zipped)
+    assert torch.equal(read_weights(tmp_path / "c.pt")["model"]["w"], torch.ones(2))
     assert not (tmp_path / "harm").exists()
 
 

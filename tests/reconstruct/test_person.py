@@ -182,18 +182,20 @@ def test_another_body_is_refused(tmp_path, person):
         Person.load(tmp_path / "q.json")
     edited["body"]["name"] = "nobody"
     (tmp_path / "q.json").write_text(json.dumps(edited))
-    with pytest.raises(InputError, match="no body 'nobody'"):
+    with pytest.raises(InputError, match="'nobody', which is none of neutral, male, female: name that body's file"):
         Person.load(tmp_path / "q.json")
 
 
 def test_a_bodys_own_file_with_more_betas(tmp_path):
-    """Files of many shape components are used with the first ten, and found again."""
+    """Files of many shape components are used with the first ten, and only opened when the user names them."""
     write_body(body_from_arrays(random_arrays(betas=16), "random"), tmp_path / "own.npz")
     model = load_body(tmp_path / "own.npz", num_betas=10)
     person = replace(make_person(model), body_name=str(tmp_path / "own.npz"))
     assert np.array_equal(person.vertices, posed(person).vertices[0].numpy())
     person.save(tmp_path / "p.json")
-    again = Person.load(tmp_path / "p.json")
+    with pytest.raises(InputError, match=r"own\.npz', which is none of neutral, male, female: name that body's file"):
+        Person.load(tmp_path / "p.json")
+    again = Person.load(tmp_path / "p.json", tmp_path / "own.npz")
     assert again.body.hash == model.hash
     assert np.abs(again.vertices - person.vertices).max() < 1e-5
     assert Person.load(tmp_path / "p.json", load_body(tmp_path / "own.npz")).body.hash == model.hash

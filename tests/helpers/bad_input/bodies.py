@@ -1,6 +1,7 @@
 """Broken body files."""
 
 import pickle
+import struct
 from collections.abc import Callable, Iterable
 from functools import partial
 
@@ -144,6 +145,10 @@ def bodies() -> Iterable[Case]:
     yield case("of-a-list", ".pkl", pickle.dumps([1, 2]), "the pickle holds a list, not a dictionary of arrays")
     yield case("of-objects", ".pkl", pickle.dumps(dict.fromkeys(KEYS)), "should hold numbers, not object")
     yield case("nested-100000-deep", ".pkl", make.nested_pickle, "the pickle holds a list")
+    yield case("deep-key", ".pkl", make.deep_key, "it lacks v_template")
+    yield case(
+        "12-bytes", ".pkl", b"\x80\x05\x96" + struct.pack("<Q", 6 << 30) + b".", "of 6442450944 bytes only 1 are"
+    )
     yield case("memo-bomb", ".pkl", make.memo_bomb, "it lacks v_template")
     yield case("huge-sparse-matrix", ".pkl", make.huge_sparse_matrix, "a sparse matrix of 100000000 x 100000000")
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 from PIL import Image
 from safetensors.numpy import save as save_safetensors
@@ -153,14 +154,29 @@ def nested_pickle(depth: int = 100_000) -> bytes:
     return b"\x80\x02" + b"]" * depth + b"a" * (depth - 1) + b"."
 
 
+def deep_key() -> bytes:
+    """A pickle whose key Python's own unpickler cannot hash without overflowing the stack of C."""
+    return b"\x80\x02}N" + b"\x85" * 200_000 + b"Ns."
+
+
+def torch_archive(data: bytes) -> bytes:
+    """An archive as torch's, around a pickle."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as members:
+        members.writestr("archive/data.pkl", data)
+    return stream.getvalue()
+
+
 def memo_bomb() -> bytes:
     """A pickle of a few bytes for which Python's own unpickler reserves twenty gigabytes."""
     return b"\x80\x02}r" + struct.pack("<I", 0x4FFFFFFF) + b"."
 
 
 def huge_sparse_matrix() -> bytes:
-    matrix = b"cscipy.sparse.csc\ncsc_matrix\n)\x81}(X\x06\x00\x00\x00_shapeJ\x00\xe1\xf5\x05J\x00\xe1\xf5\x05\x86"
-    return b"\x80\x02}X\x04\x00\x00\x00data" + matrix + b"X\x04\x00\x00\x00dataK\x01ubs."
+    """A body whose regressor is an empty sparse matrix that claims 10^16 elements."""
+    matrix = sp.csc_matrix((24, 8))
+    matrix._shape = (100_000_000, 100_000_000)
+    return pickle.dumps({**_body(), "J_regressor": matrix}, protocol=2)
 
 
 # --- datasets

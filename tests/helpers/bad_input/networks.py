@@ -1,5 +1,6 @@
 """Broken checkpoints, training configurations and options of evaluations."""
 
+import argparse
 import json
 import pickle
 from collections.abc import Iterable, Mapping
@@ -34,6 +35,12 @@ def checkpoints() -> Iterable[Case]:
     yield case("hostile-plain-pickle", pickle.dumps({"model": make.Hostile()}, 2), runs)
     for name in ("torch.load", "os.system"):
         yield case(f"asking-for-{name}", make.asking_for(name), f"refused, because it asks to run '{name}'")
+    yield case("deep-key", lambda: make.torch_archive(make.deep_key()), "holds no weights of HMR, SPIN or GraphCMR")
+    yield case("deep", lambda: make.torch_archive(make.nested_pickle()), "nested more than 32 deep")
+    options = {"model": argparse.Namespace(lr=1), "args": argparse.Namespace()}
+    yield case(
+        "options-for-weights", make.weights(options), "it asks to run 'argparse.Namespace'; weights need no code"
+    )
     yield case("bomb", lambda: make.zip_bomb(".pt"), "is packed, as no checkpoint is")
     yield case("packed", lambda: make.deflated(good), "is packed, as no checkpoint is")
     yield case("list", make.weights([1, 2]), "holds a list where checkpoints are dictionaries of weights")

@@ -68,11 +68,7 @@ def parameters() -> Iterable[Case]:
         ("space", {"space": "world"}, "its space must be 'camera, OpenCV"),
         ("without-body", {"body": "gone"}, "the body name is missing"),
         ("body-text", {"body": "neutral"}, "body must be an object of names and values"),
-        (
-            "body-unknown",
-            {"body": {"name": "nobody", "hash": "0" * 16}},
-            "p.json: its 10 betas belong to the body 'nobody' of hash 0{16}, but there is no body 'nobody': give",
-        ),
+        ("body-unknown", {"body": {"name": "nobody", "hash": "0" * 16}}, "name that body's file with --body"),
         (
             "body-other-hash",
             {"body": {"name": "neutral", "hash": "0" * 16}},
@@ -133,6 +129,11 @@ def parameters() -> Iterable[Case]:
     ):
         yield case(name, edited(**changes), sentence)
     good = {"p.json": edited()}
+    named = edited(body={"name": "e.pkl", "hash": "0" * 16})
+    sentence = "belong to the body 'e.pkl', which is none of neutral, male, female: name that body's file with --body"
+    files = {"p.json": named, "e.pkl": make.asking_for("os.system")}
+    yield Case("export-body-of-the-files-choice", "export p.json --out out", sentence, files)
+    yield Case("export-body-of-the-users-choice", "export p.json --out out --body e.pkl", "refused, because", files)
     yield case("format-unknown", edited(), "unknown formats fbx", "--format fbx")
     yield case("body-option-unknown", edited(), "there is no body 'nobody'", "--body nobody")
     yield case("body-option-other", edited(), "'male' has hash", "--body male")

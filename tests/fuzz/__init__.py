@@ -1,0 +1,1 @@
+"""Random hostile files, for the readers that meet files of strangers."""
