@@ -9,6 +9,7 @@ REQUIREMENTS = {
     "pytorch3d": ("pytorch3d",),
     "lightning": ("lightning", "tensorboard"),
     "webdataset": ("webdataset",),
+    "onnx": ("onnx",),
     "gltf-validator": ("gltf-validator",),
     "gpu": ("a gpu",),
     "linux": ("linux", "kill -9", "/dev/full", "/proc", "resource", "windows lacks", "unwritable", "distributed"),
