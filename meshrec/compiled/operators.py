@@ -10,7 +10,8 @@ def has_kernels(tensor: Tensor) -> bool:
     Exported and traced programs are made of torch's own operations, so that they run without this package and convert
     to ONNX; a trace could not even see into a kernel, and would keep its result as a constant.
     """
-    return tensor.device.type == "cpu" and not (torch.jit.is_tracing() or _is_exporting())
+    is_tracing = torch.jit.is_tracing()  # type: ignore[attr-defined]
+    return tensor.device.type == "cpu" and not (is_tracing or _is_exporting())
 
 
 def needs_operator(*tensors: Tensor) -> bool:

@@ -280,7 +280,7 @@ def test_command_line(checkpoint, tmp_path, capsys):
 def test_the_benchmark_as_shards_scores_the_same(body, checkpoint, tmp_path):
     """What ``tools/build_synthetic_benchmark.py`` writes is the benchmark."""
     data = synthetic_set(body, resolution=128).thinned(2)
-    list(write_shards(Subset(data.samples, data.rows), tmp_path, resolution=128, margin=1.0))
+    write_shards(Subset(data.samples, data.rows), tmp_path, resolution=128, margin=1.0)
     drawn = evaluate(checkpoint, data, body, detections="labels", mirror=False)
     read = evaluate(checkpoint, f"shards:{tmp_path}", body, detections="labels", mirror=False)
     assert read.names == drawn.names
