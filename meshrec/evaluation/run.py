@@ -27,6 +27,7 @@ from meshrec.evaluation.subjects import (
 from meshrec.evaluation.truth import truth_of
 from meshrec.reconstruct.reconstructor import Regressor
 from meshrec.synthetic.benchmark import SyntheticBenchmark
+from meshrec.synthetic.textures import TextureLayout
 
 CHUNK = 64
 PHOTO_RESOLUTION, RESOLUTION = 448, 224  # of synthetic pictures: for the detector, and for networks
@@ -55,7 +56,9 @@ def evaluate(
     Args:
         checkpoint: A shipped network's name, a checkpoint's file, a regressor; ``"detector"`` for the detector's own
             joints; or None for the fit alone.
-        dataset: A name for :func:`meshrec.evaluation.datasets.open_evaluation_set`, or an open data set.
+        dataset: A name for :func:`meshrec.evaluation.datasets.open_evaluation_set`, or an open data set. The people of
+            the synthetic benchmark are of ``body`` or, where that has no texture layout to be painted by, as SMPL's own
+            files, of the open neutral body; errors of vertices are then unknown.
         body: The body that the network was trained with.
         pictures, bodies: See :func:`meshrec.evaluation.datasets.open_evaluation_set`; bodies are names or files.
         detections: Source of the detections: ``detector`` for the default detector, or any detector; for the synthetic
@@ -139,17 +142,20 @@ def compare(
     said: str | Path | Detector | None = None
     if not all(ready.in_crops for ready in loaded):
         said = detections or ("simulated" if _is_synthetic(dataset) else DETECTOR)
+    painted = own
     if isinstance(dataset, EvaluationSet):
         data = dataset
     else:
         resolution = RESOLUTION if said in (None, "simulated", "labels") else PHOTO_RESOLUTION
-        data = open_evaluation_set(dataset, own, pictures, others, resolution)
+        if _is_synthetic(dataset) and not TextureLayout.fits(own):
+            painted = copy(load_body("neutral")).to(own.v_template.device)
+        data = open_evaluation_set(dataset, painted, pictures, others, resolution)
     data = replace(data, joints=_known_set(joints)) if joints else data
     data = data.thinned(limit) if limit is not None else data
     if not len(data):
         raise InputError(f"{data.name} holds nobody to evaluate.")
     source = _source(said, data)
-    known = {one.hash: one for one in (own, *others.values())}
+    known = {one.hash: one for one in (painted, own, *others.values())}
     label = "none" if said is None else str(said) if isinstance(said, str | Path) else DETECTOR
 
     collectors = [Collector(data, own, worst, keep_detections=label == DETECTOR) for _ in methods]

@@ -97,18 +97,27 @@ class RendersConfig:
 
 
 @dataclass(frozen=True)
-class DatasetConfig:
-    """A dataset on disk.
+class LabelledConfig:
+    """Labelled people on disk.
 
     Attributes:
         format, path, pictures, bodies: As the arguments of :func:`meshrec.datasets.formats.read_samples`.
-        proportion: As in :class:`SyntheticConfig`.
     """
 
     format: Format
     path: Path
     pictures: Path | None = None
     bodies: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DatasetConfig(LabelledConfig):
+    """A dataset to train on.
+
+    Attributes:
+        proportion: As in :class:`SyntheticConfig`.
+    """
+
     proportion: PositiveFloat = 1.0
 
 
@@ -137,13 +146,19 @@ class OptimizerConfig:
 class ValidationConfig:
     """Validation on held-out people, whom no training sees.
 
+    Where a training has synthetic people, others of them are held out, and so are the last people of its renders.
+
     Attributes:
         every: Number of steps between validations.
-        people: Number of synthetic people; held-out renders come on top.
+        people: Number of synthetic people, and the most people of each dataset, evenly spread over it; held-out renders
+            come on top.
+        datasets: Datasets to validate on, under names of the user's choice; null is none. A file that is trained on is
+            refused. Errors are measured on those labels that there are.
     """
 
     every: PositiveInt = 2000
     people: PositiveInt = 1024
+    datasets: Mapping[str, LabelledConfig] | None = None
 
 
 @dataclass(frozen=True)
@@ -156,8 +171,8 @@ class TrainingConfig:
         batch_size: Number of samples per device and forward pass.
         network: The network.
         body: Name or file of the body.
-        synthetic, renders, datasets: Sources of training samples; null leaves a source out. The keys of ``datasets``
-            are names of the user's choice.
+        synthetic, renders, datasets: Sources of training samples; null leaves a source out, also of the validation.
+            The keys of ``datasets`` are names of the user's choice.
         augmentation: Augmentation of the datasets; null is none.
         voc_occluders: Pascal VOC folder, whose objects the augmentation pastes into pictures; null pastes random
             shapes.
