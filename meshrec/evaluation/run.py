@@ -50,6 +50,7 @@ def evaluate(
     device: str = "cpu",
     worst: int = WORST,
     progress: bool = False,
+    network: str = "",
 ) -> Report:
     """Evaluate one method.
 
@@ -73,6 +74,8 @@ def evaluate(
         device: Device of the network.
         worst: Number of the worst people to keep for pictures.
         progress: Show a progress bar.
+        network: Import path of the user's own network that checkpoints may hold, such as
+            ``my_package.my_module:MyNetwork``; they cannot have any other code imported.
 
     Raises:
         InputError: An argument names something that does not exist, or the arguments do not fit together.
@@ -98,6 +101,7 @@ def evaluate(
         device=device,
         worst=worst,
         progress=progress,
+        network=network,
     )
     return report
 
@@ -115,6 +119,7 @@ def compare(
     device: str = "cpu",
     worst: int = WORST,
     progress: bool = False,
+    network: str = "",
 ) -> list[Report]:
     """Evaluate several methods on the same people and the same detections.
 
@@ -138,7 +143,7 @@ def compare(
         own = with_h36m_rows(own, h36m_regressor)
         others = {name: with_h36m_rows(one, h36m_regressor) for name, one in others.items()}
     own = copy(own).to(usable_device(device))
-    loaded = [load_method(method, own, detections is not None) for method in methods]
+    loaded = [load_method(method, own, detections is not None, network) for method in methods]
     said: str | Path | Detector | None = None
     if not all(ready.in_crops for ready in loaded):
         said = detections or ("simulated" if _is_synthetic(dataset) else DETECTOR)

@@ -9,8 +9,9 @@ from pydantic import AfterValidator, Field, NonNegativeFloat, NonNegativeInt, Po
 from pydantic_core import PydanticCustomError
 
 from meshrec.data.augmentation import Augmentation
-from meshrec.datasets.formats import Format
-from meshrec.models.build import ARCHITECTURES, read_config
+from meshrec.datasets.formats import FORMATS
+from meshrec.files.imports import imported, is_import_path
+from meshrec.models.build import ARCHITECTURES, architecture_row, read_config
 from meshrec.models.network import NetworkSettings
 from meshrec.synthetic.detector_noise import DetectorNoise
 from meshrec.synthetic.loose_clothes import ClothesMix
@@ -24,9 +25,20 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 def _known_architecture(name: str) -> str:
-    if name not in ARCHITECTURES:
+    if is_import_path(name):
+        architecture_row(name)
+    elif name not in ARCHITECTURES:
         *others, last = map(repr, ARCHITECTURES)
         raise PydanticCustomError("architecture", f"Input should be {', '.join(others)} or {last}")
+    return name
+
+
+def _known_format(name: str) -> str:
+    if is_import_path(name):
+        imported(name)
+    elif name not in FORMATS:
+        *others, last = map(repr, FORMATS)
+        raise PydanticCustomError("format", f"Input should be {', '.join(others)} or {last}")
     return name
 
 
@@ -35,7 +47,8 @@ class NetworkConfig:
     """Architecture and initial weights of the network.
 
     Attributes:
-        architecture: Name of a row of :data:`meshrec.models.build.ARCHITECTURES`.
+        architecture: Name of a row of :data:`meshrec.models.build.ARCHITECTURES`, or the import path of a network of
+            the user's own; see :func:`meshrec.models.build.architecture_row`.
         settings: Keys of the architecture's settings, such as :class:`meshrec.models.iterative.IterativeConfig`;
             ``encoder.resolution`` is the resolution of all crops.
         init: Checkpoint of the same network, or of the network without its ResNet, to initialise it from; null
@@ -104,7 +117,7 @@ class LabelledConfig:
         format, path, pictures, bodies: As the arguments of :func:`meshrec.datasets.formats.read_samples`.
     """
 
-    format: Format
+    format: Annotated[str, AfterValidator(_known_format)]
     path: Path
     pictures: Path | None = None
     bodies: Mapping[str, str] = field(default_factory=dict)
@@ -218,4 +231,4 @@ class TrainingConfig:
     @property
     def architecture(self) -> NetworkSettings:
         """The network's settings, with defaults for the keys that ``network.settings`` lacks."""
-        return read_config(ARCHITECTURES[self.network.architecture].config, self.network.settings)
+        return read_config(architecture_row(self.network.architecture).config, self.network.settings)
