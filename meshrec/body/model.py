@@ -194,7 +194,7 @@ class BodyModel(nn.Module):
         """Joints of a named set from posed vertices of this body.
 
         Args:
-            vertices: (B, V, 3).
+            vertices: (B, V, 3), of any floating type.
             joints: Name of a joint set, e.g. ``"h36m17"``.
 
         Returns:
@@ -202,8 +202,12 @@ class BodyModel(nn.Module):
 
         Raises:
             InputError: This body has no landmark for a joint of the set.
+            TypeError: The vertices are no tensor of floating numbers.
             ValueError: There is no such set, or the vertices are not of this shape.
         """
+        if not isinstance(vertices, Tensor) or not vertices.is_floating_point():
+            kind = _name(vertices.dtype) if isinstance(vertices, Tensor) else type(vertices).__name__
+            raise TypeError(f"vertices should be a tensor of floating numbers, not {kind}")
         if vertices.dim() != 3 or vertices.shape[1:] != self.v_template.shape:
             raise ValueError(f"vertices should be (B, {len(self.v_template)}, 3), not {tuple(vertices.shape)}")
         support, rows = self._sparse_regressor(joints, vertices)

@@ -317,6 +317,12 @@ def test_joints_are_taken_from_this_bodys_vertices(shape):
         body.joints_from(torch.zeros(shape), "h36m17")
 
 
+@pytest.mark.parametrize("vertices, kind", [(torch.zeros(1, 40, 3).long(), "int64"), (np.zeros((1, 40, 3)), "ndarray")])
+def test_joints_are_taken_from_floating_tensors(vertices, kind):
+    with pytest.raises(TypeError, match=f"vertices should be a tensor of floating numbers, not {kind}"):
+        make_body().joints_from(vertices, "smpl24")
+
+
 def test_part_labels_are_the_files_or_the_strongest_joints():
     body = make_body()
     assert np.array_equal(body.part_labels, body.data.weights.argmax(1))
