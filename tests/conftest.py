@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from helpers.paths import SHARED
 from helpers.requirements import REQUIREMENTS, requirement
+from helpers.results import check_results
 
 if TYPE_CHECKING:
     from meshrec.body import BodyModel
@@ -70,6 +71,15 @@ def freed_memory_goes_back() -> Iterator[None]:
     gc.collect()
     if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
         trim(0)
+
+
+@pytest.fixture(autouse=True)
+def result_files_conform_to_their_schemas(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After each test. It looks at every ``photo.json`` and ``person_0.json``, whichever process wrote it."""
+    folder = request.getfixturevalue("tmp_path") if "tmp_path" in request.fixturenames else None
+    yield
+    if folder is not None:
+        check_results(folder)
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from helpers.scenes import NATIVE
 import meshrec
 from meshrec import doctor
 from meshrec.cli import main
+from meshrec.detect import blazepose
 from meshrec.geometry import camera_to_y_up
 
 
@@ -86,6 +87,14 @@ def test_weights_that_are_missing_or_broken_are_wrong(tmp_path, monkeypatch):
     prior, network = doctor._weights()
     assert not prior.ok and "is not a pose prior" in prior.value
     assert not network.ok and "proxy.safetensors is not a readable .safetensors file" in network.value
+
+
+def test_networks_of_the_detector_that_are_missing_are_wrong(tmp_path, monkeypatch, capsys):
+    """Without them the main job cannot run, which is what the exit code tells."""
+    monkeypatch.setattr(blazepose, "FOLDER", tmp_path)
+    assert main(["doctor"]) == 1
+    report = " ".join(capsys.readouterr().out.split())
+    assert "such network file. <-- wrong" in report and "Problems: BlazePose" in report
 
 
 def test_the_home_folder_is_not_shown(tmp_path, monkeypatch):

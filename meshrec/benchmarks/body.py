@@ -1,4 +1,4 @@
-"""The body layer against smplx: time, memory, and how far from the machine's limits."""
+"""The body layer in comparison with smplx: time, memory, and distance from the machine's limits."""
 
 import contextlib
 import io
@@ -15,24 +15,29 @@ from meshrec.benchmarks.headlines import Headline
 from meshrec.benchmarks.memory import can_measure_memory, peak_megabytes
 from meshrec.benchmarks.random_body import random_arrays
 from meshrec.benchmarks.timing import time_in_turn
-from meshrec.body import BodyData, BodyModel, load_body
+from meshrec.body import NUM_BETAS, NUM_JOINTS, POSE_SIZE, BodyData, BodyModel, load_body
 from meshrec.body.blending import blend
 from meshrec.body.files import body_from_arrays
 from meshrec.body.skinning import linear_blend_skinning
+from meshrec.body.smpl_landmarks import SMPL_VERTEX_COUNT
 
-VERTICES, BETAS = 6890, 10
 BATCHES = (1, 64)
 
 
 def run() -> dict:
-    """Measure, print a table and return the figures."""
+    """Measure, print a table and return the figures.
+
+    Returns:
+        ``threads``; ``rows`` of the table, with medians in milliseconds; ``peak_mb``, megabytes of peak memory by
+        library; and ``limits``, the achieved and attainable rates.
+    """
     console = Console()
     has_smplx = find_spec("smplx") is not None
     table = Table(title=f"Body layer, {torch.get_num_threads()} threads, float32, milliseconds")
     for column in ("body", "batch", "pass", "meshrec", "smplx", "ratio"):
         table.add_column(column, justify="left" if column in ("body", "pass") else "right", no_wrap=True)
     rows = []
-    # SMPL's size with all its pose correctives; the same without; and the body that is shipped, which has none.
+    # A body of SMPL's size with and without pose correctives, and the shipped body, which has none.
     bodies = {"SMPL size, posedirs": random_body(True), "SMPL size": random_body(False)}
     bodies["open body"] = load_body("neutral").data
     for name_of_body, data in bodies.items():
@@ -68,7 +73,7 @@ def run() -> dict:
 
 
 def headlines(figures: dict) -> list[Headline]:
-    """The largest batch of every body, and the memory it takes."""
+    """The times of the largest batch for each body, and the peak memory."""
     found = []
     for row in figures["rows"]:
         if row["batch"] == BATCHES[-1]:
@@ -81,26 +86,32 @@ def headlines(figures: dict) -> list[Headline]:
 
 
 def random_body(correctives: bool) -> BodyData:
-    """A random body of SMPL's size, so that nobody's licence is needed to compare."""
-    return body_from_arrays(random_arrays(VERTICES, BETAS, posedirs=correctives), "random body")
+    """A random body of SMPL's size, so that the comparison needs no licence.
+
+    Args:
+        correctives: Whether the body has pose correctives.
+    """
+    return body_from_arrays(random_arrays(SMPL_VERTEX_COUNT, NUM_BETAS, posedirs=correctives), "random body")
 
 
 def _smplx_model(data: BodyData) -> nn.Module:
+    """The same body as an ``smplx.SMPL``."""
     import smplx
     from smplx.utils import Struct
 
     arrays = {
         "v_template": data.v_template, "shapedirs": data.shapedirs, "posedirs": data.posedirs,
         "J_regressor": data.joint_regressor, "weights": data.weights,
-        "kintree_table": np.stack([data.parents, np.arange(24)]), "f": data.faces,
+        "kintree_table": np.stack([data.parents, np.arange(NUM_JOINTS)]), "f": data.faces,
     }  # fmt: skip
     with contextlib.redirect_stdout(io.StringIO()):
         return smplx.SMPL("", data_struct=Struct(**arrays))
 
 
 def _work(model: nn.Module, batch: int, backward: bool) -> Callable[[], object]:
+    """A function that runs one pass of random shapes and poses."""
     generator = torch.Generator().manual_seed(0)
-    sizes = {"betas": BETAS, "body_pose": 69, "global_orient": 3, "transl": 3}
+    sizes = {"betas": NUM_BETAS, "body_pose": POSE_SIZE - 3, "global_orient": 3, "transl": 3}
     inputs = {
         name: (torch.randn(batch, size, generator=generator) * 0.5).requires_grad_(backward)
         for name, size in sizes.items()
@@ -115,27 +126,35 @@ def _cells(row: dict, *keys: str) -> list[str]:
 
 
 def _memory(has_smplx: bool) -> dict[str, float]:
-    """Peak memory of one pass, each library in a fresh process."""
+    """Peak memory of one pass of each library in a fresh process, megabytes; empty if it cannot be measured here."""
     names = ["meshrec", "smplx"] if has_smplx else ["meshrec"]
     return {name: peak_megabytes(prepare_pass, name) for name in names if can_measure_memory()}
 
 
 def prepare_pass(name: str) -> Callable[[], object]:
-    """A forward and backward pass of the largest batch, by ``meshrec`` or ``smplx``."""
+    """A function that runs a forward and backward pass of the largest batch.
+
+    Args:
+        name: The library, ``meshrec`` or ``smplx``.
+    """
     data = random_body(True)
     model = BodyModel(data) if name == "meshrec" else _smplx_model(data)
-    _work(model, 1, True)()  # what is loaded or compiled on first use is not the pass's own
+    _work(model, 1, True)()  # loads and compiles what is needed, so that it does not count as memory of the pass
     return _work(model, BATCHES[-1], True)
 
 
 def _limits() -> dict[str, float]:
-    """Achieved rates of the two parts that take the time, beside what the machine gives them."""
+    """Achieved rates of the two most expensive parts, and the rates that the machine can attain.
+
+    Returns:
+        Thousand million floating-point operations (``gflops``) or bytes (``gbs``) per second.
+    """
     batch, model = BATCHES[-1], BodyModel(random_body(True))
     generator = torch.Generator().manual_seed(0)
     coefficients = torch.randn(batch, len(model._basis), generator=generator)
     template, square = model.v_template.flatten(), torch.randn(1024, 1024, generator=generator)
-    vertices = torch.randn(batch, VERTICES, 3, generator=generator)
-    motions = torch.randn(batch, 24, 3, 4, generator=generator)
+    vertices = torch.randn(batch, SMPL_VERTEX_COUNT, 3, generator=generator)
+    motions = torch.randn(batch, NUM_JOINTS, 3, 4, generator=generator)
     source = torch.zeros(16 * 2**20)
     target = torch.empty_like(source)
     influences = (model._influence_joints, model._influence_weights)
@@ -147,9 +166,9 @@ def _limits() -> dict[str, float]:
             "copy": lambda: target.copy_(source),
         }
     )
-    rate = {name: 1e-6 / timing.median for name, timing in times.items()}  # giga-anything per second for one of it
+    rate = {name: 1e-6 / timing.median for name, timing in times.items()}  # thousand million calls per second
     return {
-        "blend_gflops": 2 * coefficients.numel() * 3 * VERTICES * rate["blend"],
+        "blend_gflops": 2 * coefficients.numel() * 3 * SMPL_VERTEX_COUNT * rate["blend"],
         "peak_gflops": 2 * 1024**3 * rate["square"],
         "skin_gbs": 2 * vertices.numel() * 4 * rate["skin"],
         "copy_gbs": 2 * source.numel() * 4 * rate["copy"],

@@ -26,12 +26,13 @@ def run(people: int = PEOPLE, regressor: str | None = None) -> dict[str, dict[st
     """Measure, print a table and return the figures.
 
     Args:
-        people: Number of people of the synthetic test set.
-        regressor: Name or path; default: the one that photos get.
+        people: Number of people, the first of the synthetic test set.
+        regressor: Name or path of the regressor. Default: the one that :class:`meshrec.Reconstructor` uses.
 
     Returns:
-        By method (a regressor, the fit from its estimate, the fit alone) medians over people: ``milliseconds``, and
-        ``pa_mpjpe_mm`` over LSP's joints, which shows that the fit worked; ``meshrec evaluate`` measures accuracy.
+        For each method (a regressor, the fit from its estimate, the fit alone) medians over people: ``milliseconds``,
+        and ``pa_mpjpe_mm`` over LSP's joints, which shows that the fit worked. Accuracy is measured by
+        ``meshrec evaluate``.
     """
     body = load_body("neutral")
     figures = measure(reconstructors(body, regressor), SyntheticBenchmark(body, RESOLUTION, ("usual",)), people)
@@ -45,7 +46,7 @@ def run(people: int = PEOPLE, regressor: str | None = None) -> dict[str, dict[st
 
 
 def headlines(figures: dict[str, dict[str, float]]) -> list[Headline]:
-    """All of them."""
+    """Times and errors of all methods."""
     return [
         Headline(f"fit, {method}: {label}", row[key], unit)
         for method, row in figures.items()
@@ -54,7 +55,16 @@ def headlines(figures: dict[str, dict[str, float]]) -> list[Headline]:
 
 
 def measure(methods: Mapping[str, Reconstructor], data: SyntheticBenchmark, people: int) -> dict[str, dict[str, float]]:
-    """Time and error of each method on the first people of a test set; all methods take each person in turn."""
+    """Measure methods on the first people of a test set. All methods take each person in turn.
+
+    Args:
+        methods: The methods by name.
+        data: The test set.
+        people: Number of people.
+
+    Returns:
+        For each method, medians over people: ``milliseconds`` and ``pa_mpjpe_mm``.
+    """
     taken: dict[str, list[float]] = {name: [] for name in methods}
     errors: dict[str, list[float]] = {name: [] for name in methods}
     for number, (sample, detection) in enumerate(data.observed(range(people))):

@@ -1,4 +1,4 @@
-"""The few figures that stand for a benchmark, and how those of two runs compare."""
+"""The most important figures of benchmarks, and their comparison between two runs."""
 
 import json
 from collections.abc import Sequence
@@ -16,10 +16,11 @@ class Headline:
     """One figure.
 
     Attributes:
-        name: What of, the same in every run.
-        value, unit: How much.
-        peer: With what it was compared; empty for nothing.
-        ratio: How many times better it is than the peer's.
+        name: What was measured; the same in every run.
+        value: The figure.
+        unit: Its unit.
+        peer: The library with which it was compared; empty without a comparison.
+        ratio: By which factor it is better than the peer's figure.
     """
 
     name: str
@@ -30,7 +31,7 @@ class Headline:
 
 
 def print_headlines(headlines: Sequence[Headline]) -> None:
-    """A table of figures."""
+    """Print a table of figures."""
     table = _table("Headlines", "figure", "value", "unit", "peer", "ratio")
     for line in headlines:
         ratio = "" if line.ratio is None else f"{line.ratio:,.3g} x"
@@ -39,13 +40,14 @@ def print_headlines(headlines: Sequence[Headline]) -> None:
 
 
 def compare(old: Path, new: Path) -> None:
-    """Print the figures of two runs side by side, and what else differs between them.
+    """Print the figures of two runs side by side, and the differences between their machines and libraries.
 
     Args:
-        old, new: Files that ``meshrec benchmark --json`` wrote.
+        old: A file that ``meshrec benchmark --json`` wrote.
+        new: Another one.
 
     Raises:
-        InputError: One of them is no such file.
+        InputError: One of the files cannot be read or is of another kind.
     """
     (before, machine), (after, other) = _read(old), _read(new)
     table = _table("Two runs", "figure", "unit", "old", "new", "new / old")
@@ -61,7 +63,7 @@ def compare(old: Path, new: Path) -> None:
 
 
 def _read(path: Path) -> tuple[dict[str, Headline], dict]:
-    """Headlines by name, and the machine, of a file."""
+    """The headlines in a file by name, and the description of its machine."""
     try:
         run = json.loads(path.read_bytes())
         lines = [Headline(**line) for line in run["headlines"]]

@@ -1,4 +1,4 @@
-"""Peak memory of one piece of work, in a process of its own; Linux only."""
+"""Peak memory of a function in a process of its own. It can be measured on Linux only."""
 
 import multiprocessing
 from collections.abc import Callable
@@ -8,16 +8,20 @@ _STATUS = Path("/proc/self/status")
 
 
 def can_measure_memory() -> bool:
-    """Whether this system tells how much memory a process has used."""
+    """Whether this system records the peak memory of a process."""
     return _STATUS.exists()
 
 
 def peak_megabytes(prepare: Callable[..., Callable[[], object]], *arguments: object) -> float:
-    """How much more memory work takes at its peak than its process held before it.
+    """Measure by how much a function raises the memory of a fresh process at its peak.
 
     Args:
-        prepare: a function of a module, which makes the work; its own memory and what it loads do not count.
-        arguments: for it; they must be picklable.
+        prepare: a function at the top level of a module, which returns the function to measure. Memory that ``prepare``
+            itself allocates does not count.
+        arguments: arguments of ``prepare``, which must be picklable.
+
+    Returns:
+        Megabytes.
     """
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(_measure, (prepare, arguments))
@@ -25,13 +29,17 @@ def peak_megabytes(prepare: Callable[..., Callable[[], object]], *arguments: obj
 
 def _measure(prepare: Callable[..., Callable[[], object]], arguments: tuple) -> float:
     work = prepare(*arguments)
-    Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts again from here
+    Path("/proc/self/clear_refs").write_text("5")  # resets the recorded peak
     before = _status("VmRSS")
     work()
     return (_status("VmHWM") - before) / 1024
 
 
 def _status(field: str) -> int:
-    """A memory figure of this process in kB."""
+    """A memory figure of this process, kB.
+
+    Args:
+        field: its name in ``/proc/self/status``.
+    """
     line = next(line for line in _STATUS.read_text().splitlines() if line.startswith(field))
     return int(line.split()[1])

@@ -1,4 +1,4 @@
-"""The measures of poses: how many a second, and how long a loop over scipy's alignment takes for the same."""
+"""The error measures of poses: poses per second, in comparison with a loop over the alignment of scipy."""
 
 from collections.abc import Callable
 
@@ -14,15 +14,15 @@ from meshrec.metrics import mpjpe, pa_mpjpe
 
 BATCHES = (64, 8192)
 JOINTS = (14, 17)
-LOOPED = 64  # poses of each batch that scipy aligns, one by one
+LOOPED = 64  # number of poses of each batch that scipy aligns, one by one
 
 
 def run() -> list[dict]:
     """Measure, print a table and return its rows.
 
     Returns:
-        One dictionary per row: ``joints``, ``batch``, and poses a second of each: ``mpjpe``, ``pa_mpjpe``, ``scipy``;
-        ``ratio`` of the last two.
+        One dictionary per row: ``joints`` and ``batch``; poses per second of ``mpjpe``, ``pa_mpjpe`` and ``scipy``, and
+        the ``ratio`` of the last two.
     """
     rows = []
     for joints in JOINTS:
@@ -49,6 +49,7 @@ def headlines(rows: list[dict]) -> list[Headline]:
 
 
 def _rates(predicted: Tensor, true: Tensor) -> dict[str, float]:
+    """Poses per second of each measure on poses (B, K, 3), and the ratio of PA-MPJPE to scipy."""
     poses = {"mpjpe": len(true), "pa_mpjpe": len(true), "scipy": LOOPED}
     work: dict[str, Callable[[], object]] = {
         "mpjpe": lambda: mpjpe(predicted, true),
@@ -61,7 +62,15 @@ def _rates(predicted: Tensor, true: Tensor) -> dict[str, float]:
 
 
 def by_scipy(predicted: np.ndarray, true: np.ndarray) -> float:
-    """PA-MPJPE in millimetres of poses (B, K, 3), aligned one by one with scipy's rotations."""
+    """PA-MPJPE with poses that are aligned one by one by scipy.
+
+    Args:
+        predicted: (B, K, 3) predicted joints, metres.
+        true: (B, K, 3) true joints, metres.
+
+    Returns:
+        The mean over all poses, millimetres.
+    """
     from scipy.spatial.transform import Rotation
 
     errors = []

@@ -1,4 +1,4 @@
-"""The size and speed of each network, and how much its head costs beside its backbone."""
+"""Size and speed of the networks, and the cost of their heads in comparison with the backbone."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ class ModelFigures:
         name: the network's name.
         input: the fields of its input, with sizes.
         parameters: their number in millions.
-        gflops: thousand million floating-point operations, a multiplication and an addition being two.
+        gflops: thousand million floating-point operations; a multiplication with an addition counts as two.
         milliseconds: median latency on this CPU.
     """
 
@@ -62,10 +62,13 @@ class ModelFigures:
 def summarize_models(seconds: float = 0.5) -> list[ModelFigures]:
     """Measure networks of every architecture and print a table.
 
-    Those of :data:`NETWORKS` come first, then the architectures that it leaves out, with their default settings.
+    The networks of :data:`NETWORKS` come first, then all other architectures with their default settings.
 
     Args:
-        seconds: how long to measure each network, about.
+        seconds: approximate time to spend on each network.
+
+    Returns:
+        The figures of each network, and of the two parts that are no networks of their own.
     """
     body = load_body("neutral")
     figures = []
@@ -93,7 +96,12 @@ def summarize_models(seconds: float = 0.5) -> list[ModelFigures]:
 
 
 def run() -> dict:
-    """Measure what heads cost beside their backbone, and what a step of training takes; print and return it."""
+    """Measure the cost of heads in comparison with the backbone, and the memory of training; print both.
+
+    Returns:
+        Medians in milliseconds (``_ms``), the share ``iterative_overhead`` by which the iterative head prolongs the
+        backbone, and the peak memory of training in megabytes (``training_mb``).
+    """
     console = Console()
     body = load_body("neutral")
     iterative: Any = build_network("iterative", {}, body).eval()
@@ -126,7 +134,7 @@ def run() -> dict:
 
 
 def headlines(figures: dict[str, float]) -> list[Headline]:
-    """All of them: the heads beside their backbone, and training."""
+    """All figures: the heads in comparison with the backbone, and the memory of training."""
     found = [
         Headline("models: iterative regressor with ResNet-50", figures["iterative_ms"], "ms"),
         Headline("models: its share beside the backbone", 100 * figures["iterative_overhead"], "%"),
@@ -141,7 +149,15 @@ def headlines(figures: dict[str, float]) -> list[Headline]:
 
 
 def example_input(network: Network, batch: int = 1) -> NetworkInput:
-    """Random input for a network, without the fields that it does not read."""
+    """Random input for a network.
+
+    Args:
+        network: the network.
+        batch: number B of people.
+
+    Returns:
+        The fields that the network reads, with a crop of its own resolution.
+    """
     config, generator = network.encoder.config, torch.Generator().manual_seed(0)
     side = config.resolution
     inputs = NetworkInput()
@@ -155,9 +171,15 @@ def example_input(network: Network, batch: int = 1) -> NetworkInput:
 
 
 def prepare_training_step(architecture: str, settings: dict, batch: int) -> Callable[[], object]:
-    """Build a network and train it for two steps when called."""
+    """A function that builds a network and trains it for two steps.
+
+    Args:
+        architecture: a name in :data:`meshrec.models.build.ARCHITECTURES`.
+        settings: settings of the architecture.
+        batch: number of people in a step.
+    """
     body: BodyModel = load_body("neutral")
-    build_network(architecture, settings, body)  # loads what is loaded once
+    build_network(architecture, settings, body)  # imports modules and fills caches, which must not count
 
     def train() -> None:
         network = build_network(architecture, settings, body)
@@ -172,6 +194,7 @@ def prepare_training_step(architecture: str, settings: dict, batch: int) -> Call
 
 
 def _figures(name: str, inputs: str, network: nn.Module, call: Callable[[], object], seconds: float) -> ModelFigures:
+    """Measure one network, which ``call`` runs at batch 1."""
     with torch.no_grad():
         with FlopCounterMode(display=False) as counter:
             call()
@@ -181,6 +204,7 @@ def _figures(name: str, inputs: str, network: nn.Module, call: Callable[[], obje
 
 
 def _describe(inputs: NetworkInput) -> str:
+    """The fields of an input with their sizes, as text for a table."""
     sizes = {"rgb": "{2}²", "silhouette": "{2}²", "keypoints": "{1}"}
     given = {name: getattr(inputs, name) for name in sizes}
     return ", ".join(f"{name} {sizes[name].format(*value.shape)}" for name, value in given.items() if value is not None)

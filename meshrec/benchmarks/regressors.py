@@ -1,4 +1,4 @@
-"""The networks that ship, as the photo job uses them: from the crop to the body in the photo's camera."""
+"""The shipped networks as regressors in a photo, from the crop to the body in the photo's camera."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -19,23 +19,24 @@ from meshrec.regress.regressor import NetworkRegressor
 from meshrec.regress.weights import load_regressor, shipped_regressors
 from meshrec.synthetic.benchmark import SyntheticBenchmark
 
-PEOPLE = (1, 8)  # in a photo: the same one, found so often
-RESOLUTION = 448  # side of the photo in pixels; a person fills it
+PEOPLE = (1, 8)  # numbers of people in the photo; they are copies of one detection
+RESOLUTION = 448  # side of the photo, which one person fills, pixels
 
 
 def run(regressors: Sequence[str] | None = None, seconds: float = 1.0) -> list[dict]:
     """Measure, print a table and return its rows.
 
     Args:
-        regressors: By name or path; default: all that are installed.
-        seconds: About how long to measure each step.
+        regressors: Names or paths. Default: all shipped networks that are installed.
+        seconds: Approximate time to spend on each step.
 
     Returns:
-        One dictionary per row: ``regressor``, ``people`` in the photo, and milliseconds a person: ``total_ms``, of
-        which ``crop_ms``, ``network_ms`` (the person and the mirror image) and ``back_ms``.
+        One dictionary per row: ``regressor``, ``people`` in the photo, and milliseconds per person: ``total_ms``, which
+        consists of ``crop_ms``, ``network_ms`` (for the person and the mirror image) and ``back_ms`` (the
+        transformation to the photo's camera).
 
     Raises:
-        InputError: There are none.
+        InputError: There are no regressors.
     """
     names = shipped_regressors() if regressors is None else regressors
     if not names:
@@ -61,7 +62,7 @@ def run(regressors: Sequence[str] | None = None, seconds: float = 1.0) -> list[d
 
 
 def headlines(rows: list[dict]) -> list[Headline]:
-    """All of the way, for each network and number of people."""
+    """The total time per person for each network and number of people."""
     return [
         Headline(f"regressors: {row['regressor']}, {row['people']} in a photo, each", row["total_ms"], "ms")
         for row in rows
@@ -71,7 +72,7 @@ def headlines(rows: list[dict]) -> list[Headline]:
 def _times(
     regressor: NetworkRegressor, image: np.ndarray, people: Sequence[Detection], seconds: float
 ) -> dict[str, float]:
-    """Milliseconds a person."""
+    """Median milliseconds per person, in total and of each step."""
     camera = Camera.from_fov((image.shape[1], image.shape[0]))
     inputs, turn = person_inputs(regressor.encoder, image, people, camera)
     assert inputs.focal is not None

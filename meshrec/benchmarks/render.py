@@ -1,4 +1,4 @@
-"""The renderer against PyTorch3D, on the open body."""
+"""The renderer in comparison with PyTorch3D, on the open body."""
 
 import os
 import subprocess
@@ -25,7 +25,7 @@ from meshrec.render import backends, shaded, silhouette
 from meshrec.render.overlay import overlay
 
 SIZE = 224
-SOFT = 1e-5  # PyTorch3D's sigma that draws the sharpest silhouette it can still differentiate at this size
+SOFT = 1e-5  # sigma with which PyTorch3D draws the sharpest silhouette that it can still differentiate at this size
 
 
 def run(device: str = "cpu", seconds: float = 2.0, pytorch3d: bool = True) -> list[dict]:
@@ -33,13 +33,14 @@ def run(device: str = "cpu", seconds: float = 2.0, pytorch3d: bool = True) -> li
 
     Args:
         device: "cpu" or "cuda".
-        seconds: About how long to measure each of ours. PyTorch3D takes seconds per call on a CPU: it is called once.
+        seconds: Approximate time to spend on each picture. PyTorch3D takes seconds per call on a CPU, so that it is
+            called only once there.
         pytorch3d: Whether to measure PyTorch3D too, if it is installed.
 
     Returns:
-        One dictionary per row: ``task``, ``backend``, ``batch``, ``forward_ms`` and ``both_ms`` (forward and backward),
-        and on the rows with a counterpart ``pytorch3d_forward_ms``, ``pytorch3d_both_ms``, ``forward_ratio`` and
-        ``both_ratio``.
+        One dictionary per row: ``task``, ``backend``, ``batch``, ``forward_ms`` and ``both_ms`` (forward and backward).
+        Rows that were also measured with PyTorch3D have ``pytorch3d_forward_ms``, ``pytorch3d_both_ms``,
+        ``forward_ratio`` and ``both_ratio``.
     """
     body, faces = _open_body(device)
     camera = Camera.from_fov((SIZE, SIZE))
@@ -79,7 +80,7 @@ def run(device: str = "cpu", seconds: float = 2.0, pytorch3d: bool = True) -> li
 
 
 def headlines(rows: list[dict]) -> list[Headline]:
-    """Pictures by the default backend, forward and backward; the overlay, which has no gradients; the first picture."""
+    """Times of the default backend: forward and backward, or forward alone for the overlay, which has no gradients."""
     return [
         Headline(
             f"render: {row['task']}, batch {row['batch']}",
@@ -92,7 +93,7 @@ def headlines(rows: list[dict]) -> list[Headline]:
 
 
 def _open_body(device: str) -> tuple[Tensor, Tensor]:
-    """The open body at rest, upright and filling most of the picture: (1, V, 3), (F, 3)."""
+    """The open body at rest, upright and filling most of the picture: vertices (1, V, 3), metres, and faces (F, 3)."""
     body = load_body("neutral")
     vertices = body.v_template - body.v_template.mean(0)
     vertices = camera_to_y_up(vertices) + torch.tensor([0.0, 0.0, 2.6])
@@ -100,7 +101,7 @@ def _open_body(device: str) -> tuple[Tensor, Tensor]:
 
 
 def _time(draw: Callable[[Tensor], Tensor], vertices: Tensor, seconds: float, once: bool = False) -> dict[str, float]:
-    """Median milliseconds of a pass forward, and of forward and backward."""
+    """Median milliseconds of a forward pass, and of forward and backward together."""
     leaf = vertices.clone().requires_grad_()
 
     def forward() -> None:
@@ -112,7 +113,7 @@ def _time(draw: Callable[[Tensor], Tensor], vertices: Tensor, seconds: float, on
         _finish(vertices)
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # PyTorch3D's slowness on the CPU is the subject here
+        warnings.simplefilter("ignore", UserWarning)  # the backend warns that PyTorch3D is slow on the CPU
         if once:
             return {"forward_ms": _milliseconds(forward), "both_ms": _milliseconds(both)}
         times = time_in_turn({"forward_ms": forward, "both_ms": both}, seconds)
@@ -120,6 +121,7 @@ def _time(draw: Callable[[Tensor], Tensor], vertices: Tensor, seconds: float, on
 
 
 def _finish(vertices: Tensor) -> None:
+    """Wait for the GPU, if the vertices are on one."""
     if vertices.is_cuda:
         torch.cuda.synchronize()
 
@@ -131,6 +133,7 @@ def _milliseconds(function: Callable[[], None]) -> float:
 
 
 def _overlay(vertices: Tensor, faces: Tensor, seconds: float) -> list[dict]:
+    """Measure the overlay of one person on a photo."""
     photo, camera = np.zeros((512, 512, 3), np.uint8), Camera.from_fov((512, 512))
     draw = {"forward_ms": lambda: overlay(photo, [vertices], faces, camera)}
     timing = time_in_turn(draw, seconds)["forward_ms"]
@@ -141,7 +144,7 @@ def _overlay(vertices: Tensor, faces: Tensor, seconds: float) -> list[dict]:
 
 
 def _compilation() -> list[dict]:
-    """Seconds that the first silhouette takes in a new process, before and after its kernels are cached on disk."""
+    """Measure the first silhouette in a new process, before and after its kernels are cached on disk."""
     code = (
         "import time, torch, meshrec.render as r; from meshrec.geometry.cameras import Camera\n"
         "v = torch.tensor([[-1., 0, 5], [1, 0, 5], [0, 1, 5]], requires_grad=True); f = torch.tensor([[0, 1, 2]])\n"
@@ -174,4 +177,4 @@ def _print(rows: list[dict], vertices: int, device: str) -> None:
         table.add_row(*cells)
     Console().print(table)
     if any("both_ratio" in row for row in rows):
-        Console().print("PyTorch3D, and the ratio to it: forward and backward; its silhouette is soft, of 50 faces")
+        Console().print("PyTorch3D and ratio: forward and backward; its silhouette is soft, with 50 faces per pixel")

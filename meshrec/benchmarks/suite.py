@@ -1,4 +1,4 @@
-"""Several benchmarks in one go: their headlines in one table, everything in one file."""
+"""Several benchmarks in one run, with their headlines in one table and all figures in one file."""
 
 import json
 import os
@@ -21,16 +21,19 @@ PACKAGES = ("torch", "numpy", "scipy", "numba", "ai-edge-litert", "smplx", "pyto
 
 
 def run_suite(what: str | None = None, out: Path | None = None) -> list[Headline]:
-    """Run a benchmark, or all that can run here, each printing its tables; then print their headlines.
+    """Run benchmarks, each of which prints its tables, and print a table of their headlines.
 
     Args:
-        what: One of :data:`meshrec.benchmarks.BENCHMARKS`; default: all. Of all, those that lack something are left
-            out, with a line that says what they lack.
-        out: JSON file for all figures, written anew after each benchmark.
+        what: A name in :data:`meshrec.benchmarks.BENCHMARKS`. Default: all of them; those that cannot run here are left
+            out, with a line that gives the reason.
+        out: JSON file for all figures, which is rewritten after each benchmark.
+
+    Returns:
+        The headlines.
 
     Raises:
-        MeshrecError: ``what`` lacks something, or the file cannot be written, which is checked before anything is
-            measured.
+        MeshrecError: The benchmark ``what`` cannot run here, or the file cannot be written. The latter is checked
+            before anything is measured.
     """
     if out is not None:
         require_writable(out)
@@ -57,7 +60,7 @@ def run_suite(what: str | None = None, out: Path | None = None) -> list[Headline
 
 
 def machine() -> dict[str, str | int]:
-    """The machine and the versions of the libraries."""
+    """A description of the machine, and the versions of the libraries."""
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     described: dict[str, str | int] = {
         "meshrec": meshrec.__version__,
@@ -72,7 +75,7 @@ def machine() -> dict[str, str | int]:
 
 
 def _processor() -> str:
-    """The processor's name, which Linux tells in a file only."""
+    """The name of the processor, which Linux gives only in a file."""
     information = Path("/proc/cpuinfo")
     lines = information.read_text().splitlines() if information.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
@@ -80,7 +83,7 @@ def _processor() -> str:
 
 
 def _versions(packages: Sequence[str]) -> dict[str, str | int]:
-    """Versions of the packages that are installed."""
+    """Versions of those packages that are installed."""
     found: dict[str, str | int] = {}
     for package in packages:
         try:

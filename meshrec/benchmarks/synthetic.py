@@ -1,4 +1,4 @@
-"""Synthetic people: how many samples a second, and what each step of one costs."""
+"""Synthetic people: samples per second, and the cost of each step."""
 
 import time
 from collections.abc import Callable
@@ -25,14 +25,15 @@ BATCH, SIZE = 32, 224
 def run(device: str = "cpu", seconds: float = 2.0) -> dict:
     """Measure, print a table and return the figures.
 
-    Processor time tells what a sample costs on a machine that others use too; it adds up over threads.
+    Processor time, which is the sum over all threads, shows the cost of a sample on a machine that is shared.
 
     Args:
         device: "cpu" or "cuda".
-        seconds: About how long to measure each step.
+        seconds: Approximate time to spend on each step.
 
     Returns:
-        By step: ``wall_ms`` and ``processor_ms`` a sample, and ``per_second`` by the wall's clock.
+        ``threads``, ``batch`` and ``size``; and for each of the ``steps``, ``wall_ms`` and ``processor_ms`` per sample,
+        and samples ``per_second`` of elapsed time.
     """
     body = load_body("neutral").to(device)
     source, pictures = SyntheticPeople(body, resolution=SIZE), Pictures(TextureLayout.of_body(body))
@@ -85,12 +86,14 @@ def run(device: str = "cpu", seconds: float = 2.0) -> dict:
 
 
 def headlines(figures: dict) -> list[Headline]:
-    """Whole samples a second."""
+    """Complete samples per second."""
     steps = {name: row for name, row in figures["steps"].items() if not name.startswith(" ")}
     return [Headline(f"synthetic: {name}", row["per_second"], "samples/s") for name, row in steps.items()]
 
 
 def _finished(step: Callable[[], object], device: str) -> Callable[[], object]:
+    """The step with a wait for the GPU at its end, if there is one."""
+
     def work() -> None:
         step()
         if device != "cpu":
@@ -100,7 +103,7 @@ def _finished(step: Callable[[], object], device: str) -> Callable[[], object]:
 
 
 def _processor_ms(step: Callable[[], object], rounds: int = 3) -> float:
-    """Least processor time of a call, over all threads of this process."""
+    """Least processor time of several calls, summed over all threads of this process, milliseconds."""
     taken = []
     for _ in range(rounds):
         start = time.process_time()

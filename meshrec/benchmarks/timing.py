@@ -1,4 +1,7 @@
-"""Timing on shared and noisy machines: candidates in turn, medians, and the median of the ratios round by round."""
+"""Timing on shared and noisy machines.
+
+Candidates are timed in turn. Each time is a median over rounds, and each ratio is the median of the rounds' ratios.
+"""
 
 import statistics
 import time
@@ -8,7 +11,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Timing:
-    """Milliseconds per call: the median, and the fastest and slowest round."""
+    """Milliseconds per call of one function.
+
+    Attributes:
+        median: Median over the rounds.
+        low: The fastest round.
+        high: The slowest round.
+        rounds: All rounds, in their order.
+    """
 
     median: float
     low: float
@@ -21,11 +31,14 @@ class Timing:
 
 
 def time_in_turn(candidates: Mapping[str, Callable[[], object]], seconds: float = 1.0) -> dict[str, Timing]:
-    """Time functions in turn, A B A B ..., so that they meet the same weather.
+    """Time functions in turn, A B A B ..., so that changes in the load of the machine affect all of them equally.
 
     Args:
-        candidates: Functions by name. Each is called once first, to compile and to warm its caches.
-        seconds: About how long to measure each; at least five rounds are run.
+        candidates: Functions by name. Each is called once before timing, to compile and to fill caches.
+        seconds: Approximate time to spend on each; at least five rounds are run.
+
+    Returns:
+        The timing of each function, by name.
     """
     once = {}
     for name, function in candidates.items():
@@ -42,6 +55,7 @@ def time_in_turn(candidates: Mapping[str, Callable[[], object]], seconds: float 
 
 
 def _seconds(function: Callable[[], object], calls: int = 1) -> float:
+    """Elapsed time of several calls, seconds."""
     start = time.perf_counter()
     for _ in range(calls):
         function()

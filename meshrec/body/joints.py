@@ -116,7 +116,7 @@ def root_indices(joints: str | Sequence[str]) -> list[int]:
 
 
 def mirror_name(name: str) -> str:
-    """``left_knee`` -> ``right_knee``; names without a side stay."""
+    """The name of a joint's mirror image: ``left_knee`` gives ``right_knee``; names without a side stay the same."""
     for side, other in (("left", "right"), ("right", "left")):
         if name.startswith(side + "_"):
             return other + name[len(side) :]

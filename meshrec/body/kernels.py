@@ -16,7 +16,10 @@ from meshrec.compiled.jit import compiled
 def chain(
     rotations: np.ndarray, joints: np.ndarray, transl: np.ndarray, parents: np.ndarray, motions: np.ndarray
 ) -> None:
-    """motions[b, j] = [R_j | t_j] with R_j = R_parent Q_j and R_j x_j + t_j = R_parent x_j + t_parent."""
+    """motions[b, j] = [R_j | t_j] with R_j = R_parent Q_j and R_j x_j + t_j = R_parent x_j + t_parent.
+
+    Q_j are the local rotations and x_j the rest positions of the joints.
+    """
     for b in range(rotations.shape[0]):
         for j in range(rotations.shape[1]):
             p, q, x, m = parents[j], rotations[b, j], joints[b, j], motions[b, j]

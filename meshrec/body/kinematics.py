@@ -30,6 +30,11 @@ class KinematicTree:
 
     @classmethod
     def from_parents(cls, parents: list[int]) -> "KinematicTree":
+        """Make the tree.
+
+        Args:
+            parents: The parent of each joint, -1 for the root, which comes first; a parent comes before its children.
+        """
         depths = [0] * len(parents)
         for joint, parent in enumerate(parents[1:], start=1):
             depths[joint] = depths[parent] + 1
@@ -46,6 +51,7 @@ def joint_motions(rotations: Tensor, joints: Tensor, transl: Tensor, tree: Kinem
         rotations: (B, J, 3, 3) rotation of each joint relative to its parent.
         joints: (B, J, 3) rest positions, metres.
         transl: (B, 3) translation of the whole body, metres.
+        tree: The tree of these joints.
 
     Returns:
         (B, J, 3, 4) rows of [R | t]: joint j takes a rest point x to R x + t.
@@ -86,14 +92,14 @@ def global_rotations(rotations: Tensor, tree: KinematicTree) -> Tensor:
 
 
 def local_rotations(rotations: Tensor, tree: KinematicTree) -> Tensor:
-    """The inverse of :func:`global_rotations`: each joint relative to its parent.
+    """The inverse of :func:`global_rotations`.
 
     Args:
-        rotations: (B, J, 3, 3).
+        rotations: (B, J, 3, 3) rotation of each joint from its rest frame to the space in which the root turns.
         tree: The tree of these joints.
 
     Returns:
-        (B, J, 3, 3).
+        (B, J, 3, 3) rotation of each joint relative to its parent.
     """
     above = rotations[:, list(tree.parents[1:])]
     return torch.cat([rotations[:, :1], above.mT @ rotations[:, 1:]], dim=1)

@@ -1,4 +1,4 @@
-"""Where bodies come from: the shipped open ones, a user's files, an smplx model."""
+"""Loading of bodies: the shipped open ones, a user's files, or an smplx model."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from meshrec.body.smpl_landmarks import SPIN_EXTRA
 from meshrec.errors import InputError
 
 NUM_BETAS = 10
-"""How many shape components are estimated from photos, and kept by data sets: the field's usual number."""
+"""The number of shape components that are estimated from photos and stored in data sets, as is usual in the field."""
 OPEN_BODIES = {name: f"open_{name}.npz" for name in ("neutral", "male", "female")}
 
 

@@ -1,4 +1,4 @@
-"""Body measures in T-pose, such as a tailor takes, with which shapes of different bodies can be compared."""
+"""Body measures in T-pose, such as a tailor takes. They make shapes of different body models comparable."""
 
 import math
 from functools import lru_cache
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 GIRTHS = {"chest": ("spine2", "spine3"), "waist": ("spine1", "spine2"), "hips": ("left_hip", "right_hip")}
 MEASURES = ("height", *GIRTHS, "volume")
 ARMS = ("shoulder", "elbow", "wrist", "hand")
-DIRECTIONS = 90  # over which Cauchy's formula is summed
+DIRECTIONS = 90  # number of directions over which Cauchy's formula is summed
 MILLIMETRES, LITRES = 1e3, 1e3
 
 

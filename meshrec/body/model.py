@@ -25,8 +25,9 @@ class BodyOutput:
     Attributes:
         vertices: (B, V, 3) metres.
         joints: (B, 24, 3) posed joints in the order of ``smpl24``, metres.
-        rotations: (B, 24, 3, 3) and translations: (B, 24, 3): joint j carries a rest point x to
-            ``rotations[j] @ x + translations[j]``; what a skinned export stores.
+        rotations: (B, 24, 3, 3) rotation of each joint from the rest pose: joint j moves a rest point x to
+            ``rotations[:, j] @ x + translations[:, j]``.
+        translations: (B, 24, 3) translation of that motion, metres.
 
     Example:
         >>> import torch
@@ -51,8 +52,8 @@ class BodyModel(nn.Module):
     """A body in SMPL's format (Loper et al. 2015), without weights to train.
 
     A body is immutable: :meth:`with_regressor` and :meth:`truncated` return new bodies that share its tensors. The one
-    exception is torch's own: ``body.to(...)`` converts a module in place, as every module. ``copy.copy(body).to(...)``
-    leaves the original as it was.
+    exception is that ``body.to(...)`` converts the body in place, as for every module of torch; use
+    ``copy.copy(body).to(...)`` to keep the original as it is.
 
     Args:
         data: The arrays of the body.
@@ -62,7 +63,7 @@ class BodyModel(nn.Module):
         data: The arrays as read.
         faces: (F, 3) int64 tensor.
         weights: (V, 24) skinning weights.
-        parents: (24,) tuple, -1 for the root.
+        parents: The parent of each of the 24 joints, -1 for the root.
         num_betas: Number of shape components.
         regressors: Joint regressors added by :meth:`with_regressor`: rows (K, V) under the name of a joint set or a
             tuple of K landmark names. Later entries override earlier ones.
@@ -124,17 +125,18 @@ class BodyModel(nn.Module):
 
     @property
     def parents(self) -> tuple[int, ...]:
+        """The parent of each of the 24 joints, -1 for the root."""
         return self.tree.parents
 
     @property
     def part_labels(self) -> np.ndarray:
-        """(V,) the index of the joint whose part a vertex belongs to: the file's, else its strongest joint."""
+        """(V,) the joint to whose part each vertex belongs: as given in the file, else the joint of largest weight."""
         labels = self.data.part_labels
         return (self.data.weights.argmax(axis=1) if labels is None else labels).astype(np.int64)
 
     @property
     def hash(self) -> str:
-        """Names this body; see :attr:`meshrec.body.files.BodyData.hash`."""
+        """16 hexadecimal digits that identify this body; see :attr:`meshrec.body.files.BodyData.hash`."""
         return self.data.hash
 
     def forward(
@@ -158,6 +160,9 @@ class BodyModel(nn.Module):
             body_pose: (B, 69) or (B, 23, 3) axis-angle, radians, or (B, 23, 3, 3) rotations. Default: T-pose.
             global_orient: (B, 3) or (B, 1, 3) axis-angle, or (B, 3, 3) or (B, 1, 3, 3). Default: upright.
             transl: (B, 3) metres, added to everything. Default: zero.
+
+        Returns:
+            The posed bodies.
 
         Raises:
             TypeError: An argument is no tensor of the body's type and device, or the body is in half precision.
@@ -186,7 +191,17 @@ class BodyModel(nn.Module):
         return BodyOutput(vertices, joints, motions[..., :3], motions[..., 3])
 
     def rest(self, betas: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """T-posed vertices (B, V, 3) and joints (B, 24, 3) of a shape; B is 1 without betas."""
+        """Compute bodies in T-pose.
+
+        Args:
+            betas: (B, S) shape, S up to ``num_betas``. Default: one body of the mean shape.
+
+        Returns:
+            Vertices (B, V, 3) and joints (B, 24, 3), metres.
+        """
+        if torch.is_autocast_enabled(self.v_template.device.type):
+            with torch.autocast(self.v_template.device.type, enabled=False):
+                return self.rest(betas)
         _common_batch({} if betas is None else {"betas": betas}, self.v_template)
         return self._displace(betas, None)
 
@@ -216,11 +231,22 @@ class BodyModel(nn.Module):
         return (coordinates @ rows.T).unflatten(0, (-1, 3)).transpose(1, 2).contiguous()
 
     def joint_regressor(self, joints: str) -> np.ndarray:
-        """Rows (K, V) that give a named joint set from vertices."""
+        """The joint regressor of a named joint set.
+
+        Args:
+            joints: Name of a joint set, e.g. ``"h36m17"``.
+
+        Returns:
+            (K, V) rows, whose products with the vertices are the joints in the set's order.
+
+        Raises:
+            InputError: This body has no landmark for a joint of the set.
+            ValueError: There is no such set.
+        """
         if joints in self.regressors:
             return self.regressors[joints].copy()
         table = dict(zip(self.joint_names, self.data.joint_regressor))
-        if joints != "smpl24":  # in the other sets a landmark with the name of an SMPL joint is what the labels mean
+        if joints != "smpl24":  # in all other sets a landmark replaces the SMPL joint of the same name
             table |= _landmark_rows(self.data)
             for names, rows in self.regressors.items():
                 table |= {} if isinstance(names, str) else dict(zip(names, rows))
@@ -287,7 +313,7 @@ class BodyModel(nn.Module):
         return vertices.view(-1, *self.v_template.shape), joints.unflatten(1, (-1, 3))
 
     def _sparse_regressor(self, joints: str, like: Tensor) -> tuple[Tensor, Tensor]:
-        """The vertices a joint set depends on, and its rows restricted to them."""
+        """The vertices (N,) on which a joint set depends, and its rows (K, N) restricted to them."""
         key = (joints, like.device, like.dtype)
         if key not in self._sparse_rows:
             rows = self.joint_regressor(joints)

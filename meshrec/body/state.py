@@ -1,4 +1,4 @@
-"""The unknowns of a fit."""
+"""Pose, translation and shape of a batch of bodies, which are the unknowns of a fit."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from torch import Tensor
 from meshrec.body.joints import NUM_JOINTS, POSE_SIZE
 from meshrec.geometry.tangent import turned
 
-# Where the unknowns of a step stand: a turn for each joint, the translation, the betas.
+# Positions of the unknowns in a step: a rotation vector for each joint, the translation, and the betas.
 TURNS = slice(0, POSE_SIZE)
 BODY_TURNS = slice(3, POSE_SIZE)
 TRANSLATION = slice(POSE_SIZE, POSE_SIZE + 3)
@@ -20,9 +20,10 @@ class BodyState:
     """B bodies in camera space, float64. A step has P = 75 + S unknowns.
 
     Attributes:
-        rotations: (B, 24, 3, 3) of each joint relative to its parent.
+        rotations: (B, 24, 3, 3) rotation of each joint relative to its parent; the first rotates the body into camera
+            space.
         translation: (B, 3) metres.
-        betas: (B, S).
+        betas: (B, S) shape coefficients.
     """
 
     rotations: Tensor
@@ -42,21 +43,22 @@ class BodyState:
 
     @property
     def unknowns(self) -> int:
+        """Number P of unknowns of a step."""
         return BETAS.start + self.betas.shape[1]
 
     def moved(self, step: Tensor) -> "BodyState":
         """The state after a step.
 
         Args:
-            step: (B, P) a turn of each joint in its own frame, R <- R exp(turn), radians; then changes of the
-                translation, metres, and of the betas.
+            step: (B, P) rotation vectors of the joints in their own frames, R <- R exp(turn), radians; then changes of
+                the translation, metres, and of the betas.
         """
         rotations = turned(self.rotations, step[:, TURNS].unflatten(1, (NUM_JOINTS, 3)))
         return BodyState(rotations, self.translation + step[:, TRANSLATION], self.betas + step[:, BETAS])
 
 
 def choose(accept: Tensor, new: BodyState, old: BodyState) -> BodyState:
-    """``new`` where ``accept`` (B,) holds, else ``old``."""
+    """Choose between two states for each of B bodies: ``new`` where ``accept`` (B,) is true, else ``old``."""
     return BodyState(
         torch.where(accept[:, None, None, None], new.rotations, old.rotations),
         torch.where(accept[:, None], new.translation, old.translation),

@@ -39,14 +39,14 @@ def is_watertight(faces: np.ndarray) -> bool:
 
 
 def adjacency(faces: np.ndarray, vertex_count: int) -> "csr_matrix":
-    """The matrix of which vertices share an edge.
+    """The adjacency matrix of a mesh.
 
     Args:
         faces: (F, 3) vertex indices.
         vertex_count: V, the number of vertices.
 
     Returns:
-        (V, V) symmetric, with ones for neighbours, zeros elsewhere and on the diagonal.
+        (V, V) symmetric, with ones for vertices that share an edge, and zeros elsewhere and on the diagonal.
     """
     from scipy.sparse import csr_matrix
 

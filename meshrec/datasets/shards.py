@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
-from meshrec.body import NUM_BETAS
+from meshrec.body import NUM_BETAS, NUM_JOINTS
 from meshrec.data.sample import FAR, Sample, Samples, cut
 from meshrec.errors import InputError
 from meshrec.files.atomic import write_file
@@ -237,6 +237,7 @@ def _decoded(data: bytes, picture: Picture, where: str) -> Sample:
         focal = array("focal", (2,), missing=FAR)
         if (focal <= 0).any():
             raise ValueError("focal must be positive")
+        rest = np.tile(np.eye(3, dtype=np.float32), (NUM_JOINTS, 1, 1))
         return Sample(
             name=labels["name"],
             image=picture,
@@ -244,8 +245,8 @@ def _decoded(data: bytes, picture: Picture, where: str) -> Sample:
             joints=joints,
             keypoints_2d=array("keypoints_2d", (count, 3)),
             joints_3d=array("joints_3d", (count, 4)),
-            pose=array("pose", (24, 3, 3)) if "pose" in labels else np.tile(np.eye(3, dtype=np.float32), (24, 1, 1)),
-            pose_confidence=array("pose_confidence", (24,)),
+            pose=array("pose", rest.shape) if "pose" in labels else rest,
+            pose_confidence=array("pose_confidence", (NUM_JOINTS,)),
             betas=array("betas", (NUM_BETAS,)),
             betas_confidence=float(labels.get("betas_confidence", 0)),
             body=labels.get("body", ""),

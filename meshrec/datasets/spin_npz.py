@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from meshrec.body import NUM_BETAS
+from meshrec.body import NUM_BETAS, NUM_JOINTS, POSE_SIZE
 from meshrec.body.joints import LIMB_JOINTS, joint_set
 from meshrec.data.sample import Sample, person_sample
 from meshrec.datasets.columns import blank, labels, numbers, texts
@@ -79,6 +79,7 @@ class SpinSamples:
 
     def __getitem__(self, index: int) -> Sample:
         known = bool(self.has_smpl[index])
+        pose = axis_angle_to_matrix(torch.from_numpy(self.pose[index]).view(NUM_JOINTS, 3)).numpy()
         return person_sample(
             name=f"{self.path.name} row {index}",
             image=Picture(self.folder / str(self.pictures[index])),
@@ -86,7 +87,7 @@ class SpinSamples:
             joints=JOINTS,
             keypoints_2d=self.keypoints_2d[index],
             joints_3d=self.joints_3d[index],
-            pose=axis_angle_to_matrix(torch.from_numpy(self.pose[index]).view(24, 3)).numpy() if known else None,
+            pose=pose if known else None,
             betas=self.betas[index] if known else None,
             body=str(self.bodies[index]),
         )
@@ -113,15 +114,15 @@ def read_spin_npz(path: str | Path, folder: str | Path, bodies: Mapping[str, str
     if (side <= 0).any():
         raise InputError(f"{path}: row {int(np.argmax(side <= 0))}: scale must be above 0.")
 
-    part = _optional(path, columns, "part", (24, 3), rows)
+    part = _optional(path, columns, "part", (len(LABELLED), 3), rows)
     detected = _optional(path, columns, "openpose", (25, 3), rows)
-    joints_3d = _optional(path, columns, "S", (24, 4), rows)
-    pose, betas = np.zeros((rows, 72), np.float32), np.zeros((rows, NUM_BETAS), np.float32)
+    joints_3d = _optional(path, columns, "S", (len(LABELLED), 4), rows)
+    pose, betas = np.zeros((rows, POSE_SIZE), np.float32), np.zeros((rows, NUM_BETAS), np.float32)
     has_smpl = np.zeros(rows, bool)
     if "pose" in columns and "shape" in columns:
         has_smpl = numbers(path, columns, "has_smpl", (), rows) > 0 if "has_smpl" in columns else np.ones(rows, bool)
         known = {name: blank(columns[name], ~has_smpl) for name in ("pose", "shape")}
-        pose = numbers(path, known, "pose", (72,), rows)
+        pose = numbers(path, known, "pose", (POSE_SIZE,), rows)
         betas = numbers(path, known, "shape", (NUM_BETAS,), rows)
     genders = texts(path, columns, "gender") if "gender" in columns else np.full(rows, "")
     hashes = [(bodies or {}).get(GENDERS.get(str(gender), "neutral"), "") for gender in genders]

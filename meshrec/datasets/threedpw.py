@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from torch.utils.data import ConcatDataset
 
-from meshrec.body import NUM_BETAS
+from meshrec.body import NUM_BETAS, NUM_JOINTS, POSE_SIZE
 from meshrec.body.joints import joint_set
 from meshrec.data.sample import Sample, Samples, box_crop, person_sample
 from meshrec.datasets.columns import blank, calibrations, labels, numbers
@@ -164,9 +164,9 @@ def _read_person(
     if columns["poses2d" + own].ndim == 3:
         columns["poses2d" + own] = columns["poses2d" + own].swapaxes(1, 2)
     extrinsics = numbers(path, columns, "cam_poses", (4, 4), rows)[frames]
-    positions = numbers(path, columns, "jointPositions" + own, (72,), rows)[frames].reshape(-1, 24, 3)
-    detections = labels(path, columns, "poses2d" + own, (18, 3), rows)[frames]
-    pose = torch.from_numpy(numbers(path, columns, "poses" + own, (72,), rows)[frames]).view(-1, 24, 3)
+    positions = numbers(path, columns, "jointPositions" + own, (POSE_SIZE,), rows)[frames].reshape(-1, NUM_JOINTS, 3)
+    detections = labels(path, columns, "poses2d" + own, (len(DETECTED), 3), rows)[frames]
+    pose = torch.from_numpy(numbers(path, columns, "poses" + own, (POSE_SIZE,), rows)[frames]).view(-1, NUM_JOINTS, 3)
     columns = {"cam_intrinsics": np.asarray(fields["cam_intrinsics"])[None]}
     columns["betas" + own] = np.asarray(fields["betas"][person]).reshape(1, -1)[:, :NUM_BETAS]
     (calibration,) = calibrations(path, columns, "cam_intrinsics", 1)
@@ -178,9 +178,9 @@ def _read_person(
     seen, pixels = to_camera(world, extrinsics[:, :3, :3], extrinsics[:, :3, 3], calibration)
     keypoints = np.zeros((len(frames), len(JOINTS), 3), np.float32)
     keypoints[:, [JOINTS.index(name) for name in DETECTED]] = detections
-    keypoints[:, :24] = pixels
+    keypoints[:, :NUM_JOINTS] = pixels
     joints_3d = np.zeros((len(frames), len(JOINTS), 4), np.float32)
-    joints_3d[:, :24] = seen
+    joints_3d[:, :NUM_JOINTS] = seen
     return ThreedpwSamples(
         path=path,
         folder=folder,

@@ -84,7 +84,7 @@ class BlazePoseDetector:
         for region, pose in zip(regions, poses):
             around = np.concatenate([region.center - region.side / 2, region.center + region.side / 2])
             around = around.astype(np.float32)
-            person = Candidate(pose, around, (), replace(self.settings, agreeing=1)).detection(size)
+            person = Candidate(pose, around, (), replace(self.settings, confirming=1)).detection(size)
             lost = pose.presence < self.settings.followed_presence or person is None
             found.append(nobody(around) if lost or person is None else person)
         return found
@@ -238,7 +238,10 @@ class BlazePoseDetector:
             only = None if others is None else box
             regions = self._regions(image, box, view, cut, only, others or ())
             hand = Look(mirrored=view.mirrored)
-            poses = [look_at(self._networks.look, image, r, hand, cut, only, others or ()) for r in regions]
+            poses = [
+                look_at(self._networks.look, image, region, hand, cut, only, others or ())
+                for region in candidate.likely(regions)
+            ]
             return min(poses, key=candidate.distance, default=None)
 
         def all_looks(jobs: list[tuple[Candidate, Look]]) -> list[Pose | None]:

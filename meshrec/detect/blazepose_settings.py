@@ -50,14 +50,18 @@ class BlazePoseSettings:
             margin.
         rescue_looks: Looks at a given box that are taken when ``looks`` show nobody in it.
         mask_side: Side of the grid on which the masks of a person's looks are averaged, pixels.
-        agreeing: Poses that must agree on a person; the rough pose counts as one.
+        agreeing: Poses that agree on a person from which no more looks are taken; the rough pose counts as one.
+        confirming: Poses that must agree on a person; with fewer, the person's score is less by their share of it.
         near: Mean landmark distance up to which two poses agree, as a share of the body's extent.
         same: Pose distance below which two poses belong to the same person.
         other: Pose distance from the rough pose above which a look shows another person.
+        elsewhere: Distance of a region's centre from that of the rough pose's region, as a share of this one's side,
+            from which it is another person's and is not looked at.
         outside: One minus the overlap (IoU) with the given box above which a pose is another person's.
         covered: Share of a mask inside another person's mask above which both belong to the same person.
         cut: Share of a rough pose's landmarks outside the photo above which the photo's edge cuts the person off.
-        least_score: Least score of a person, in [0, 1]. People who are seen whole have 0.8 or more.
+        least_score: Least score of a person, in [0, 1]. People who are seen whole have 0.8 or more. The highest in 26
+            photos without people is 0.40 (the moon).
         least_crispness: Least mean of a mask over its inside, in [0, 1]. Masks of what only resembles a person are
             seldom that certain.
     """
@@ -90,11 +94,13 @@ class BlazePoseSettings:
     rescue_looks: tuple[Look, ...] = (Look(2.0, 90), Look(2.0, -90), Look(2.0, 180), Look(1.3), Look(3.0))
     mask_side: int = 448
     agreeing: int = 3
+    confirming: int = 2
     near: float = 0.08
     same: float = 0.1
     other: float = 0.13
+    elsewhere: float = 0.3
     outside: float = 0.8
     covered: float = 0.7
     cut: float = 0.15
-    least_score: float = 0.4
+    least_score: float = 0.42
     least_crispness: float = 0.87

@@ -9,7 +9,7 @@ import numpy as np
 from meshrec.detect.blazepose import Pose
 from meshrec.detect.blazepose_settings import BlazePoseSettings
 from meshrec.detect.looks import MIRRORED, Look, consensus
-from meshrec.detect.people import Detection, Mask, box_iou, keypoint_box, person_box, pose_distance
+from meshrec.detect.people import Detection, Mask, Region, box_iou, keypoint_box, person_box, pose_distance
 from meshrec.geometry.affine import apply, compose, inverse
 
 
@@ -24,7 +24,7 @@ class Candidate:
         views: Views of the square around the box that are still to be looked at.
         settings: The detector's settings.
         cut: Whether the photo's edge cuts the person off.
-        crowded: Whether to give up as soon as too few views are left for enough poses to agree.
+        crowded: Whether to give up as soon as too few views are left to confirm the person.
         poses: The poses so far.
         members: Indices of the poses that agree, the one with most support first.
     """
@@ -43,9 +43,9 @@ class Candidate:
             self._take(self.seed)
 
     def next_views(self, count: int) -> tuple[Look, ...]:
-        """Take up to ``count`` views; none if enough poses agree or, in a crowd, if those left cannot agree enough."""
+        """Take up to ``count`` views; none if enough poses agree, or if in a crowd too few are left to confirm."""
         enough = len(self.members) >= self.settings.agreeing
-        hopeless = self.crowded and len(self.poses) + len(self.views) < self.settings.agreeing
+        hopeless = self.crowded and len(self.poses) + len(self.views) < self.settings.confirming
         if enough or hopeless:
             return ()
         taken, self.views = self.views[:count], self.views[count:]
@@ -57,6 +57,13 @@ class Candidate:
             return apart(pose.keypoints, self.seed.keypoints) / self.settings.other
         overlap = float(box_iou(keypoint_box(pose.keypoints)[None], self.box[None])[0, 0])
         return (1 - overlap) / self.settings.outside
+
+    def likely(self, regions: list[Region]) -> list[Region]:
+        """The regions that may be this person's, as far as the rough pose tells."""
+        if self.seed is None or self.seed.region is None:
+            return regions
+        own = self.seed.region
+        return [r for r in regions if np.linalg.norm(r.center - own.center) < self.settings.elsewhere * own.side]
 
     def add(self, pose: Pose) -> None:
         """Take another look's pose, unless it shows nobody or somebody else."""
@@ -80,7 +87,7 @@ class Candidate:
         mask = _merge_masks(
             masks, Look().matrix(replace(region, turn=0.0), self.settings.mask_side), self.settings.mask_side
         )
-        agreement = min(len(self.members) / self.settings.agreeing, 1.0)
+        agreement = min(len(self.members) / self.settings.confirming, 1.0)
         return Detection(
             box=person_box(self.keypoints, mask, size),
             keypoints=self.keypoints,

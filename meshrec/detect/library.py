@@ -37,6 +37,7 @@ class Entry:
 DEFAULT = "blazepose"
 DETECTORS = {
     DEFAULT: Entry("meshrec.detect.blazepose_detector", "BlazePoseDetector", ".task"),
+    "rtmlib": Entry("meshrec.detect.rtmlib_detector", "RtmlibDetector"),
 }
 
 
@@ -44,8 +45,9 @@ def load_detector(name_or_path: str | Path | None = None) -> Detector:
     """Load a detector.
 
     Args:
-        name_or_path: A name in :data:`DETECTORS`, or a network file of one of them, such as MediaPipe's
-            ``pose_landmarker_heavy.task``. Default: ``"blazepose"``.
+        name_or_path: ``"blazepose"``, which is the default and comes with meshrec; ``"rtmlib"``, which is RTMPose from
+            the package of that name; or a network file of one of them, such as MediaPipe's
+            ``pose_landmarker_heavy.task``.
 
     Returns:
         The detector; :class:`meshrec.detect.people.Detector` says how to call it.

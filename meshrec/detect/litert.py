@@ -39,7 +39,8 @@ class LiteNetwork:
         self._source = source if isinstance(source, bytes) else Path(source)
         self.name = name or ("the network" if isinstance(source, bytes) else str(source))
         self._idle: SimpleQueue[Interpreter] = SimpleQueue()
-        first = self._interpreter()
+        with without_chatter():  # LiteRT chats once a process, so that interpreters made later have nothing to say
+            first = self._interpreter()
         self.input_shape: tuple[int, ...] = tuple(int(n) for n in first.get_input_details()[0]["shape"][1:])
         self._idle.put(first)
 
@@ -71,12 +72,11 @@ class LiteNetwork:
         if isinstance(self._source, Path) and not self._source.is_file():
             raise InputError(f"{self.name}: there is no such network file.")
         try:
-            with without_chatter():
-                if isinstance(self._source, bytes):
-                    interpreter = Interpreter(model_content=self._source, num_threads=1)
-                else:
-                    interpreter = Interpreter(str(self._source), num_threads=1)
-                interpreter.allocate_tensors()
+            if isinstance(self._source, bytes):
+                interpreter = Interpreter(model_content=self._source, num_threads=1)
+            else:
+                interpreter = Interpreter(str(self._source), num_threads=1)
+            interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             reason = str(error).strip().splitlines()[0][:120]
             raise InputError(f"{self.name}: this is not a readable .tflite network ({reason}).") from None
@@ -88,10 +88,10 @@ _redirect = threading.Lock()
 
 @contextlib.contextmanager
 def without_chatter() -> Iterator[None]:
-    """Drop the information lines that LiteRT writes to stderr when it loads a network; everything else passes.
+    """Drop the information lines that LiteRT writes to stderr when it first loads a network; everything else passes.
 
     Native code writes to file descriptor 2 past Python, so that is what is redirected, for the whole process: one
-    thread at a time.
+    thread at a time. What other threads write to stderr meanwhile is passed on at the end.
     """
     with _redirect, tempfile.TemporaryFile() as caught:
         sys.stderr.flush()
@@ -105,5 +105,5 @@ def without_chatter() -> Iterator[None]:
             os.close(saved)
             caught.seek(0)
             for line in caught:
-                if not line.startswith(b"INFO: "):
+                if not (line.startswith(b"INFO: ") and b"TensorFlow Lite" in line):
                     os.write(2, line)

@@ -139,6 +139,7 @@ class Reconstructed:
         self._reconstructor, self.stages, self.looks = reconstructor, (stage,), looks
 
     def camera_of(self, sample: Sample, size: tuple[int, int]) -> Camera:
+        """The camera of the sample's picture of (width, height) pixels, or the default one if it is unknown."""
         return assumed_camera(sample, size)
 
     def __call__(self, subjects: Sequence[Subject]) -> Stages:

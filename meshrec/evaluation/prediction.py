@@ -50,17 +50,33 @@ class Predictor(Protocol):
     """
 
     @property
-    def stages(self) -> Sequence[str]: ...
+    def stages(self) -> Sequence[str]:
+        """Names of its stages, of which the last is its result."""
+        ...
 
     @property
-    def looks(self) -> bool: ...
+    def looks(self) -> bool:
+        """Whether it needs the pictures."""
+        ...
 
     def camera_of(self, sample: Sample, size: tuple[int, int]) -> Camera:
-        """The camera that it assumes for a sample's picture, whose ``size`` is (width, height)."""
+        """The camera that the method assumes for the picture of a sample.
+
+        Args:
+            sample: The sample.
+            size: (width, height) of its picture, pixels.
+        """
         ...
 
     def __call__(self, subjects: Sequence[Subject]) -> Stages:
-        """The bodies of people at every stage."""
+        """Predict the bodies of B people.
+
+        Args:
+            subjects: B people, all detected unless the method sees crops as the data set cuts them.
+
+        Returns:
+            The B bodies of each stage by its name, in the cameras of the pictures, metres.
+        """
         ...
 
 
@@ -81,6 +97,7 @@ class FromDetections:
         self.stages = (*stages_of(regressor.network), *(["mirrored"] if regressor.mirror else []))
 
     def camera_of(self, sample: Sample, size: tuple[int, int]) -> Camera:
+        """The camera of the sample's picture of (width, height) pixels, or the default one if it is unknown."""
         return assumed_camera(sample, size)
 
     def __call__(self, subjects: Sequence[Subject]) -> Stages:
@@ -116,6 +133,7 @@ class FromCrops:
         self._body, self._centred = body, centred
 
     def camera_of(self, sample: Sample, size: tuple[int, int]) -> Camera:
+        """The camera of the sample's picture of (width, height) pixels, nearly orthographic for published networks."""
         return known_camera(sample, size) if self._centred else far_camera(sample, size)
 
     def __call__(self, subjects: Sequence[Subject]) -> Stages:

@@ -69,12 +69,24 @@ class Subject:
 
 
 class DetectionSource(Protocol):
-    """Gives the detections of samples."""
+    """A source of detections of samples.
 
-    looks: bool  # whether it needs the pictures
+    Attributes:
+        looks: Whether it needs the pictures.
+    """
+
+    looks: bool
 
     def of(self, sample: Sample, image: np.ndarray) -> Detection | None:
-        """The detection of a sample's person in its picture; None where the person is not found."""
+        """Detect the person of a sample.
+
+        Args:
+            sample: The sample.
+            image: (H, W, 3) uint8 RGB, its picture; only the size counts if the source needs no pictures.
+
+        Returns:
+            The detection in pixels of the picture, or None if the person is not found.
+        """
         ...
 
 
@@ -92,6 +104,7 @@ class Detected:
         self._detector, self._search = detector, search
 
     def of(self, sample: Sample, image: np.ndarray) -> Detection | None:
+        """Detect the person of a sample in its picture (H, W, 3), uint8 RGB; None if the person is not found."""
         size = image.shape[1], image.shape[0]
         if self._search == "crop":
             (found,) = self._detector(image, inner_box(size)[None])
@@ -107,6 +120,7 @@ class Labelled:
     looks = False
 
     def of(self, sample: Sample, image: np.ndarray) -> Detection | None:
+        """The labels as a detection in pixels of the picture (H, W, 3); None if there are no 2D labels."""
         return labelled_detection(sample, (image.shape[1], image.shape[0]))
 
 
@@ -127,6 +141,11 @@ class Kept:
         self._found = load_detections(path)
 
     def of(self, sample: Sample, image: np.ndarray) -> Detection | None:
+        """The stored detection of a sample; None if the person was not found then.
+
+        Raises:
+            InputError: The file does not hold the sample.
+        """
         if sample.name not in self._found:
             raise InputError(f"{self._path} says nothing of {sample.name}: it was made for other people.")
         return self._found[sample.name]

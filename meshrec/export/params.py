@@ -1,6 +1,8 @@
 """One person's parameters as a file: ``.json`` for people to read and edit, ``.npz`` for programs. Both hold the same.
 
-JSON, schema ``meshrec.person``, version 1. Unknown keys are ignored; version grows when a meaning changes.
+JSON, schema ``meshrec.person``, version 1. Unknown keys are ignored; version grows when a meaning changes. All keys are
+written; those that are optional may also be missing, and are null where nothing is known. Numbers are always finite.
+``schemas/person.json`` says the same, and more, as a JSON Schema (:func:`meshrec.export.load_schema`).
 
 ==================  ==============================================================================================
 key                 value
@@ -19,7 +21,7 @@ reprojection_error  mean distance of detected and projected landmarks over the b
 mask_iou            overlap of the body's outline with the person's mask in the photo; optional
 keypoints_2d        ``{name: [x, y, confidence]}``, as detected, photo pixels; optional
 joints_3d           ``{name: [x, y, z]}``; optional, as are the next three
-joints_2d           ``{name: [u, v]}``, projections of ``joints_3d``, photo pixels
+joints_2d           ``{name: [u, v]}``, projections of ``joints_3d``, photo pixels; null if one is not before the camera
 joint_deviation     ``{name: metres}``, standard deviation of each joint's position relative to the pelvis
 joint_confidence    ``{name: confidence}``, the probability that the joint is within 10 cm of its true position
 ==================  ==============================================================================================
@@ -39,6 +41,7 @@ from typing import Any
 
 import numpy as np
 
+from meshrec.body.joints import NUM_JOINTS
 from meshrec.errors import InputError
 from meshrec.export.mesh import float_array, to_numpy
 from meshrec.files.atomic import known_suffix, write_file
@@ -51,10 +54,11 @@ SPACE = "camera, OpenCV: x right, y down, z forward; metres"
 
 MOST_TEXT = 300  # characters of a name
 LARGEST = 1e9  # radians, metres or pixels; computations with larger numbers overflow
+OTHER_BODIES = {3 * 52: "SMPL-H", 3 * 55: "SMPL-X"}  # by the size of their poses, three numbers a joint
 
 _SHAPES = {
     "betas": (None,),
-    "pose": (24, 3),
+    "pose": (NUM_JOINTS, 3),
     "translation": (3,),
     "box": (4,),
     "score": (),
@@ -133,6 +137,23 @@ class PersonParameters:
             if key in _NAMES and len(array) != len(getattr(self, _NAMES[key])):
                 raise ValueError(f"{key} has {len(array)} rows for {len(getattr(self, _NAMES[key]))} {_NAMES[key]}")
 
+    def to_dict(self) -> dict[str, Any]:
+        """What a ``.json`` holds: dictionaries, lists, strings and Python's own finite numbers, None where unknown."""
+        plain: dict[str, Any] = {key: _plain(value) for key, value in _to_fields(self).items()}
+        document = {key: plain[key] for key in ("schema", "version", "space")}
+        document["body"] = {"name": plain["body_name"], "hash": plain["body_hash"]}
+        known = "camera_focal" in plain
+        document["camera"] = {key: plain[f"camera_{key}"] for key in _CAMERA} if known else None
+        document["made_by"] = plain.get("made_by")
+        for key in _SHAPES:
+            value = plain.get(key)
+            document[key] = dict(zip(plain[_NAMES[key]], value)) if key in _NAMES and value is not None else value
+        return document
+
+    def to_json(self) -> str:
+        """:meth:`to_dict` as JSON text, with one line for each entry and each row of a table."""
+        return _layout(self.to_dict()) + "\n"
+
 
 def write_parameters(path: str | os.PathLike, person: PersonParameters) -> Path:
     """Write a person's parameters; the suffix, ``.json`` or ``.npz``, chooses the format.
@@ -153,8 +174,7 @@ def write_parameters(path: str | os.PathLike, person: PersonParameters) -> Path:
         'person.npz'
     """
     suffix = known_suffix(path, PARAMETER_SUFFIXES)
-    fields = _to_fields(person)
-    return write_file(path, _json_bytes(fields) if suffix == ".json" else _npz_bytes(fields))
+    return write_file(path, person.to_json().encode() if suffix == ".json" else _npz_bytes(_to_fields(person)))
 
 
 def read_parameters(path: str | os.PathLike) -> PersonParameters:
@@ -194,7 +214,8 @@ def _to_fields(person: PersonParameters) -> dict[str, np.ndarray]:
         k = to_numpy(person.camera.matrix)
         camera = (k.diagonal()[:2], k[:2, 2], person.camera.size)
         fields |= {f"camera_{key}": value for key, value in zip(_CAMERA, camera)}
-    fields |= {key: getattr(person, key) for key in _SHAPES if getattr(person, key) is not None}
+    tables = {key for key, names in _NAMES.items() if not getattr(person, names)}  # nothing is in them
+    fields |= {key: getattr(person, key) for key in _SHAPES if key not in tables and getattr(person, key) is not None}
     fields |= {
         key: getattr(person, key) for key in ("keypoint_names", "joint_names", "made_by") if getattr(person, key)
     }
@@ -209,13 +230,16 @@ def _from_fields(fields: Mapping[str, object]) -> PersonParameters:
     version = np.asarray(fields.get("version"))
     if version.dtype.kind not in "iu" or version.shape != ():
         raise ValueError("the schema version should be a whole number")
-    if not 1 <= version <= VERSION:
-        raise ValueError(f"schema version {version} is not known here (1 to {VERSION} are); update meshrec")
+    if version > VERSION:
+        raise ValueError(f"schema version {version} is not known here, {VERSION} is the newest that is; update meshrec")
+    if version < 1:
+        raise ValueError(f"there is no schema version {version}")
     if "space" in fields and (space := _text(fields, "space")) != SPACE:
         raise ValueError(f"its space must be '{SPACE}', not '{space}'")
     missing = [key for key in _REQUIRED if key not in fields]
     if missing:
         raise ValueError(f"the {missing[0].replace('_', ' ')} is missing")
+    _refuse_other_bodies(_table(fields["pose"], "pose"))
     values: dict[str, Any] = {key: _numbers(fields[key], shape, key) for key, shape in _SHAPES.items() if key in fields}
     if any(f"camera_{key}" in fields for key in _CAMERA):
         values["camera"] = _camera(fields)
@@ -224,6 +248,12 @@ def _from_fields(fields: Mapping[str, object]) -> PersonParameters:
     if "made_by" in fields:
         values["made_by"] = _text(fields, "made_by")
     return PersonParameters(_text(fields, "body_name"), _text(fields, "body_hash"), **values)
+
+
+def _refuse_other_bodies(pose: np.ndarray) -> None:
+    if pose.size in OTHER_BODIES:
+        other, joints = OTHER_BODIES[pose.size], pose.size // 3
+        raise ValueError(f"its pose is of {other} with {joints} joints, but only those of SMPL with 24 can be read")
 
 
 def _text(fields: Mapping[str, object], key: str) -> str:
@@ -243,6 +273,11 @@ def _texts(fields: Mapping[str, object], key: str) -> tuple[str, ...]:
 
 
 def _numbers(value: object, shape: tuple[int | None, ...], key: str) -> np.ndarray:
+    return float_array(_table(value, key), shape, key, np.float64)
+
+
+def _table(value: object, key: str) -> np.ndarray:
+    """An array of numbers of any shape."""
     try:
         array = np.asarray(value)
     except ValueError:
@@ -251,7 +286,7 @@ def _numbers(value: object, shape: tuple[int | None, ...], key: str) -> np.ndarr
         raise ValueError(f"{key} holds something that is not a number")
     if (abs(array) > LARGEST).any():
         raise ValueError(f"{key} holds a value beyond {LARGEST:g}")
-    return float_array(array, shape, key, np.float64)
+    return array
 
 
 def _camera(fields: Mapping[str, object]) -> Camera:
@@ -267,20 +302,6 @@ def _npz_bytes(fields: Mapping[str, np.ndarray]) -> bytes:
     file = io.BytesIO()
     np.savez(file, **fields)
     return file.getvalue()
-
-
-def _json_bytes(fields: Mapping[str, np.ndarray]) -> bytes:
-    plain: dict[str, Any] = {key: _plain(value) for key, value in fields.items()}
-    document = {key: plain[key] for key in ("schema", "version", "space")}
-    document["body"] = {"name": plain["body_name"], "hash": plain["body_hash"]}
-    if "camera_focal" in plain:
-        document["camera"] = {key: plain[f"camera_{key}"] for key in _CAMERA}
-    if "made_by" in plain:
-        document["made_by"] = plain["made_by"]
-    for key in _SHAPES:
-        if key in plain:
-            document[key] = dict(zip(plain[_NAMES[key]], plain[key])) if key in _NAMES else plain[key]
-    return (_layout(document) + "\n").encode()
 
 
 def _fields_of_json(data: bytes) -> dict[str, object]:
@@ -312,7 +333,7 @@ def _object(document: Mapping[str, object], key: str) -> dict[str, object]:
     return value
 
 
-def _plain(value: np.ndarray) -> object:
+def _plain(value: np.ndarray) -> Any:
     """Convert an array to JSON's own types; a float32 becomes the number with the fewest digits that rounds to it."""
     if value.dtype == np.float32:
         value = np.array([float(str(number)) for number in value.ravel()]).reshape(value.shape)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from meshrec.body import BodyModel, joint_index
 
-# Joints whose part of the skin belongs to each region. Hands and feet belong to none: they are mostly bare, or nearly.
+# Joints whose parts of the skin belong to each region. Hands and feet belong to none, since they are mostly bare.
 REGIONS = {
     "trunk": ("pelvis", "spine1", "spine2", "spine3", "left_collar", "right_collar"),
     "upper arms": ("left_shoulder", "right_shoulder"),

@@ -1,4 +1,4 @@
-"""The term that draws the body's outline to that of a mask.
+"""The term that pulls the body's outline to that of a mask.
 
 The outlines of the drawn body and of the mask are sampled at their rim pixels. Each point of one is matched to the
 nearest point of the other that faces the same way, as iterated closest points match curves (Zhang 1994). Only the
@@ -38,10 +38,10 @@ class OutlineSettings:
         independent: Number of independent points as which all matched points together count. Their errors are
             correlated, since neighbouring points err alike.
         agree: Least cosine of the angle between the outward normals of matched points.
-        every: Only every so many points of an outline are used; their neighbours say the same.
+        every: Only one of so many points of an outline is used, since neighbouring points carry the same information.
         cutoff: Distance at which a point's cost is half its maximum, in standard deviations.
-        reaches: Farthest distance of a match, as a share of the picture's side, and number of steps with each match,
-            for each round of matching.
+        reaches: For each round of matching, the farthest distance of a match, as a share of the picture's side, and the
+            number of steps with these matches.
         clothes: Prior of the thickness of clothes.
     """
 
@@ -152,6 +152,7 @@ class OutlineTerm:
     thickness: ClothesPrior = ClothesPrior()
 
     def __call__(self, state: BodyState) -> Quadratic:
+        """The term's quadratic in the P unknowns of B bodies."""
         pixels, slopes = projected(self.landmarks, self.camera, state)
         skin = ((pixels - self.targets) * self.normals).sum(-1) / self.deviation
         slopes = (slopes * self.normals[..., None]).sum(-2) / self.deviation

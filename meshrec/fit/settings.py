@@ -15,11 +15,11 @@ class Balance:
     outlines, and the prior is smoother than the poses of people.
 
     Attributes:
-        evidence: Factor of the landmarks' precision, and weight of the outline.
+        evidence: Factor of the landmarks' precision, and of the outline's weight.
         prior: Weight of the prior's log-density of poses.
-        annealing: Cutoff of the landmarks' robust error, in standard deviations, and number of steps with it, for each
-            round. A wide first cutoff lets elbows and knees come from far away; a narrow last one leaves out not only
-            wrong detections but also unusual poses.
+        annealing: For each round, the cutoff of the landmarks' robust error, in standard deviations, and the number of
+            steps with it. A wide first cutoff lets elbows and knees come from far away; a narrow last one would leave
+            out not only wrong detections but also unusual poses.
     """
 
     evidence: float
@@ -33,24 +33,26 @@ class FitSettings:
 
     Attributes:
         alone: Balance for people without a regressor's estimate. On detected renders a prior of 0.7 has 2 % less error
-            in 3D than 0.35; on the training photos of LSP-extended, whose poses the prior knows less well, it gets half
-            a point less of the 2D joints right.
+            in 3D than 0.35; on the training photos of LSP-extended, whose poses the prior covers less well, half a
+            percentage point fewer of the 2D joints are right.
         beside_regressor: Balance for people with a regressor's estimate. Evidence and prior count less, since the
             regressor has seen the same landmarks and outlines. Chosen on detected renders, synthetic people and the
             training photos of LSP-extended, which do not agree: with landmarks weighted by the square of their
-            confidence, renders have 2 mm less error, and photos get half a point less of the 2D joints right.
+            confidence, renders have 2 mm less error, but in photos half a percentage point fewer of the 2D joints are
+            right.
         starts: Where fits without a regressor's estimate start. Fits with one start from it alone: additional starts
-            from the library turn some renders around (173 mm of error before alignment instead of 160).
+            from the library make some bodies in renders face the wrong way (173 mm of error before alignment instead of
+            160).
         kept: Starts of each person that are kept after each round of the annealing but the last, which keeps one.
         outline: How the outline is matched.
         limits: Term of the joint limits.
         upright: Term of the pelvis' orientation.
-        knees: Term of the knees' rest. From the front a slightly bent leg looks like a straight one, and most are
-            straight. With half the deviation the knees of people in motion are 4 degrees too straight on detected
-            renders.
+        knees: Term that keeps knees near their rest pose. From the front a slightly bent leg looks like a straight one,
+            and most legs are straight. With half the deviation the knees of people in motion are 4 degrees too straight
+            on detected renders.
         shape: Term of the betas, for people without a regressor's estimate.
-        hands: Term of the hands' rest, for people without a regressor's estimate. The prior of poses says nothing about
-            hands.
+        hands: Term that keeps hands near their rest pose, for people without a regressor's estimate. The prior of poses
+            does not cover hands.
 
     Example:
         >>> from dataclasses import replace

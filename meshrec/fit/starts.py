@@ -27,11 +27,11 @@ class StartSettings:
 
     Attributes:
         count: Starts of each person.
-        apart: Root mean square distance between corresponding landmarks by which two starts differ at least, metres.
+        apart: Least root mean square distance between the corresponding landmarks of two starts, metres.
         roll_penalty: Factor of the dissimilarity of poses rolled by a quarter turn or more, which stand for lying and
             upside-down people. Most people are upright.
         yaws: Directions from which each pose is seen.
-        bank_step: Only every so many frames of the pose bank are used; consecutive ones hardly differ.
+        bank_step: Only one of so many frames of the pose bank is used, since consecutive frames hardly differ.
         everyday: Number of everyday poses, of people who stand, walk and sit, beside the bank's dancers and fighters.
     """
 

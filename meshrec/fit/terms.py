@@ -1,6 +1,6 @@
 """The terms of a fit: negative log-likelihoods of detections and negative log-densities of priors, as quadratics.
 
-Each term is a small object that is called with a state. Sums of squares count half, as in a Gaussian.
+Each term is a small object that is called with a state. Sums of squares have a factor of one half, as in a Gaussian.
 """
 
 from dataclasses import dataclass, replace
@@ -103,6 +103,7 @@ class Reprojection:
         return replace(self, pixels=pixels, precision=precision, shared=shared)
 
     def __call__(self, state: BodyState) -> Quadratic:
+        """The term's quadratic in the P unknowns of B bodies."""
         pixels, slopes = projected(self.landmarks, self.camera, state)
         offsets = (pixels - self.pixels) * self.precision[..., None]
         slopes = slopes * self.precision[..., None, None]
@@ -135,6 +136,7 @@ class PoseTerm:
     weight: float = 1.0
 
     def __call__(self, state: BodyState) -> Quadratic:
+        """The term's quadratic in the P unknowns of B bodies."""
         log_density, gradient, hessian = self.prior.quadratic(state.rotations[:, 1:])
         around = (BODY_TURNS.start, state.unknowns - BODY_TURNS.stop)
         quadratic = Quadratic(-log_density, pad(gradient, around), pad(hessian, 2 * around))
@@ -152,6 +154,7 @@ class LimitTerm:
     deviation: float = 0.1
 
     def __call__(self, state: BodyState) -> Quadratic:
+        """The term's quadratic in the P unknowns of B bodies."""
         values, slopes = (part / self.deviation for part in joint_limit_residuals(state.rotations[:, 1:]))
         return joint_squares(values, slopes, torch.arange(1, NUM_JOINTS), state.unknowns)
 
@@ -167,6 +170,7 @@ class ShapeTerm:
     deviation: float = 1.0
 
     def __call__(self, state: BodyState) -> Quadratic:
+        """The term's quadratic in the P unknowns of B bodies."""
         eye = torch.eye(state.betas.shape[1], dtype=state.betas.dtype) / self.deviation
         return squares(state.betas / self.deviation, eye.expand(len(state), -1, -1), BETAS, state.unknowns)
 
@@ -184,6 +188,7 @@ class UprightTerm:
     freedom: float = 4.0
 
     def __call__(self, state: BodyState) -> Quadratic:
+        """The term's quadratic in the P unknowns of B bodies."""
         root = state.rotations[:, 0]
         up = root.new_tensor([0.0, 1.0, 0.0])
         values = (root @ up + up) / self.deviation  # the camera's y axis points down
@@ -211,6 +216,7 @@ class RestTerm:
     freedom: float
 
     def __call__(self, state: BodyState) -> Quadratic:
+        """The term's quadratic in the P unknowns of B bodies."""
         index = [joint_index(name, "smpl24") for name in self.joints]
         turns = matrix_to_axis_angle(state.rotations[:, index])
         squared = turns.square().sum(-1) / self.deviation**2
@@ -235,6 +241,7 @@ class Closeness:
     whiten: Tensor
 
     def __call__(self, state: BodyState) -> Quadratic:
+        """The term's quadratic in the P unknowns of B bodies."""
         turns = turns_between(self.reference.rotations, state.rotations)
         offset = torch.cat(
             [

@@ -10,6 +10,8 @@ overlay.png                 the photo, the meshes on it, and each mesh from the 
 photo.json                  the record: photo, request and list of people. It is written last, so a photo without it is
                             unfinished
 ==========================  =======================================================================================
+
+:func:`meshrec.export.load_schema` describes both JSON files for programs.
 """
 
 import json
@@ -97,14 +99,20 @@ def finished(folder: Path, photo: Path, request: Mapping[str, object]) -> int | 
         The number of people found, or None if the photo, as it is now, has to be reconstructed for this request.
 
     Raises:
-        InputError: The photo cannot be read, or the folder contains the results of another photo.
+        InputError: The photo cannot be read, or the folder contains the results of another photo or of a newer version.
     """
     try:
         record = json.loads((folder / RECORD).read_bytes())
         before, people = record["photo"], len(record["people"])
         same_request = record["request"] == json.loads(json.dumps(request))
+        newer = record["version"] > VERSION
     except (OSError, ValueError, KeyError, TypeError):
         return None  # there is no record yet, or it is not one of meshrec
+    if newer:
+        raise InputError(
+            f"{folder / RECORD} is of version {record['version']}, but {VERSION} is the newest known; update meshrec, "
+            "choose another --out, or use --force."
+        )
     now = _fingerprint(photo)
     if any(before.get(key) != now[key] for key in ("bytes", "modified")):
         if before.get("path") != now["path"]:

@@ -22,13 +22,14 @@ def accumulate(
     """Sum the parts of each landmark; the formulas are in :class:`meshrec.landmarks.moments.LandmarkMoments`.
 
     Args:
-        motions: (B, J, 3, 4) rows of [R | t].
-        rest_joints: (B, J, 3).
-        moments: (B, N, 3) of the bodies' shapes and poses.
-        points: (B, K, 3), written.
-        jacobian: (B, K, 3, 3 J + 3 + S) of zeros, written; or with a last axis of 0 where none is wanted.
+        motions: (B, J, 3, 4) rows of [R | t], the rigid motions of the joints.
+        rest_joints: (B, J, 3) rest positions of the joints for the bodies' shapes, metres.
+        moments: (B, N, 3) first moments for the bodies' shapes and poses, metres.
+        points: (B, K, 3) output: positions of the landmarks, metres.
+        jacobian: (B, K, 3, 3 J + 3 + S) output: derivatives of the positions, zero at the start. With a last axis of
+            length 0 no derivatives are computed.
         starts, joints, masses, moment_shapes, joint_shapes: As in the class.
-        parents: (J,), -1 for the root.
+        parents: (J,) the parent of each joint, -1 for the root.
     """
     batch, count = motions.shape[0], motions.shape[1]
     shapes, wanted = joint_shapes.shape[2], jacobian.shape[3] > 0
@@ -71,7 +72,7 @@ def accumulate(
                             for c in range(3):
                                 total += motion[j, r, c] * moment_shapes[n, c, s]
                             jac[r, 3 * count + 3 + s] += total
-            for j in range(count - 1, 0, -1):  # children come after their parents, and pass their parts on to them
+            for j in range(count - 1, 0, -1):  # from the leaves to the root: each joint adds its sums to its parent's
                 if not moves[j]:
                     continue
                 p = parents[j]

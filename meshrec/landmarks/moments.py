@@ -1,6 +1,6 @@
-"""Moments of landmarks: landmarks as functions of pose and shape, for which no mesh is posed.
+"""Moments of landmarks, with which landmarks are computed from pose and shape without posing a mesh.
 
-:class:`LandmarkMoments` says how they are defined. Two backends compute positions and derivatives from them:
+:class:`LandmarkMoments` defines them. Two backends compute positions and derivatives from them:
 :mod:`meshrec.landmarks.torch_backend` for networks and their training, :mod:`meshrec.landmarks.numba_backend` for the
 fit.
 """
@@ -45,12 +45,13 @@ class LandmarkMoments:
     Attributes:
         starts: (K + 1,) int32: the parts of landmark k are those from ``starts[k]`` up to ``starts[k + 1]``.
         joints: (N,) int32, the joint of each part.
-        masses: (N,).
-        moments: (N, 3) first moments of the mean shape, metres.
-        moment_shapes: (N, 3, S) their change per beta.
-        moment_poses: (N, 3, F) their change per pose feature; F is 0 for bodies without pose displacements.
-        rest_joints: (24, 3) J of the mean shape, metres.
-        joint_shapes: (24, 3, S) their change per beta.
+        masses: (N,) mass s of each part.
+        moments: (N, 3) first moment m of each part for the mean shape, metres.
+        moment_shapes: (N, 3, S) change of the first moments per unit of each beta, metres.
+        moment_poses: (N, 3, F) change of the first moments per unit of each pose feature, metres; F is 0 for bodies
+            without pose displacements.
+        rest_joints: (24, 3) rest positions J of the joints for the mean shape, metres.
+        joint_shapes: (24, 3, S) change of these per unit of each beta, metres.
         tree: The joints' kinematic tree.
     """
 
@@ -72,14 +73,14 @@ class LandmarkMoments:
         offsets: Sequence[dict[int, np.ndarray]] | None = None,
         num_betas: int | None = None,
     ) -> "LandmarkMoments":
-        """Sum over the vertices of a body.
+        """Compute the moments of landmarks of a body.
 
         Args:
             body: Any body, with or without pose displacements.
             joints: Name of a joint set, or (K, V) weights of the vertices in each landmark.
             offsets: For each landmark, offsets (3,) by the number of the ``smpl24`` joint that they turn with, metres
                 in rest orientation, such as those of :func:`meshrec.landmarks.placements.offsets`.
-            num_betas: S; default all shape components of the body.
+            num_betas: Number S of shape components. Default: all of the body's.
 
         Raises:
             InputError: The body lacks a landmark of the joint set, or has fewer shape components.
@@ -92,7 +93,12 @@ class LandmarkMoments:
         return cls(**parts, rest_joints=rest_joints, joint_shapes=joint_shapes, tree=body.tree)
 
     def at_vertices(self, body: BodyModel, vertices: np.ndarray) -> "LandmarkMoments":
-        """Single vertices (K,) of the same body as landmarks."""
+        """Compute the moments of single vertices.
+
+        Args:
+            body: The body of this object's landmarks.
+            vertices: (K,) indices of the vertices, each of which is a landmark.
+        """
         data, count = body.data.with_betas(self.num_betas), len(vertices)
         parts = _parts(data, body.has_posedirs, count, np.arange(count), vertices, np.ones(count))
         return replace(self, **parts)
@@ -102,6 +108,7 @@ class LandmarkMoments:
 
     @property
     def num_betas(self) -> int:
+        """Number S of shape components."""
         return self.joint_shapes.shape[-1]
 
 
@@ -114,13 +121,13 @@ def _parts(
     weights: np.ndarray,
     offsets: Sequence[dict[int, np.ndarray]] | None = None,
 ) -> dict[str, Any]:
-    """The fields of :class:`LandmarkMoments` that have parts.
+    """Compute those fields of :class:`LandmarkMoments` that have an entry for each part.
 
     Args:
         data: The body.
         has_posedirs: Whether it has pose displacements.
-        count: K.
-        landmarks, vertices, weights: (E,) the weights r that are not zero, and the landmark and vertex of each.
+        count: Number K of landmarks.
+        landmarks, vertices, weights: (E,) landmark, vertex and value of each weight r that is not zero.
         offsets: As in :meth:`LandmarkMoments.of_body`.
     """
     entries, joints = np.nonzero(data.weights[vertices])

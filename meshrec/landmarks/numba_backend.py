@@ -1,4 +1,4 @@
-"""Landmarks and their derivatives by compiled loops in double precision, for the fit."""
+"""Landmarks and their derivatives on the CPU by compiled loops in double precision, for the fit."""
 
 import numpy as np
 import torch
@@ -13,8 +13,8 @@ def landmark_positions(landmarks: LandmarkMoments, state: BodyState) -> Tensor:
     """Positions of landmarks.
 
     Args:
-        landmarks: K of a body.
-        state: B bodies with its number of betas.
+        landmarks: The K landmarks of a body.
+        state: B bodies with the landmarks' number of betas.
 
     Returns:
         (B, K, 3) metres, camera space.
@@ -23,21 +23,21 @@ def landmark_positions(landmarks: LandmarkMoments, state: BodyState) -> Tensor:
 
 
 def landmark_jacobians(landmarks: LandmarkMoments, state: BodyState) -> tuple[Tensor, Tensor]:
-    """Positions of landmarks and their derivatives by a step of the state.
+    """Positions of landmarks and their derivatives with respect to a step of the state.
 
     Args:
-        landmarks: K of a body.
-        state: B bodies with its number of betas.
+        landmarks: The K landmarks of a body.
+        state: B bodies with the landmarks' number of betas.
 
     Returns:
-        Positions (B, K, 3), metres, and derivatives (B, K, 3, P) by the unknowns of :meth:`BodyState.moved`. The
-        derivative of SMPL's pose displacements is left out.
+        Positions (B, K, 3), metres, camera space, and derivatives (B, K, 3, P) with respect to the unknowns of
+        :meth:`meshrec.body.state.BodyState.moved`. The derivative of SMPL's pose displacements is left out.
     """
     return _evaluate(landmarks, state, state.unknowns)
 
 
 def _evaluate(landmarks: LandmarkMoments, state: BodyState, unknowns: int) -> tuple[Tensor, Tensor]:
-    """Positions, and their derivatives by ``unknowns`` of the state: by all or by none."""
+    """Positions and derivatives of landmarks. ``unknowns`` is that of the state, or 0 for no derivatives."""
     from meshrec.body.kernels import chain
     from meshrec.landmarks.kernels import accumulate
 

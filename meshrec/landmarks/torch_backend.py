@@ -14,11 +14,11 @@ from meshrec.landmarks.moments import LandmarkMoments
 class TorchLandmarks(nn.Module):
     """K landmarks of one body, for networks and losses.
 
-    The moments are buffers that no state dict holds.
+    The moments are buffers outside the state dict.
 
     Args:
-        landmarks: Their moments.
-        dtype: Floating type of the buffers, and of what is computed.
+        landmarks: The moments of the landmarks.
+        dtype: Floating type of the buffers and of the results.
     """
 
     _moments: Tensor
@@ -41,8 +41,8 @@ class TorchLandmarks(nn.Module):
 
         count, joints = len(landmarks), landmarks.joints.astype(np.int64)
         landmark = np.repeat(np.arange(count), np.diff(landmarks.starts))
-        # One column for the mean shape, one for each beta and each pose feature. With its mass as a fourth coordinate a
-        # moment meets a motion [R | t] in one product.
+        # One column for the mean shape, one for each beta and one for each pose feature. With the mass as a fourth
+        # coordinate of the moment, R m + s t is a single product with the motion [R | t].
         columns = (landmarks.moments[..., None], landmarks.moment_shapes, landmarks.moment_poses)
         basis = np.concatenate(columns, axis=-1)
         masses = np.zeros((len(joints), 1, basis.shape[-1]))
@@ -52,8 +52,9 @@ class TorchLandmarks(nn.Module):
         keep("_members", landmark[:, None] == np.arange(count))
         keep("_rest_joints", np.concatenate([landmarks.rest_joints[..., None], landmarks.joint_shapes], axis=-1))
         keep("_joint", joints, torch.int64)
-        # What the derivatives need besides. A cell is a landmark and a joint, whether or not they make a part.
-        above = np.eye(len(self.tree.parents))  # [j, a]: whether joint j hangs on joint a, as it does on itself
+        # The rest is for the derivatives only. A cell is a pair of a landmark and a joint, whether or not the joint
+        # moves the landmark.
+        above = np.eye(len(self.tree.parents))  # [j, a] is 1 if a is the joint j itself or one of its ancestors
         for joint, parent in enumerate(self.tree.parents[1:], start=1):
             above[joint] += above[parent]
         keep("_above", above)
@@ -66,31 +67,32 @@ class TorchLandmarks(nn.Module):
         keep("_joint_shapes", landmarks.joint_shapes)
 
     def forward(self, rotations: Tensor, betas: Tensor) -> Tensor:
-        """Positions of the landmarks of bodies that stand where they rest.
+        """Positions of the landmarks of bodies without translation.
 
         Args:
             rotations: (B, 24, 3, 3) local rotations.
-            betas: (B, S).
+            betas: (B, S) shape coefficients.
 
         Returns:
             (B, K, 3) metres.
         """
-        # Products of half precision would be centimetres off.
+        # Products in half precision would have errors of centimetres.
         with torch.autocast(rotations.device.type, enabled=False):
             return torch.einsum("bpc,pk->bkc", self._parts(rotations, betas)[2], self._members)
 
     @torch.no_grad()
     def jacobian(self, rotations: Tensor, betas: Tensor) -> Tensor:
-        """Derivatives of the landmarks by a turn of each joint in its own frame, radians, then by the betas.
+        """Derivatives of the landmarks with respect to pose and shape.
 
         The derivative of SMPL's pose displacements is left out.
 
         Args:
             rotations: (B, 24, 3, 3) local rotations.
-            betas: (B, S).
+            betas: (B, S) shape coefficients.
 
         Returns:
-            (B, K, 3, 72 + S) metres.
+            (B, K, 3, 72 + S) derivatives by rotation vectors of the joints in their own frames, metres per radian; then
+            by the betas, metres.
         """
         with torch.autocast(rotations.device.type, enabled=False):
             motions, rest_joints, parts = self._parts(rotations, betas)
@@ -109,10 +111,10 @@ class TorchLandmarks(nn.Module):
         return motions, rest_joints, parts
 
     def _by_turns(self, motions: Tensor, rest_joints: Tensor, parts: Tensor) -> Tensor:
-        """(B, K, 3, 72)."""
+        """Derivatives (B, K, 3, 72) by the rotation vectors of the joints, metres per radian."""
         turned, moved = motions.split((3, 1), dim=-1)
         places = (turned @ rest_joints[..., None] + moved).squeeze(-1)
-        # Parts of a landmark, by joint, and then their sums over all that hang on each joint.
+        # The part of each cell, and then for each joint the sum over the joint and its descendants.
         apart = parts.new_zeros(len(parts), 3, self._masses_below[..., 0].numel())
         apart = apart.index_copy(2, self._cell, parts.mT).unflatten(2, (-1, len(self._above)))
         levers = (apart @ self._above).movedim(1, -1) - self._masses_below * places[:, None]
@@ -120,7 +122,7 @@ class TorchLandmarks(nn.Module):
         return torch.linalg.cross(axes, levers).flatten(2, 3).mT
 
     def _by_betas(self, turned: Tensor) -> Tensor:
-        """(B, K, 3, S)."""
+        """Derivatives (B, K, 3, S) by the betas, metres."""
         root = torch.eye(3).to(turned).expand(len(turned), 1, 3, 3)
         before = torch.cat([root, turned[:, list(self.tree.parents[1:])]], dim=1)
         moved = (self._above @ ((before - turned) @ self._joint_shapes).flatten(2)).unflatten(2, (3, -1))

@@ -1,4 +1,4 @@
-"""Networks from the name of their architecture and plain settings, as configuration files and checkpoints hold them."""
+"""Build networks from the name of an architecture and plain settings, as configurations and checkpoints store them."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Architecture:
 
     Attributes:
         config: the class of their settings, a :class:`meshrec.models.network.NetworkSettings`.
-        make: returns a network with fresh weights, given its settings, the body and the graph. The last two may be
-            None; where the network cannot do without them, it raises an InputError.
+        make: builds a network with random weights from its settings, the body and the graph. Body and graph may be
+            None; if the network needs one that is missing, ``make`` raises an InputError.
     """
 
     config: type[Any]
@@ -60,7 +60,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     "graph": Architecture(GraphConfig, _graph),
     "fully_connected": Architecture(GraphConfig, _fully_connected),
 }
-"""Every architecture by its name. Training, evaluation, checkpoints and messages know of no others."""
+"""The architectures by name. Training, evaluation, checkpoints and error messages all use this one table."""
 
 
 def architecture_row(name: str) -> Architecture:
@@ -108,18 +108,21 @@ def build_network(
     mesh: GraphMesh | None = None,
     row: Architecture | None = None,
 ) -> Network:
-    """A network with fresh weights.
+    """Build a network with random weights.
 
     Args:
-        architecture: one of :data:`ARCHITECTURES`, or the name of the user's own network in ``row``.
+        architecture: a name in :data:`ARCHITECTURES`, or the name of the user's own network in ``row``.
         settings: values of the architecture's settings by name; those left out have their defaults.
-        body: the body that it estimates. Iterative regression needs it only for residual feedback.
-        mesh: the graph of a mesh network. Default: the body's own.
-        row: how it is made, from :func:`architecture_row`. Default: the row of :data:`ARCHITECTURES`. Nothing is ever
-            imported here, so the name may come from a file.
+        body: the body that the network estimates. Iterative regression needs it only for residual feedback.
+        mesh: the graph of a mesh network. Default: the graph that :meth:`GraphMesh.of_body` makes of the body.
+        row: how the network is made, from :func:`architecture_row`. Default: the row of :data:`ARCHITECTURES`. Nothing
+            is imported here, so that the name may come from a file.
+
+    Returns:
+        The network, in training mode on the CPU.
 
     Raises:
-        InputError: There is no such architecture or setting, or the body is missing.
+        InputError: There is no such architecture or setting, or the network needs the body and it is missing.
     """
     if row is None:
         if architecture not in ARCHITECTURES:
@@ -143,10 +146,14 @@ def describe_network(network: Network) -> tuple[str, dict]:
 
 
 def read_config(kind: type[Config], settings: Mapping) -> Config:
-    """A configuration from plain settings, nested as its dataclasses are.
+    """Make a configuration from plain settings.
+
+    Args:
+        kind: the dataclass of the configuration.
+        settings: values of its fields by name; ``encoder``, if given, is itself a mapping of settings.
 
     Raises:
-        InputError: A setting is unknown.
+        InputError: A setting is unknown, or its value is not allowed.
     """
     known = [f.name for f in fields(kind)]
     if unknown := [name for name in settings if name not in known]:

@@ -1,6 +1,6 @@
-"""Trained networks on disk: one safetensors file, whose header holds JSON that says what to build and for which body.
+"""Trained networks on disk: one safetensors file, whose header describes the network and names its body in JSON.
 
-Safetensors hold numbers and text; reading them cannot run anything.
+Safetensors files hold only numbers and text, so that reading one cannot execute code.
 """
 
 import json
@@ -28,16 +28,18 @@ COVARIANCE, CALIBRATION = "error_covariance", "shape_calibration"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A network and where it comes from.
+    """A trained network, the body it belongs to, and what was measured of its errors.
 
     Attributes:
-        network: ready to run, on the CPU, in evaluation mode.
+        network: the network on the CPU, in evaluation mode.
         architecture: the name of its row in :data:`meshrec.models.build.ARCHITECTURES`, or its import path.
-        body_hash: of the body that its betas and vertices belong to.
-        provenance: whatever was noted when it was written, such as data, date and scores.
-        error_covariance: (K, 72 + S, 72 + S) of its errors on people it had not seen, where that was measured: of
-            people with a mask, and if K is 2, of people without. See :mod:`meshrec.regress.calibration`.
-        shape_calibration: (K, S + 1, S) likewise.
+        body_hash: hash of the body that its betas and vertices belong to.
+        provenance: notes from when the file was written, such as data, date and scores.
+        error_covariance: (K, 72 + S, 72 + S) covariances of its errors on people it was not trained on, radians and
+            betas, or None if they were not measured. The first is for people with a mask; if K is 2, the second is for
+            people without. See :func:`meshrec.regress.calibration.error_covariance`.
+        shape_calibration: (K, S + 1, S) calibrations of its betas for the same kinds of people, or None. See
+            :func:`meshrec.regress.calibration.shape_calibration`.
     """
 
     network: Network
@@ -60,15 +62,20 @@ def save_checkpoint(
     """Write a network that :func:`meshrec.models.build.build_network` made.
 
     Args:
-        path: ends in ``.safetensors``.
-        network: its weights may lie on any device.
-        body_hash: of the body it was trained with.
-        provenance: anything that JSON can hold.
-        error_covariance, shape_calibration: as in :class:`Checkpoint`; kept in single precision.
-        precision: of the weights in the file; ``torch.float16`` halves it. They are single precision once loaded.
+        path: the file, which ends in ``.safetensors``.
+        network: the network, on any device.
+        body_hash: hash of the body it was trained with.
+        provenance: notes to store, anything that JSON can hold.
+        error_covariance, shape_calibration: as in :class:`Checkpoint`; stored in single precision.
+        precision: type of the weights in the file; ``torch.float16`` halves its size. Loaded weights are always in
+            single precision.
+
+    Returns:
+        The path.
 
     Raises:
-        InputError: The file cannot be written.
+        InputError: The suffix is another one, or the file cannot be written.
+        ValueError: The network was not made by :func:`meshrec.models.build.build_network`.
     """
     known_suffix(path, [".safetensors"])
     architecture, settings = describe_network(network)
@@ -94,12 +101,14 @@ def load_checkpoint(path: str | Path, body: BodyModel | None = None, network: st
 
     Args:
         path: the file.
-        body: the body it is to be used with. Needed for residual feedback; otherwise checked if given.
+        body: the body with which the network will be used; its hash is compared with the file's. Networks with
+            residual feedback need it; the others load without it.
         network: import path of the user's own network that the file may hold, such as
             ``my_package.my_module:MyNetwork``. Its module is imported; a file by itself cannot have any imported.
 
     Raises:
-        InputError: The file is missing, damaged or something else, its weights do not fit, or the body is another.
+        InputError: The file is missing, damaged or no checkpoint, its weights do not fit the network that its header
+            describes, or it was made with another body.
     """
     header, tensors = _read(Path(path))
     try:
@@ -123,7 +132,7 @@ def load_checkpoint(path: str | Path, body: BodyModel | None = None, network: st
     betas = model.config.num_betas
     for key, size in {COVARIANCE: (POSE_SIZE + betas,) * 2, CALIBRATION: (betas + 1, betas)}.items():
         if key in tensors:
-            if tensors[key].ndim == 2:  # of files from before there could be two
+            if tensors[key].ndim == 2:  # older files hold a single matrix without the dimension K
                 tensors[key] = tensors[key][None]
             expected[key] = (len(tensors[key]), *size)
     check_weights(tensors, expected, path)
@@ -145,19 +154,28 @@ def _own_row(name: object, network: str) -> Architecture | None:
 
 
 def read_header(path: str | Path) -> dict:
-    """What a checkpoint says of itself, without its weights: ``architecture``, ``settings``, ``body``, ``provenance``.
+    """Read a checkpoint's header without its weights.
+
+    Returns:
+        A dictionary with the keys ``architecture``, ``settings``, ``body`` (the hash) and ``provenance``.
 
     Raises:
-        InputError: The file is missing, damaged or something else.
+        InputError: The file is missing, damaged or no checkpoint.
     """
     return _read(Path(path), weights=False)[0]
 
 
 def check_weights(weights: dict[str, Tensor], expected: dict[str, tuple[int, ...]], path: str | Path) -> None:
-    """Refuse weights that do not fit.
+    """Refuse weights that do not fit a network.
+
+    Args:
+        weights: the tensors by key.
+        expected: the shapes that the network needs, by key.
+        path: the file of the weights, which the message names.
 
     Raises:
-        InputError: Keys are missing, unknown, of the wrong shape, or not finite; the message names them.
+        InputError: Keys are missing or unknown, or tensors have the wrong shape or are not finite; the message lists
+            them.
     """
     missing = [key for key in expected if key not in weights]
     unknown = [key for key in weights if key not in expected]
@@ -187,7 +205,12 @@ def _read(path: Path, weights: bool = True) -> tuple[dict, dict[str, Tensor]]:
             f"{path} is not a readable .safetensors file ({error}); `meshrec import-checkpoint` converts published "
             "checkpoints"
         ) from None
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
+    written = header.get("format") if isinstance(header, dict) else None
+    if isinstance(written, int) and written > FORMAT:
+        raise InputError(
+            f"{path} is a checkpoint of format {written}, but {FORMAT} is the newest known; update meshrec"
+        )
+    if written != FORMAT:
         raise InputError(f"{path} holds weights but no network of this version of meshrec")
     return header, tensors
 

@@ -1,8 +1,9 @@
-"""The adversarial prior of HMR (Kanazawa et al. 2018, section 3.4): networks that tell real bodies from made-up ones.
+"""The adversarial prior of HMR (Kanazawa et al. 2018, section 3.4): a critic that tells real bodies from estimates.
 
-It is factorised: one small critic judges each joint's rotation, one all joints together, one the shape. Each has little
-to learn, so a few poses suffice, and they need not belong to pictures: motion capture trains it, which makes training
-possible where pictures have 2D labels alone. The losses of both sides are in :mod:`meshrec.training.losses`.
+The prior is factorised: one small critic judges the rotation of each joint, one judges all joints together, and one the
+shape. Each has little to learn, so that few real bodies suffice. These need no pictures, and motion capture provides
+them, so that pictures with 2D labels alone can train a regressor. The losses of the regressor and of the critic are in
+:mod:`meshrec.training.losses`.
 """
 
 import torch
@@ -15,16 +16,16 @@ JOINTS = len(BODY_JOINTS)
 
 
 class Critic(nn.Module):
-    """Scores of bodies: near 1 for those that look real, near 0 for others.
+    """Scores bodies: near 1 for those that look real, near 0 for others.
 
     Args:
-        num_betas: shape components.
-        width: units of the critic of all joints.
+        num_betas: number of shape components.
+        width: units in each layer of the critic that judges all joints together.
     """
 
     def __init__(self, num_betas: int = NUM_BETAS, width: int = 1024) -> None:
         super().__init__()
-        # Joints share how a rotation is described; each judges the description by itself.
+        # All joints share the layers that describe a rotation; each joint has weights of its own to judge it.
         self.describe = nn.Sequential(nn.Conv1d(9, 32, 1), nn.ReLU(), nn.Conv1d(32, 32, 1), nn.ReLU())
         self.joint = nn.Conv1d(32 * JOINTS, JOINTS, 1, groups=JOINTS)
         self.pose = nn.Sequential(
@@ -33,11 +34,14 @@ class Critic(nn.Module):
         self.shape = nn.Sequential(nn.Linear(num_betas, 10), nn.ReLU(), nn.Linear(10, 5), nn.ReLU(), nn.Linear(5, 1))
 
     def forward(self, body_pose: Tensor, betas: Tensor) -> Tensor:
-        """Scores (B, 25): of each joint, of the pose, of the shape.
+        """Score bodies.
 
         Args:
-            body_pose: (B, 23, 3, 3) rotations, without the root's, about which no pose is more real than another.
-            betas: (B, num_betas).
+            body_pose: (B, 23, 3, 3) local rotations. The root's is left out, since every orientation is equally real.
+            betas: (B, num_betas) shape coefficients.
+
+        Returns:
+            (B, 25) scores: one for each joint, one for the pose and one for the shape.
         """
         descriptions = self.describe(body_pose.flatten(2).mT)
         together = descriptions.mT.flatten(1)

@@ -1,8 +1,8 @@
-"""What a network sees of a person, and the encoders that turn it into one feature vector.
+"""The inputs of the networks, and the encoders that turn them into one feature vector.
 
-A network may see the picture (HMR), proxy maps, that is heatmaps of 2D keypoints and a silhouette (Pavlakos et al.
-2018, "Learning to Estimate 3D Human Pose and Shape from a Single Color Image"; STRAPS, Sengupta et al. 2020), both, or
-the keypoints alone (Martinez et al. 2017, "A simple yet effective baseline for 3d human pose estimation").
+The input may be the picture (HMR), proxy maps (heatmaps of 2D keypoints and a silhouette: Pavlakos et al. 2018,
+"Learning to Estimate 3D Human Pose and Shape from a Single Color Image"; STRAPS, Sengupta et al. 2020), both, or the
+keypoints alone (Martinez et al. 2017, "A simple yet effective baseline for 3d human pose estimation").
 """
 
 from collections.abc import Sequence
@@ -18,18 +18,18 @@ from meshrec.models.resnet import STAGES, ResNet
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 INPUTS = ("rgb", "heatmaps", "silhouette", "keypoints")
-LARGEST = 16384  # of any size in a network: two such layers fill a gigabyte
+LARGEST = 16384  # largest size of a layer: the weights between two such layers take a gigabyte
 
 
 @dataclass
 class NetworkInput:
-    """A batch of people; what a network does not use may be left out.
+    """The input for a batch of B people. Fields that a network does not use may be None.
 
     Attributes:
         rgb: (B, 3, H, W) square crops, normalised by :func:`normalize_rgb`.
         silhouette: (B, 1, H, W) coverage in [0, 1].
-        keypoints: (B, K, 3) x and y in the crop, whose edges are -1 and 1, and confidence, 0 for a missing keypoint.
-        focal: (B,) focal length over half the crop's side. Without it, cameras are weakly perspective.
+        keypoints: (B, K, 3) x and y in the crop, whose edges are at -1 and 1, and confidence, 0 for a missing keypoint.
+        focal: (B,) focal lengths, in half crop sides. None for weak-perspective cameras.
     """
 
     rgb: Tensor | None = None
@@ -38,12 +38,12 @@ class NetworkInput:
     focal: Tensor | None = None
 
     def to(self, device: torch.device | str) -> "NetworkInput":
-        """The same on another device."""
+        """Copy all tensors to a device."""
         return NetworkInput(**{name: None if t is None else t.to(device) for name, t in vars(self).items()})
 
     @staticmethod
     def cat(parts: "Sequence[NetworkInput]") -> "NetworkInput":
-        """Several batches as one, in their order; all have the same fields."""
+        """Concatenate batches, which must have the same fields."""
         values = {name: [getattr(part, name) for part in parts] for name in vars(parts[0])}
         return NetworkInput(**{name: None if of[0] is None else torch.cat(of) for name, of in values.items()})
 
@@ -53,18 +53,20 @@ torch.export.register_dataclass(NetworkInput)
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """Which encoder.
+    """Settings of an encoder.
 
     Attributes:
-        inputs: what the network sees: any of ``rgb``, ``heatmaps``, ``silhouette``, which a ResNet sees as channels in
-            this order, and ``keypoints``, which residual blocks see as a vector.
-        resnet: depth 18, 34 or 50; 0 for none, where only refinements see the silhouette
-            (:mod:`meshrec.models.silhouette_feedback`).
-        resnet_width: channels of its first stage; published weights have 64; half has a quarter of the weights.
-        joints: the joint set of the keypoints and heatmaps.
-        resolution: side of heatmaps in pixels, the crop's own.
-        width, blocks: of the keypoints' residual blocks.
-        dropout: in the keypoints' residual blocks.
+        inputs: names of the inputs: any of ``rgb``, ``heatmaps`` and ``silhouette``, which are the channels of a ResNet
+            in this order, and ``keypoints``, which residual blocks process as a vector.
+        resnet: depth of the ResNet, 18, 34 or 50. With 0 there is none, and only the refinements of an iterative
+            regressor use the silhouette (:mod:`meshrec.models.silhouette_feedback`).
+        resnet_width: channels of the ResNet's first stage. Published weights have 64; 32 channels have a quarter of the
+            weights.
+        joints: name of the joint set of the keypoints and heatmaps.
+        resolution: side of the crop and of its maps, pixels.
+        width: units in each layer of the residual blocks.
+        blocks: number of residual blocks.
+        dropout: dropout probability in the residual blocks.
     """
 
     inputs: tuple[str, ...] = ("rgb",)
@@ -91,7 +93,7 @@ class EncoderConfig:
 
     @property
     def channels(self) -> int:
-        """How many channels the ResNet sees; 0 where there is none."""
+        """Number of input channels of the ResNet; 0 if there is none."""
         if not self.resnet:
             return 0
         sizes = {"rgb": 3, "heatmaps": len(joint_set(self.joints)), "silhouette": 1, "keypoints": 0}
@@ -99,10 +101,14 @@ class EncoderConfig:
 
 
 def check_sizes(config: object, **least: int) -> None:
-    """Refuse a network's sizes that are no whole numbers from the least to what a machine can hold.
+    """Refuse sizes in a network's settings that are not whole numbers from their minimum to :data:`LARGEST`.
+
+    Args:
+        config: the settings.
+        least: the smallest allowed value of each field to check.
 
     Raises:
-        InputError: The message names the setting.
+        InputError: A size is out of range; the message names the setting.
     """
     for name, low in least.items():
         value = getattr(config, name)
@@ -111,7 +117,15 @@ def check_sizes(config: object, **least: int) -> None:
 
 
 def check_share(config: object, name: str) -> None:
-    """Refuse a network's setting that is no share, or everything."""
+    """Refuse a setting that is not a share from 0 to below 1.
+
+    Args:
+        config: the settings.
+        name: the field to check.
+
+    Raises:
+        InputError: The value is out of range; the message names the setting.
+    """
     share = getattr(config, name)
     if not isinstance(share, int | float) or not 0 <= share < 1:
         raise InputError(f"a network's {name} is a share from 0 to below 1, not {share!r:.40}")
@@ -120,8 +134,11 @@ def check_share(config: object, name: str) -> None:
 class Encoder(nn.Module):
     """A ResNet over the maps, residual blocks over the keypoints, or both side by side.
 
+    Args:
+        config: the settings.
+
     Attributes:
-        features: length of the feature vector.
+        features: length of the feature vector. If there are both, the ResNet's part stands before the keypoints'.
     """
 
     def __init__(self, config: EncoderConfig) -> None:
@@ -138,7 +155,17 @@ class Encoder(nn.Module):
             self.features += config.width
 
     def forward(self, inputs: NetworkInput) -> Tensor:
-        """(B, features)."""
+        """Encode B people.
+
+        Args:
+            inputs: the inputs that the settings name.
+
+        Returns:
+            (B, features) feature vectors.
+
+        Raises:
+            ValueError: An input is missing.
+        """
         parts = []
         if self.config.channels:
             parts.append(self.backbone(self._maps(inputs)))
@@ -158,10 +185,14 @@ class Encoder(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Twice linear, normalise, ReLU, dropout, and a skip connection (Martinez et al. 2017, figure 1).
+    """Linear layer, normalisation, ReLU and dropout, all twice, and a skip connection (Martinez et al. 2017, figure 1).
 
-    Layer normalisation in place of batch normalisation: the same block also runs inside the feedback loop, where every
-    iteration has statistics of its own.
+    Layer normalisation takes the place of batch normalisation, because the block also runs inside the feedback loop,
+    where the statistics of a batch differ between iterations.
+
+    Args:
+        width: number of inputs, units and outputs.
+        dropout: dropout probability.
     """
 
     def __init__(self, width: int, dropout: float) -> None:
@@ -176,21 +207,28 @@ class ResidualBlock(nn.Module):
 
 
 def normalize_rgb(image: Tensor) -> Tensor:
-    """RGB in [0, 1], (B, 3, H, W), to what networks trained on ImageNet expect."""
+    """Normalise pictures by the mean and standard deviation of ImageNet, as networks trained on it expect.
+
+    Args:
+        image: (B, 3, H, W) RGB in [0, 1].
+
+    Returns:
+        (B, 3, H, W).
+    """
     mean, std = (image.new_tensor(values)[:, None, None] for values in (IMAGENET_MEAN, IMAGENET_STD))
     return (image - mean) / std
 
 
 def keypoint_heatmaps(keypoints: Tensor, resolution: int, sigma: float = 2 / 112) -> Tensor:
-    """A Gaussian at every keypoint, as high as the keypoint is certain.
+    """Draw a Gaussian at each keypoint, with the keypoint's confidence as its height.
 
     Args:
-        keypoints: (B, K, 3) x and y in the crop, whose edges are -1 and 1, and confidence.
-        resolution: side of the maps in pixels.
-        sigma: standard deviation in the same units; the default is two pixels of 224.
+        keypoints: (B, K, 3) x and y in the crop, whose edges are at -1 and 1, and confidence.
+        resolution: side of the maps, pixels.
+        sigma: standard deviation, in half crop sides. The default is two pixels in a crop of 224.
 
     Returns:
-        (B, K, resolution, resolution).
+        (B, K, resolution, resolution) in [0, 1].
     """
     # Pixel i covers from -1 + 2 i / n to -1 + 2 (i + 1) / n.
     centres = (torch.arange(resolution, dtype=keypoints.dtype, device=keypoints.device) * 2 + 1) / resolution - 1
@@ -199,7 +237,11 @@ def keypoint_heatmaps(keypoints: Tensor, resolution: int, sigma: float = 2 / 112
 
 
 def known_keypoints(inputs: NetworkInput) -> Tensor:
-    """The keypoints, (B, K, 3), with zeros wherever one is missing, whatever position it came with."""
+    """The keypoints (B, K, 3) of an input, with a position of zero for those of confidence 0.
+
+    Raises:
+        ValueError: The input has no keypoints.
+    """
     keypoints = _given(inputs.keypoints, "keypoints")
     return torch.where(keypoints[..., 2:] > 0, keypoints, torch.zeros_like(keypoints))
 

@@ -1,4 +1,4 @@
-"""What regressors put out: parameters of bodies in their crops' cameras."""
+"""The estimates of regressors: body parameters, each in the camera of its crop."""
 
 from dataclasses import dataclass
 
@@ -13,13 +13,14 @@ from meshrec.geometry.tangent import turned
 class Estimate:
     """B bodies in camera space (x right, y down, z forward).
 
-    The camera [s, tx, ty] puts the body at (tx, ty, f / s), where f is the focal length over half the crop's side. Seen
-    from afar that is the weak perspective of Kanazawa et al. 2018, x -> s (x + tx).
+    The camera [s, tx, ty] places the body at (tx, ty, f / s) metres, where f is the focal length in half crop sides.
+    For a long focal length that is the weak-perspective camera of Kanazawa et al. 2018, x -> s (x + tx).
 
     Attributes:
-        rotations: (B, 24, 3, 3) of each joint relative to its parent; the first turns the body into camera space.
-        betas: (B, S).
-        camera: (B, 3) as s, tx, ty.
+        rotations: (B, 24, 3, 3) rotation of each joint relative to its parent; the first rotates the body into camera
+            space.
+        betas: (B, S) shape coefficients.
+        camera: (B, 3) s, in half crop sides per metre, and tx, ty, metres.
     """
 
     rotations: Tensor
@@ -27,35 +28,35 @@ class Estimate:
     camera: Tensor
 
     def project(self, points: Tensor, focal: Tensor | None = None) -> Tensor:
-        """Where points of the bodies appear in the crops, whose edges are -1 and 1.
+        """Project points of the bodies into their crops.
 
-        Perspective is f (x + tx) / (z + f / s) = s (x + tx) / (1 + s z / f); it needs no large numbers, and weak
-        perspective is its limit for a long focal length.
+        The perspective projection f (x + tx) / (z + f / s) is computed as s (x + tx) / (1 + s z / f), which is precise
+        for long focal lengths too and has weak perspective as its limit.
 
         Args:
-            points: (B, N, 3) before translation, metres.
-            focal: (B,) focal length over half the crop's side. Default: infinite, that is weak perspective.
+            points: (B, N, 3) points before translation, metres.
+            focal: (B,) focal lengths, in half crop sides. Default: weak perspective.
 
         Returns:
-            (B, N, 2).
+            (B, N, 2) x and y in the crop, whose edges are at -1 and 1.
         """
         scale, shift = self.camera[:, None, :1], self.camera[:, None, 1:]
         seen = scale * (points[..., :2] + shift)
         if focal is None:
             return seen
         depth = 1 + scale * points[..., 2:] / focal[:, None, None]
-        # Early in training a camera may lie inside the body.
+        # Early in training the camera may lie inside the body.
         return seen / depth.clamp(min=0.1)
 
     def project_slopes(self, points: Tensor, focal: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Derivatives of :meth:`project` by the points, and by log s, tx and ty of the camera.
+        """Derivatives of :meth:`project` with respect to the points, and to log s, tx and ty of the camera.
 
         Args:
-            points: (B, N, 3) before translation, metres.
-            focal: (B,) focal length over half the crop's side. Default: infinite, that is weak perspective.
+            points: (B, N, 3) points before translation, metres.
+            focal: (B,) focal lengths, in half crop sides. Default: weak perspective.
 
         Returns:
-            Two tensors (B, N, 2, 3).
+            Two tensors (B, N, 2, 3): by the points, and by the camera.
         """
         scale = self.camera[:, None, :1]
         nearness = torch.zeros_like(scale) if focal is None else scale / focal[:, None, None]
@@ -69,8 +70,8 @@ class Estimate:
         """The bodies after a step.
 
         Args:
-            step: (B, 72 + S + 3) a turn of each joint in its own frame, R <- R exp(turn), radians; then changes of the
-                betas, and of log s, tx and ty of the camera.
+            step: (B, 72 + S + 3) rotation vectors of the joints in their own frames, R <- R exp(turn), radians; then
+                changes of the betas, and of log s, tx and ty of the camera.
         """
         turns, betas, zoom, shift = step.split([POSE_SIZE, self.betas.shape[1], 1, 2], dim=1)
         rotations = turned(self.rotations, turns.unflatten(1, (NUM_JOINTS, 3)))
@@ -78,10 +79,13 @@ class Estimate:
         return Estimate(rotations, self.betas + betas, camera)
 
     def translation(self, focal: Tensor) -> Tensor:
-        """Where the bodies stand, (B, 3) metres, in the camera of the crop.
+        """Translations of the bodies in the cameras of their crops.
 
         Args:
-            focal: (B,) focal length over half the crop's side.
+            focal: (B,) focal lengths, in half crop sides.
+
+        Returns:
+            (B, 3) metres.
         """
         return torch.cat([self.camera[:, 1:], (focal / self.camera[:, 0])[:, None]], dim=1)
 

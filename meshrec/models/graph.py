@@ -1,7 +1,8 @@
-"""Regression of a whole mesh from a picture by graph convolutions over the body's own mesh (GraphCMR).
+"""Regression of a whole mesh by graph convolutions over the body's own mesh (GraphCMR).
 
-Kolotouros et al. 2019, "Convolutional Mesh Regression for Single-Image Human Shape Reconstruction". Also the fully
-connected network that they compare with. Node features are (B, C, N): a 1x1 convolution is then the fastest linear map.
+The method is that of Kolotouros et al. 2019, "Convolutional Mesh Regression for Single-Image Human Shape
+Reconstruction". The fully connected network to which they compare it is here too. Node features are (B, C, N), since
+1x1 convolutions are the fastest linear layers on them.
 """
 
 from __future__ import annotations
@@ -18,21 +19,21 @@ from meshrec.errors import InputError
 from meshrec.models.encoders import Encoder, EncoderConfig, NetworkInput, check_sizes
 from meshrec.models.output import MeshEstimate
 
-if TYPE_CHECKING:  # its import takes a tenth of a second, which those who reconstruct photos need not wait
+if TYPE_CHECKING:  # the import takes a tenth of a second, and the reconstruction of photos does not need it
     import scipy.sparse as sp
 
 
 @dataclass(frozen=True)
 class GraphConfig:
-    """A mesh regressor.
+    """Settings of a mesh regressor.
 
     Attributes:
-        encoder: what it sees, and through which encoder.
-        nodes: of the graph, about; the published 1,700, or fewer for speed.
-        channels: of the graph blocks; a multiple of 16.
-        blocks: graph blocks between the first one and the heads.
-        width: of fully connected layers: those of the baseline, and those that turn a mesh into parameters.
-        num_betas: shape components.
+        encoder: settings of the encoder, with the inputs that it sees.
+        nodes: approximate number of nodes of the graph: 1,700 as published, or fewer for speed.
+        channels: channels of the graph blocks, a multiple of 16.
+        blocks: number of graph blocks between the first one and the heads.
+        width: units in each fully connected layer, of the baseline and of the network from mesh to parameters.
+        num_betas: number of shape components.
     """
 
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
@@ -49,19 +50,23 @@ class GraphConfig:
 
     @property
     def stages(self) -> tuple[str, ...]:
-        """Names of the estimates: the body that comes closest to the mesh."""
+        """Names of the estimates. There is one: the body that comes closest to the mesh."""
         return ("body",)
 
 
 @dataclass(frozen=True)
 class GraphMesh:
-    """The mesh that a graph network works on. All matrices are sparse: indices (2, M) of rows and columns, and values.
+    """The mesh of a graph network, whose N vertices are the nodes of the graph.
 
     Attributes:
-        template: (N, 3) rest positions of the nodes: the full mesh's box centred, its largest coordinate 1.
-        neighbours: (2, E) int64, for every node its neighbours and itself.
-        up: (2, M) int64 and up_weights: (M,) interpolate the full mesh's vertices from the nodes.
-        vertex_count: of the full mesh.
+        template: (N, 3) rest positions of the nodes, shifted and scaled so that the bounding box of the full mesh is
+            centred at the origin and its longest side has a length of 2.
+        neighbours: (2, E) int64 pairs of nodes that are neighbours or equal, sorted: the row and column of each entry
+            of the adjacency matrix with self loops.
+        up: (2, M) int64 rows and columns, sorted, of the sparse matrix (V, N) that interpolates the vertices of the
+            full mesh from the nodes.
+        up_weights: (M,) float32 entries of that matrix.
+        vertex_count: number V of vertices of the full mesh.
     """
 
     template: Tensor
@@ -72,10 +77,14 @@ class GraphMesh:
 
     @classmethod
     def of_body(cls, body: BodyData, nodes: int = 1700) -> GraphMesh:
-        """The body's own mesh, coarsened to about so many nodes.
+        """Coarsen the mesh of a body.
+
+        Args:
+            body: a body with a closed mesh.
+            nodes: approximate number of nodes.
 
         Raises:
-            InputError: It has no more vertices than that.
+            InputError: The body has no more than ``nodes`` vertices.
         """
         from meshrec.body.hierarchy import mesh_hierarchy
         from meshrec.body.topology import adjacency
@@ -89,7 +98,14 @@ class GraphMesh:
     def from_matrices(
         cls, vertices: np.ndarray, adjacency: sp.spmatrix, down: sp.spmatrix, up: sp.spmatrix
     ) -> GraphMesh:
-        """From the full mesh's rest vertices (V, 3), the nodes' adjacency (N, N), and (N, V) and (V, N) resampling."""
+        """Make the mesh from matrices.
+
+        Args:
+            vertices: (V, 3) rest vertices of the full mesh, metres.
+            adjacency: (N, N) adjacency of the nodes, without self loops.
+            down: (N, V) matrix that gives the nodes' positions from the vertices.
+            up: (V, N) matrix that interpolates the vertices from the nodes.
+        """
         import scipy.sparse as sp
 
         middle = (vertices.max(0) + vertices.min(0)) / 2
@@ -100,11 +116,13 @@ class GraphMesh:
 
 
 class GraphRegressor(nn.Module):
-    """A picture to a mesh: the picture's feature joins every node's template position, then blocks mix neighbours.
+    """Regresses a mesh by graph convolutions.
+
+    The encoder's feature is concatenated to the template position of each node; graph blocks follow.
 
     Args:
-        mesh: of the body.
-        config: the architecture.
+        mesh: the graph of the body.
+        config: the settings. Default: those of the paper.
     """
 
     template: Tensor
@@ -127,28 +145,31 @@ class GraphRegressor(nn.Module):
         )
         single = nn.Conv1d(width, 1, 1)
         self.camera = nn.Sequential(_norm(width), nn.ReLU(), single, nn.ReLU(), nn.Flatten(), nn.Linear(nodes, 3))
-        # One channel between two ReLUs: with weights of both signs it is often born dead, and the camera never learns.
+        # With weights of both signs the single channel behind the ReLU is often zero for all inputs, and the camera
+        # never learns.
         nn.init.uniform_(single.weight, 0, width**-0.5)
 
     def forward(self, inputs: NetworkInput) -> MeshEstimate:
+        """Estimate the meshes of B people from the inputs that the encoder uses."""
         return self.from_features(self.encoder(inputs))
 
     def from_features(self, features: Tensor) -> MeshEstimate:
-        """The mesh from the encoder's features (B, F)."""
-        # One linear map of [position, feature]: the feature is the same at all nodes, and so its part is done once.
-        positions, pictures = self.embed.weight.split([3, features.shape[1]], dim=1)
-        shared = nn.functional.linear(features, pictures.squeeze(2), self.embed.bias)
-        x = self.blocks(nn.functional.conv1d(self.template, positions) + shared[:, :, None])
+        """Estimate meshes from the encoder's features (B, F)."""
+        # The first layer is linear in [position, feature]. The feature is the same at all nodes, so that its part needs
+        # to be computed only once.
+        of_position, of_feature = self.embed.weight.split([3, features.shape[1]], dim=1)
+        shared = nn.functional.linear(features, of_feature.squeeze(2), self.embed.bias)
+        x = self.blocks(nn.functional.conv1d(self.template, of_position) + shared[:, :, None])
         coarse = self.shape(x)
         return MeshEstimate(self.upsample(coarse).mT, coarse.mT, self.camera(x))
 
 
 class FullyConnectedMesh(nn.Module):
-    """The baseline: every vertex from the feature through fully connected layers, ignorant of who its neighbours are.
+    """The baseline: regresses the nodes by fully connected layers, which do not know the mesh's connectivity.
 
     Args:
-        mesh: of the body.
-        config: the architecture; of it, encoder and width.
+        mesh: the graph of the body, used only for up-sampling.
+        config: the settings, of which ``encoder`` and ``width`` count.
     """
 
     def __init__(self, mesh: GraphMesh, config: GraphConfig | None = None) -> None:
@@ -164,17 +185,19 @@ class FullyConnectedMesh(nn.Module):
         )
 
     def forward(self, inputs: NetworkInput) -> MeshEstimate:
+        """Estimate the meshes of B people from the inputs that the encoder uses."""
         values = self.layers(self.encoder(inputs))
         coarse = values[:, :-3].unflatten(1, (3, -1))
         return MeshEstimate(self.upsample(coarse).mT, coarse.mT, values[:, -3:])
 
 
 class GraphBlock(nn.Module):
-    """A bottleneck block whose middle convolution averages over neighbours (Kipf & Welling 2017), with group norm.
+    """A bottleneck block with group normalisation, whose middle layer is a graph convolution (Kipf & Welling 2017).
 
     Args:
-        inputs, outputs: channels.
-        neighbours: averages every node and its neighbours.
+        inputs: number of input channels, a multiple of 8.
+        outputs: number of output channels, a multiple of 16.
+        neighbours: (N, N) matrix that averages each node with its neighbours.
     """
 
     def __init__(self, inputs: int, outputs: int, neighbours: SparseMatrix) -> None:
@@ -187,18 +210,18 @@ class GraphBlock(nn.Module):
         self.neighbours = neighbours
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, inputs, N) to (B, outputs, N)."""
+        """Map node features (B, inputs, N) to (B, outputs, N)."""
         y = self.linear1(self.norm1(x).relu_())
         y = self.mix(self.neighbours(self.norm2(y).relu_()))
         return self.linear2(self.norm3(y).relu_()) + self.skip(x)
 
 
 class SparseMatrix(nn.Module):
-    """A constant sparse matrix (M, N) that acts on the nodes of a batch of features.
+    """A constant sparse matrix (M, N) that is applied to the nodes of a batch of features.
 
     Args:
-        index: (2, E) rows and columns, sorted.
-        values: (E,).
+        index: (2, E) int64 rows and columns of the entries, sorted.
+        values: (E,) entries.
         shape: (M, N).
 
     Raises:
@@ -216,33 +239,34 @@ class SparseMatrix(nn.Module):
         self.register_buffer("values", values, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, N) to (B, C, M): batch and channels together are the columns of one product."""
-        # The buffers are plain tensors, which distributed training can broadcast; the matrix itself costs nothing.
+        """Apply the matrix to features (B, C, N); the result is (B, C, M)."""
+        # The buffers are dense tensors, which distributed training can broadcast. Making the sparse tensor of them here
+        # takes no time. Batch and channels together are the columns of one product.
         matrix = torch.sparse_coo_tensor(self.index, self.values, self.shape, is_coalesced=True, check_invariants=False)
-        columns = x.flatten(0, 1).T.contiguous().to(self.values.dtype)  # in half precision it is slower on processors
+        columns = x.flatten(0, 1).T.contiguous().to(self.values.dtype)  # half precision would be slower on a CPU
         with torch.autocast(x.device.type, enabled=False):
             product = torch.sparse.mm(matrix, columns)
         return product.to(x.dtype).T.reshape(*x.shape[:2], -1)
 
 
 def neighbour_mean(mesh: GraphMesh) -> SparseMatrix:
-    """The row-normalised adjacency with self loops (Kipf & Welling 2017; Kolotouros et al. 2019, equation 1)."""
+    """The row-normalised adjacency (N, N) with self loops (Kipf & Welling 2017; Kolotouros et al. 2019, equation 1)."""
     counts = torch.bincount(mesh.neighbours[0], minlength=len(mesh.template))
     return SparseMatrix(mesh.neighbours, 1 / counts[mesh.neighbours[0]], (len(mesh.template),) * 2)
 
 
 def upsampling(mesh: GraphMesh) -> SparseMatrix:
-    """The full mesh's vertices from the nodes."""
+    """The matrix (V, N) that interpolates the vertices of the full mesh from the nodes."""
     return SparseMatrix(mesh.up, mesh.up_weights, (mesh.vertex_count, len(mesh.template)))
 
 
 def _norm(channels: int) -> nn.GroupNorm:
-    """Groups of eight channels."""
+    """Group normalisation of groups of eight channels."""
     return nn.GroupNorm(channels // 8, channels)
 
 
 def _entries(matrix: sp.csr_matrix) -> tuple[Tensor, Tensor]:
-    """Indices (2, E), sorted by row and column, and values (E,) float32."""
+    """A matrix's entries: rows and columns (2, E), sorted, and values (E,) float32."""
     matrix.sum_duplicates()
     entries = matrix.tocoo()
     index = torch.tensor(np.stack([entries.row, entries.col]), dtype=torch.int64)

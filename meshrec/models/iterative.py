@@ -1,9 +1,9 @@
-"""Regression of body parameters with feedback.
+"""Regression of body parameters with iterative error feedback.
 
-From a mean state on, a head that sees the encoder's feature and the current state adds a correction, a few times over
-(HMR: Kanazawa et al. 2018, "End-to-end Recovery of Human Shape and Pose"). It may also see how far the current body's
-landmarks appear from the detected ones, which makes it a learned gradient descent (Song et al. 2020, "Human Body Model
-Fitting by Learned Gradient Descent").
+The estimate starts at a mean state. In each iteration a head, which sees the encoder's feature and the current state,
+adds a correction to the state (HMR: Kanazawa et al. 2018, "End-to-end Recovery of Human Shape and Pose"). The head may
+also see the residuals between the current body's projected landmarks and the keypoints, which makes it a learned
+gradient descent (Song et al. 2020, "Human Body Model Fitting by Learned Gradient Descent").
 """
 
 from dataclasses import dataclass, field
@@ -32,27 +32,31 @@ from meshrec.models.network import Network
 from meshrec.models.output import NetworkOutput
 from meshrec.models.silhouette_feedback import SilhouetteFeedback
 
-POSE = 6 * NUM_JOINTS
-OFFSETS = 10.0  # by how much residual offsets are enlarged: a hundredth of the crop matters, and shall be seen to
-FARTHEST = 4.0  # halves of the crop: offsets are told up to here, so that an estimate that is lost does not run away
+POSE = 6 * NUM_JOINTS  # size of a pose in 6D rotations
+OFFSET_SCALE = 10.0  # factor of the residuals that the head sees, since a hundredth of the crop already matters
+LARGEST_OFFSET = 4.0  # half crop sides; residuals are clamped to it, so that estimates far off do not diverge further
 
 
 @dataclass(frozen=True)
 class IterativeConfig:
-    """An iterative regressor.
+    """Settings of an iterative regressor.
 
     Attributes:
-        encoder: what it sees, and through which encoder.
-        feedback: the head sees ``parameters`` (HMR), or also ``residuals`` between landmarks and keypoints.
-        iterations: corrections from the mean state.
-        refinements: further corrections, which see the silhouette. They need residuals.
-        unmasked: share of people whose silhouette is hidden from them in training. If there are none, a person without
-            silhouette gets no refinements.
-        keypoint_steps: each refinement ends with a step towards the keypoints (:mod:`meshrec.models.keypoint_step`).
-        width, blocks: of the head: units, and residual blocks after its two layers.
-        activation: ReLU after the head's layers. HMR has it; SPIN's published weights are without.
-        dropout: in the head.
-        num_betas: shape components.
+        encoder: settings of the encoder, with the inputs that it sees.
+        feedback: what the head sees of the current state: its ``parameters`` (HMR), or also the ``residuals`` between
+            projected landmarks and keypoints.
+        iterations: number of corrections from the mean state.
+        refinements: number of further corrections, which see the silhouette. They need feedback of residuals.
+        unmasked: share of people whose silhouettes are hidden from the refinements in training. With 0, the refinements
+            never learn to do without, and a person without a silhouette gets none.
+        keypoint_steps: whether each refinement ends with a step towards the keypoints
+            (:mod:`meshrec.models.keypoint_step`).
+        width: units in each layer of the head.
+        blocks: number of residual blocks after the head's two layers.
+        activation: whether a ReLU follows each of the head's two layers. HMR has it; SPIN's published weights were
+            trained without.
+        dropout: dropout probability in the head.
+        num_betas: number of shape components.
     """
 
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
@@ -76,7 +80,7 @@ class IterativeConfig:
         if self.refinements and (self.feedback != "residuals" or "silhouette" not in self.encoder.inputs):
             raise InputError("refinements need a silhouette among the encoder's inputs, and feedback of residuals")
         if self.keypoint_steps and not self.refinements:
-            raise InputError("steps towards the keypoints end refinements, and this network has none")
+            raise InputError("keypoint_steps needs refinements, and this network has none")
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -85,12 +89,15 @@ class IterativeConfig:
 
 
 class IterativeRegressor(Network):
-    """Pictures, proxy maps or keypoints to body parameters.
+    """Regresses body parameters from pictures, proxy maps or keypoints.
 
     Args:
-        config: the architecture.
-        body: whose landmarks residual feedback compares; not needed without.
-        mean: the state to start from, a batch of one. Default: arms out and upright, mean shape, filling the crop.
+        config: the settings. Default: those of HMR.
+        body: the body whose landmarks are compared with the keypoints; only residual feedback needs it.
+        mean: the state to start from, a batch of one. Default: :func:`upright`.
+
+    Raises:
+        ValueError: The settings ask for residual feedback and there is no body.
     """
 
     config: IterativeConfig
@@ -103,21 +110,20 @@ class IterativeRegressor(Network):
         self.config = config = config or IterativeConfig()
         self.encoder = Encoder(config.encoder)
         size = POSE + config.num_betas + 3
-        seen = self.encoder.features + size
+        known = size  # number of inputs of the head besides the encoder's feature
         self.landmarks: TorchLandmarks | None = None
         if config.feedback == "residuals":
             if body is None:
                 raise ValueError("residual feedback needs the body whose landmarks it compares")
             landmarks = LandmarkMoments.of_body(body, config.encoder.joints, num_betas=config.num_betas)
             self.landmarks = TorchLandmarks(landmarks)
-            seen += 3 * len(joint_set(config.encoder.joints)) + 1
+            known += 3 * len(joint_set(config.encoder.joints)) + 1
             if config.refinements:
                 parameters, keypoints = POSE_SIZE + config.num_betas + 3, len(joint_set(config.encoder.joints))
-                said = size + config.keypoint_steps * (parameters + keypoints)
-                known = seen - self.encoder.features
-                self.refine = SilhouetteFeedback(body, said, known, config.width, config.num_betas, config.unmasked)
+                outputs = size + config.keypoint_steps * (parameters + keypoints)
+                self.refine = SilhouetteFeedback(body, outputs, known, config.width, config.num_betas, config.unmasked)
         activation = nn.ReLU() if config.activation else nn.Identity()
-        self.embed = nn.Linear(seen, config.width)
+        self.embed = nn.Linear(self.encoder.features + known, config.width)
         self.head = nn.Sequential(
             *(activation, nn.Dropout(config.dropout)),
             *(nn.Linear(config.width, config.width), activation, nn.Dropout(config.dropout)),
@@ -130,30 +136,31 @@ class IterativeRegressor(Network):
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """As for all networks; feedback of residuals reads the keypoints too."""
-        seen = super().inputs
-        return seen if self.landmarks is None or "keypoints" in seen else (*seen, "keypoints")
+        """The fields of the input that the network reads. Residual feedback always reads the keypoints."""
+        fields = super().inputs
+        return fields if self.landmarks is None or "keypoints" in fields else (*fields, "keypoints")
 
     def forward(self, inputs: NetworkInput) -> NetworkOutput:
-        """The estimates of all iterations."""
+        """Estimate B people; the output holds the estimates of all iterations and refinements."""
         feature = self.encoder(inputs)
         state = self.mean.expand(len(feature), -1)
-        # The feature is the same in all iterations, and so its part of the first layer, the largest, is done once.
+        # The feature is the same in all iterations, so that its part of the first layer, which is the largest, is
+        # computed only once.
         of_feature, of_state = self.embed.weight.tensor_split([feature.shape[1]], dim=1)
         shared = nn.functional.linear(feature, of_feature, self.embed.bias)
         estimates: list[Estimate] = []
         for _ in range(self.config.iterations):
-            seen = state
+            known = state
             if self.landmarks is not None:
                 current = estimates[-1] if estimates else self._decode(state)
-                seen = torch.cat([state, self._residuals(current, inputs)], dim=1)
-            update = self.update(self.head(shared + nn.functional.linear(seen, of_state)))
-            state = state + update.float()  # in mixed precision too, it is precise
+                known = torch.cat([state, self._residuals(current, inputs)], dim=1)
+            update = self.update(self.head(shared + nn.functional.linear(known, of_state)))
+            state = state + update.float()  # the state stays in single precision under mixed precision
             estimates.append(self._decode(state))
         return NetworkOutput(estimates + self._refined(state, estimates[-1], inputs))
 
     def _refined(self, state: Tensor, estimate: Estimate, inputs: NetworkInput) -> list[Estimate]:
-        """The estimates that follow when the silhouette is seen; where none are, the same one again and again."""
+        """The estimates of the refinements. If there is no silhouette to refine by, the given estimate is repeated."""
         silhouette, share = inputs.silhouette, self.config.unmasked
         if not self.config.refinements or (silhouette is None and not share):
             return [estimate] * self.config.refinements
@@ -161,14 +168,15 @@ class IterativeRegressor(Network):
             silhouette = state.new_zeros(len(state), 1, *2 * [self.config.encoder.resolution])
         levels, estimates = self.refine.pyramid(silhouette), []
         for _ in range(self.config.refinements):
-            seen = torch.cat([state, self._residuals(estimate, inputs)], dim=1)
-            said = self.refine(levels, estimate, seen, inputs.focal).float()
-            update, doubts = said.tensor_split([state.shape[1]], dim=1)
+            known = torch.cat([state, self._residuals(estimate, inputs)], dim=1)
+            outputs = self.refine(levels, estimate, known, inputs.focal).float()
+            update, log_deviations = outputs.tensor_split([state.shape[1]], dim=1)
             state = state + update
             estimate = self._decode(state)
             if self.config.keypoint_steps:
                 assert self.landmarks is not None
-                estimate = keypoint_step(self.landmarks, estimate, known_keypoints(inputs), inputs.focal, doubts)
+                keypoints = known_keypoints(inputs)
+                estimate = keypoint_step(self.landmarks, estimate, keypoints, inputs.focal, log_deviations)
                 state = _state(estimate)
             estimates.append(estimate)
         return estimates
@@ -178,25 +186,26 @@ class IterativeRegressor(Network):
         return Estimate(rotation_6d_to_matrix(six.unflatten(1, (NUM_JOINTS, 6))), betas, camera)
 
     def _residuals(self, estimate: Estimate, inputs: NetworkInput) -> Tensor:
-        """(B, 3 K + 1): enlarged offsets in the crop weighted by confidence, confidences, how strong perspective is."""
+        """Scaled residuals of the K keypoints weighted by confidence, confidences, and perspective: (B, 3 K + 1)."""
         assert self.landmarks is not None
         keypoints = known_keypoints(inputs)
         points = self.landmarks(estimate.rotations, estimate.betas)
-        offsets = (estimate.project(points, inputs.focal) - keypoints[..., :2]).clamp(-FARTHEST, FARTHEST)
+        offsets = (estimate.project(points, inputs.focal) - keypoints[..., :2]).clamp(-LARGEST_OFFSET, LARGEST_OFFSET)
         nearness = torch.zeros_like(estimate.camera[:, :1])
-        if inputs.focal is not None:  # the body's size over its distance, but for a factor
+        if inputs.focal is not None:  # one over the body's distance in metres, which measures how strong perspective is
             nearness = estimate.camera[:, :1] / inputs.focal[:, None]
-        told = OFFSETS * offsets * keypoints[..., 2:]
-        return torch.cat([told.flatten(1), keypoints[..., 2], nearness], dim=1)
+        residuals = OFFSET_SCALE * offsets * keypoints[..., 2:]
+        return torch.cat([residuals.flatten(1), keypoints[..., 2], nearness], dim=1)
 
 
 def upright(num_betas: int = NUM_BETAS) -> Estimate:
-    """A T-posed body of mean shape that faces the camera and fills most of the crop, as a batch of one."""
+    """A T-posed body of mean shape that stands upright, faces the camera and fills most of the crop: a batch of one."""
     rotations = torch.eye(3).repeat(1, NUM_JOINTS, 1, 1)
     rotations[:, 0] = CAMERA_TO_Y_UP
     return Estimate(rotations, torch.zeros(1, num_betas), torch.tensor([[0.9, 0.0, -0.2]]))
 
 
 def _state(estimate: Estimate) -> Tensor:
+    """Estimates as states (B, 144 + S + 3): 6D rotations, betas and camera."""
     six = matrix_to_rotation_6d(estimate.rotations).flatten(1)
     return torch.cat([six, estimate.betas, estimate.camera], dim=1)

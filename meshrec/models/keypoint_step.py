@@ -1,10 +1,10 @@
-"""A step of a body towards its keypoints, as far as the body and each keypoint are to be believed.
+"""One Gauss-Newton step of a body towards its keypoints, weighted by the uncertainty of both.
 
-What is known of the body's parameters is a normal distribution around the estimate, what is seen are keypoints with
-errors of their own; landmarks are linear in small steps of the parameters. The mean that follows is the estimate plus
-the Kalman gain times the residual (Kalman 1960), which is a Gauss-Newton step damped by the prior. Its derivatives are
-the body's own and not learned, so it also follows poses that no training has seen; a network has only to learn how
-certain everything is (compare Choutas et al. 2022, "Learning to Fit Morphable Models").
+The body's parameters have a Gaussian prior around the estimate, keypoints have Gaussian errors, and landmarks are
+linear in small steps of the parameters. The posterior mean is then the estimate plus the Kalman gain times the
+residuals (Kalman 1960), which is a Gauss-Newton step damped by the prior. The derivatives are those of the body and not
+learned, so that the step also works for poses that no training has seen. A network learns only the standard deviations
+(compare Choutas et al. 2022, "Learning to Fit Morphable Models").
 """
 
 import torch
@@ -14,40 +14,46 @@ from meshrec.body import POSE_SIZE
 from meshrec.landmarks.torch_backend import TorchLandmarks
 from meshrec.models.estimate import Estimate
 
-TURN, BETA, CAMERA = 0.15, 0.3, 0.2  # usual standard deviations: of turns, radians, of betas, of the camera
-KEYPOINT = 0.03  # likewise of keypoints, halves of the crop
-OUTLIER = 0.3  # halves of the crop: the residual at which a keypoint has lost three quarters of its pull
-FARTHEST = 3.0  # the logarithms of doubts stay within it
-MOST_ZOOM = 2.0  # the logarithm of the camera's scale changes by no more in one step
+# Usual standard deviations: of a joint's rotation, radians; of a beta; of log s, tx and ty of the camera.
+TURN, BETA, CAMERA = 0.15, 0.3, 0.2
+KEYPOINT = 0.03  # usual standard deviation of a keypoint, half crop sides
+OUTLIER = 0.3  # half crop sides: the residual at which a keypoint keeps a quarter of its weight
+LARGEST_LOG = 3.0  # largest absolute logarithm of a standard deviation over the usual one
+MOST_ZOOM = 2.0  # largest change of the logarithm of the camera's scale in one step
 
 
 def keypoint_step(
-    landmarks: TorchLandmarks, estimate: Estimate, keypoints: Tensor, focal: Tensor | None, doubts: Tensor
+    landmarks: TorchLandmarks, estimate: Estimate, keypoints: Tensor, focal: Tensor | None, log_deviations: Tensor
 ) -> Estimate:
-    """The bodies after the step. The derivatives of landmarks are taken for constants when it is differentiated.
+    """Move bodies towards their keypoints.
+
+    The result is differentiable, with the derivatives of the landmarks held constant.
 
     Args:
-        landmarks: K of the body.
+        landmarks: the K landmarks of the body.
         estimate: B bodies.
-        keypoints: (B, K, 3) x and y in the crop, and confidence; those of confidence 0 have no pull.
-        focal: (B,) over half the crop's side.
-        doubts: (B, P + K) logarithms of standard deviations over the usual ones, of the P parameters of
-            :meth:`Estimate.moved`, then of the keypoints.
+        keypoints: (B, K, 3) x and y in the crop, and confidence; those of confidence 0 have no effect.
+        focal: (B,) focal lengths, in half crop sides. None for weak perspective.
+        log_deviations: (B, P + K) logarithms of standard deviations divided by the usual ones: of the P parameters of
+            :meth:`meshrec.models.estimate.Estimate.moved`, then of the keypoints.
+
+    Returns:
+        The bodies after the step.
     """
-    with torch.autocast(doubts.device.type, enabled=False):
+    with torch.autocast(log_deviations.device.type, enabled=False):
         points = landmarks(estimate.rotations, estimate.betas)
         residuals = keypoints[..., :2] - estimate.project(points, focal)
         with torch.no_grad():
             slopes = _slopes(landmarks, estimate, points, focal)
-            # The square root of what Geman & McClure's robust error leaves of a residual's weight.
+            # Square root of the weight that the robust error of Geman & McClure gives to a residual.
             kept = 1 / (1 + residuals.square().sum(-1) / OUTLIER**2)
-        doubts = doubts.clamp(-FARTHEST, FARTHEST).exp()
-        of_body, of_keypoints = doubts.split([slopes.shape[-1], doubts.shape[1] - slopes.shape[-1]], dim=1)
+        factors = log_deviations.clamp(-LARGEST_LOG, LARGEST_LOG).exp()
+        of_body, of_keypoints = factors.split([slopes.shape[-1], factors.shape[1] - slopes.shape[-1]], dim=1)
         usual = of_body.new_tensor([TURN] * POSE_SIZE + [BETA] * estimate.betas.shape[1] + [CAMERA] * 3)
         deviations = usual * of_body
-        # In units of their deviations, parameters and keypoints have unit covariances.
+        # In units of their standard deviations, parameters and keypoints have unit covariances.
         weights = (keypoints[..., 2] * kept / (KEYPOINT * of_keypoints))[..., None]
-        # Where keypoints are trusted far more than the body, single precision would lose the body's part.
+        # If keypoints are far more certain than the body, single precision would lose the identity in the sum below.
         slopes = ((slopes * weights[..., None]).flatten(1, 2) * deviations[:, None]).double()
         covariance = slopes @ slopes.mT + torch.eye(slopes.shape[1]).to(slopes)
         pulled = (residuals * weights).flatten(1)[..., None].double()
@@ -58,6 +64,6 @@ def keypoint_step(
 
 
 def _slopes(landmarks: TorchLandmarks, estimate: Estimate, points: Tensor, focal: Tensor | None) -> Tensor:
-    """(B, K, 2, P) derivatives of the landmarks in the crop by a step."""
+    """Derivatives (B, K, 2, P) of the projected landmarks with respect to a step."""
     by_points, by_camera = estimate.project_slopes(points, focal)
     return torch.cat([by_points @ landmarks.jacobian(estimate.rotations, estimate.betas), by_camera], dim=-1)

@@ -1,4 +1,4 @@
-"""Pose and shape of the parametric body from a regressed mesh: a network, and a closed form to check it with."""
+"""Pose and shape of the parametric body from a regressed mesh: a network, and a closed form to compare it with."""
 
 import torch
 from torch import Tensor, nn
@@ -13,16 +13,16 @@ from meshrec.models.network import Network
 from meshrec.models.output import NetworkOutput
 
 POSE_ONLY = 3
-"""Iterations of the closed form before shape is solved for: betas make little sense while limbs point elsewhere."""
+"""Iterations of the closed form for the pose alone: betas have no meaning while the limbs point elsewhere."""
 
 
 class MeshToParameters(nn.Module):
     """The parameter regressor of GraphCMR (Kolotouros et al. 2019, section 3.4).
 
     Args:
-        mesh: of the body.
-        width: units of the layers.
-        num_betas: shape components.
+        mesh: the graph of the body.
+        width: units in each layer.
+        num_betas: number of shape components.
     """
 
     template: Tensor
@@ -39,26 +39,26 @@ class MeshToParameters(nn.Module):
             for _ in range(2)
         )
         self.output = nn.Linear(width, 9 * NUM_JOINTS + num_betas)
-        # It starts near the rest pose, far from matrices without a nearest rotation.
+        # The first estimates are near the rest pose, where every matrix has a unique nearest rotation.
         nn.init.xavier_uniform_(self.output.weight, gain=0.01)
         with torch.no_grad():
             self.output.bias.copy_(torch.cat([torch.eye(3).flatten().repeat(NUM_JOINTS), torch.zeros(num_betas)]))
 
     def forward(self, coarse: Tensor) -> tuple[Tensor, Tensor]:
-        """Rotations (B, 24, 3, 3) and betas (B, num_betas) of coarse meshes (B, N, 3)."""
+        """Estimate local rotations (B, 24, 3, 3) and betas (B, num_betas) of coarse meshes (B, N, 3), metres."""
         x = self.embed(torch.cat([coarse, self.template.expand(len(coarse), -1, -1)], dim=2).flatten(1))
         for residual in self.residuals:
             x = torch.relu(x + residual(x))
         matrices, betas = self.output(x).float().tensor_split([9 * NUM_JOINTS], dim=1)
-        with torch.autocast(x.device.type, enabled=False):  # half precision knows no decompositions
+        with torch.autocast(x.device.type, enabled=False):  # there are no decompositions in half precision
             return project_to_rotations(matrices.unflatten(1, (NUM_JOINTS, 3, 3))), betas
 
 
 class MeshRecovery(Network):
-    """The whole of GraphCMR: from a picture to a mesh, and from the mesh to body parameters.
+    """The whole of GraphCMR: a network that regresses a mesh, and one that regresses body parameters from the mesh.
 
     Args:
-        regressor: the network that makes the mesh.
+        regressor: the network that regresses the mesh.
     """
 
     def __init__(self, regressor: GraphRegressor | FullyConnectedMesh) -> None:
@@ -70,22 +70,23 @@ class MeshRecovery(Network):
 
     @property
     def encoder(self) -> Encoder:  # type: ignore[override]
-        """The encoder of the mesh regressor. It is no attribute, so that its weights stand in the state dict once."""
+        """The encoder of the mesh regressor. As a property it does not appear in the state dict a second time."""
         return self.regressor.encoder
 
     def forward(self, inputs: NetworkInput) -> NetworkOutput:
-        """The mesh, and the parameters of the body that comes closest to it."""
+        """Estimate the meshes of B people, and the parameters of the bodies that come closest to them."""
         mesh = self.regressor(inputs)
-        # Losses on the parameters train their own network alone, as the authors do: the mesh owes them nothing.
+        # As in the paper, losses of the parameters train only the network of the parameters and not that of the mesh.
         rotations, betas = self.to_parameters(mesh.coarse.detach())
         return NetworkOutput([Estimate(rotations, betas, mesh.camera)], mesh)
 
 
 def project_to_rotations(matrices: Tensor) -> Tensor:
-    """The orthogonal polar factor U V^T of a matrix, negated where it is a reflection, as GraphCMR has it.
+    """The orthogonal polar factor U V^T of each matrix, negated if it is a reflection, as in GraphCMR.
 
-    Where the determinant is positive, as it is for all joints after the first steps of training, that is the nearest
-    rotation. Unlike the nearest rotation to a reflection, it never has unbounded derivatives at matrices of full rank.
+    If the determinant is positive, as it is for all joints after the first steps of training, that is the nearest
+    rotation. If it is negative, it is not, but its derivatives are bounded for all matrices of full rank, unlike those
+    of the nearest rotation.
 
     Args:
         matrices: (..., 3, 3).
@@ -100,19 +101,20 @@ def project_to_rotations(matrices: Tensor) -> Tensor:
 def fit_parameters(
     body: BodyModel, vertices: Tensor, num_betas: int = NUM_BETAS, iterations: int = 20
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The body that comes closest to given vertices, by alternating closed forms.
+    """Fit a body to vertices by two closed forms in turn.
 
-    Every part is turned by the rotation that best aligns it (Procrustes, weighted by its skinning weights); then shape
-    and translation follow by least squares, since vertices are linear in them once rotations are known.
+    First each body part is rotated to align best with its vertices (Procrustes alignment, weighted by the skinning
+    weights). Then shape and translation are found by least squares, since vertices are linear in them for given
+    rotations.
 
     Args:
-        body: whose topology the vertices have.
-        vertices: (B, V, 3) metres.
-        num_betas: shape components to solve for.
-        iterations: of both steps.
+        body: the body to fit.
+        vertices: (B, V, 3) vertices of its topology, metres.
+        num_betas: number of shape components to fit.
+        iterations: number of rounds of both closed forms; the first :data:`POSE_ONLY` rounds fit the pose alone.
 
     Returns:
-        Rotations (B, 24, 3, 3), betas (B, num_betas) and translations (B, 3).
+        Local rotations (B, 24, 3, 3), betas (B, num_betas) and translations (B, 3), metres.
 
     Raises:
         ValueError: The vertices are not of this shape, or not finite.
@@ -159,7 +161,7 @@ def _part_turns(source: Tensor, target: Tensor, weights: Tensor) -> Tensor:
 def _shape_and_translation(
     body: BodyModel, vertices: Tensor, rotations: Tensor, num_betas: int
 ) -> tuple[Tensor, Tensor]:
-    """Least squares in betas and translation under given rotations."""
+    """Betas (B, num_betas) and translations (B, 3) by least squares for given local rotations (B, 24, 3, 3)."""
     batch = len(vertices)
     units = torch.eye(num_betas + 1, num_betas).to(vertices).roll(1, 0)  # the mean shape, then each beta alone
     turned = rotations.repeat_interleave(num_betas + 1, 0)

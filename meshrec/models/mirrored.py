@@ -1,7 +1,7 @@
-"""Mirror images of a network's input and of its estimates, and the mean of both estimates of a person.
+"""Test-time averaging over mirror images.
 
-The mirror image of a person is a person too, so every body can be estimated twice. The errors of the two estimates
-differ in part, and their mean has smaller ones.
+A network can estimate a person from the picture and from its mirror image. The errors of the two estimates are not
+fully correlated, so that the error of their mean is smaller.
 """
 
 from dataclasses import replace
@@ -17,12 +17,15 @@ from meshrec.models.network import Network
 
 
 def mirror_averaged(network: Network, inputs: NetworkInput, joints: str) -> Estimate:
-    """The mean of a network's estimates of people and of their mirror images.
+    """Estimate people and their mirror images, and average the two.
 
     Args:
         network: any network.
-        inputs: of B people.
-        joints: the joint set of the keypoints.
+        inputs: the input for B people.
+        joints: name of the joint set of the keypoints.
+
+    Returns:
+        The mean estimates of the B people. Rotations are averaged as matrices and projected to the nearest rotation.
     """
     both = network(NetworkInput.cat([inputs, mirror_input(inputs, joints)])).final
     own, other = (Estimate(*parts) for parts in zip(*(t.chunk(2) for t in vars(both).values())))
@@ -32,7 +35,12 @@ def mirror_averaged(network: Network, inputs: NetworkInput, joints: str) -> Esti
 
 
 def mirror_input(inputs: NetworkInput, joints: str) -> NetworkInput:
-    """The mirror image of an input, whose keypoints are of the joint set ``joints``."""
+    """Mirror an input from left to right.
+
+    Args:
+        inputs: the input for B people.
+        joints: name of the joint set of the keypoints.
+    """
     maps = {name: None if (t := getattr(inputs, name)) is None else t.flip(-1) for name in ("rgb", "silhouette")}
     keypoints = inputs.keypoints
     if keypoints is not None:
@@ -42,7 +50,7 @@ def mirror_input(inputs: NetworkInput, joints: str) -> NetworkInput:
 
 
 def mirror_estimate(estimate: Estimate) -> Estimate:
-    """The mirror images of bodies. Shapes are taken to be symmetric, as those of shape spaces nearly are."""
+    """Mirror bodies from left to right. Betas stay as they are, since shape spaces are nearly symmetric."""
     return Estimate(
         mirror_pose(estimate.rotations), estimate.betas, estimate.camera * estimate.camera.new_tensor([1, -1, 1])
     )

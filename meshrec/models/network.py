@@ -1,4 +1,4 @@
-"""What all networks have in common, so that nobody who uses one needs to know its class."""
+"""The interface that all networks share, so that the code that uses a network does not depend on its class."""
 
 from typing import Protocol
 
@@ -12,19 +12,22 @@ class NetworkSettings(Protocol):
     """The settings of a network, a frozen dataclass of values that JSON and YAML can hold.
 
     Attributes:
-        encoder: which inputs the network sees, and through which encoder.
-        num_betas: number of shape components that it estimates.
-        stages: names of its estimates, in their order.
+        encoder: settings of the encoder, with the inputs that it sees.
+        num_betas: number of shape components that the network estimates.
+        stages: names of the estimates of a :class:`meshrec.models.output.NetworkOutput`, in their order.
     """
 
     @property
-    def encoder(self) -> EncoderConfig: ...
+    def encoder(self) -> EncoderConfig:
+        """Settings of the encoder, with the inputs that it sees."""
 
     @property
-    def num_betas(self) -> int: ...
+    def num_betas(self) -> int:
+        """Number of shape components that the network estimates."""
 
     @property
-    def stages(self) -> tuple[str, ...]: ...
+    def stages(self) -> tuple[str, ...]:
+        """Names of the estimates, in their order."""
 
 
 class Network(nn.Module):
@@ -35,10 +38,11 @@ class Network(nn.Module):
     configuration by its import path instead, see :func:`meshrec.models.build.architecture_row`.
 
     Attributes:
-        config: its settings.
+        config: the settings of the network.
         encoder: the module that turns the input into a feature vector; ``encoder.config`` describes the input.
-        mesh: the graph on which it regresses a mesh; None for networks that regress none.
-        architecture: the name under which :func:`meshrec.models.build.build_network` made it; empty if made otherwise.
+        mesh: the graph on which the network regresses a mesh; None for networks that regress none.
+        architecture: the name with which :func:`meshrec.models.build.build_network` was called; empty for networks that
+            were made without it.
     """
 
     config: NetworkSettings
@@ -48,6 +52,6 @@ class Network(nn.Module):
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """The fields of the input that it reads, apart from the focal length, which every network may use."""
-        seen = {"keypoints" if name == "heatmaps" else name for name in self.encoder.config.inputs}
-        return tuple(name for name in ("rgb", "silhouette", "keypoints") if name in seen)
+        """The fields of the input that the network reads, except for the focal length, which every network may use."""
+        fields = {"keypoints" if name == "heatmaps" else name for name in self.encoder.config.inputs}
+        return tuple(name for name in ("rgb", "silhouette", "keypoints") if name in fields)

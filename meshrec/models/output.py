@@ -1,4 +1,4 @@
-"""What networks put out, whatever their architecture."""
+"""The output that networks of all architectures return."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from meshrec.models.estimate import Estimate
 
 @dataclass
 class MeshEstimate:
-    """Meshes in camera space, metres, before translation by the camera.
+    """B regressed meshes in camera space, before translation by the camera.
 
     Attributes:
-        vertices: (B, V, 3) of the body's full mesh.
-        coarse: (B, N, 3) of the mesh whose vertices are the graph's nodes.
-        camera: (B, 3) as s, tx, ty; see :class:`meshrec.models.estimate.Estimate`.
+        vertices: (B, V, 3) vertices of the body's full mesh, metres.
+        coarse: (B, N, 3) vertices of the coarse mesh, which are the nodes of the graph, metres.
+        camera: (B, 3) s, tx, ty; see :class:`meshrec.models.estimate.Estimate`.
     """
 
     vertices: Tensor
@@ -26,13 +26,13 @@ class MeshEstimate:
 
 @dataclass(frozen=True)
 class NetworkOutput:
-    """The output for a batch of B people. What a network does not estimate is None.
+    """The output for a batch of B people. Fields that a network does not estimate are None.
 
     Attributes:
         estimates: body parameters after each stage of the network, at least one.
-        mesh: the mesh, of networks that regress one.
-        heatmaps: (B, K, H, W) of the K keypoints of the encoder's joint set over the crop.
-        joints: (B, K, 3) of the same joint set, metres in camera space before translation by the camera.
+        mesh: the meshes, if the network regresses any.
+        heatmaps: (B, K, H, W) heatmaps of the K keypoints of the encoder's joint set, over the crop.
+        joints: (B, K, 3) positions of the same joint set in camera space, before translation by the camera, metres.
     """
 
     estimates: Sequence[Estimate]

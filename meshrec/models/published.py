@@ -1,9 +1,9 @@
-"""Checkpoints that the field has published, and how their weights map to our networks.
+"""Conversion of published checkpoints to the networks of this package.
 
 - SPIN and HMR-PyTorch (Kolotouros et al. 2019, "Learning to Reconstruct 3D Human Pose and Shape via Model-fitting in
-  the Loop"), and HMR and SPIN as MMHuman3D trains them: the same network under other names.
-- GraphCMR (Kolotouros et al. 2019), whose graph is in a file of its own.
-- ResNets trained on ImageNet, under torchvision's names.
+  the Loop"), and HMR and SPIN as trained with MMHuman3D, which have the same network with other names of the weights.
+- GraphCMR (Kolotouros et al. 2019), whose graph is in a separate file.
+- ResNets trained on ImageNet, with torchvision's names.
 """
 
 import io
@@ -28,29 +28,32 @@ from meshrec.models.resnet import ResNet, with_input_channels
 
 Weights = dict[str, Tensor]
 
-WIDTH = 1024  # of SPIN's fully connected layers
-# SPIN writes the first two columns of a rotation row by row, we column by column.
+WIDTH = 1024  # units in each of SPIN's fully connected layers
+# SPIN stores the first two columns of a rotation row by row; here they are stored one column after the other.
 _COLUMNS = torch.tensor([0, 2, 4, 1, 3, 5])
 _POSE = (6 * torch.arange(NUM_JOINTS)[:, None] + _COLUMNS).flatten()
-# SPIN's fully connected layers, and ours.
+# Names of the fully connected layers in SPIN and here.
 _LAYERS = (("fc1", "embed"), ("fc2", "head.2"))
-# The parts of its state, in its order and ours.
+# Sizes of the parts of the state by SPIN's names. Their order is the same in SPIN and here.
 _PARTS = {"pose": 6 * NUM_JOINTS, "shape": NUM_BETAS, "cam": 3}
 
 
 def import_checkpoint(
     source: str | Path, target: str | Path, body: BodyModel, graph: str | Path | None = None
 ) -> Checkpoint:
-    """Convert a published checkpoint to ours.
+    """Convert a published checkpoint.
 
     Args:
-        source: a ``.pt`` or ``.pth`` of SPIN, HMR-PyTorch, MMHuman3D's HMR or SPIN, or GraphCMR.
-        target: the ``.safetensors`` to write.
-        body: the body it was trained with: SMPL's neutral one.
-        graph: GraphCMR's ``mesh_downsampling.npz``.
+        source: a ``.pt`` or ``.pth`` file of SPIN, HMR-PyTorch, MMHuman3D's HMR or SPIN, or GraphCMR.
+        target: the ``.safetensors`` file to write.
+        body: the body with which it was trained, which is SMPL's neutral one.
+        graph: ``mesh_downsampling.npz`` of GraphCMR, which only its checkpoints need.
+
+    Returns:
+        The checkpoint that was written.
 
     Raises:
-        InputError: The file is no such checkpoint, would run code, or does not fit, in keys, shapes or body.
+        InputError: The file is no such checkpoint, contains code, or its keys, shapes or number of vertices do not fit.
     """
     if len(body.v_template) != SMPL_VERTEX_COUNT:
         raise InputError(
@@ -70,14 +73,16 @@ def import_checkpoint(
 
 
 def load_resnet(resnet: ResNet, path: str | Path) -> None:
-    """Give a ResNet the weights of a public checkpoint; what it sees beyond RGB starts without influence.
+    """Load the weights of a public checkpoint into a ResNet.
+
+    Input channels beyond RGB get weights of zero, so that they have no effect at first.
 
     Args:
-        resnet: of the checkpoint's depth; its first three channels are RGB.
-        path: ``.pth`` with torchvision's names, or ``.safetensors`` with the same.
+        resnet: a network of the checkpoint's depth, whose first three input channels are RGB.
+        path: a ``.pth`` or ``.safetensors`` file with torchvision's names.
 
     Raises:
-        InputError: The file is no such checkpoint or does not fit.
+        InputError: The file is no such checkpoint, or its weights do not fit.
     """
     weights = {key: value for key, value in _state_dict(read_weights(path)).items() if not key.startswith("fc.")}
     expected = {key: tuple(value.shape) for key, value in resnet.state_dict().items()}
@@ -88,10 +93,13 @@ def load_resnet(resnet: ResNet, path: str | Path) -> None:
 
 
 def read_weights(path: str | Path) -> dict:
-    """What a ``.pt``, ``.pth`` or ``.safetensors`` holds, without running anything it asks for.
+    """Read a ``.pt``, ``.pth`` or ``.safetensors`` file without executing code that it may contain.
+
+    Returns:
+        The dictionary in the file: weights, or what a training stored beside them.
 
     Raises:
-        InputError: It is missing, damaged, or asks to run something.
+        InputError: The file is missing, damaged, no dictionary, or contains code.
     """
     path = Path(path)
     if not path.is_file():
@@ -106,12 +114,12 @@ def read_weights(path: str | Path) -> dict:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except InputError:
         raise
-    # A damaged file can fail in any way.
+    # A damaged file can raise any exception.
     except Exception as error:
         asked = re.search(r"GLOBAL (\S+)", str(error))
         if asked:
             raise InputError(f"{path}: refused, because it asks to run '{asked[1]}'; weights need no code") from None
-        # torch's own message advises to load it unsafely.
+        # The message of torch is not passed on, because it advises to load the file unsafely.
         raise InputError(f"{path} is not a readable checkpoint: it is cut short, or no file of weights") from None
     if not isinstance(content, dict):
         raise InputError(f"{path} holds a {type(content).__name__} where checkpoints are dictionaries of weights")
@@ -119,7 +127,11 @@ def read_weights(path: str | Path) -> dict:
 
 
 def _refuse_packed(path: Path) -> None:
-    """torch stores tensors as they are, so a packed archive is no checkpoint, but may unpack to any size."""
+    """Refuse compressed archives, which may unpack to any size. torch never compresses the tensors that it stores.
+
+    Raises:
+        InputError: The archive is compressed.
+    """
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             if sum(member.file_size for member in archive.infolist()) > path.stat().st_size:
@@ -127,12 +139,16 @@ def _refuse_packed(path: Path) -> None:
 
 
 def read_graph(path: str | Path, body: BodyModel) -> GraphMesh:
-    """The graph of GraphCMR's ``mesh_downsampling.npz`` on a body with SMPL's mesh.
+    """Read the graph of GraphCMR.
 
-    Its matrices are pickled; the reader of body files evaluates them and runs nothing.
+    The matrices in the file are pickled. :mod:`meshrec.files.unpickle` reads them, which executes no code.
+
+    Args:
+        path: ``mesh_downsampling.npz`` of GraphCMR.
+        body: a body with SMPL's mesh.
 
     Raises:
-        InputError: The file is no such graph, would run code, or belongs to another mesh.
+        InputError: The file is no such graph, contains code, or belongs to another mesh.
     """
     adjacency, up, down = (_sparse_matrix(Path(path), name, index) for name, index in (("A", 1), ("U", 0), ("D", 0)))
     vertices, nodes = up.shape
@@ -144,7 +160,8 @@ def read_graph(path: str | Path, body: BodyModel) -> GraphMesh:
 
 
 def _spin(state: Weights, source: str | Path) -> Network:
-    if any(key.startswith("head.") for key in state):  # MMHuman3D's, beside body models and a discriminator
+    """Make an iterative regressor of the weights of SPIN or HMR, or of their versions in MMHuman3D."""
+    if any(key.startswith("head.") for key in state):  # MMHuman3D, whose files also hold body models and a critic
         parts = (key.partition(".") for key in state if key.startswith(("backbone.", "head.")))
         state = {rest: state[f"{part}.{rest}"] for part, _, rest in parts}
     state = {key: value for key, value in state.items() if not key.startswith("fc.")}
@@ -175,6 +192,7 @@ def _spin(state: Weights, source: str | Path) -> Network:
 
 
 def _graph_cmr(content: dict, mesh: GraphMesh, source: str | Path) -> Network:
+    """Make a graph network of the weights of GraphCMR."""
     state = {
         f"{part}.{key}": value
         for part in ("graph_cnn", "smpl_param_regressor")
@@ -184,12 +202,12 @@ def _graph_cmr(content: dict, mesh: GraphMesh, source: str | Path) -> Network:
     ours = network.state_dict()
     theirs = {key: _graph_cmr_name(key) for key in ours}
     used = set(theirs.values())
-    # The authors store skip connections and a classifier that their networks never use.
+    # The authors' files also hold skip connections and a classifier that their networks never use.
     idle = [key for key in state if key not in used and re.search(r"\.(skip_conv|fc)\.", key)]
     state = {key: value for key, value in state.items() if key not in idle}
     expected = {theirs[key]: tuple(_like_theirs(value, theirs[key]).shape) for key, value in ours.items()}
     state = _checked(state, expected, source)
-    # Transposing twice changes nothing, so the same function leads back.
+    # The layout is its own inverse: flattened matrices are reshaped here, and transposed ones are transposed back.
     network.load_state_dict(
         {key: _like_theirs(state[theirs[key]], theirs[key]).reshape(ours[key].shape) for key in ours}
     )
@@ -197,7 +215,7 @@ def _graph_cmr(content: dict, mesh: GraphMesh, source: str | Path) -> Network:
 
 
 def _graph_cmr_name(key: str) -> str:
-    """The authors' name of one of our weights."""
+    """The name in GraphCMR of one of this package's weights."""
     for pattern, replacement in _GRAPH_CMR_NAMES:
         key = re.sub(pattern, replacement, key)
     return key
@@ -225,7 +243,7 @@ _GRAPH_CMR_NAMES = (
 
 
 def _like_theirs(value: Tensor, name: str) -> Tensor:
-    """One of our weights laid out as the authors' of that name: 1x1 convolutions as matrices, ``conv`` transposed."""
+    """Lay out a weight as GraphCMR does for that name: 1x1 convolutions are matrices, those of ``conv`` transposed."""
     if name.endswith(".W"):
         return value.flatten(1)
     if re.search(r"(gc|shape)\.\d+\.conv\.weight$", name):
@@ -234,7 +252,10 @@ def _like_theirs(value: Tensor, name: str) -> Tensor:
 
 
 def _checked(state: dict, expected: dict[str, tuple[int, ...]], source: str | Path) -> Weights:
-    """Weights of the expected names and shapes; counts of batches, which nothing uses, may be missing."""
+    """Check names and shapes of weights, and convert them to float32.
+
+    The counts of batches in the normalisation layers may be missing, since nothing uses them.
+    """
     counts = {key: torch.tensor(0) for key in expected if key.endswith("num_batches_tracked")}
     state = counts | state
     if strange := [key for key, value in state.items() if not isinstance(value, Tensor)]:
@@ -244,7 +265,7 @@ def _checked(state: dict, expected: dict[str, tuple[int, ...]], source: str | Pa
 
 
 def _state_dict(content: object) -> dict:
-    """The weights within a training checkpoint, without the prefix of parallel training; none in anything else."""
+    """The weights in a training checkpoint, without the prefix of parallel training; empty if it is no dictionary."""
     if not isinstance(content, dict):
         return {}
     for key in ("model", "state_dict"):
@@ -254,7 +275,7 @@ def _state_dict(content: object) -> dict:
 
 
 def _sparse_matrix(path: Path, name: str, index: int) -> sp.csr_matrix:
-    """One of the file's lists of matrices, from the finest mesh on."""
+    """One matrix from one of the file's lists, which are ordered from the finest mesh to the coarsest."""
     try:
         with zipfile.ZipFile(path) as archive:
             stream = io.BytesIO(archive.read(f"{name}.npy"))
@@ -269,7 +290,7 @@ def _sparse_matrix(path: Path, name: str, index: int) -> sp.csr_matrix:
 
 
 def _numpy_scalars() -> list:
-    """What scores noted in a checkpoint are pickled with: numpy's numbers, under both of its names for them."""
+    """The classes with which numpy numbers, such as the scores in a checkpoint, are pickled by any version of numpy."""
     scalar = np.float64(0).__reduce__()[0]
     kinds = {type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8", "?")}
     return [(scalar, "numpy.core.multiarray.scalar"), (scalar, "numpy._core.multiarray.scalar"), np.dtype, *kinds]

@@ -1,6 +1,6 @@
-"""ResNet-18, -34 and -50 (He et al. 2016) as feature extractors, with torchvision's names for every weight.
+"""ResNet-18, -34 and -50 (He et al. 2016) as feature extractors, with torchvision's names of the weights.
 
-As in torchvision, the stride of a bottleneck lies in its 3x3 convolution, so that any public checkpoint fits.
+As in torchvision, the stride of a bottleneck block is that of its 3x3 convolution, so that public checkpoints fit.
 """
 
 import torch
@@ -8,15 +8,18 @@ from torch import Tensor, nn
 
 
 class ResNet(nn.Module):
-    """A picture-like tensor in, one feature vector out: the network up to and with its global mean, without ``fc``.
+    """A ResNet up to its global mean, without the classifier ``fc``: it maps a picture to one feature vector.
 
     Args:
         depth: 18, 34 or 50.
-        channels: of the input; three for RGB.
-        width: channels of the first stage, doubled by each of the next three; published weights have 64.
+        channels: number of input channels; three for RGB.
+        width: channels of the first stage, which double in each of the next three. Published weights have 64.
 
     Attributes:
-        features: length of the feature vector: 512, 512 or 2048 for a width of 64.
+        features: length of the feature vector; for a width of 64 it is 512, 512 or 2048, by depth.
+
+    Raises:
+        ValueError: There is no such depth.
     """
 
     def __init__(self, depth: int = 50, channels: int = 3, width: int = 64) -> None:
@@ -36,18 +39,32 @@ class ResNet(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-        # A tenth to a quarter faster on a processor. torch's own types do not know this form of the call.
+        # This layout is 10 to 25 % faster on a CPU. The type hints of torch lack this form of the call.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, channels, H, W) to (B, features); H and W of at least 32, best multiples of it."""
+        """Map pictures to feature vectors.
+
+        Args:
+            x: (B, channels, H, W); H and W are at least 32 and preferably multiples of 32.
+
+        Returns:
+            (B, features).
+        """
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return x.mean((2, 3))
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions and a skip connection."""
+    """Two 3x3 convolutions and a skip connection.
+
+    Args:
+        inputs: number of input channels.
+        width: number of output channels.
+        stride: stride of the first convolution.
+        downsample: maps the input to the size of the output for the skip connection; None if the sizes are equal.
+    """
 
     expansion = 1
 
@@ -61,13 +78,21 @@ class BasicBlock(nn.Module):
         self.downsample = downsample
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map (B, inputs, H, W) to (B, width, H / stride, W / stride)."""
         skip = x if self.downsample is None else self.downsample(x)
         x = self.relu(self.bn1(self.conv1(x)))
         return self.relu(self.bn2(self.conv2(x)) + skip)
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3 and 1x1 convolutions and a skip connection."""
+    """1x1, 3x3 and 1x1 convolutions and a skip connection.
+
+    Args:
+        inputs: number of input channels.
+        width: channels of the first two convolutions; the last one has four times as many.
+        stride: stride of the 3x3 convolution.
+        downsample: maps the input to the size of the output for the skip connection; None if the sizes are equal.
+    """
 
     expansion = 4
 
@@ -83,6 +108,7 @@ class Bottleneck(nn.Module):
         self.downsample = downsample
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map (B, inputs, H, W) to (B, 4 width, H / stride, W / stride)."""
         skip = x if self.downsample is None else self.downsample(x)
         x = self.relu(self.bn1(self.conv1(x)))
         x = self.relu(self.bn2(self.conv2(x)))
@@ -94,20 +120,21 @@ STAGES: dict[int, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, ...]]] =
     34: (BasicBlock, (3, 4, 6, 3)),
     50: (Bottleneck, (3, 4, 6, 3)),
 }
-"""The blocks of each depth and how many there are in each of the four stages."""
+"""For each depth the class of the blocks, and their number in each of the four stages."""
 
 
 def with_input_channels(weight: Tensor, channels: int) -> Tensor:
-    """A first convolution's weights for more input channels, the new ones at zero.
+    """Extend the weights of a first convolution to more input channels.
 
-    A network that also sees proxy maps then starts as the RGB network it came from.
+    The weights of the new channels are zero, so that a network with additional proxy maps starts with the output of the
+    RGB network.
 
     Args:
-        weight: (64, C, 7, 7), C at most ``channels``.
-        channels: wanted.
+        weight: (N, C, 7, 7) weights.
+        channels: new number of input channels, at least C.
 
     Returns:
-        (64, channels, 7, 7).
+        (N, channels, 7, 7) weights.
     """
     return torch.cat([weight, weight.new_zeros(len(weight), channels - weight.shape[1], *weight.shape[2:])], dim=1)
 

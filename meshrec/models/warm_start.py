@@ -1,4 +1,4 @@
-"""Start a network from the weights of another one that sees less, or that has another head on the same encoder."""
+"""Start a network from the weights of another one, which has fewer inputs, or another head on the same encoder."""
 
 import torch
 
@@ -6,15 +6,16 @@ from meshrec.errors import InputError
 from meshrec.models.network import Network
 
 ADDED = ("encoder.backbone.", "refine.")
-GROWN = "embed.weight"  # the one layer of an iterative regressor whose inputs grow with the encoder's feature
+GROWN = "embed.weight"  # the only weights of an iterative regressor whose shape depends on the encoder's feature
 
 
 @torch.no_grad()
 def warm_start(network: Network, source: Network) -> None:
-    """Copy the weights of a network of the same kind, which may lack the ResNet over maps and pictures, or refinements.
+    """Copy the weights of a network of the same architecture, which may lack the ResNet or the refinements.
 
-    What the ResNet adds to the feature stands before the rest and starts without any effect, as refinements do anyway,
-    so that the network begins where the source ended.
+    The ResNet's part of the feature, which comes first, gets weights of zero in the next layer. Refinements start with
+    corrections of zero in any case. The network therefore starts with the outputs of the source, apart from steps
+    towards the keypoints.
 
     Args:
         network: the network whose weights are set.
@@ -38,7 +39,7 @@ def warm_start(network: Network, source: Network) -> None:
 
 
 def take_encoder(network: Network, source: Network) -> None:
-    """Copy the encoder's weights alone; all that follows it may be different.
+    """Copy only the encoder's weights. All other layers may differ.
 
     Args:
         network: the network whose encoder's weights are set.

@@ -37,7 +37,7 @@ class Skeleton:
 
 @dataclass(frozen=True)
 class Motion:
-    """A skeleton in T frames.
+    """The motion of a skeleton over T frames.
 
     Attributes:
         skeleton: The joints at rest.

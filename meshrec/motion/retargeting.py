@@ -1,7 +1,8 @@
 """Retargeting of motion capture to SMPL's joints.
 
 A joint of the target gets the world rotation of its source joint, composed with the smallest rotation that aligns the
-target's rest bone with the source's. So limbs point where the actor's did, whatever the two rest poses and proportions.
+target's rest bone with the source's. Limbs therefore point in the same directions as the actor's, even if the rest
+poses and proportions of the two skeletons differ.
 """
 
 from dataclasses import dataclass
@@ -108,6 +109,9 @@ def retarget(motion: Motion, rest_joints: ndarray) -> ndarray:
     """Compute local rotations of SMPL's 24 joints that follow a motion.
 
     The root keeps its orientation in the world. Joints that the source lacks (fingers, often toes) stay at rest.
+
+    The example needs a take from CMU's database, which is not part of the package; therefore its last line is not run
+    as a test.
 
     Args:
         motion: A take whose rest pose is a T-pose, y up and z forward.

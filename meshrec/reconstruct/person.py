@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from meshrec.body import BodyModel, BodyOutput, joint_set, load_body
+from meshrec.body import NUM_JOINTS, BodyModel, BodyOutput, joint_set, load_body
 from meshrec.errors import InputError
 from meshrec.export import (
     MESH_SUFFIXES,
@@ -26,7 +27,8 @@ from meshrec.export import (
     write_skinned,
 )
 from meshrec.export.mesh import float_array
-from meshrec.files.atomic import known_suffix
+from meshrec.export.params import LARGEST
+from meshrec.files.atomic import known_suffix, write_file
 from meshrec.geometry import Camera, axis_angle_to_matrix, camera_to_y_up, matrix_to_axis_angle
 
 NEARBY = 0.10  # metres within which a joint counts as correct in its confidence
@@ -83,8 +85,8 @@ class Person:
     made_by: str = ""
 
     def __post_init__(self) -> None:
-        shapes = {"betas": (None,), "rotations": (24, 3, 3), "translation": (3,), "box": (4,)}
-        shapes |= {"keypoints_2d": (len(self.keypoint_names), 3), "joint_deviation": (24,)}
+        shapes = {"betas": (None,), "rotations": (NUM_JOINTS, 3, 3), "translation": (3,), "box": (4,)}
+        shapes |= {"keypoints_2d": (len(self.keypoint_names), 3), "joint_deviation": (NUM_JOINTS,)}
         for name, shape in shapes.items():
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, float_array(getattr(self, name), shape, name))
@@ -102,11 +104,17 @@ class Person:
             InputError: The file or the body cannot be read, or the parameters belong to another body.
         """
         parameters = read_parameters(path)
-        name = parameters.body_name if body is None else body
-        if not isinstance(body, BodyModel):
-            model = load_body(name, num_betas=len(parameters.betas))
-        else:
-            model = body if body.hash == parameters.body_hash else body.truncated(len(parameters.betas))
+        name, count = parameters.body_name if body is None else body, len(parameters.betas)
+        try:
+            if not isinstance(body, BodyModel):
+                model = load_body(name, num_betas=count)
+            else:
+                model = body if body.hash == parameters.body_hash else body.truncated(count)
+        except InputError as error:
+            raise InputError(
+                f"{path}: its {count} betas belong to the body '{parameters.body_name}' of hash "
+                f"{parameters.body_hash}, but {error}"
+            ) from None
         if model.hash != parameters.body_hash:
             raise InputError(
                 f"{path}: its betas belong to the body '{parameters.body_name}' of hash {parameters.body_hash}, "
@@ -188,7 +196,6 @@ class Person:
     def parameters(self) -> PersonParameters:
         """The content of a parameter file, with the joints of ``smpl24``."""
         joints = self.joints()
-        screen = self.camera.project(torch.from_numpy(joints)).numpy() if self.camera is not None else None
         return PersonParameters(
             body_name=self.body_name,
             body_hash=self.body.hash,
@@ -204,11 +211,37 @@ class Person:
             keypoints_2d=self.keypoints_2d,
             keypoint_names=self.keypoint_names,
             joints_3d=joints,
-            joints_2d=None if screen is None else screen[:, :2],
+            joints_2d=_seen_by(self.camera, joints),
             joint_deviation=self.joint_deviation,
             joint_confidence=self.joint_confidence,
             joint_names=joint_set(JOINTS),
         )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything that a ``person_0.json`` holds, as plain dictionaries, lists, strings and numbers.
+
+        Numbers are finite; what is not known is None. Camera space, metres, radians and photo pixels, as
+        :func:`meshrec.export.load_schema` describes them for each key.
+        """
+        return self.parameters().to_dict()
+
+    def to_json(self, path: str | os.PathLike | None = None) -> str:
+        """:meth:`to_dict` as JSON text; :meth:`load` reads a file of it.
+
+        Args:
+            path: A ``.json`` file to write it to, completely or not at all. Default: none is written.
+
+        Returns:
+            The text.
+
+        Raises:
+            InputError: The path has another suffix, or the file cannot be written.
+        """
+        text = self.parameters().to_json()
+        if path is not None:
+            known_suffix(path, (".json",))
+            write_file(path, text.encode())
+        return text
 
     def save(
         self,
@@ -233,7 +266,9 @@ class Person:
             InputError: The suffix is unknown, or the file cannot be written.
         """
         suffix = known_suffix(path, SAVE_SUFFIXES)
-        if suffix in PARAMETER_SUFFIXES:
+        if suffix == ".json":
+            self.to_json(path)
+        elif suffix in PARAMETER_SUFFIXES:
             write_parameters(path, self.parameters())
         elif skinned and suffix == ".glb":
             body = self.skinned(name, color)
@@ -266,6 +301,15 @@ class Person:
     def _tensor(self, name: str) -> torch.Tensor:
         """A field as a batch of one on the body's device."""
         return torch.from_numpy(getattr(self, name))[None].to(self.body.v_template)
+
+
+def _seen_by(camera: Camera | None, points: np.ndarray) -> np.ndarray | None:
+    """Projections (N, 2) of points (N, 3); None without a camera, or if a point has none: it is not in front of it."""
+    if camera is None:
+        return None
+    screen = camera.project(torch.from_numpy(points)).numpy()
+    seen = (screen[:, 2] > 0) & (np.abs(screen[:, :2]) <= LARGEST).all(1)
+    return screen[:, :2] if seen.all() else None
 
 
 def export_people(

@@ -1,6 +1,7 @@
 """People from a photo: they are detected, and a body is estimated for each and fitted to the detection."""
 
 import math
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -22,10 +23,15 @@ from meshrec.regress.weights import NONE, load_regressor, regressor_name
 
 Regressor = Callable[[np.ndarray, Sequence[Detection], Camera], Initial]
 KEYPOINT_SETS = {17: "coco17", 25: "openpose25", 33: "mediapipe33"}  # by the number of keypoints
+_loading = threading.Lock()  # one thread loads the default detector, and the others wait for it
 
 
 class Reconstructor:
     """Turns photos into people: ``people = Reconstructor()("photo.jpg")``. Keep it for several photos.
+
+    Threads may share it, if the regressor and the detector allow it, as the shipped ones do. The same photo and
+    arguments give bit for bit the same people, in whatever thread, order or process, as long as the machine, the
+    installed versions and the number of threads that torch uses are the same.
 
     A shipped network knows the shapes of the open neutral body only. For another body it estimates the pose, and the
     fit finds the shape.
@@ -117,7 +123,8 @@ class Reconstructor:
             if not len(boxes):
                 return []
         if self._detector is None:
-            self._detector = load_detector()
+            with _loading:
+                self._detector = self._detector or load_detector()
         return [person for person in self._detector(photo.image, boxes) if person.score > 0]
 
     def embody(self, image: np.ndarray, found: Sequence[Detection], camera: Camera) -> list[Person]:

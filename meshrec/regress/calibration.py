@@ -1,4 +1,4 @@
-"""Errors of a network on people it was not trained on: their covariance, and calibrated shapes."""
+"""The covariance of a network's errors, and the calibration of its betas, from people it was not trained on."""
 
 import torch
 from torch import Tensor
@@ -94,4 +94,5 @@ def whitening(
 
 
 def _with_one(betas: Tensor) -> Tensor:
+    """Append a column of ones to betas (B, S)."""
     return torch.cat([betas, torch.ones_like(betas[:, :1])], dim=1)

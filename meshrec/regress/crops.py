@@ -1,4 +1,4 @@
-"""A network's input of the people in a photo: square crops, seen by cameras that look at the crops' centres."""
+"""The input of a network for the people in a photo: square crops, seen by cameras that look at the crops' centres."""
 
 from collections.abc import Sequence
 
@@ -23,7 +23,7 @@ def person_inputs(
     camera: Camera,
     margin: float = RegressorSettings.margin,
 ) -> tuple[NetworkInput, Tensor]:
-    """Make a network's input of the people in a photo.
+    """Make the input of a network for the people in a photo.
 
     Args:
         encoder: The inputs of the network. Keypoints are matched to its joint set by name; those that the detector does
@@ -46,7 +46,7 @@ def person_inputs(
     squares = [_square(points, person.box, margin) for points, person in zip(keypoints, detections)]
     center, side = (np.array(values) for values in zip(*squares))
     keypoints = torch.from_numpy(convert_joints(keypoints, joints, encoder.joints)[0])
-    # To the coordinates of the crops, whose edges are at -1 and 1.
+    # Convert pixels to the coordinates of the crops, whose edges are at -1 and 1.
     middle, scale = torch.from_numpy(center).float(), torch.from_numpy(2 / side).float()[:, None]
     matrix = camera.matrix.float()
     focal, principal = matrix.diagonal()[:2] * scale, (matrix[:2, 2] - middle) * scale

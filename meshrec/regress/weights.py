@@ -10,7 +10,7 @@ from meshrec.regress.regressor import NetworkRegressor
 from meshrec.regress.settings import RegressorSettings
 
 NAMES = {"keypoints": "iterative_keypoints", "proxy": "iterative_proxy", "graph": "graph_keypoints"}
-DEFAULT, NONE = "proxy", "none"  # the regressor that photos get, and the name for none
+DEFAULT, NONE = "proxy", "none"  # the default regressor, and the name that stands for no regressor
 
 
 def load_regressor(
@@ -64,13 +64,13 @@ def load_regressor(
 
 
 def regressor_name(name: str | Path | None) -> str:
-    """Name of a regressor.
+    """Replace None by the name of the default regressor.
 
     Args:
-        name: A name or a checkpoint file, which is returned as it is, or None.
+        name: A name, a checkpoint file, or None.
 
     Returns:
-        For None the name of the default regressor, or ``"none"`` if it is not installed.
+        The name or file as it is. For None, the name of the default regressor, or ``"none"`` if it is not installed.
     """
     if name is None:
         return DEFAULT if _shipped(DEFAULT).is_file() else NONE

@@ -1,4 +1,4 @@
-"""The backends, which find the visible faces and draw silhouettes. Everything else of the renderer is shared."""
+"""The backends, which find the visible faces and draw silhouettes. All other parts of the renderer are shared."""
 
 from importlib import import_module
 from importlib.util import find_spec
@@ -17,7 +17,7 @@ PACKAGES = {
 
 
 def backends() -> dict[str, bool]:
-    """The backends and whether each can be used here.
+    """List the backends, and whether each can be used here.
 
     ``numba`` is the default on the CPU; ``torch`` runs on any device and is the default elsewhere; ``pytorch3d`` needs
     PyTorch3D, which the user installs from its own instructions.
@@ -31,7 +31,14 @@ def backends() -> dict[str, bool]:
 
 
 def pick(backend: str | None, device: torch.device) -> str:
-    """The backend asked for, or the default for tensors on ``device``.
+    """Choose a backend.
+
+    Args:
+        backend: Name of a backend. Default: the fastest for the device.
+        device: Device of the vertices.
+
+    Returns:
+        The name of the backend.
 
     Raises:
         ValueError: There is no backend of that name.
@@ -49,5 +56,5 @@ def pick(backend: str | None, device: torch.device) -> str:
 
 
 def rasterizer(name: str) -> ModuleType:
-    """The backend's module, which is imported here; its ``visible_faces(screen, faces, size, perspective)`` draws."""
+    """Import the module of a backend; its function ``visible_faces(screen, faces, size, perspective)`` rasterizes."""
     return import_module(f"meshrec.render.{name}_backend")

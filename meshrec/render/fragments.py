@@ -1,4 +1,4 @@
-"""Hard rasterisation: which face each pixel sees, and which point of it."""
+"""Hard rasterisation: the face that each pixel sees, and the point on it."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from meshrec.render.screen import AnyCamera, Array, as_faces, is_perspective, to
 
 @dataclass(frozen=True)
 class Fragments:
-    """What the pixels of B pictures see. Only the P covered pixels carry more than a face number.
+    """The visible surface points of B pictures. All fields but ``face_id`` and ``faces`` are for P covered pixels only.
 
     Attributes:
         face_id: (B, H, W) int32: the nearest face whose projection contains the pixel's centre, or -1.

@@ -9,12 +9,13 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Phong:
-    """Light from everywhere, one distant lamp, and a highlight (Phong 1975).
+    """Ambient light and one distant lamp with diffuse and specular reflection (Phong 1975).
 
     Attributes:
-        direction: Towards the lamp, camera space (x right, y down, z forward). Default: behind the viewer's left.
-        ambient: Share of the colour seen in the lamp's shadow.
-        diffuse: Share added where the lamp shines straight on.
+        direction: Direction towards the lamp, of any length, in camera space (x right, y down, z forward). Default:
+            behind the viewer, above and to the left.
+        ambient: Share of the colour that is visible without the lamp.
+        diffuse: Share that is added where the lamp shines perpendicularly on the surface.
         specular: Strength of the white highlight.
         shininess: Exponent of the highlight: the larger, the smaller and sharper it is.
 
@@ -41,7 +42,7 @@ class Phong:
             to_eye: (P, 3) unit vectors towards the camera.
 
         Returns:
-            What to multiply the surface's colour by, (P, 1), and what to add to it, (P, 1).
+            The factor (P, 1) by which the surface's colour is multiplied, and the highlight (P, 1) that is added to it.
         """
         lamp = torch.nn.functional.normalize(normals.new_tensor(self.direction), dim=0)
         facing = (normals * lamp).sum(-1, keepdim=True)
@@ -52,7 +53,7 @@ class Phong:
 
 @dataclass(frozen=True)
 class SphericalHarmonics:
-    """Soft light from everywhere, varying with direction (Ramamoorthi and Hanrahan 2001).
+    """Soft environment light, diffusely reflected (Ramamoorthi and Hanrahan 2001).
 
     Attributes:
         coefficients: (9,) or (9, 3) for colour: the light's spherical-harmonics coefficients of order 0, 1 and 2 in the
@@ -71,7 +72,10 @@ class SphericalHarmonics:
     coefficients: Tensor = field(default_factory=lambda: torch.tensor([2.6, -0.75, -0.75, -0.25, 0, 0.1, 0.1, 0, 0]))
 
     def __call__(self, normals: Tensor, to_eye: Tensor) -> tuple[Tensor, Tensor]:
-        """Like :meth:`Phong.__call__`; nothing is added. The factor is the irradiance over pi, (P, 1) or (P, 3)."""
+        """Shade surface points; arguments and results are those of :meth:`Phong.__call__`.
+
+        The factor is the irradiance over pi, (P, 1) or (P, 3) for coloured light, and the highlight is zero.
+        """
         # The cosine lobe keeps 1, 2/3 and 1/4 of orders 0, 1 and 2 (its coefficients pi, 2 pi / 3, pi / 4, over pi).
         kept = normals.new_tensor([1] + [2 / 3] * 3 + [1 / 4] * 5)
         light = self.coefficients.to(normals).reshape(9, -1) * kept[:, None]

@@ -38,7 +38,8 @@ def depth(
 def normals(vertices: Array, faces: Array, camera: AnyCamera, backend: str | None = None) -> Tensor:
     """Unit normals of the nearest surface in camera space, smooth across faces and turned towards the eye.
 
-    Args: as for :func:`depth`.
+    Args:
+        vertices, faces, camera, backend: As for :func:`depth`.
 
     Returns:
         (B, H, W, 3), or (H, W, 3) for one mesh (V, 3); zero where nothing is seen.

@@ -16,7 +16,7 @@ from meshrec.render.screen import AnyCamera, Array, as_tensor, drawable_points, 
 from meshrec.render.shading import as_picture, join
 
 PAPER = (0.965, 0.965, 0.96)  # RGB of the plain background
-# Easy to tell apart, also for colour-blind readers, and none looks like skin.
+# RGB bytes of colours that are easy to tell apart, also for colour-blind readers, and none of which looks like skin.
 COLORS = (
     (110, 168, 214),
     (238, 170, 92),
@@ -55,7 +55,7 @@ def overlay(
         faces: (F, 3) vertex indices that all people share, or a list of N.
         camera: The photo's camera.
         colors: (N, 3) RGB in [0, 1]. Default: those of :func:`person_colors`.
-        opacity: Of the people, in [0, 1]; 1 hides the photo behind them.
+        opacity: Opacity of the people, in [0, 1]; 1 hides the photo behind them.
 
     Returns:
         (H, W, 3) uint8 RGB.

@@ -62,7 +62,11 @@ def is_perspective(camera: AnyCamera) -> bool:
 
 
 def as_vertices(vertices: Array) -> Tensor:
-    """(V, 3) or (B, V, 3) points as a (B, V, 3) tensor: float64 stays float64, any other type becomes float32."""
+    """Convert points (V, 3) or (B, V, 3) to a tensor (B, V, 3): float64 stays float64, other types become float32.
+
+    Raises:
+        ValueError: The shape is another one.
+    """
     points = as_tensor(vertices)
     if points.dim() not in (2, 3) or points.shape[-1] != 3:
         raise ValueError(f"vertices must be (V, 3) or (B, V, 3), not {tuple(points.shape)}")
@@ -71,7 +75,14 @@ def as_vertices(vertices: Array) -> Tensor:
 
 
 def drawable_points(vertices: Array) -> Tensor:
-    """(B, V, 3) points, of which those that no camera can draw are moved to the origin so that normals stay finite."""
+    """Move points that no camera can draw to the origin, so that normals stay finite.
+
+    Args:
+        vertices: (V, 3) or (B, V, 3) points, metres.
+
+    Returns:
+        (B, V, 3).
+    """
     points = as_vertices(vertices)
     if _within(points, FARTHEST_POINT):
         return points

@@ -82,6 +82,7 @@ def silhouette(
 
 
 def _outline(backend: str) -> Callable[..., Tensor]:
+    """The function of a backend that draws the outline silhouette."""
     if backend == "numba":
         from meshrec.render.numba_backend import outline
     elif backend == "torch":
@@ -92,6 +93,7 @@ def _outline(backend: str) -> Callable[..., Tensor]:
 
 
 def _soft_silhouette(backend: str) -> Callable[..., Tensor]:
+    """The function of a backend that draws the soft silhouette."""
     if backend == "numba":
         from meshrec.render.numba_backend import soft_silhouette
     elif backend == "torch":

@@ -18,7 +18,7 @@ def soft_silhouette(
         size: (W, H) pixels.
         sigma: Sharpness, square pixels.
         reach: How far outside itself a face counts, pixels.
-        sliver: A face counts for nothing if twice its area is no larger, square pixels.
+        sliver: Faces are left out if twice their area is at most this, square pixels.
 
     Returns:
         (B, H, W) in [0, 1], differentiable in ``screen``.

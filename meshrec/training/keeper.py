@@ -47,20 +47,29 @@ class Keeper(pl.Callback):
         self._batches = self._step = 0
 
     def state_dict(self) -> dict[str, float]:
+        """The values that a resumed training needs, which Lightning stores in its checkpoint."""
         return {"seconds": self.seconds}
 
     def load_state_dict(self, state_dict: dict[str, float]) -> None:
+        """Continue with the values of :meth:`state_dict`."""
         self.seconds = self._before = state_dict["seconds"]
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Note the step at which the training starts."""
         self._step = trainer.global_step
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, number: int) -> None:
+        """Start the clock of the batch."""
         self._begun = perf_counter()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, number: int
     ) -> None:
+        """Log, validate and write checkpoints, if the step that the batch completes is one of those for it.
+
+        Raises:
+            TrainingDiverged: The loss is no longer finite.
+        """
         self._busy += perf_counter() - self._begun
         self._batches += 1
         step, config = trainer.global_step, self.training.config

@@ -267,8 +267,8 @@ def ordinal_depth_loss(depths: Tensor, relations: Tensor, confidence: Tensor | N
         depths: (..., K) predicted depths of the joints, metres.
         relations: (..., K, K) 1 where joint i is closer than joint j, -1 where it is farther, 0 where their depths are
             equal.
-        confidence: (..., K, K) of the relations, 0 for pairs without a label.
-        scale: The difference of depths that counts as one, metres.
+        confidence: (..., K, K) confidence of each relation, 0 for pairs without a label.
+        scale: The difference of depths for which d is 1, metres.
 
     Example:
         >>> relations, confidence = ordinal_relations(torch.tensor([1.0, 2.0]))

@@ -19,10 +19,10 @@ from meshrec.models.critic import Critic
 from meshrec.models.encoders import NetworkInput
 from meshrec.models.estimate import Estimate
 from meshrec.models.network import Network
+from meshrec.training.batches import Loader, Mixture
 from meshrec.training.config import OptimizerConfig, TrainingConfig
 from meshrec.training.losses import critic_loss, fooling_loss
 from meshrec.training.measure import moved, with_pictures
-from meshrec.training.mixture import Loader, Mixture
 from meshrec.training.objective import Objective
 from meshrec.training.pieces import Piece, joined
 from meshrec.training.sources import Share
@@ -78,12 +78,15 @@ class Training(pl.LightningModule):
         return self.loader
 
     def on_train_start(self) -> None:
+        """Prepare the part of each batch that this process makes itself, on the device of the training."""
         self._made_here = self._mixture(frozenset(i for i, share in enumerate(self.sources) if share.on_device))
 
     def transfer_batch_to_device(self, batch: list[Piece], device: torch.device, dataloader_idx: int) -> list[Piece]:
+        """Copy the pieces of a batch to a device."""
         return [moved(piece, device) for piece in batch]
 
     def training_step(self, pieces: list[Piece], number: int) -> Tensor:
+        """The loss () of batch ``number``: the pieces that were loaded, and those that this process makes itself."""
         with torch.autocast(self.device.type, enabled=False):
             batch, inputs = joined([*pieces, *self._made_here[number]])
         return self.total_loss(batch, inputs, number)
@@ -112,14 +115,17 @@ class Training(pl.LightningModule):
         return total
 
     def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
+        """Update the weights, and their exponential mean."""
         super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
         self.averaged.update_parameters(self.network)
 
     def configure_gradient_clipping(self, optimizer: Any, *given: Any, **named: Any) -> None:
-        # By itself Lightning refuses to clip what a fused optimizer steps on; and the critic is not to be clipped.
+        """Clip the gradient of the network."""
+        # Lightning itself refuses to clip gradients for a fused optimizer, and would clip those of the critic too.
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.optimizer.clip)
 
     def configure_optimizers(self) -> Any:
+        """The optimizer of the network and the critic, and the schedule of its learning rate."""
         settings = self.config.optimizer
         learning = [p for p in self.network.parameters() if p.requires_grad]
         groups: list[dict[str, Any]] = [

@@ -21,10 +21,10 @@ from meshrec.models.checkpoints import load_checkpoint
 from meshrec.models.network import Network
 from meshrec.models.warm_start import take_encoder, warm_start
 from meshrec.render.backends import backends
+from meshrec.training.batches import at_most_threads
 from meshrec.training.config import TrainingConfig
 from meshrec.training.config_file import import_paths, load_config, plain
 from meshrec.training.keeper import STATE, WEIGHTS, Keeper
-from meshrec.training.mixture import at_most_threads
 from meshrec.training.module import Training, cores, workers
 from meshrec.training.objective import Objective
 from meshrec.training.pieces import Piece

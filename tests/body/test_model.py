@@ -249,6 +249,7 @@ def test_autocast_leaves_the_body_in_full_precision():
     expected = body(**pose).vertices
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(body(**pose).vertices, expected)
+        assert {value.dtype for value in body.rest(pose["betas"])} == {torch.float32}
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])

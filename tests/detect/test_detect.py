@@ -11,11 +11,11 @@ from helpers.paths import EXAMPLES, SHARED
 
 from meshrec.body import joint_set
 from meshrec.detect import Detection, Mask, load_detector
-from meshrec.detect.blazepose import Pose, Sight
+from meshrec.detect.blazepose import FOLDER, Pose, Sight
 from meshrec.detect.blazepose_detector import BlazePoseDetector
 from meshrec.detect.blazepose_settings import BlazePoseSettings
 from meshrec.detect.inputs import boxes_in_photo, for_photo, people_in_photo, read_boxes, read_keypoints
-from meshrec.detect.litert import without_chatter
+from meshrec.detect.litert import LiteNetwork, without_chatter
 from meshrec.detect.looks import MIRRORED, Look, consensus, in_photo, look_at, show, without_people
 from meshrec.detect.people import Region, box_iou, keypoint_box, person_at, person_box, photo_edges, pose_distance
 from meshrec.detect.tiles import beside, tiles
@@ -276,11 +276,28 @@ def test_the_runtimes_chatter_is_dropped_and_errors_pass(capfd):
     with without_chatter():
         os.write(2, b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\n")
         os.write(2, b"ERROR: trouble\n")
+        os.write(2, b"INFO: of another thread\n")
     with pytest.raises(KeyError), without_chatter():
         os.write(2, b"before the error\n")
         raise KeyError
     os.write(2, b"after\n")
-    assert capfd.readouterr().err.splitlines() == ["ERROR: trouble", "before the error", "after"]
+    assert capfd.readouterr().err.splitlines() == [
+        *("ERROR: trouble", "INFO: of another thread"),
+        *("before the error", "after"),
+    ]
+
+
+def test_only_loading_a_network_redirects_stderr(monkeypatch, capfd):
+    """Other threads may be writing to it while photos are worked on."""
+    network = LiteNetwork(FOLDER / "pose_detection.tflite")
+    monkeypatch.setattr("meshrec.detect.litert.without_chatter", lambda: pytest.fail("stderr was redirected"))
+    busy = network._idle.get_nowait()  # as if another thread used it
+    picture = np.zeros(network.input_shape, np.float32)
+    new = network(picture)
+    network._idle.get_nowait()
+    network._idle.put(busy)
+    assert all(map(np.array_equal, new, network(picture)))
+    assert capfd.readouterr().err == ""
 
 
 def test_settings_change_whom_a_detector_reports():

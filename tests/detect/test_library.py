@@ -49,7 +49,7 @@ def test_a_damaged_network_is_refused(tmp_path):
 
 @pytest.mark.parametrize("name", ["posenet", "", "pose.onnx", "task", ".task"])
 def test_unknown_detectors_are_refused_with_the_known_names(name):
-    with pytest.raises(InputError, match=rf"no detector '{name}': give blazepose or a \.task file"):
+    with pytest.raises(InputError, match=rf"no detector '{name}': give blazepose or rtmlib or a \.task file"):
         load_detector(name)
 
 
@@ -62,7 +62,7 @@ def test_a_detector_is_added_by_one_line(monkeypatch):
     monkeypatch.setattr(library, "DETECTORS", DETECTORS | {"nobody": Entry("builtins", "list", ".nobody")})
     assert load_detector("nobody") == []
     assert load_detector("a.nobody") == list("a.nobody")
-    with pytest.raises(InputError, match=r"give blazepose or nobody or a \.task file or a \.nobody file"):
+    with pytest.raises(InputError, match=r"give blazepose or rtmlib or nobody or a \.task file or a \.nobody file"):
         load_detector("posenet")
 
 

@@ -9,8 +9,10 @@ REQUIREMENTS = {
     "pytorch3d": ("pytorch3d",),
     "lightning": ("lightning", "tensorboard"),
     "webdataset": ("webdataset",),
-    "onnx": ("onnx",),
+    "jsonschema": ("jsonschema",),
     "gltf-validator": ("gltf-validator",),
+    "rtmlib": ("rtmlib",),
+    "onnx": ("onnx",),
     "gpu": ("a gpu",),
     "linux": ("linux", "kill -9", "/dev/full", "/proc", "resource", "windows lacks", "unwritable", "distributed"),
 }

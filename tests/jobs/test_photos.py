@@ -216,6 +216,18 @@ def test_results_of_another_photo_are_not_overwritten(folder, capfd, monkeypatch
     assert main([*options, "--force"]) == 0
 
 
+def test_results_of_a_newer_version_are_not_overwritten(folder, capfd):
+    assert run() == 0
+    record = folder / "out" / "a" / "1.jpg" / RECORD
+    written = record.read_bytes()
+    record.write_bytes(json.dumps(json.loads(written) | {"version": 2}).encode())
+    capfd.readouterr()
+    assert run() == 1
+    (error,) = capfd.readouterr().err.splitlines()
+    assert "out/a/1.jpg/photo.json is of version 2, but 1 is the newest known; update meshrec" in error
+    assert run("--force") == 0 and record.read_bytes() == written
+
+
 def test_own_files_in_a_result_folder_stay(folder):
     (folder / "out" / "a" / "1.jpg").mkdir(parents=True)
     for name in ("notes.txt", "person_0_edited.glb", "person_7.ply", ".0123456789abcdef.part"):

@@ -52,7 +52,7 @@ def network_of(body, refinements: int, **settings) -> IterativeRegressor:
 
 
 def test_skin_is_probed_where_the_renderer_draws_it(body):
-    feedback = SilhouetteFeedback(body, said=3, seen=0, width=8, num_betas=10)
+    feedback = SilhouetteFeedback(body, outputs=3, known=0, width=8, num_betas=10)
     betas = torch.zeros(3, 10)
     betas[:, 0] = torch.tensor([-2.0, 0.0, 2.0])
     truth, focal = people(betas), torch.full((3,), FOCAL)

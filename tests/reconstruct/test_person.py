@@ -1,6 +1,7 @@
 """A person: the body's own vertices, files that give them back, and bodies that do not fit refused."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 import trimesh
 from helpers.gltf import Gltf
+from helpers.results import check_result, strict_json
 
 from meshrec.benchmarks.random_body import random_arrays
 from meshrec.body import BodyModel, joint_set, load_body, write_body
@@ -89,6 +91,33 @@ def test_json_names_every_joint(tmp_path, person):
     assert np.abs(np.array(list(document["joints_2d"].values())) - projected[:, 0]).max() < 0.01
     rotation = cv2.Rodrigues(np.array(document["pose"][3]))[0]
     assert np.abs(rotation - person.rotations[3]).max() < 1e-5
+
+
+def test_a_person_as_plain_numbers(tmp_path, person):
+    def kinds(value: object) -> Iterator[type]:
+        yield type(value)
+        for entry in [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else ():
+            yield from kinds(entry)
+
+    document = replace(person, score=np.float32(0.1)).to_dict()
+    assert {*kinds(document)} == {dict, list, str, int, float, type(None)}
+    assert document["score"] == 0.1 and document["mask_iou"] is None and document["made_by"] is None
+    assert document["camera"] == {"focal": [900, 910], "center": [310, 255], "size": [640, 480]}
+    assert np.array_equal(np.float32([*document["joints_3d"].values()]), person.joints())
+    check_result(document, "person")
+    text = person.to_json(tmp_path / "a.json")
+    assert strict_json(text) == person.to_dict()
+    person.save(tmp_path / "b.json")
+    assert (tmp_path / "a.json").read_text() == (tmp_path / "b.json").read_text() == person.to_json() == text
+    with pytest.raises(InputError, match=r"must end in \.json"):
+        person.to_json(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("z", [0.0, -3.0])
+def test_joints_that_are_not_before_the_camera_have_no_projection(person, z):
+    """Python's own JSON would write Infinity for a joint in the plane of the camera."""
+    there = replace(person, rotations=np.tile(np.eye(3), (24, 1, 1)), translation=[0, 0, z])
+    assert there.to_dict()["joints_2d"] is None
 
 
 def test_confidence_is_the_share_of_a_normal_cloud_within_ten_centimetres(person):

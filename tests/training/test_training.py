@@ -31,9 +31,9 @@ from meshrec.models.estimate import Estimate
 from meshrec.models.output import NetworkOutput
 from meshrec.render import silhouette
 from meshrec.training import load_config, train
+from meshrec.training.batches import Loader, Mixture
 from meshrec.training.losses import aligned_joint_loss, betas_loss, joint_loss, reprojection_loss, rotation_loss
 from meshrec.training.measure import measure_errors
-from meshrec.training.mixture import Loader, Mixture
 from meshrec.training.module import Training, rate_at
 from meshrec.training.objective import Objective, Weights, joint_groups
 from meshrec.training.pieces import Piece

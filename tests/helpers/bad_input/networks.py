@@ -1,5 +1,6 @@
 """Broken checkpoints, training configurations and options of evaluations."""
 
+import json
 import pickle
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
@@ -226,3 +227,7 @@ def evaluation() -> Iterable[Case]:
         yield Case(f"{name}-regressor-text", text, r"c\.safetensors is not a readable .safetensors file", files)
         other = {**files, "c.safetensors": make.safetensors_header({})}
         yield Case(f"{name}-regressor-no-network", text, "holds weights but no network of this version", other)
+        metadata = {"__metadata__": {"meshrec": json.dumps({"format": 2})}}
+        newer = {**files, "c.safetensors": make.safetensors_header(metadata)}
+        sentence = "c.safetensors is a checkpoint of format 2, but 1 is the newest known; update meshrec"
+        yield Case(f"{name}-regressor-of-tomorrow", text, sentence, newer)

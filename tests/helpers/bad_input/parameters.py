@@ -58,18 +58,38 @@ def parameters() -> Iterable[Case]:
     for name, changes, sentence in (
         ("schema", {"schema": "smpl"}, "its schema is smpl, not meshrec.person"),
         ("schema-list", {"schema": [1]}, "the schema should be a short text"),
-        ("version-of-tomorrow", {"version": 2}, "schema version 2 is not known here"),
+        (
+            "version-of-tomorrow",
+            {"version": 2},
+            "schema version 2 is not known here, 1 is the newest .*; update meshrec",
+        ),
+        ("version-0", {"version": 0}, "there is no schema version 0"),
         ("version-text", {"version": "one"}, "the schema version should be a whole number"),
         ("space", {"space": "world"}, "its space must be 'camera, OpenCV"),
         ("without-body", {"body": "gone"}, "the body name is missing"),
         ("body-text", {"body": "neutral"}, "body must be an object of names and values"),
-        ("body-unknown", {"body": {"name": "nobody", "hash": "0" * 16}}, "there is no body 'nobody'"),
-        ("body-other-hash", {"body": {"name": "neutral", "hash": "0" * 16}}, "'neutral' has hash [0-9a-f]{16}; name"),
+        (
+            "body-unknown",
+            {"body": {"name": "nobody", "hash": "0" * 16}},
+            "p.json: its 10 betas belong to the body 'nobody' of hash 0{16}, but there is no body 'nobody': give",
+        ),
+        (
+            "body-other-hash",
+            {"body": {"name": "neutral", "hash": "0" * 16}},
+            "the body 'neutral' of hash 0{16}, but 'neutral' has hash [0-9a-f]{16}; name",
+        ),
         ("body-control-characters", {"body": {"name": "\x1b[31m", "hash": ""}}, "the body name should be a short text"),
         ("without-pose", {"pose": "gone"}, "the pose is missing"),
         ("without-betas", {"betas": None}, "the betas is missing"),
         ("pose-of-23", {"pose": [[0.0] * 3] * 23}, r"pose must have shape \(24, 3\), not \(23, 3\)"),
         ("pose-flat", {"pose": [0.0] * 72}, r"pose must have shape \(24, 3\), not \(72,\)"),
+        (
+            "pose-of-SMPL-H",
+            {"pose": [[0.0] * 3] * 52},
+            "its pose is of SMPL-H with 52 joints, but only those of SMPL with 24",
+        ),
+        ("pose-of-SMPL-H-flat", {"pose": [0.0] * 156}, "its pose is of SMPL-H with 52 joints, but only those of SMPL"),
+        ("pose-of-SMPL-X", {"pose": [[0.0] * 3] * 55}, "its pose is of SMPL-X with 55 joints, but only those of SMPL"),
         ("pose-ragged", {"pose": [[0.0, 0.0]] * 23 + [[0.0]]}, "pose is no regular table of numbers"),
         ("pose-words", {"pose": [["x"] * 3] * 24}, "pose holds something that is not a number"),
         ("pose-booleans", {"pose": [[True] * 3] * 24}, "pose holds something that is not a number"),
@@ -77,7 +97,12 @@ def parameters() -> Iterable[Case]:
         ("pose-1e308", {"pose": huge}, "pose holds a value beyond 1e[+]09"),
         ("betas-1e38", {"betas": [1e38] * 10}, "betas holds a value beyond 1e[+]09"),
         ("translation-of-2", {"translation": [0.0, 3.0]}, r"translation must have shape \(3\), not \(2,\)"),
-        ("betas-of-11", {"betas": [0.0] * 11}, "this body has 10 shape components, so num_betas cannot be 11"),
+        (
+            "betas-of-11",
+            {"betas": [0.0] * 11},
+            "p.json: its 11 betas belong to the body 'neutral' of hash [0-9a-f]{16}, but this body has 10 shape",
+        ),
+        ("betas-of-300", {"betas": [0.0] * 300}, "its 300 betas belong to .*, but this body has 10 shape components"),
         ("betas-of-0", {"betas": []}, "num_betas cannot be 0|betas"),
         ("score-word", {"score": "high"}, "score holds something that is not a number"),
         ("box-of-3", {"box": [1.0, 2.0, 3.0]}, "box must have shape"),
@@ -125,5 +150,14 @@ def parameters() -> Iterable[Case]:
         yield Case(f"export-npz-{name}", "export p.npz --out out", "not a readable .npz", {"p.npz": content})
     arrays = make.npz({"schema": "meshrec.person", "version": 1, "pose": np.zeros((24, 3))})
     yield Case("export-npz-incomplete", "export p.npz --out out", "the body name is missing", {"p.npz": arrays})
+    smpl = {"schema": "meshrec.person", "version": 1, "body_name": "neutral", "body_hash": "0" * 16}
+    rest = {"betas": np.zeros(16), "translation": np.zeros(3)}
+    for name, arrays, sentence in (
+        ("version-of-tomorrow", {"version": 2}, "schema version 2 is not known here, 1 is the newest"),
+        ("pose-of-SMPL-H", {"pose": np.zeros(156)}, "its pose is of SMPL-H with 52 joints, but only those of SMPL"),
+        ("betas-of-16", {"pose": np.zeros((24, 3))}, "p.npz: its 16 betas belong to .* but this body has 10 shape"),
+    ):
+        content = make.npz({**smpl, **rest, **arrays})
+        yield Case(f"export-npz-{name}", "export p.npz --out out", sentence, {"p.npz": content})
     table = make.npz({"schema": np.zeros(5)})
     yield Case("export-npz-schema", "export p.npz --out out", "the schema should be a short text", {"p.npz": table})
