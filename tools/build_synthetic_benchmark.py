@@ -32,8 +32,7 @@ def main() -> None:
     options = parser.parse_args()
     benchmark = SyntheticBenchmark(load_body("neutral"), PHOTO_RESOLUTION)
     if not options.no_shards and not any((options.out / "shards").glob("*.tar")):
-        for shard in write_shards(benchmark, options.out / "shards", PHOTO_RESOLUTION, margin=1.0, per_shard=500):
-            print(shard)
+        write_shards(benchmark, options.out / "shards", PHOTO_RESOLUTION, margin=1.0, per_shard=500, written=print)
     detector, count = Detected(load_detector()), min(options.count or len(benchmark), len(benchmark))
     found = detect_samples(benchmark, detector.of, options.out / "detections.npz", count)
     missed = sum(detection is None for detection in found.values())

@@ -30,9 +30,8 @@ def main() -> None:
     files = {name: getattr(options, name) for name in ("neutral", "male", "female")}
     bodies = {name: read_body(find_body(file)).hash for name, file in files.items() if file}
     samples = read_samples(options.format, options.labels, options.pictures, bodies)
-    shards = write_shards(samples, options.out, options.resolution, options.margin, options.per_shard, options.workers)
-    for shard in shards:
-        print(shard)
+    size = options.resolution, options.margin, options.per_shard
+    write_shards(samples, options.out, *size, workers=options.workers, written=print)
 
 
 if __name__ == "__main__":

@@ -44,8 +44,8 @@ class BodyOutput:
     translations: Tensor
 
 
-# With this torch.export and torch.compile can handle the dataclass.
-torch.export.register_dataclass(BodyOutput)
+# torch.export and torch.compile see into the dataclass; exported programs are saved with its name.
+torch.export.register_dataclass(BodyOutput, serialized_type_name="meshrec.body.BodyOutput")
 
 
 class BodyModel(nn.Module):
@@ -148,6 +148,13 @@ class BodyModel(nn.Module):
     ) -> BodyOutput:
         """Pose the body. Arguments are as in ``smplx.SMPL.forward``; batches of one broadcast against the others.
 
+        Arguments have the body's type and device. A body is computed in float32 or float64, also under autocast: half
+        precision would move vertices by millimetres. Values are not looked at, which would stop a GPU and break
+        ``torch.compile``: a NaN or an infinite value makes its own body not finite, and no other.
+
+        ``torch.compile``, ``torch.export`` and ``torch.onnx.export(dynamo=True)`` take a body as it is;
+        ``torch.jit.trace``, which knows no dataclasses, takes a function that returns some of the output's tensors.
+
         Args:
             betas: (B, S) shape, S up to ``num_betas``. Default: the mean shape.
             body_pose: (B, 69) or (B, 23, 3) axis-angle, radians, or (B, 23, 3, 3) rotations. Default: T-pose.
@@ -158,12 +165,19 @@ class BodyModel(nn.Module):
             The posed bodies.
 
         Raises:
-            ValueError: An argument's shape is none of these.
+            TypeError: An argument is no tensor of the body's type and device, or the body is in half precision.
+            ValueError: An argument's shape is none of these, or batches differ.
         """
         like = self.v_template
+        if torch.is_autocast_enabled(like.device.type):
+            with torch.autocast(like.device.type, enabled=False):
+                return self(betas, body_pose, global_orient, transl)
+        given = {"betas": betas, "body_pose": body_pose, "global_orient": global_orient, "transl": transl}
+        batch = _common_batch({name: value for name, value in given.items() if value is not None}, like)
         orient = _per_joint(global_orient, 1, like, "global_orient")
         pose = _per_joint(body_pose, len(self.parents) - 1, like, "body_pose")
-        batch = max(len(t) for t in (betas, orient, pose, transl) if t is not None)
+        if transl is not None and transl.shape[1:] != (3,):
+            raise ValueError(f"transl should be (B, 3), not {tuple(transl.shape)}")
         rotations = _rotations(_expand(orient, batch), _expand(pose, batch))
 
         betas = None if betas is None else _expand(betas, batch)
@@ -185,13 +199,17 @@ class BodyModel(nn.Module):
         Returns:
             Vertices (B, V, 3) and joints (B, 24, 3), metres.
         """
+        if torch.is_autocast_enabled(self.v_template.device.type):
+            with torch.autocast(self.v_template.device.type, enabled=False):
+                return self.rest(betas)
+        _common_batch({} if betas is None else {"betas": betas}, self.v_template)
         return self._displace(betas, None)
 
     def joints_from(self, vertices: Tensor, joints: str) -> Tensor:
         """Joints of a named set from posed vertices of this body.
 
         Args:
-            vertices: (B, V, 3).
+            vertices: (B, V, 3), of any floating type.
             joints: Name of a joint set, e.g. ``"h36m17"``.
 
         Returns:
@@ -199,8 +217,12 @@ class BodyModel(nn.Module):
 
         Raises:
             InputError: This body has no landmark for a joint of the set.
+            TypeError: The vertices are no tensor of floating numbers.
             ValueError: There is no such set, or the vertices are not of this shape.
         """
+        if not isinstance(vertices, Tensor) or not vertices.is_floating_point():
+            kind = _name(vertices.dtype) if isinstance(vertices, Tensor) else type(vertices).__name__
+            raise TypeError(f"vertices should be a tensor of floating numbers, not {kind}")
         if vertices.dim() != 3 or vertices.shape[1:] != self.v_template.shape:
             raise ValueError(f"vertices should be (B, {len(self.v_template)}, 3), not {tuple(vertices.shape)}")
         support, rows = self._sparse_regressor(joints, vertices)
@@ -311,15 +333,40 @@ def _landmark_rows(data: BodyData) -> dict[str, np.ndarray]:
     return {} if rows is None else dict(zip(names, rows))
 
 
+def _common_batch(given: dict[str, Tensor], like: Tensor) -> int:
+    """The batch that arguments broadcast to, once their types are checked. It stays symbolic where it is traced."""
+    if like.dtype not in (torch.float32, torch.float64):
+        raise TypeError(f"a body is computed in float32 or float64, not {_name(like.dtype)}: use body.float()")
+    batch, widest = 1, ""
+    for name, value in given.items():
+        if not isinstance(value, Tensor):
+            raise TypeError(f"{name} should be a tensor, not {type(value).__name__}")
+        if (value.dtype, value.device) != (like.dtype, like.device):
+            theirs, ours = (f"{_name(t.dtype)} on {t.device}" for t in (value, like))
+            raise TypeError(f"{name} should be {ours}, as the body is, not {theirs}: use {name}.to(body.v_template)")
+        if value.dim() == 0:
+            raise ValueError(f"{name} should have a batch dimension, but is a single number")
+        size = value.shape[0]
+        if size != 1 and widest and size != batch:
+            raise ValueError(f"{name} has a batch of {size}, but {widest} one of {batch}; only batches of 1 broadcast")
+        if size != 1:
+            batch, widest = size, name
+    return batch
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
 def _per_joint(value: Tensor | None, count: int, like: Tensor, name: str) -> Tensor:
     """An argument as (B, count, 3) axis-angle or (B, count, 3, 3) matrices, as it was given."""
     if value is None:
         return like.new_zeros(1, count, 3)
-    shape = tuple(value.shape[1:])
-    if shape == (count, 3, 3) or (shape == (3, 3) and count == 1):
-        return value.reshape(-1, count, 3, 3)
-    if shape in {(count * 3,), (count, 3)}:
-        return value.reshape(-1, count, 3)
+    batch, *shape = value.shape
+    if shape == [count, 3, 3] or (shape == [3, 3] and count == 1):
+        return value.reshape(batch, count, 3, 3)
+    if shape in ([count * 3], [count, 3]):
+        return value.reshape(batch, count, 3)
     raise ValueError(
         f"{name} should be (B, {count * 3}) or (B, {count}, 3) axis-angle or (B, {count}, 3, 3) rotations, "
         f"not {tuple(value.shape)}"
@@ -335,4 +382,4 @@ def _rotations(orient: Tensor, pose: Tensor) -> Tensor:
 
 
 def _expand(value: Tensor, batch: int) -> Tensor:
-    return value if len(value) == batch else value.expand(batch, *value.shape[1:])
+    return value if value.shape[0] == batch else value.expand(batch, *value.shape[1:])

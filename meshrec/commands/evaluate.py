@@ -18,6 +18,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         "own joints); several are compared on the same detections",
     )
     parser.add_argument(
+        "--network",
+        default="",
+        help="import path of your own network that a checkpoint holds, such as my_package.my_module:MyNetwork; "
+        "the module is imported, so name only code that you trust",
+    )
+    parser.add_argument(
         "--dataset",
         required=True,
         help="synthetic, or FORMAT:PATH with the formats spin, coco, 3dpw, lspe, multiview, shards, or with the "
@@ -82,6 +88,7 @@ def run(options: Namespace) -> None:
         h36m_regressor=options.h36m_regressor,
         device=options.device,
         progress=True,
+        network=options.network,
     )
     if single:
         print_report(reports[0])

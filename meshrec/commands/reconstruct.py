@@ -14,7 +14,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("photos", nargs="+", help="photo files, folders, or patterns such as 'holiday/**/*.jpg'")
     parser.add_argument("--out", type=Path, required=True, help="folder to write into; each photo gets a folder in it")
     parser.add_argument("--format", default="obj,glb", help="of obj, ply, glb, separated by commas (default: obj,glb)")
-    parser.add_argument("--skinned", action="store_true", help="give the .glb a skeleton that poses it")
+    parser.add_argument("--skinned", action="store_true", help="give everyone in .glb files a skeleton that poses them")
     parser.add_argument("--body", default="neutral", help="neutral, male, female, or an SMPL file (default: neutral)")
     parser.add_argument("--focal", type=float, help="focal length in pixels (default: EXIF, else 55 degrees of view)")
     people = parser.add_mutually_exclusive_group()

@@ -5,12 +5,17 @@ from torch import Tensor
 
 
 def has_kernels(tensor: Tensor) -> bool:
-    """Whether the compiled kernels can work on this tensor."""
-    return tensor.device.type == "cpu"
+    """Whether the compiled kernels can work on this tensor.
+
+    Exported and traced programs are made of torch's own operations, so that they run without this package and convert
+    to ONNX; a trace could not even see into a kernel, and would keep its result as a constant.
+    """
+    is_tracing = torch.jit.is_tracing()  # type: ignore[attr-defined]
+    return tensor.device.type == "cpu" and not (is_tracing or _is_exporting())
 
 
 def needs_operator(*tensors: Tensor) -> bool:
-    """Whether a kernel has to be called as an operator: autograd, torch.compile or torch.export tracks the call.
+    """Whether a kernel has to be called as an operator: autograd or torch.compile tracks the call.
 
     Otherwise the kernel itself is called: an operator costs tens of microseconds per call, and the first one in a
     process a second of imports.
@@ -18,3 +23,8 @@ def needs_operator(*tensors: Tensor) -> bool:
     if torch.compiler.is_compiling():
         return True
     return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+
+
+def _is_exporting() -> bool:
+    known = getattr(torch.compiler, "is_exporting", None)  # torch 2.6 lacks it; its exports call the operators
+    return known is not None and known()

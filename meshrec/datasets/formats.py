@@ -2,17 +2,18 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 from meshrec.body.genders import GENDERS
-from meshrec.data.sample import Samples
+from meshrec.data.sample import Sample, Samples
 from meshrec.datasets.coco import read_coco
 from meshrec.datasets.lspe import read_lspe
 from meshrec.datasets.multiview import read_multiview
 from meshrec.datasets.shards import read_shards
 from meshrec.datasets.spin_npz import read_spin_npz
 from meshrec.datasets.threedpw import read_threedpw
-from meshrec.errors import InputError
+from meshrec.errors import InputError, MeshrecError
+from meshrec.files.imports import imported, is_import_path
 
 Format = Literal["spin", "coco", "3dpw", "lspe", "multiview", "shards"]
 FORMATS: tuple[Format, ...] = ("spin", "coco", "3dpw", "lspe", "multiview", "shards")
@@ -20,13 +21,16 @@ WITH_PICTURES_ELSEWHERE = ("spin", "coco", "3dpw")
 
 
 def read_samples(
-    form: Format, path: str | Path, pictures: str | Path | None = None, bodies: Mapping[str, str] | None = None
+    form: str, path: str | Path, pictures: str | Path | None = None, bodies: Mapping[str, str] | None = None
 ) -> Samples:
     """Read a dataset.
 
     Args:
         form: Name of the format: ``spin`` (an ``.npz`` file), ``coco`` (keypoint JSON of COCO or OpenPose), ``3dpw``
-            (sequence files), ``lspe`` (a tar of crops), ``multiview`` (a folder) or ``shards`` (a folder).
+            (sequence files), ``lspe`` (a tar of crops), ``multiview`` (a folder) or ``shards`` (a folder). Or the
+            import path of a reader of the user's own, such as ``my_package.my_module:read_mine``: a function of
+            ``path``, ``pictures`` and ``bodies``, as they are given here, that returns a sequence of
+            :class:`meshrec.data.sample.Sample`. Its module is imported.
         path: The file or folder of labels.
         pictures: Folder of the pictures, which ``spin``, ``coco`` and ``3dpw`` need.
         bodies: Hashes of the bodies that the betas of ``spin`` and ``3dpw`` belong to, under the keys ``neutral``,
@@ -45,6 +49,8 @@ def read_samples(
         >>> len(samples), samples[0].keypoints_2d.shape
         (1, (17, 3))
     """
+    if is_import_path(form):
+        return _read_by(form, path, pictures, bodies)
     if form not in FORMATS:
         raise InputError(f"there is no dataset format '{form}'; choose of {', '.join(FORMATS)}.")
     if unknown := [name for name in bodies or {} if name not in GENDERS]:
@@ -52,7 +58,7 @@ def read_samples(
     if form in WITH_PICTURES_ELSEWHERE and pictures is None:
         raise InputError(f"{path}: datasets of the format '{form}' need the folder of their pictures.")
     folder = Path(pictures or path)
-    match form:
+    match cast(Format, form):
         case "spin":
             return read_spin_npz(path, folder, bodies)
         case "coco":
@@ -65,3 +71,22 @@ def read_samples(
             return read_multiview(path)
         case "shards":
             return read_shards(path)
+
+
+def _read_by(reader: str, path: str | Path, pictures: str | Path | None, bodies: Mapping[str, str] | None) -> Samples:
+    """Read a dataset by a reader of the user's own, and check that it returns samples."""
+    function = imported(reader)
+    if not callable(function):
+        raise InputError(f"'{reader}' is no function that reads a dataset")
+    try:
+        samples = function(path, pictures, bodies)
+        count, first = len(samples), samples[0] if len(samples) else None
+    except MeshrecError:
+        raise
+    except Exception as error:
+        raise InputError(f"'{reader}' cannot read {path}: {type(error).__name__}: {error}") from error
+    if not count:
+        raise InputError(f"{path}: '{reader}' finds nobody in it")
+    if not isinstance(first, Sample):
+        raise InputError(f"'{reader}' must return meshrec.data.sample.Sample objects, not {type(first).__name__}")
+    return samples

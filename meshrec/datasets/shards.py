@@ -13,7 +13,7 @@ is one, ``00000017.mask.png``, the mask. The labels have the names, units and sp
 import io
 import json
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -99,8 +99,9 @@ def write_shards(
     margin: float = 1.5,
     per_shard: int = 1000,
     workers: int = 0,
-) -> Iterator[Path]:
-    """Write a dataset as shards. Nothing is written until the result is iterated over.
+    written: Callable[[Path], object] = lambda path: None,
+) -> list[Path]:
+    """Write a dataset as shards.
 
     Args:
         samples: The dataset, as a reader returns it.
@@ -109,9 +110,10 @@ def write_shards(
         margin: Side of the stored picture over that of the crop, which leaves augmentation room to move the crop.
         per_shard: Number of people per shard.
         workers: Number of processes that write shards; 0 writes in this process.
+        written: Called with the path of each shard once it is written, to show progress; ``print`` will do.
 
-    Yields:
-        The path of each shard once it is written.
+    Returns:
+        The paths of the shards, in the order of the samples.
 
     Raises:
         InputError: The folder already holds shards or cannot be written to, or a sample cannot be read.
@@ -128,11 +130,13 @@ def write_shards(
     folder = Path(folder)
     if next(folder.glob("*.tar"), None):
         raise InputError(f"{folder}: the folder already holds shards; name another one.")
-    jobs = _Shards(samples, folder, resolution, margin, per_shard)
-    for outcome in DataLoader(jobs, batch_size=None, num_workers=workers):
+    paths = []
+    for outcome in DataLoader(_Shards(samples, folder, resolution, margin, per_shard), None, num_workers=workers):
         if isinstance(outcome, InputError):
             raise outcome
-        yield outcome
+        written(outcome)
+        paths.append(outcome)
+    return paths
 
 
 @dataclass(frozen=True, eq=False)

@@ -198,13 +198,14 @@ class Ready:
         return stages
 
 
-def load_method(method: Method, body: BodyModel, detected: bool) -> Ready:
+def load_method(method: Method, body: BodyModel, detected: bool, network: str = "") -> Ready:
     """Load what a method needs.
 
     Args:
         method: The method.
         body: Body that its network was trained with.
         detected: Whether networks that see pictures alone are to see people where they were detected.
+        network: Import path of the user's own network that its checkpoint may hold.
 
     Raises:
         InputError: There is no such checkpoint, or it is of another body.
@@ -215,7 +216,7 @@ def load_method(method: Method, body: BodyModel, detected: bool) -> Ready:
         return Ready([Reconstructed(_reconstructor(NONE, body, True), "fit", False)])
     published, regressor = False, method.checkpoint
     if isinstance(regressor, str | Path):
-        loaded = load_checkpoint(find_weights(regressor), body)
+        loaded = load_checkpoint(find_weights(regressor), body, network)
         published = PUBLISHED in loaded.provenance
         measured = loaded.error_covariance, loaded.shape_calibration
         regressor = NetworkRegressor(loaded.network, body, body, *measured, method.mirror)
@@ -225,10 +226,10 @@ def load_method(method: Method, body: BodyModel, detected: bool) -> Ready:
         )
     if regressor.encoder.inputs == ("rgb",) and not method.fit and not detected:
         return Ready([FromCrops(regressor.network, body, centred=not published)], in_crops=True)
-    network = FromDetections(regressor, body)
+    alone = FromDetections(regressor, body)
     if not method.fit:
-        return Ready([network])
-    return Ready([network, Reconstructed(_reconstructor(regressor, body, True), "fit", network.looks)])
+        return Ready([alone])
+    return Ready([alone, Reconstructed(_reconstructor(regressor, body, True), "fit", alone.looks)])
 
 
 def _reconstructor(regressor: Regressor | str, body: BodyModel, refine: bool) -> Reconstructor:

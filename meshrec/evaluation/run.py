@@ -27,6 +27,7 @@ from meshrec.evaluation.subjects import (
 from meshrec.evaluation.truth import truth_of
 from meshrec.reconstruct.reconstructor import Regressor
 from meshrec.synthetic.benchmark import SyntheticBenchmark
+from meshrec.synthetic.textures import TextureLayout
 
 CHUNK = 64
 PHOTO_RESOLUTION, RESOLUTION = 448, 224  # of synthetic pictures: for the detector, and for networks
@@ -49,13 +50,16 @@ def evaluate(
     device: str = "cpu",
     worst: int = WORST,
     progress: bool = False,
+    network: str = "",
 ) -> Report:
     """Evaluate one method.
 
     Args:
         checkpoint: A shipped network's name, a checkpoint's file, a regressor; ``"detector"`` for the detector's own
             joints; or None for the fit alone.
-        dataset: A name for :func:`meshrec.evaluation.datasets.open_evaluation_set`, or an open data set.
+        dataset: A name for :func:`meshrec.evaluation.datasets.open_evaluation_set`, or an open data set. The people of
+            the synthetic benchmark are of ``body`` or, where that has no texture layout to be painted by, as SMPL's own
+            files, of the open neutral body; errors of vertices are then unknown.
         body: The body that the network was trained with.
         pictures, bodies: See :func:`meshrec.evaluation.datasets.open_evaluation_set`; bodies are names or files.
         detections: Source of the detections: ``detector`` for the default detector, or any detector; for the synthetic
@@ -70,6 +74,8 @@ def evaluate(
         device: Device of the network.
         worst: Number of the worst people to keep for pictures.
         progress: Show a progress bar.
+        network: Import path of the user's own network that checkpoints may hold, such as
+            ``my_package.my_module:MyNetwork``; they cannot have any other code imported.
 
     Raises:
         InputError: An argument names something that does not exist, or the arguments do not fit together.
@@ -95,6 +101,7 @@ def evaluate(
         device=device,
         worst=worst,
         progress=progress,
+        network=network,
     )
     return report
 
@@ -112,6 +119,7 @@ def compare(
     device: str = "cpu",
     worst: int = WORST,
     progress: bool = False,
+    network: str = "",
 ) -> list[Report]:
     """Evaluate several methods on the same people and the same detections.
 
@@ -135,21 +143,24 @@ def compare(
         own = with_h36m_rows(own, h36m_regressor)
         others = {name: with_h36m_rows(one, h36m_regressor) for name, one in others.items()}
     own = copy(own).to(usable_device(device))
-    loaded = [load_method(method, own, detections is not None) for method in methods]
+    loaded = [load_method(method, own, detections is not None, network) for method in methods]
     said: str | Path | Detector | None = None
     if not all(ready.in_crops for ready in loaded):
         said = detections or ("simulated" if _is_synthetic(dataset) else DETECTOR)
+    painted = own
     if isinstance(dataset, EvaluationSet):
         data = dataset
     else:
         resolution = RESOLUTION if said in (None, "simulated", "labels") else PHOTO_RESOLUTION
-        data = open_evaluation_set(dataset, own, pictures, others, resolution)
+        if _is_synthetic(dataset) and not TextureLayout.fits(own):
+            painted = copy(load_body("neutral")).to(own.v_template.device)
+        data = open_evaluation_set(dataset, painted, pictures, others, resolution)
     data = replace(data, joints=_known_set(joints)) if joints else data
     data = data.thinned(limit) if limit is not None else data
     if not len(data):
         raise InputError(f"{data.name} holds nobody to evaluate.")
     source = _source(said, data)
-    known = {one.hash: one for one in (own, *others.values())}
+    known = {one.hash: one for one in (painted, own, *others.values())}
     label = "none" if said is None else str(said) if isinstance(said, str | Path) else DETECTOR
 
     collectors = [Collector(data, own, worst, keep_detections=label == DETECTOR) for _ in methods]

@@ -5,7 +5,7 @@ from meshrec.export.meshes import MESH_SUFFIXES, write_mesh
 from meshrec.export.params import PARAMETER_SUFFIXES, PersonParameters, read_parameters, write_parameters
 from meshrec.export.scene import write_scene
 from meshrec.export.schema import load_schema
-from meshrec.export.skinned import Rig, pose_to_y_up, write_skinned
+from meshrec.export.skinned import Rig, SkinnedMesh, pose_to_y_up, write_skinned
 from meshrec.export.uv_template import draw_uv_template
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Mesh",
     "PersonParameters",
     "Rig",
+    "SkinnedMesh",
     "draw_uv_template",
     "load_schema",
     "pose_to_y_up",

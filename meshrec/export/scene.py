@@ -6,16 +6,20 @@ from pathlib import Path
 
 from meshrec.export.gltf import Glb
 from meshrec.export.mesh import Mesh
+from meshrec.export.skinned import SkinnedMesh, add_skinned
 from meshrec.files.atomic import known_suffix, write_file
 from meshrec.geometry import Camera
 
 
-def write_scene(path: str | os.PathLike, meshes: Sequence[Mesh], camera: Camera | None = None) -> Path:
+def write_scene(path: str | os.PathLike, meshes: Sequence[Mesh | SkinnedMesh], camera: Camera | None = None) -> Path:
     """Write meshes that share one space into one GLB, each an object with its own name and colour.
+
+    What skeletons cannot reproduce is noted in the file, as :func:`meshrec.export.write_skinned` does.
 
     Args:
         path: The file, ending in .glb.
-        meshes: At least one mesh, in y-up space (see :func:`meshrec.geometry.camera_to_y_up`).
+        meshes: At least one mesh in y-up space (see :func:`meshrec.geometry.camera_to_y_up`), or body with a skeleton,
+            whose pose and translation bring it there (see :func:`meshrec.export.pose_to_y_up`).
         camera: The photo's camera, to look through in a 3D program.
 
     Returns:
@@ -23,7 +27,7 @@ def write_scene(path: str | os.PathLike, meshes: Sequence[Mesh], camera: Camera 
 
     Raises:
         InputError: The suffix is another one, or the file cannot be written.
-        ValueError: There are no meshes.
+        ValueError: There are no meshes, or arrays of a body with a skeleton disagree.
 
     Example:
         >>> import tempfile
@@ -36,9 +40,13 @@ def write_scene(path: str | os.PathLike, meshes: Sequence[Mesh], camera: Camera 
     known_suffix(path, (".glb",))
     if not meshes:
         raise ValueError("a scene needs at least one mesh")
-    glb = Glb()
+    glb, notes = Glb(), []
     for mesh in meshes:
-        glb.add_object(glb.add_mesh(mesh), mesh.name)
+        if isinstance(mesh, SkinnedMesh):
+            notes += [f"{mesh.rest.name}: {note}" for note in add_skinned(glb, mesh)]
+        else:
+            glb.add_object(glb.add_mesh(mesh), mesh.name)
+    glb.gltf.asset.extras = {"notes": notes} if notes else {}
     if camera is not None:
         glb.add_camera(camera)
     return write_file(path, glb.to_bytes())

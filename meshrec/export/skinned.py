@@ -59,6 +59,30 @@ class Rig:
         object.__setattr__(self, "names", tuple(self.names))
 
 
+@dataclass(frozen=True, eq=False)
+class SkinnedMesh:
+    """A body that its skeleton poses, for :func:`meshrec.export.write_scene`.
+
+    Attributes:
+        rest: The body's rest mesh for its betas, in body space.
+        rig: The body's skeleton for its betas.
+        pose, translation, pose_correctives: As in :func:`write_skinned`.
+
+    Example:
+        >>> from meshrec.export import Mesh, Rig, SkinnedMesh
+        >>> triangle = Mesh([[0, 0, 0], [1, 0, 0], [0, 1, 0]], [[0, 1, 2]], name="arm")
+        >>> arm = Rig([[0, 0, 0], [1, 0, 0]], [-1, 0], [[1, 0], [0.5, 0.5], [0, 1]], ["shoulder", "elbow"])
+        >>> SkinnedMesh(triangle, arm).rest.name
+        'arm'
+    """
+
+    rest: Mesh
+    rig: Rig
+    pose: Array | None = None
+    translation: Array | None = None
+    pose_correctives: bool = False
+
+
 def write_skinned(
     path: str | os.PathLike,
     rest: Mesh,
@@ -102,6 +126,28 @@ def write_skinned(
         []
     """
     known_suffix(path, (".glb",))
+    glb = Glb()
+    notes = add_skinned(glb, SkinnedMesh(rest, rig, pose, translation, pose_correctives), frame_rate)
+    glb.gltf.asset.extras = {"notes": notes} if notes else {}
+    write_file(path, glb.to_bytes())
+    return notes
+
+
+def add_skinned(glb: Glb, person: SkinnedMesh, frame_rate: float = 30.0) -> list[str]:
+    """Add a body with its skeleton to a file, and its animation if it has several poses.
+
+    Args:
+        glb: The file; it may hold other bodies.
+        person: The body.
+        frame_rate: Poses per second.
+
+    Returns:
+        Notes on what is left out, as :func:`write_skinned` returns them.
+
+    Raises:
+        ValueError: Array shapes disagree, or a matrix of the pose is no rotation.
+    """
+    rest, rig, pose, translation = person.rest, person.rig, person.pose, person.translation
     if len(rig.weights) != len(rest.vertices):
         raise ValueError(f"the rig has weights for {len(rig.weights)} vertices, the mesh has {len(rest.vertices)}")
     if frame_rate <= 0:
@@ -111,24 +157,21 @@ def write_skinned(
 
     weights, joints, lost = strongest_influences(rig.weights)
     notes = []
-    if pose_correctives:
+    if person.pose_correctives:
         notes.append("Pose correctives (posedirs) are left out: posed vertices differ from the body's own.")
     if lost > 1e-6:
         notes.append(
             f"Each vertex keeps its {INFLUENCES} strongest joints; up to {lost:.2g} of its weight is left out."
         )
 
-    glb = Glb()
-    glb.gltf.asset.extras = {"notes": notes} if notes else {}
     nodes = _add_skeleton(glb, rig, root[0], quaternions[0])
     inverse_bind = np.eye(4, dtype=np.float32)[None].repeat(len(nodes), 0)
     inverse_bind[:, 3, :3] = -rig.joints  # column-major: the translation is the last row
     skin = gl.Skin(name=rest.name, joints=nodes, skeleton=nodes[0], inverseBindMatrices=glb.add_array(inverse_bind))
     glb.gltf.skins.append(skin)
-    glb.add_object(glb.add_mesh(rest, weights, joints), rest.name, skin=0)
+    glb.add_object(glb.add_mesh(rest, weights, joints), rest.name, skin=len(glb.gltf.skins) - 1)
     if moving:
         _add_animation(glb, nodes, np.arange(len(root)) / frame_rate, root, quaternions)
-    write_file(path, glb.to_bytes())
     return notes
 
 

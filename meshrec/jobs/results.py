@@ -52,7 +52,7 @@ def write_results(
         photo: The photo.
         people: The people found in it; there may be none.
         formats: Formats of the meshes, of obj, glb and ply.
-        skinned: Whether each person's ``.glb`` gets a skeleton.
+        skinned: Whether each person's ``.glb`` gets a skeleton, and everyone in the scene.
         request: The settings on which the results depend, for :func:`finished`.
 
     Raises:
@@ -72,7 +72,8 @@ def write_results(
         if people:
             from meshrec.export import write_scene
 
-            meshes = [person.mesh(name, color) for person, name, color in zip(people, names, colors)]
+            found = zip(people, names, colors)
+            meshes = [(p.skinned if skinned else p.mesh)(name, color) for p, name, color in found]
             write_scene(folder / SCENE, meshes, people[0].camera)
             write_file(folder / OVERLAY, drawn.result())
     record = {

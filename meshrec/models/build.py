@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 from meshrec.body import BodyModel
 from meshrec.errors import InputError
+from meshrec.files.imports import imported, is_import_path
 from meshrec.models.encoders import EncoderConfig
 from meshrec.models.graph import FullyConnectedMesh, GraphConfig, GraphMesh, GraphRegressor
 from meshrec.models.iterative import IterativeConfig, IterativeRegressor
@@ -62,16 +63,60 @@ ARCHITECTURES: dict[str, Architecture] = {
 """The architectures by name. Training, evaluation, checkpoints and error messages all use this one table."""
 
 
+def architecture_row(name: str) -> Architecture:
+    """How the networks of an architecture are made.
+
+    Args:
+        name: one of :data:`ARCHITECTURES`, or an import path of the user's own, such as
+            ``my_package.my_module:MyNetwork``, whose module is imported: never pass a name that stood in a checkpoint.
+            It names an :class:`Architecture`; or a class derived from :class:`meshrec.models.network.Network` which is
+            called with its settings, and whose ``config`` is annotated with their dataclass.
+
+    Raises:
+        InputError: There is no such architecture, or the object is neither of these.
+
+    Example:
+        >>> from meshrec.models.build import architecture_row
+        >>> architecture_row("iterative").config.__name__
+        'IterativeConfig'
+    """
+    if not is_import_path(name):
+        if name not in ARCHITECTURES:
+            raise InputError(f"there is no architecture '{name}'; choose of {', '.join(ARCHITECTURES)}")
+        return ARCHITECTURES[name]
+    found = imported(name)
+    if isinstance(found, Architecture):
+        return found
+    if not (isinstance(found, type) and issubclass(found, Network)):
+        raise InputError(f"'{name}' is neither a class derived from meshrec.models.network.Network nor an Architecture")
+    try:
+        config = get_type_hints(found)["config"]
+    except NameError as error:
+        raise InputError(f"an annotation of '{name}' cannot be read: {error}") from None
+    if not (isinstance(config, type) and is_dataclass(config)):
+        raise InputError(f"'{name}' must annotate its settings, as in `config: MySettings`, with a dataclass")
+    needed = ("encoder", "num_betas", "stages")
+    if lacking := [key for key in needed if not hasattr(config, key) and key not in get_type_hints(config)]:
+        raise InputError(f"the settings of '{name}' lack {' and '.join(lacking)}; see NetworkSettings")
+    return Architecture(config, lambda settings, body, mesh: found(settings))
+
+
 def build_network(
-    architecture: str, settings: Mapping, body: BodyModel | None = None, mesh: GraphMesh | None = None
+    architecture: str,
+    settings: Mapping,
+    body: BodyModel | None = None,
+    mesh: GraphMesh | None = None,
+    row: Architecture | None = None,
 ) -> Network:
     """Build a network with random weights.
 
     Args:
-        architecture: a name in :data:`ARCHITECTURES`.
+        architecture: a name in :data:`ARCHITECTURES`, or the name of the user's own network in ``row``.
         settings: values of the architecture's settings by name; those left out have their defaults.
         body: the body that the network estimates. Iterative regression needs it only for residual feedback.
         mesh: the graph of a mesh network. Default: the graph that :meth:`GraphMesh.of_body` makes of the body.
+        row: how the network is made, from :func:`architecture_row`. Default: the row of :data:`ARCHITECTURES`. Nothing
+            is imported here, so that the name may come from a file.
 
     Returns:
         The network, in training mode on the CPU.
@@ -79,9 +124,10 @@ def build_network(
     Raises:
         InputError: There is no such architecture or setting, or the network needs the body and it is missing.
     """
-    if architecture not in ARCHITECTURES:
-        raise InputError(f"there is no architecture '{architecture}'; choose of {', '.join(ARCHITECTURES)}")
-    row = ARCHITECTURES[architecture]
+    if row is None:
+        if architecture not in ARCHITECTURES:
+            raise InputError(f"there is no architecture '{architecture}'; choose of {', '.join(ARCHITECTURES)}")
+        row = ARCHITECTURES[architecture]
     network = row.make(read_config(row.config, settings), body, mesh)
     network.architecture = architecture
     return network
@@ -93,7 +139,7 @@ def describe_network(network: Network) -> tuple[str, dict]:
     Raises:
         ValueError: The network was not made by :func:`build_network`.
     """
-    if network.architecture not in ARCHITECTURES:
+    if not network.architecture:
         raise ValueError(f"this {type(network).__name__} was not made by build_network, so its architecture is unknown")
     config: Any = network.config
     return network.architecture, asdict(config)

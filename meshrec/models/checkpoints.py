@@ -15,7 +15,8 @@ from torch import Tensor
 from meshrec.body import POSE_SIZE, BodyModel
 from meshrec.errors import InputError
 from meshrec.files.atomic import known_suffix, write_file
-from meshrec.models.build import build_network, describe_network
+from meshrec.files.imports import is_import_path
+from meshrec.models.build import Architecture, architecture_row, build_network, describe_network
 from meshrec.models.graph import GraphMesh
 from meshrec.models.network import Network
 
@@ -31,7 +32,7 @@ class Checkpoint:
 
     Attributes:
         network: the network on the CPU, in evaluation mode.
-        architecture: the name of its row in :data:`meshrec.models.build.ARCHITECTURES`.
+        architecture: the name of its row in :data:`meshrec.models.build.ARCHITECTURES`, or its import path.
         body_hash: hash of the body that its betas and vertices belong to.
         provenance: notes from when the file was written, such as data, date and scores.
         error_covariance: (K, 72 + S, 72 + S) covariances of its errors on people it was not trained on, radians and
@@ -95,13 +96,15 @@ def save_checkpoint(
     return write_file(path, save(tensors, {HEADER: json.dumps(header)}))
 
 
-def load_checkpoint(path: str | Path, body: BodyModel | None = None) -> Checkpoint:
+def load_checkpoint(path: str | Path, body: BodyModel | None = None, network: str = "") -> Checkpoint:
     """Read a network that :func:`save_checkpoint` or :func:`meshrec.models.published.import_checkpoint` wrote.
 
     Args:
         path: the file.
         body: the body with which the network will be used; its hash is compared with the file's. Networks with
             residual feedback need it; the others load without it.
+        network: import path of the user's own network that the file may hold, such as
+            ``my_package.my_module:MyNetwork``. Its module is imported; a file by itself cannot have any imported.
 
     Raises:
         InputError: The file is missing, damaged or no checkpoint, its weights do not fit the network that its header
@@ -120,13 +123,13 @@ def load_checkpoint(path: str | Path, body: BodyModel | None = None) -> Checkpoi
             mesh = GraphMesh(
                 **{key: tensors.pop(f"mesh.{key}") for key in MESH_TENSORS}, vertex_count=header["vertices"]
             )
-        network = build_network(name, header["settings"], body, mesh)
+        model = build_network(name, header["settings"], body, mesh, _own_row(name, network))
     except InputError as error:
         raise InputError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
     except (KeyError, TypeError, IndexError, RuntimeError, ValueError) as error:
         raise InputError(f"{path}: its header does not describe a network ({error!r:.200})") from None
-    expected = {key: tuple(value.shape) for key, value in network.state_dict().items()}
-    betas = network.config.num_betas
+    expected = {key: tuple(value.shape) for key, value in model.state_dict().items()}
+    betas = model.config.num_betas
     for key, size in {COVARIANCE: (POSE_SIZE + betas,) * 2, CALIBRATION: (betas + 1, betas)}.items():
         if key in tensors:
             if tensors[key].ndim == 2:  # older files hold a single matrix without the dimension K
@@ -134,8 +137,20 @@ def load_checkpoint(path: str | Path, body: BodyModel | None = None) -> Checkpoi
             expected[key] = (len(tensors[key]), *size)
     check_weights(tensors, expected, path)
     measured = [tensors.pop(key, None) for key in (COVARIANCE, CALIBRATION)]
-    network.load_state_dict(tensors)
-    return Checkpoint(network.eval(), name, body_hash, header.get("provenance", {}), *measured)
+    model.load_state_dict(tensors)
+    return Checkpoint(model.eval(), name, body_hash, header.get("provenance", {}), *measured)
+
+
+def _own_row(name: object, network: str) -> Architecture | None:
+    """The row of the user's own network that a file names, if the user names it too."""
+    if not is_import_path(name):
+        return None
+    if name != network:
+        raise InputError(
+            f"it holds a network of code outside meshrec, {name!r:.100}, and a file cannot have code imported; if you "
+            "trust it, name it yourself: meshrec evaluate --network, or load_regressor(..., network=...) in Python"
+        )
+    return architecture_row(network)
 
 
 def read_header(path: str | Path) -> dict:

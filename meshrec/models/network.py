@@ -34,7 +34,8 @@ class Network(nn.Module):
     """A network that estimates bodies from a :class:`meshrec.models.encoders.NetworkInput`.
 
     Its ``forward`` returns a :class:`meshrec.models.output.NetworkOutput`. To add an architecture, derive from this
-    class and add a row to :data:`meshrec.models.build.ARCHITECTURES`.
+    class and add a row to :data:`meshrec.models.build.ARCHITECTURES`; a network of one's own can be named in a
+    configuration by its import path instead, see :func:`meshrec.models.build.architecture_row`.
 
     Attributes:
         config: the settings of the network.

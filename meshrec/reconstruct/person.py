@@ -20,6 +20,7 @@ from meshrec.export import (
     Mesh,
     PersonParameters,
     Rig,
+    SkinnedMesh,
     pose_to_y_up,
     read_parameters,
     write_mesh,
@@ -288,17 +289,26 @@ class Person:
         elif suffix in PARAMETER_SUFFIXES:
             write_parameters(path, self.parameters())
         elif skinned and suffix == ".glb":
-            self._write_skinned(path, name, color)
+            body = self.skinned(name, color)
+            write_skinned(
+                path, body.rest, body.rig, body.pose, body.translation, pose_correctives=body.pose_correctives
+            )
         else:
             write_mesh(path, self.mesh(name, color))
 
-    def _write_skinned(self, path: str | os.PathLike, name: str, color: tuple[float, float, float]) -> None:
+    def skinned(self, name: str = "body", color: tuple[float, float, float] = Mesh.color) -> SkinnedMesh:
+        """The mesh at rest with the skeleton that poses it, with y up, as skinned files and scenes contain it.
+
+        Args:
+            name: Name of the mesh in the file.
+            color: (r, g, b) sRGB in [0, 1].
+        """
         body = self.body
         vertices, joints = (part[0].cpu().numpy() for part in body.rest(self._tensor("betas")))
         rest = Mesh(vertices, body.data.faces, body.data.uv, body.data.uv_faces, name, color)
         rig = Rig(joints, np.array(body.parents), body.weights.cpu().numpy(), body.joint_names)
         pose, translation = pose_to_y_up(self.rotations, self.translation, joints[0])
-        write_skinned(path, rest, rig, pose, translation, pose_correctives=body.has_posedirs)
+        return SkinnedMesh(rest, rig, pose, translation, body.has_posedirs)
 
     @cached_property
     def _posed(self) -> BodyOutput:

@@ -18,6 +18,7 @@ def load_regressor(
     body: BodyModel | None = None,
     mirror: bool = True,
     settings: RegressorSettings = RegressorSettings(),
+    network: str = "",
 ) -> NetworkRegressor:
     """Load a trained network as a regressor.
 
@@ -27,6 +28,8 @@ def load_regressor(
             trained. The shape of another body is left to the fit, since betas mean something else there.
         mirror: Whether to average the estimates of each crop and its mirror image.
         settings: Margin of the crops, and assumed uncertainty.
+        network: Import path of the user's own network that the file may hold; see
+            :func:`meshrec.models.checkpoints.load_checkpoint`.
 
     Returns:
         The regressor.
@@ -48,7 +51,7 @@ def load_regressor(
         raise InputError(f"{path} was trained with the body {trained_hash}; name that body, or train with this one.")
     if body is not None:
         trained = trained.to(body.v_template.device)
-    checkpoint = load_checkpoint(path, trained)
+    checkpoint = load_checkpoint(path, trained, network)
     return NetworkRegressor(
         checkpoint.network,
         trained,

@@ -54,6 +54,11 @@ class TextureLayout:
         """N, the number of texels along a side."""
         return len(self.position)
 
+    @staticmethod
+    def fits(body: BodyModel) -> bool:
+        """Whether a body can be painted: it has texture coordinates and landmarks of the face."""
+        return body.data.uv is not None and body.data.landmark_regressor is not None
+
     @classmethod
     def of_body(cls, body: BodyModel, size: int = 192) -> "TextureLayout":
         """Measure the layout of a body.
@@ -66,8 +71,10 @@ class TextureLayout:
             InputError: The body has no texture layout or no landmarks of the face.
         """
         data = body.data
-        if data.uv is None or data.landmark_regressor is None:
-            raise InputError(f"{data.name} has no texture layout or no landmarks of the face, so it cannot be painted")
+        if not cls.fits(body):
+            raise InputError(
+                f"{data.name or 'this body'} has no texture layout or no landmarks of the face, so it cannot be painted"
+            )
         device = body.v_template.device
         uv, faces = (torch.as_tensor(array, device=device) for array in (data.uv, data.uv_faces))
         rest, joints = (part[0] for part in body.rest())

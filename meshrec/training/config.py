@@ -9,8 +9,9 @@ from pydantic import AfterValidator, Field, NonNegativeFloat, NonNegativeInt, Po
 from pydantic_core import PydanticCustomError
 
 from meshrec.data.augmentation import Augmentation
-from meshrec.datasets.formats import Format
-from meshrec.models.build import ARCHITECTURES, read_config
+from meshrec.datasets.formats import FORMATS
+from meshrec.files.imports import imported, is_import_path
+from meshrec.models.build import ARCHITECTURES, architecture_row, read_config
 from meshrec.models.network import NetworkSettings
 from meshrec.synthetic.detector_noise import DetectorNoise
 from meshrec.synthetic.loose_clothes import ClothesMix
@@ -24,9 +25,20 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 def _known_architecture(name: str) -> str:
-    if name not in ARCHITECTURES:
+    if is_import_path(name):
+        architecture_row(name)
+    elif name not in ARCHITECTURES:
         *others, last = map(repr, ARCHITECTURES)
         raise PydanticCustomError("architecture", f"Input should be {', '.join(others)} or {last}")
+    return name
+
+
+def _known_format(name: str) -> str:
+    if is_import_path(name):
+        imported(name)
+    elif name not in FORMATS:
+        *others, last = map(repr, FORMATS)
+        raise PydanticCustomError("format", f"Input should be {', '.join(others)} or {last}")
     return name
 
 
@@ -35,7 +47,8 @@ class NetworkConfig:
     """Architecture and initial weights of the network.
 
     Attributes:
-        architecture: Name of a row of :data:`meshrec.models.build.ARCHITECTURES`.
+        architecture: Name of a row of :data:`meshrec.models.build.ARCHITECTURES`, or the import path of a network of
+            the user's own; see :func:`meshrec.models.build.architecture_row`.
         settings: Keys of the architecture's settings, such as :class:`meshrec.models.iterative.IterativeConfig`;
             ``encoder.resolution`` is the resolution of all crops.
         init: Checkpoint of the same network, or of the network without its ResNet, to initialise it from; null
@@ -97,18 +110,27 @@ class RendersConfig:
 
 
 @dataclass(frozen=True)
-class DatasetConfig:
-    """A dataset on disk.
+class LabelledConfig:
+    """Labelled people on disk.
 
     Attributes:
         format, path, pictures, bodies: As the arguments of :func:`meshrec.datasets.formats.read_samples`.
-        proportion: As in :class:`SyntheticConfig`.
     """
 
-    format: Format
+    format: Annotated[str, AfterValidator(_known_format)]
     path: Path
     pictures: Path | None = None
     bodies: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DatasetConfig(LabelledConfig):
+    """A dataset to train on.
+
+    Attributes:
+        proportion: As in :class:`SyntheticConfig`.
+    """
+
     proportion: PositiveFloat = 1.0
 
 
@@ -137,13 +159,19 @@ class OptimizerConfig:
 class ValidationConfig:
     """Validation on held-out people, whom no training sees.
 
+    Where a training has synthetic people, others of them are held out, and so are the last people of its renders.
+
     Attributes:
         every: Number of steps between validations.
-        people: Number of synthetic people; held-out renders come on top.
+        people: Number of synthetic people, and the most people of each dataset, evenly spread over it; held-out renders
+            come on top.
+        datasets: Datasets to validate on, under names of the user's choice; null is none. A file that is trained on is
+            refused. Errors are measured on those labels that there are.
     """
 
     every: PositiveInt = 2000
     people: PositiveInt = 1024
+    datasets: Mapping[str, LabelledConfig] | None = None
 
 
 @dataclass(frozen=True)
@@ -156,8 +184,8 @@ class TrainingConfig:
         batch_size: Number of samples per device and forward pass.
         network: The network.
         body: Name or file of the body.
-        synthetic, renders, datasets: Sources of training samples; null leaves a source out. The keys of ``datasets``
-            are names of the user's choice.
+        synthetic, renders, datasets: Sources of training samples; null leaves a source out, also of the validation.
+            The keys of ``datasets`` are names of the user's choice.
         augmentation: Augmentation of the datasets; null is none.
         voc_occluders: Pascal VOC folder, whose objects the augmentation pastes into pictures; null pastes random
             shapes.
@@ -203,4 +231,4 @@ class TrainingConfig:
     @property
     def architecture(self) -> NetworkSettings:
         """The network's settings, with defaults for the keys that ``network.settings`` lacks."""
-        return read_config(ARCHITECTURES[self.network.architecture].config, self.network.settings)
+        return read_config(architecture_row(self.network.architecture).config, self.network.settings)

@@ -1,6 +1,6 @@
 """Reads configurations from YAML files and ``key.sub=value`` overrides. Error messages name the key."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -12,22 +12,30 @@ import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
 
 from meshrec.errors import InputError
-from meshrec.models.build import ARCHITECTURES
+from meshrec.files.imports import is_import_path
+from meshrec.models.build import ARCHITECTURES, architecture_row
 from meshrec.training.config import NetworkConfig, TrainingConfig
 
 Keys = tuple[int | str, ...]
 
 
-def load_config(path: str | Path | Sequence[str | Path], overrides: Sequence[str] = ()) -> TrainingConfig:
+def load_config(
+    path: str | Path | Sequence[str | Path], overrides: Sequence[str] = (), imports: Collection[str] | None = None
+) -> TrainingConfig:
     """Read a configuration.
+
+    It can name networks and readers of the user's own by their import paths, whose modules are then imported. So read
+    none that comes from somebody else without looking at it, or with ``imports``.
 
     Args:
         path: A YAML file, or several, of which later ones override keys of earlier ones. ``configs/<name>.yaml`` names
             a shipped file if there is no such file in the working directory.
         overrides: Values of single keys, such as ``optimizer.rate=3e-4``; ``renders=null`` leaves a source out.
+        imports: The import paths that may stand in it. Default: any.
 
     Raises:
-        InputError: A file cannot be read, a key is unknown or missing, or a value is of the wrong type or out of range.
+        InputError: A file cannot be read, a key is unknown or missing, a value is of the wrong type or out of range, or
+            an import path is not among ``imports``.
 
     Example:
         >>> config = load_config("configs/iterative_keypoints.yaml", ["batch_size=8", "renders=null"])
@@ -41,10 +49,16 @@ def load_config(path: str | Path | Sequence[str | Path], overrides: Sequence[str
     for override in overrides:
         values = _merged(values, _parsed(override))
     label = " + ".join(map(str, paths))
+    if imports is not None and (others := sorted(import_paths(values) - set(imports))):
+        raise InputError(f"{label} would have {others[0]!r:.100} imported, which is not what you named.")
     network = values.get("network")
     if isinstance(network, Mapping):
-        row = ARCHITECTURES.get(str(network.get("architecture", NetworkConfig.architecture)))
-        if row is not None:
+        name = str(network.get("architecture", NetworkConfig.architecture))
+        if is_import_path(name) or name in ARCHITECTURES:
+            try:
+                row = architecture_row(name)
+            except InputError as error:
+                raise InputError(f"{label}: 'network.architecture': {error}.") from None
             _checked(row.config, network.get("settings") or {}, label, ("network", "settings"))
     return _checked(TrainingConfig, values, label)
 
@@ -53,6 +67,17 @@ def plain(config: TrainingConfig) -> dict:
     """The configuration as nested dictionaries of values that JSON and YAML can hold."""
     adapter: TypeAdapter[TrainingConfig] = TypeAdapter(TrainingConfig)
     return adapter.dump_python(config, mode="json")
+
+
+def import_paths(values: Mapping) -> set[str]:
+    """The import paths of networks and readers that a configuration, as nested dictionaries, names."""
+    found = set()
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            found |= import_paths(value)
+        elif key in ("architecture", "format") and is_import_path(value):
+            found.add(value)
+    return found
 
 
 def _found(path: Path) -> Path:
@@ -134,7 +159,7 @@ def _sentence(kind: type, error: Mapping, above: Keys) -> str:
     if error["type"] == "missing":
         return f"the key '{key}' is missing."
     if error["type"] == "value_error":
-        return f"'{key}': {error['ctx']['error']}."
+        return f"'{key}': {str(error['ctx']['error']).rstrip('.')}."
     return f"'{key}' {error['msg'].removeprefix('Input ')}, not {repr(error['input']):.80}."
 
 

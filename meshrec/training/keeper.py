@@ -15,7 +15,7 @@ import meshrec
 from meshrec.errors import TrainingDiverged
 from meshrec.models.checkpoints import save_checkpoint
 from meshrec.training.config_file import plain
-from meshrec.training.measure import measure, measure_errors, picture
+from meshrec.training.measure import FLAT, measure, measure_errors, picture
 from meshrec.training.module import Training
 from meshrec.training.pieces import Piece
 
@@ -33,7 +33,7 @@ class Keeper(pl.Callback):
         logger: Logger of losses, errors and pictures.
 
     Attributes:
-        metrics: Errors of the latest validation by name, millimetres.
+        metrics: Errors of the latest validation by name, as :func:`meshrec.training.measure.measure` returns them.
         seconds: Time spent on steps and on waiting for their data, including the time before interruptions.
         waiting: Share of that time spent on waiting, since the latest start.
         rate: Samples per second of this process, since the latest start.
@@ -120,9 +120,14 @@ class Keeper(pl.Callback):
         for name, pieces in self.people.items():
             shown = picture(network, pieces[0], objective)
             self.logger.experiment.add_image(name, shown, self._step, dataformats="HWC")
-        errors = ", ".join(f"{name} {value:.1f}" for name, value in self.metrics.items())
+        space, flat = ([item for item in self.metrics.items() if _is_flat(item[0]) == kind] for kind in (False, True))
+        errors = [
+            ", ".join(f"{name} {value:.1f}" for name, value in part) + f" {unit}"
+            for part, unit in ((space, "mm"), (flat, "thousandths of the crop"))
+            if part
+        ]
         trainer.print(
-            f"step {self._step}: {errors} mm; {self.rate:.0f} samples a second, "
+            f"step {self._step}: {', '.join(errors) or 'nobody to validate on'}; {self.rate:.0f} samples a second, "
             f"{100 * self.waiting:.1f} % of the time waiting for data"
         )
 
@@ -136,11 +141,16 @@ class Keeper(pl.Callback):
             "seconds": round(self.seconds),
             "samples_per_second": round(self.rate),
             "waiting_for_data": round(self.waiting, 4),
-            "metrics_mm": {name: round(value, 2) for name, value in self.metrics.items()},
+            "metrics_mm": {name: round(value, 2) for name, value in self.metrics.items() if not _is_flat(name)},
+            "metrics_2d": {name: round(value, 2) for name, value in self.metrics.items() if _is_flat(name)},
             "machine": f"{platform.machine()} with {os.cpu_count()} cores, {training.device.type}",
             "versions": {"meshrec": meshrec.__version__, "torch": str(torch.__version__)},
         }
         network: Any = training.averaged.module
         body = training.objective.body.hash
-        measured = measure_errors(network, self.people, config.architecture.encoder, training.device)
+        measured = measure_errors(network, self.people, config.architecture.encoder, body, training.device)
         save_checkpoint(Path(config.out) / WEIGHTS, network, body, provenance, *measured)
+
+
+def _is_flat(name: str) -> bool:
+    return name.endswith(f"/{FLAT}")

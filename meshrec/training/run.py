@@ -19,14 +19,14 @@ from meshrec.body import NUM_BETAS, BodyModel, load_body
 from meshrec.errors import InputError
 from meshrec.files.atomic import write_file
 from meshrec.files.torch_files import read_torch
-from meshrec.models.build import build_network
+from meshrec.models.build import architecture_row, build_network
 from meshrec.models.checkpoints import load_checkpoint
 from meshrec.models.network import Network
 from meshrec.models.warm_start import take_encoder, warm_start
 from meshrec.render.backends import backends
 from meshrec.training.batches import at_most_threads
 from meshrec.training.config import TrainingConfig
-from meshrec.training.config_file import load_config, plain
+from meshrec.training.config_file import import_paths, load_config, plain
 from meshrec.training.keeper import STATE, WEIGHTS, Keeper
 from meshrec.training.module import Training, cores, workers
 from meshrec.training.objective import Objective
@@ -80,11 +80,12 @@ def start_network(config: TrainingConfig, body: BodyModel) -> Network:
         InputError: The checkpoint it is to start from is missing or holds another network.
     """
     torch.manual_seed(config.seed)
-    network = build_network(config.network.architecture, config.network.settings, body)
+    name = config.network.architecture
+    network = build_network(name, config.network.settings, body, row=architecture_row(name))
     for path, take in ((config.network.init, warm_start), (config.network.encoder, take_encoder)):
         if path is None:
             continue
-        start = load_checkpoint(path, body).network
+        start = load_checkpoint(path, body, name).network
         try:
             take(network, start)
         except InputError as error:
@@ -171,7 +172,8 @@ def _check_same(config: TrainingConfig, path: Path) -> None:
     Raises:
         InputError: The two differ in a key that affects the result.
     """
-    ours, theirs = plain(config), plain(load_config(path))
+    ours = plain(config)
+    theirs = plain(load_config(path, imports=import_paths(ours)))
     for key in ours:
         if key not in FREE and ours[key] != theirs[key]:
             raise InputError(

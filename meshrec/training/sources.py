@@ -20,7 +20,7 @@ from meshrec.data.centred import centred
 from meshrec.data.mixing import MixedSamples, order
 from meshrec.data.occluders import voc_occluders
 from meshrec.data.proxies import Proxies
-from meshrec.data.sample import Batch, Sample, Samples
+from meshrec.data.sample import Batch, Sample, Samples, collate, cut
 from meshrec.data.streams import Streams
 from meshrec.datasets.formats import read_samples
 from meshrec.errors import InputError
@@ -34,7 +34,7 @@ from meshrec.synthetic.people import SyntheticPeople
 from meshrec.synthetic.pictures import Pictures
 from meshrec.synthetic.render_batches import DetectedKeypoints
 from meshrec.synthetic.textures import TextureLayout
-from meshrec.training.config import DatasetConfig, RendersConfig, SyntheticConfig, TrainingConfig
+from meshrec.training.config import DatasetConfig, LabelledConfig, RendersConfig, SyntheticConfig, TrainingConfig
 from meshrec.training.pieces import Needs, Piece, joined, mirrored
 
 VALIDATION_SEED = 30_000  # seed of the synthetic people on whom all trainings are validated
@@ -113,14 +113,28 @@ def validation_sources(config: TrainingConfig, body: BodyModel) -> dict[str, tup
     Args:
         config: The training.
         body: The body on the CPU.
+
+    Raises:
+        InputError: A dataset is missing, damaged, or trained on.
     """
-    needs = needs_of(config)
-    synthetic = synthetic_source(config.synthetic or SyntheticConfig(), needs, body, VALIDATION_SEED, "held_out")
-    found = {"synthetic": (synthetic, config.validation.people)}
+    needs, found = needs_of(config), {}
+    if config.synthetic is not None:
+        synthetic = synthetic_source(config.synthetic, needs, body, VALIDATION_SEED, "held_out")
+        found["synthetic"] = (synthetic, config.validation.people)
     if config.renders is not None and config.renders.held_out:
         _, held_out = read_renders(config.renders)
         source = renders_source([held_out], needs, body, VALIDATION_SEED, config.renders, as_they_are=True)
         found["renders"] = (source, len(held_out))
+    for name, dataset in (config.validation.datasets or {}).items():
+        if name in ("synthetic", "renders"):
+            raise InputError(f"'validation.datasets.{name}' is named as another source is; choose another name.")
+        for other, trained in (config.datasets or {}).items():
+            if _overlap(dataset.path, trained.path):
+                raise InputError(
+                    f"'validation.datasets.{name}' reads {dataset.path}, and 'datasets.{other}' trains on it: hold "
+                    "people out in a file of their own."
+                )
+        found[name] = labelled_source(dataset, needs, config.validation.people)
     return found
 
 
@@ -156,7 +170,10 @@ def synthetic_source(
     people = SyntheticPeople(body, seed, split, needs.resolution, config.poses, config.views, config.shapes)
     if needs.pictures:
         backgrounds = noise_backgrounds if config.backgrounds is None else FolderBackgrounds(config.backgrounds)
-        layout = TextureLayout.of_body(body, min(TEXELS, TEXELS * needs.resolution // 128))
+        try:
+            layout = TextureLayout.of_body(body, min(TEXELS, TEXELS * needs.resolution // 128))
+        except InputError as error:
+            raise InputError(f"{error}: set 'synthetic' to null, and train on 'datasets'.") from None
         photographed = _Photographed(people, needs, config.noise, Pictures(layout, backgrounds))
         twice = config.mirror_images and split == "train"
         return _WithMirrorImages(photographed, needs.joints) if twice else photographed
@@ -210,24 +227,57 @@ def datasets_source(
     Raises:
         InputError: A dataset or the Pascal VOC folder is missing or damaged.
     """
-    datasets, proportions = [], []
-    for dataset in configs.values():
-        samples = read_samples(dataset.format, dataset.path, dataset.pictures, dataset.bodies)
-        datasets.append(_WithoutPictures(samples) if needs.keypoints_only else samples)
-        proportions.append(dataset.proportion)
-    resolution = TINY if needs.keypoints_only else needs.resolution
+    datasets = [_labelled(dataset, needs) for dataset in configs.values()]
+    proportions = [dataset.proportion for dataset in configs.values()]
     pasted = voc_occluders(voc_folder) if voc_folder is not None and needs.pictures and augmentation is not None else ()
-    mixed = MixedSamples(datasets, proportions, resolution, JOINTS, augmentation, pasted, seed)
+    mixed = MixedSamples(datasets, proportions, _side(needs), JOINTS, augmentation, pasted, seed)
+    return lambda places: _seen_by_labels(mixed.batch(places), needs)
 
-    def piece(places: range) -> Piece:
-        batch = mixed.batch(places)
-        place, confidence = batch.keypoints_2d.split((2, 1), dim=2)
-        inside = (place.abs() <= 1).all(2, keepdim=True)
-        silhouette = batch.mask[:, None] / 255
-        seen = Proxies(torch.cat([place, confidence * inside], 2), silhouette, silhouette, ~inside[..., 0])
-        return needs.piece(*centred(batch, seen), JOINTS)
 
-    return piece
+def labelled_source(config: LabelledConfig, needs: Needs, most: int) -> tuple[Source, int]:
+    """A dataset on disk as it is, for validation, and the number of its people that are taken.
+
+    Args:
+        config: The dataset.
+        needs: What the training needs.
+        most: The most people to take, evenly spread over the dataset.
+
+    Raises:
+        InputError: The dataset is missing or damaged.
+    """
+    samples = _labelled(config, needs)
+    rows = np.linspace(0, len(samples) - 1, min(most, len(samples))).round().astype(int).tolist()
+
+    def source(places: range) -> Piece:
+        cuts = [cut(samples[rows[place]], _side(needs)) for place in places]
+        return _seen_by_labels(collate(cuts, JOINTS), needs)
+
+    return source, len(rows)
+
+
+def _labelled(config: LabelledConfig, needs: Needs) -> Samples:
+    samples = read_samples(config.format, config.path, config.pictures, config.bodies)
+    return _WithoutPictures(samples) if needs.keypoints_only else samples
+
+
+def _side(needs: Needs) -> int:
+    """Side of the crops of datasets, pixels."""
+    return TINY if needs.keypoints_only else needs.resolution
+
+
+def _seen_by_labels(batch: Batch, needs: Needs) -> Piece:
+    """Labelled people whom a detector sees as their labels say."""
+    place, confidence = batch.keypoints_2d.split((2, 1), dim=2)
+    inside = (place.abs() <= 1).all(2, keepdim=True)
+    silhouette = batch.mask[:, None] / 255
+    seen = Proxies(torch.cat([place, confidence * inside], 2), silhouette, silhouette, ~inside[..., 0])
+    return needs.piece(*centred(batch, seen), JOINTS)
+
+
+def _overlap(one: Path, other: Path) -> bool:
+    """Whether two paths are the same file or folder, or one lies in the other."""
+    one, other = one.resolve(), other.resolve()
+    return one == other or one in other.parents or other in one.parents
 
 
 def _check_bodies(datasets: Mapping[str, DatasetConfig], body: BodyModel, name: str) -> None:

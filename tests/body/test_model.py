@@ -163,13 +163,143 @@ def test_threads_change_nothing():
         torch.set_num_threads(before)
 
 
-def test_compile_and_export():
-    body, pose = make_body(), random_pose(2)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_compile_and_export(dtype):
+    body, pose = make_body(dtype), random_pose(2, dtype=dtype)
     expected = body(**pose).vertices
     program = torch.export.export(body, (), pose)
     assert torch.allclose(program.module()(**pose).vertices, expected, atol=1e-6)
     compiled = torch.compile(body, backend="aot_eager", fullgraph=True)
     assert torch.allclose(compiled(**pose).vertices, expected, atol=1e-6)
+
+
+def any_batch(pose: dict[str, torch.Tensor]) -> dict[str, dict[int, torch.export.Dim]]:
+    """Shapes of arguments whose batch is open in an exported program."""
+    batch = torch.export.Dim("batch")
+    return {name: {0: batch} for name in pose}
+
+
+def test_an_exported_program_is_of_torchs_own_operations_and_takes_any_batch(tmp_path):
+    body, pose, other = make_body(), random_pose(2), random_pose(5, seed=1)
+    program = torch.export.export(body, (), pose, dynamic_shapes=any_batch(pose))
+    assert not [node for node in program.graph.nodes if "meshrec" in str(node.target)]
+    torch.export.save(program, tmp_path / "body.pt2")
+    loaded = torch.export.load(tmp_path / "body.pt2").module()
+    for ours, expected in zip(vars(loaded(**other)).values(), vars(body(**other)).values()):
+        assert torch.allclose(ours, expected, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore")  # torch.jit is deprecated, and warns of each check that it keeps as it came out
+def test_a_trace_computes_and_does_not_remember(tmp_path):
+    body, pose, other = make_body(), random_pose(2), random_pose(5, seed=1)
+
+    def vertices_and_joints(*arguments: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        out = body(*arguments)
+        return out.vertices, out.joints
+
+    torch.jit.trace(vertices_and_joints, tuple(pose.values())).save(str(tmp_path / "body.pt"))
+    vertices, joints = torch.jit.load(str(tmp_path / "body.pt"))(*other.values())
+    expected = body(**other)
+    assert torch.allclose(vertices, expected.vertices, atol=1e-6)
+    assert torch.allclose(joints, expected.joints, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore")  # of the exporter's own
+def test_onnx_export_takes_any_batch(tmp_path):
+    for name in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(name, reason="exports to ONNX and runs it")
+    import onnxruntime
+
+    body, pose, other = make_body(), random_pose(2), random_pose(5, seed=1)
+    shapes = any_batch(pose)
+    program = torch.onnx.export(body, (), kwargs=pose, dynamo=True, dynamic_shapes=shapes, verbose=False)
+    program.save(tmp_path / "body.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "body.onnx")
+    found = session.run(None, {name: value.numpy() for name, value in other.items()})
+    for ours, expected in zip(found, vars(body(**other)).values(), strict=True):
+        assert np.allclose(ours, expected.numpy(), atol=1e-5)
+
+
+def test_a_body_of_float64_stays_float64():
+    body, pose = make_body(torch.float64), random_pose(2, dtype=torch.float64)
+    regressor = body.with_regressor("h36m17", np.eye(40)[:17])
+    outputs = [*vars(body(**pose)).values(), *vars(body()).values(), *body.rest(pose["betas"]), *body.rest()]
+    outputs.append(regressor.joints_from(outputs[0], "h36m17"))
+    assert {value.dtype for value in outputs} == {torch.float64}
+    single = {name: value.float() for name, value in pose.items()}
+    difference = (make_body()(**single).vertices - outputs[0]).abs().max()
+    assert 0 < difference < 1e-5  # the same bodies, more precisely
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_batch_of_nobody(dtype):
+    body = make_body(dtype).with_regressor("h36m17", np.eye(40)[:17])
+    pose = {name: value.requires_grad_() for name, value in random_pose(0, dtype=dtype).items()}
+    out = body(**pose)
+    assert [len(value) for value in vars(out).values()] == [0] * 4
+    assert body.joints_from(out.vertices, "h36m17").shape == (0, 17, 3)
+    out.vertices.sum().backward()
+    assert pose["betas"].grad.shape == (0, 10)
+    assert body(betas=pose["betas"]).vertices.shape == body(pose["betas"], torch.zeros(1, 69).to(dtype)).vertices.shape
+    assert body.rest(pose["betas"])[0].shape == (0, 40, 3)
+
+
+def test_autocast_leaves_the_body_in_full_precision():
+    body, pose = make_body(), random_pose(2)
+    expected = body(**pose).vertices
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(body(**pose).vertices, expected)
+        assert {value.dtype for value in body.rest(pose["betas"])} == {torch.float32}
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+@pytest.mark.parametrize("argument", ["betas", "body_pose", "global_orient", "transl"])
+def test_what_is_not_finite_spoils_its_own_body_alone(argument, value):
+    body, pose = make_body(), random_pose(3)
+    expected = body(**pose).vertices
+    pose[argument][1, 0] = value
+    found = body(**pose).vertices
+    assert torch.allclose(found[[0, 2]], expected[[0, 2]], atol=1e-6)
+    assert not found[1].isfinite().all(-1).any()
+
+
+@pytest.mark.parametrize(
+    "given, error, message",
+    [
+        ({"betas": torch.zeros(2, 10).double()}, TypeError, "betas should be float32 on cpu, .*, not float64"),
+        ({"body_pose": torch.zeros(2, 69).half()}, TypeError, "body_pose should be float32 .*, not float16"),
+        ({"global_orient": torch.zeros(2, 3).bfloat16()}, TypeError, "global_orient should be .*, not bfloat16"),
+        ({"transl": torch.zeros(2, 3).double()}, TypeError, r"use transl\.to\(body\.v_template\)"),
+        ({"betas": torch.zeros(1, 10, dtype=torch.int64)}, TypeError, "not int64 on cpu"),
+        ({"betas": torch.zeros(1, 10, device="meta")}, TypeError, "not float32 on meta"),
+        ({"betas": np.zeros((1, 10), np.float32)}, TypeError, "betas should be a tensor, not ndarray"),
+        ({"transl": [[0.0, 0, 0]]}, TypeError, "transl should be a tensor, not list"),
+        ({"betas": torch.tensor(1.0)}, ValueError, "betas should have a batch dimension"),
+        ({"transl": torch.zeros(2, 4)}, ValueError, r"transl should be \(B, 3\), not \(2, 4\)"),
+        ({"transl": torch.zeros(3)}, ValueError, r"transl should be \(B, 3\), not \(3,\)"),
+        (
+            {"betas": torch.zeros(2, 10), "transl": torch.zeros(3, 3)},
+            ValueError,
+            "transl has a batch of 3, but betas one of 2",
+        ),
+        (
+            {"body_pose": torch.zeros(0, 69), "transl": torch.zeros(3, 3)},
+            ValueError,
+            "transl has a batch of 3, but body_pose one of 0",
+        ),
+    ],
+)
+def test_arguments_of_the_wrong_kind_are_named(given, error, message):
+    with pytest.raises(error, match=message):
+        make_body()(**given)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_bodies_are_not_computed_in_half_precision(dtype):
+    body = make_body().to(dtype)
+    for call in (body, body.rest):
+        with pytest.raises(TypeError, match=f"float32 or float64, not {dtype}".replace("torch.", "")):
+            call()
 
 
 @pytest.mark.parametrize(
@@ -186,6 +316,12 @@ def test_joints_are_taken_from_this_bodys_vertices(shape):
     body = make_body().with_regressor("h36m17", np.eye(40)[:17])
     with pytest.raises(ValueError, match=r"vertices should be \(B, 40, 3\)"):
         body.joints_from(torch.zeros(shape), "h36m17")
+
+
+@pytest.mark.parametrize("vertices, kind", [(torch.zeros(1, 40, 3).long(), "int64"), (np.zeros((1, 40, 3)), "ndarray")])
+def test_joints_are_taken_from_floating_tensors(vertices, kind):
+    with pytest.raises(TypeError, match=f"vertices should be a tensor of floating numbers, not {kind}"):
+        make_body().joints_from(vertices, "smpl24")
 
 
 def test_part_labels_are_the_files_or_the_strongest_joints():

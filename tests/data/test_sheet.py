@@ -26,7 +26,7 @@ def test_labels_are_drawn_where_they_are():
 
 
 def test_the_tool_draws_a_dataset(tmp_path):
-    list(write_shards([posed_sample(load_body("neutral"), seed) for seed in range(3)], tmp_path, resolution=64))
+    write_shards([posed_sample(load_body("neutral"), seed) for seed in range(3)], tmp_path, resolution=64)
     arguments = ["data_sheet.py", "shards", tmp_path, "--people", 2, "--augment", "--out"]
     done = run_tool(*arguments, tmp_path / "sheet.png")
     assert done.code == 0, done.err

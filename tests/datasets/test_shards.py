@@ -35,7 +35,16 @@ def people(count: int = 5) -> list[Sample]:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_round_trip(tmp_path, workers):
     written = people()
-    paths = list(write_shards(written, tmp_path, resolution=128, per_shard=2, workers=workers))
+    shown = []
+    paths = write_shards(
+        written,
+        tmp_path,
+        resolution=128,
+        per_shard=2,
+        workers=workers,
+        written=lambda path: shown.append(path.exists()),
+    )
+    assert shown == [True] * 3
     assert [path.name for path in paths] == ["00000.tar", "00001.tar", "00002.tar"]
     read = read_shards(tmp_path)
     assert len(read) == 5
@@ -56,7 +65,7 @@ def test_round_trip(tmp_path, workers):
 
 
 def test_pictures_have_a_margin_and_are_never_enlarged(tmp_path):
-    list(write_shards(people(), tmp_path, resolution=100, margin=1.5))
+    write_shards(people(), tmp_path, resolution=100, margin=1.5)
     read = read_shards(tmp_path)
     assert read[0].read_image().shape == (150, 150, 3)
     assert read[2].read_image().shape == (120, 120, 3)  # the crop has 80 pixels
@@ -65,7 +74,7 @@ def test_pictures_have_a_margin_and_are_never_enlarged(tmp_path):
 def test_webdataset_reads_them(tmp_path):
     webdataset = pytest.importorskip("webdataset", reason="needs webdataset, which pip installs with meshrec[test]")
     written = people()
-    list(write_shards(written, tmp_path, per_shard=3))
+    write_shards(written, tmp_path, per_shard=3)
     urls = [str(path) for path in sorted(tmp_path.glob("*.tar"))]
     items = list(webdataset.WebDataset(urls, shardshuffle=False).decode("rgb8"))
     assert len(items) == 5
@@ -77,9 +86,9 @@ def test_webdataset_reads_them(tmp_path):
 
 
 def test_damaged_shards_are_named(tmp_path):
-    list(write_shards(people(3), tmp_path, resolution=64))
+    write_shards(people(3), tmp_path, resolution=64)
     with pytest.raises(InputError, match="already holds shards"):
-        next(write_shards(people(3), tmp_path))
+        write_shards(people(3), tmp_path)
     shard = tmp_path / "00000.tar"
     data = shard.read_bytes()
     shard.write_bytes(

@@ -13,7 +13,9 @@ from helpers.evaluated import KEYPOINTS, RGB, tiny_network
 from helpers.people import posed_sample
 from torch.utils.data import Subset
 
+from meshrec.benchmarks.random_body import random_arrays
 from meshrec.body import LIMB_JOINTS, BodyModel, joint_index, joint_set, load_body
+from meshrec.body.files import body_from_arrays
 from meshrec.cli import main
 from meshrec.datasets.lspe import LspeSamples
 from meshrec.datasets.multiview import MultiviewSamples
@@ -219,6 +221,21 @@ def test_networks_that_see_pictures_need_no_detections(body, tmp_path):
     assert not np.allclose(reports[0].people["mpjpe"], reports[1].people["mpjpe"], atol=0.01)
 
 
+@pytest.mark.parametrize("sees", [RGB, KEYPOINTS])
+def test_networks_for_smpls_body_see_people_of_the_open_one(body, sees, tmp_path):
+    """SMPL's own files have no texture layout, so nobody of them can be painted; spin.safetensors is such a network."""
+    smpl = load_body(body_from_arrays(random_arrays(6890), ""))
+    network = tiny_network(smpl, sees)
+    path = save_checkpoint(tmp_path / "spin.safetensors", network, smpl.hash, {"converted_from": "spin.pt"})
+    report = evaluate(path, "synthetic", smpl, limit=2)
+    for name in ("mpjpe", "pa_mpjpe", "pck2d"):
+        assert np.isfinite(report.people[name]).all()
+    assert np.isnan(report.people["mpve"]).all()
+    truth = evaluate("keypoints", "synthetic", body, limit=2, mirror=False)
+    assert {case.subject.sample.name for case in report.worst} == {case.subject.sample.name for case in truth.worst}
+    assert (tmp_path / "worst.png") in write_report(report, tmp_path)
+
+
 def test_meshes_are_a_stage_before_their_bodies(body, tmp_path):
     torch.manual_seed(0)
     encoder = {"inputs": ["heatmaps", "silhouette"], "joints": "coco17", "resnet": 18, "resolution": 32}
@@ -280,7 +297,7 @@ def test_command_line(checkpoint, tmp_path, capsys):
 def test_the_benchmark_as_shards_scores_the_same(body, checkpoint, tmp_path):
     """What ``tools/build_synthetic_benchmark.py`` writes is the benchmark."""
     data = synthetic_set(body, resolution=128).thinned(2)
-    list(write_shards(Subset(data.samples, data.rows), tmp_path, resolution=128, margin=1.0))
+    write_shards(Subset(data.samples, data.rows), tmp_path, resolution=128, margin=1.0)
     drawn = evaluate(checkpoint, data, body, detections="labels", mirror=False)
     read = evaluate(checkpoint, f"shards:{tmp_path}", body, detections="labels", mirror=False)
     assert read.names == drawn.names

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from meshrec.errors import InputError
 from meshrec.export import (
     Mesh,
     Rig,
+    SkinnedMesh,
     draw_uv_template,
     pose_to_y_up,
     read_parameters,
@@ -370,6 +372,31 @@ def test_open_body_poses_itself_by_its_own_skeleton(tmp_path, name):
     assert np.abs(own.posed()[own.faces()] - camera_to_y_up(vertices).numpy()[mesh.faces]).max() < 1e-4
 
 
+def test_a_scene_poses_each_of_its_people_by_their_own_skeleton(tmp_path, mesh, rig):
+    """Two of three people have one; the third is a plain mesh between them."""
+    pose, translation = random_pose(2)
+    other = sphere_with_seam(12, 20)
+    people = [SkinnedMesh(mesh, rig, pose[0], translation[0]), mesh, SkinnedMesh(other, random_rig(other, 6), pose[1])]
+    people[2] = replace(people[2], rest=replace(other, name="other"), pose_correctives=True)
+    path = write_scene(tmp_path / "scene.glb", people, Camera(focal=800.0, size=(640, 480)))
+    scene = Gltf(path)
+    file = scene.file
+    assert [node.skin for node in file.nodes if node.mesh is not None] == [0, None, 1]
+    joints = [set(skin.joints) for skin in file.skins]
+    assert len(joints) == 2 and not joints[0] & joints[1] and all(len(own) == JOINTS for own in joints)
+    truth = blend(mesh, rig, pose[0], translation[0])
+    assert np.abs(scene.posed()[scene.faces()] - truth[mesh.faces]).max() < 1e-5
+    assert np.array_equal(scene.attribute("POSITION", 1)[scene.faces(1)], mesh.vertices[mesh.faces])
+    alone = tmp_path / "alone.glb"
+    notes = write_skinned(alone, people[2].rest, people[2].rig, pose[1], pose_correctives=True)
+    assert np.abs(scene.posed(mesh=2) - Gltf(alone).posed()).max() < 1e-6
+    assert file.asset.extras["notes"] == [f"other: {note}" for note in notes] and len(notes) == 2
+    assert set(trimesh.load(path).geometry) >= {"other"}
+    with pytest.raises(ValueError, match="the rig has weights for"):
+        write_scene(tmp_path / "wrong.glb", [SkinnedMesh(other, rig)])
+    assert not (tmp_path / "wrong.glb").exists()
+
+
 def test_khronos_validator_finds_nothing(tmp_path, mesh, rig, validate):
     pose, translation = random_pose(4)
     body = load_body("neutral")
@@ -379,6 +406,8 @@ def test_khronos_validator_finds_nothing(tmp_path, mesh, rig, validate):
         write_mesh(tmp_path / "plain.glb", Mesh(mesh.vertices, mesh.faces)),
         write_scene(tmp_path / "scene.glb", [mesh, mesh], Camera(focal=800.0, size=(640, 480))),
     ]
+    people = [SkinnedMesh(mesh, rig, pose[0], translation[0]), mesh, SkinnedMesh(mesh, rig, pose)]
+    files.append(write_scene(tmp_path / "people.glb", people))
     write_skinned(tmp_path / "rest.glb", mesh, rig)
     write_skinned(tmp_path / "posed.glb", mesh, rig, pose[0], translation[0], pose_correctives=True)
     write_skinned(tmp_path / "moving.glb", mesh, rig, pose, translation)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from meshrec.body import joint_set
-from meshrec.body.state import BodyState
+from meshrec.body.state import TRANSLATION, BodyState
 from meshrec.detect.people import Detection, Mask, keypoint_box
 from meshrec.errors import InputError
 from meshrec.fit import FitSettings, Fitter, Initial, nuisance
@@ -216,6 +216,42 @@ def test_a_certain_estimate_holds_against_the_detections(fitter, body):
     whiten = 1e4 * torch.eye(truth.unknowns, dtype=torch.float64).expand(2, -1, -1)
     results = fitter(detections_of(fitter, elsewhere), CAMERA, Initial(truth, whiten))
     assert limb_errors(body, state_of(results), truth).max() < 1e-3
+
+
+def test_deviations_say_how_far_an_estimate_is_trusted(fitter, body):
+    truth, elsewhere = photographed(1), photographed(1, seed=5)
+    detections = detections_of(fitter, elsewhere)
+    state = BodyState(truth.rotations.float(), elsewhere.translation.float(), truth.betas.float())
+    own, errors = vertices_of(body, state), []
+    for turn, beta, place in ((1e-5, 1e-5, 1e-5), (0.3, 1.0, 1e-5), (0.3, 1.0, None)):
+        found = fitter(detections, CAMERA, Initial.from_deviations(state, turn, beta, place))
+        errors.append((vertices_of(body, state_of(found)) - own).norm(dim=-1).mean())
+    assert errors[0] < 1e-3 < 0.05 < min(errors[1:])
+    # Against the definition: half the squared step in units of the deviations.
+    turn, beta = torch.linspace(0.1, 0.5, 24), torch.linspace(0.5, 2, 10)
+    initial = Initial.from_deviations(truth, turn, beta[None], 0.2)
+    step = 0.01 * torch.randn(1, truth.unknowns, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    deviations = torch.cat([turn.repeat_interleave(3), torch.full((3,), 0.2), beta]).double()
+    energy = Closeness(truth, initial.whiten)(truth.moved(step)).energy
+    assert torch.allclose(energy, (step / deviations).square().sum(1) / 2, rtol=1e-6)
+    assert initial.whiten.dtype == torch.float64
+    free = Initial.from_deviations(truth).whiten
+    assert not free[:, :, TRANSLATION].any() and len(Initial.from_deviations(truth[:0]).state) == 0
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        ({"turn": 0.0}, "turn holds standard deviations, which must be positive"),
+        ({"turn": torch.full((24,), torch.nan)}, "turn holds standard deviations"),
+        ({"turn": [0.1] * 23}, r"turn should be one number, \(24,\) or \(1, 24\), not \(23,\)"),
+        ({"beta": torch.ones(2, 10)}, r"beta should be one number, \(10,\) or \(1, 10\), not \(2, 10\)"),
+        ({"place": -1.0}, "place holds standard deviations"),
+    ],
+)
+def test_deviations_that_mean_nothing_are_wrong_arguments(given, message):
+    with pytest.raises(ValueError, match=message):
+        Initial.from_deviations(photographed(1), **given)
 
 
 def test_settings_replace_the_defaults(body):

@@ -27,7 +27,7 @@ class Gltf:
     def faces(self, mesh: int = 0) -> np.ndarray:
         return self.array(self.file.meshes[mesh].primitives[0].indices).reshape(-1, 3)
 
-    def posed(self, time: float | None = None) -> np.ndarray:
+    def posed(self, time: float | None = None, mesh: int = 0) -> np.ndarray:
         nodes = self.file.nodes
         local = {i: (node.translation or [0, 0, 0], node.rotation or [0, 0, 0, 1]) for i, node in enumerate(nodes)}
         if time is not None:
@@ -49,9 +49,10 @@ class Gltf:
 
         for root in self.file.scenes[0].nodes:
             visit(root, np.eye(4))
-        skin = self.file.skins[0]
+        (skin,) = (self.file.skins[node.skin] for node in nodes if node.mesh == mesh)
         inverse = self.array(skin.inverseBindMatrices).reshape(-1, 4, 4).transpose(0, 2, 1)
         joint_matrices = np.stack([world[j] for j in skin.joints]) @ inverse
-        points = np.pad(self.attribute("POSITION"), ((0, 0), (0, 1)), constant_values=1)
-        blended = (self.attribute("WEIGHTS_0")[..., None, None] * joint_matrices[self.attribute("JOINTS_0")]).sum(1)
+        points = np.pad(self.attribute("POSITION", mesh), ((0, 0), (0, 1)), constant_values=1)
+        weights, joints = self.attribute("WEIGHTS_0", mesh), self.attribute("JOINTS_0", mesh)
+        blended = (weights[..., None, None] * joint_matrices[joints]).sum(1)
         return (blended @ points[..., None])[:, :3, 0]

@@ -13,6 +13,7 @@ REQUIREMENTS = {
     "jsonschema": ("jsonschema",),
     "gltf-validator": ("gltf-validator",),
     "rtmlib": ("rtmlib",),
+    "onnx": ("onnx",),
     "gpu": ("a gpu",),
     "linux": ("linux", "kill -9", "/dev/full", "/proc", "resource", "windows lacks", "unwritable", "distributed"),
 }

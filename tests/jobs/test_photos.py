@@ -13,15 +13,16 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from helpers.gltf import Gltf
 from helpers.paths import EXAMPLES
 from PIL import Image
 from pygltflib import GLTF2
 
-from meshrec import Camera, InputError, load_body
+from meshrec import Camera, InputError, Person, load_body
 from meshrec.body import joint_set
 from meshrec.cli import main
 from meshrec.export import read_parameters
-from meshrec.geometry import CAMERA_TO_Y_UP
+from meshrec.geometry import CAMERA_TO_Y_UP, camera_to_y_up
 from meshrec.jobs.inputs import list_photos, unread_files
 from meshrec.jobs.photos import Settings, plan_run, reconstruct_photos
 from meshrec.jobs.results import RECORD
@@ -345,6 +346,12 @@ def test_skinned_people(folder):
     assert run("--skinned", "--format", "glb") == 0
     file = GLTF2().load_binary(str(folder / "out" / "a" / "1.jpg" / "person_0.glb"))
     assert len(file.skins) == 1
+    scene = Gltf(folder / "out" / "b" / "1.png" / "scene.glb")
+    assert len(scene.file.skins) == 2
+    for number in range(2):  # everyone is posed where they stand
+        person = Person.load(folder / "out" / "b" / "1.png" / f"person_{number}.json")
+        vertices = camera_to_y_up(person.vertices)[person.faces]
+        assert np.abs(scene.posed(mesh=number)[scene.faces(number)] - vertices).max() < 1e-4
 
 
 class Deadly:

@@ -1,5 +1,6 @@
 """Training: its data is the same whoever makes it, its losses are what they say, and a killed one goes on exactly."""
 
+import json
 import os
 import signal
 import subprocess
@@ -8,13 +9,17 @@ import time
 from dataclasses import replace
 from importlib.util import find_spec
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from helpers.kept_gradients import keep_gradients
 from helpers.paths import CONFIGS, ROOT
 from safetensors.torch import load_file
 
-from meshrec.body import joint_set, load_body
+from meshrec.benchmarks.random_body import random_arrays
+from meshrec.body import joint_set, load_body, write_body
+from meshrec.body.files import body_from_arrays
 from meshrec.body.kinematics import mirror_pose
 from meshrec.cli import main
 from meshrec.data.sample import Batch
@@ -32,7 +37,7 @@ from meshrec.training.measure import measure_errors
 from meshrec.training.module import Training, rate_at
 from meshrec.training.objective import Objective, Weights, joint_groups
 from meshrec.training.pieces import Piece
-from meshrec.training.sources import training_sources
+from meshrec.training.sources import training_sources, validation_sources
 
 TINY = [CONFIGS / "iterative_keypoints.yaml", CONFIGS / "tiny.yaml"]
 
@@ -338,12 +343,106 @@ def test_errors_are_measured_with_and_without_masks(piece):
     for seen, least in ((("keypoints", "silhouette"), [0 * spread, spread]), (("keypoints",), [0 * spread])):
         encoder = EncoderConfig(inputs=seen, joints=joints, resnet=0)
         people = {"synthetic": [(batch, inputs)]}
-        covariances, calibrations = measure_errors(network, people, encoder, torch.device("cpu"))
+        covariances, calibrations = measure_errors(network, people, encoder, batch.bodies[0], torch.device("cpu"))
         assert network.training and covariances.shape == (len(least), 82, 82)
         assert calibrations.shape == (len(least), 11, 10)
         for covariance, expected in zip(covariances, least):  # calibrated, the errors are what nobody knows
             torch.testing.assert_close(covariance.diagonal()[72:] - 0.1**2, expected, rtol=0.05, atol=0.02)
             assert covariance[:72, :72].diagonal().max() < 1e-3
+
+
+def test_errors_are_measured_on_those_who_are_known(piece):
+    """Sources and people without whole labels change nothing; with nobody known there is nothing to say."""
+    batch, inputs = piece
+    encoder = EncoderConfig(inputs=("keypoints",), joints="mediapipe33", resnet=0)
+    inputs = replace(inputs, silhouette=torch.ones(len(batch), 1, 8, 8))
+    bare = replace(batch, pose_confidence=0 * batch.pose_confidence)
+    half = replace(batch, betas_confidence=torch.tensor([1.0, 1, 0, 1, 0, 1]))
+    where = batch.bodies[0], torch.device("cpu")
+
+    def measured(**people):
+        return measure_errors(_ByMask(batch), {name: [(own, inputs)] for name, own in people.items()}, encoder, *where)
+
+    assert measured(bare=bare) == measured() == (None, None)
+    assert measure_errors(_ByMask(batch), {"mine": [(batch, inputs)]}, encoder, "another", where[1]) == (None, None)
+    for ours, expected in zip(measured(all=batch, bare=bare), measured(all=batch)):
+        assert torch.equal(ours, expected)
+    rows = [0, 1, 3, 5]
+    for ours, spread in zip(measured(half=half)[0], [batch.betas[rows].var(0, unbiased=False).double()]):
+        assert (ours.diagonal()[72:] < spread + 0.1**2 + 1e-3).all()
+
+
+def _own_people(folder, body, count=6):
+    """Pictures and labels of people of a body: an npz with 3D labels, and COCO's JSON with keypoints alone."""
+    names = []
+    for number in range(count):
+        names.append(f"{number}.png")
+        cv2.imwrite(str(folder / names[-1]), np.full((80, 80, 3), 40 * number, np.uint8))
+    rng = np.random.default_rng(0)
+    part = np.concatenate([rng.uniform(20, 60, (count, 24, 2)), np.ones((count, 24, 1))], axis=2)
+    space = np.concatenate([rng.normal(size=(count, 24, 3)) / 4, np.ones((count, 24, 1))], axis=2)
+    np.savez(
+        folder / "mine.npz",
+        imgname=np.array(names), center=np.full((count, 2), 40.0), scale=np.full(count, 0.3), part=part, S=space,
+        pose=rng.normal(size=(count, 72)) / 5, shape=rng.normal(size=(count, 10)),
+    )  # fmt: skip
+    people = [
+        {"image_id": i, "bbox": [10, 10, 60, 60], "keypoints": np.c_[part[i, :17, :2], np.full(17, 2)].ravel().tolist()}
+        for i in range(count)
+    ]
+    images = [{"id": i, "file_name": name} for i, name in enumerate(names)]
+    (folder / "flat.json").write_text(json.dumps({"images": images, "annotations": people}))
+    mine = [f"format=spin path={folder}/mine.npz pictures={folder} bodies.neutral={body.hash}"]
+    return mine[0].split(), f"format=coco path={folder}/flat.json pictures={folder}".split()
+
+
+@pytest.fixture(scope="module")
+def smpl_file(tmp_path_factory):
+    """A body with SMPL's number of vertices and without a texture layout, as SMPL's own files have none."""
+    path = tmp_path_factory.mktemp("smpl") / "SMPL_NEUTRAL.npz"
+    write_body(body_from_arrays(random_arrays(6890), ""), path)
+    return path
+
+
+def test_a_network_of_pictures_is_trained_for_smpls_body_on_the_users_own_data(tmp_path, smpl_file):
+    """Nobody of this body can be painted: synthetic people are left out, and validation is on data too."""
+    solid, flat = _own_people(tmp_path, load_body(smpl_file))
+    files, out = [CONFIGS / "iterative_rgb.yaml", CONFIGS / "tiny.yaml"], tmp_path / "run"
+    changes = [f"body={smpl_file}", "steps=2", "batch_size=4", f"out={out}", "validation.every=1"]
+    keys = [f"datasets.flat.{key}" for key in flat] + [f"validation.datasets.mine.{key}" for key in solid]
+    checkpoint = load_checkpoint(train(load_config(files, [*changes, *keys, "synthetic=null"])), load_body(smpl_file))
+    assert set(checkpoint.provenance["metrics_mm"]) == {f"mine/{name}" for name in ("mpjpe", "pa_mpjpe", "pve_t")}
+    assert checkpoint.provenance["metrics_2d"] == {}
+    assert checkpoint.error_covariance.shape == (1, 82, 82) and checkpoint.body_hash == load_body(smpl_file).hash
+    # The datasets the other way round: labels in the picture alone are measured there.
+    keys = [f"datasets.mine.{key}" for key in solid] + [f"validation.datasets.flat.{key}" for key in flat]
+    config = load_config(files, [*changes, *keys, "synthetic=null", f"out={tmp_path / 'other'}"])
+    checkpoint = load_checkpoint(train(config))
+    assert checkpoint.provenance["metrics_mm"] == {} and checkpoint.error_covariance is None
+    assert 0 < checkpoint.provenance["metrics_2d"]["flat/keypoints_2d"] < 5000
+    # Without anybody to validate on it trains as well.
+    keys = [f"datasets.flat.{key}" for key in flat]
+    config = load_config(files, [*changes, *keys, "synthetic=null", f"out={tmp_path / 'alone'}"])
+    assert load_checkpoint(train(config)).provenance["metrics_mm"] == {}
+    with pytest.raises(InputError, match=r"this body has no texture layout .* set 'synthetic' to null"):
+        train(load_config(files, [*changes, *keys, f"out={tmp_path / 'painted'}"]))
+
+
+def test_nobody_is_validated_on_who_is_trained_on(tmp_path, body):
+    solid, flat = _own_people(tmp_path, body)
+    trained = [f"datasets.mine.{key}" for key in solid]
+    again = [f"validation.datasets.again.{key}" for key in solid]
+    (tmp_path / "link.npz").symlink_to(tmp_path / "mine.npz")
+    for held_out in (again, [*again, f"validation.datasets.again.path={tmp_path}/link.npz"]):
+        with pytest.raises(InputError, match=r"'validation\.datasets\.again' reads .* 'datasets\.mine' trains on it"):
+            train(_config(tmp_path / "run", *trained, *held_out))
+    with pytest.raises(InputError, match=r"'validation\.datasets\.synthetic' is named as another source"):
+        train(_config(tmp_path / "run", *(key.replace("again", "synthetic") for key in again)))
+    config = _config(tmp_path / "run", *(f"validation.datasets.flat.{key}" for key in flat), "validation.people=4")
+    sources = validation_sources(config, body)
+    assert {name: count for name, (_, count) in sources.items()} == {"synthetic": 4, "flat": 4}
+    batch, _ = sources["flat"][0](range(4))
+    assert [name.split("(")[1] for name in batch.names] == ["0.png)", "2.png)", "3.png)", "5.png)"]
 
 
 def test_contradictions_are_told_before_anything_starts(tmp_path):
