@@ -388,11 +388,11 @@ def _array_state(call: Call) -> tuple[object, object, object, object]:
 
 
 def _objects(call: Call) -> list | None:
-    """The elements of an array of objects, None of an array of anything else."""
+    """The elements of an array of objects with one axis or with none, None of an array of anything else."""
     shape, dtype, _, content = _array_state(call)
     if not isinstance(dtype, Call) or dtype.function != _DTYPE or dtype.arguments[:1] not in (("O",), ("O4",), ("O8",)):
         return None
-    if not isinstance(content, list) or shape != (len(content),):
+    if not isinstance(content, list) or shape not in ((len(content),), ()) or (shape == () and len(content) != 1):
         raise ValueError("an array of objects that is no list")
     return content
 
