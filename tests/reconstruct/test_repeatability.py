@@ -93,5 +93,5 @@ def test_one_thread_loads_the_detector(monkeypatch):
 
     monkeypatch.setattr("meshrec.reconstruct.reconstructor.load_detector", load)
     shared = Reconstructor()
-    assert at_once(shared, [np.zeros((8, 8, 3), np.uint8)] * 4) == [[]] * 4
+    assert at_once(shared, [np.zeros((64, 64, 3), np.uint8)] * 4) == [[]] * 4
     assert len(loaded) == 1
