@@ -1,6 +1,6 @@
 """The few figures that stand for a benchmark, and how those of two runs compare."""
 
-import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +9,10 @@ from rich.console import Console
 from rich.table import Table
 
 from meshrec.errors import InputError
+from meshrec.files.json_text import parse_json
+from meshrec.files.regular import read_regular
+
+MOST_BYTES = 16 << 20  # of a file of figures
 
 
 @dataclass(frozen=True)
@@ -63,14 +67,15 @@ def compare(old: Path, new: Path) -> None:
 def _read(path: Path) -> tuple[dict[str, Headline], dict]:
     """Headlines by name, and the machine, of a file."""
     try:
-        run = json.loads(path.read_bytes())
+        run = parse_json(read_regular(path, MOST_BYTES))
         lines = [Headline(**line) for line in run["headlines"]]
-        if not all(isinstance(line.value, int | float) for line in lines):
-            raise TypeError("a value is no number")
-        return {line.name: line for line in lines}, dict(run["machine"])
+        texts = [text for line in lines for text in (line.name, line.unit, line.peer)]
+        if not all(isinstance(text, str) for text in texts) or not all(math.isfinite(line.value) for line in lines):
+            raise ValueError("a value is no number, or a name no text")
+        return {line.name: line for line in lines}, {str(key): str(value) for key, value in run["machine"].items()}
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}.") from None
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         raise InputError(f"{path} is no file that `meshrec benchmark --json` wrote.") from None
 
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from meshrec.body.joints import NUM_JOINTS
 from meshrec.errors import InputError
+from meshrec.files.json_text import parse_json
 from meshrec.files.npz import read_npz
 
 POSE_FEATURES = 9 * (NUM_JOINTS - 1)
@@ -307,7 +308,7 @@ def _read_safetensors(path: Path) -> dict[str, object]:
             arrays: dict[str, object] = {key: archive.get_tensor(key) for key in archive.keys()}  # noqa: SIM118
             texts = dict(archive.metadata() or {})
         if "landmark_names" in texts:
-            texts["landmark_names"] = json.loads(texts["landmark_names"])
+            texts["landmark_names"] = parse_json(texts["landmark_names"].encode())
     # Types that numpy lacks, such as bfloat16, cause errors of numpy.
     except Exception as error:
         raise InputError(f"{path}: not a readable .safetensors file ({error})") from None

@@ -25,6 +25,7 @@ from meshrec.body import NUM_BETAS
 from meshrec.data.sample import FAR, Sample, Samples, cut
 from meshrec.errors import InputError
 from meshrec.files.atomic import write_file
+from meshrec.files.json_text import parse_json
 from meshrec.files.picture import Picture, decode, read_member, tar_members
 from meshrec.geometry.affine import compose
 
@@ -218,11 +219,14 @@ def _decoded(data: bytes, picture: Picture, where: str) -> Sample:
         where: Name of the labels' file, for messages.
     """
     try:
-        labels = json.loads(data)
+        labels = parse_json(data)
         if lacking := [name for name in REQUIRED if name not in labels]:
             raise ValueError(f"{lacking[0]} is missing")
         joints = tuple(labels["joints"])
         count = len(joints)
+        texts = {name: labels.get(name, "") for name in ("name", "body", "sequence")}
+        if not all(isinstance(text, str) for text in (*texts.values(), *joints)):
+            raise ValueError("name, body, sequence and the names of joints must be texts")
 
         def array(name: str, shape: tuple[int, ...], missing: float = 0) -> np.ndarray:
             values = np.asarray(labels.get(name, np.full(shape, missing)), np.float32)
@@ -234,7 +238,7 @@ def _decoded(data: bytes, picture: Picture, where: str) -> Sample:
         if (focal <= 0).any():
             raise ValueError("focal must be positive")
         return Sample(
-            name=labels["name"],
+            name=texts["name"],
             image=picture,
             to_crop=array("to_crop", (2, 3)).astype(float),
             joints=joints,
@@ -243,15 +247,15 @@ def _decoded(data: bytes, picture: Picture, where: str) -> Sample:
             pose=array("pose", (24, 3, 3)) if "pose" in labels else np.tile(np.eye(3, dtype=np.float32), (24, 1, 1)),
             pose_confidence=array("pose_confidence", (24,)),
             betas=array("betas", (NUM_BETAS,)),
-            betas_confidence=float(labels.get("betas_confidence", 0)),
-            body=labels.get("body", ""),
+            betas_confidence=float(array("betas_confidence", ())),
+            body=texts["body"],
             focal=focal,
             principal=array("principal", (2,)),
             camera_confidence=float("focal" in labels),
-            sequence=labels.get("sequence", ""),
-            time=float(labels.get("time", 0)),
+            sequence=texts["sequence"],
+            time=float(array("time", ())),
         )
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise InputError(f"{where}: not the labels of a person ({error}).") from error
 
 

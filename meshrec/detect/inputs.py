@@ -14,7 +14,6 @@ photo of that name.
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,9 +22,12 @@ import numpy as np
 
 from meshrec.detect.people import Detection, keypoint_box
 from meshrec.errors import InputError
+from meshrec.files.json_text import parse_json
+from meshrec.files.regular import read_regular
 
 ANY_PHOTO = ""  # the photo name under which the content of a file without photo names is kept
 OPENPOSE_SUFFIX = "_keypoints"
+MOST_BYTES = 1 << 30  # of a file; COCO's largest has 450 MB
 COCO_SIZES = (17 * 3, 133 * 3)  # numbers of COCO and COCO-WholeBody, whose first 17 keypoints are those of COCO
 
 Found = TypeVar("Found")
@@ -157,10 +159,12 @@ def _ends_with(photo: Path, name: str) -> bool:
 
 def _read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        data = read_regular(path, MOST_BYTES)
     except OSError as error:
         raise InputError(f"{path}: the file cannot be read ({error.strerror}).") from error
-    except (ValueError, RecursionError) as error:
+    try:
+        return parse_json(data)
+    except ValueError as error:
         raise InputError(f"{path}: this is not JSON ({error}).") from error
 
 
