@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from meshrec.errors import InputError
+from meshrec.errors import InputError, printable
 from meshrec.files.json_text import parse_json
 from meshrec.files.regular import read_regular
 
@@ -56,8 +56,8 @@ def compare(old: Path, new: Path) -> None:
     for name, line in (before | after).items():
         values = [run[name].value if name in run else None for run in (before, after)]
         ratio = f"{values[1] / values[0]:.3g}" if values[0] and values[1] is not None else "-"
-        table.add_row(name, line.unit, *("-" if v is None else _text(v) for v in values), ratio)
-    console = Console()
+        table.add_row(printable(name), printable(line.unit), *("-" if v is None else _text(v) for v in values), ratio)
+    console = Console(markup=False)  # the files may hold anything
     console.print(table)
     for key in machine | other:
         if machine.get(key) != other.get(key):
@@ -72,7 +72,9 @@ def _read(path: Path) -> tuple[dict[str, Headline], dict]:
         texts = [text for line in lines for text in (line.name, line.unit, line.peer)]
         if not all(isinstance(text, str) for text in texts) or not all(math.isfinite(line.value) for line in lines):
             raise ValueError("a value is no number, or a name no text")
-        return {line.name: line for line in lines}, {str(key): str(value) for key, value in run["machine"].items()}
+        return {line.name: line for line in lines}, {
+            printable(key): printable(value) for key, value in run["machine"].items()
+        }
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}.") from None
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError):

@@ -26,12 +26,14 @@ from meshrec.data.sample import FAR, Sample, Samples, cut
 from meshrec.errors import InputError
 from meshrec.files.atomic import write_file
 from meshrec.files.json_text import parse_json
-from meshrec.files.picture import Picture, decode, read_member, tar_members
+from meshrec.files.picture import Picture, decode
+from meshrec.files.tars import read_member, tar_members
 from meshrec.geometry.affine import compose
 
 PICTURE, LABELS, MASK = "jpg", "json", "mask.png"
 REQUIRED = ("name", "joints", "to_crop", "keypoints_2d")
 QUALITY = 95  # of the JPEG pictures
+MOST_BYTES = 16 << 20  # of the labels or the mask of a person
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,9 +59,13 @@ class ShardSamples:
         path = self.shards[int(self.shard[index])]
         picture, labels, mask = ((int(start), int(length)) for start, length in self.places[index])
         where = f"{path} {self.keys[index]}"
-        sample = _decoded(read_member(path, labels).getvalue(), Picture(path, *picture), f"{where}.{LABELS}")
+        sample = _decoded(
+            read_member(path, labels, MOST_BYTES).getvalue(), Picture(path, *picture), f"{where}.{LABELS}"
+        )
         if mask[1]:
-            sample = replace(sample, mask=decode(read_member(path, mask).getvalue(), f"{where}.{MASK}", gray=True))
+            sample = replace(
+                sample, mask=decode(read_member(path, mask, MOST_BYTES).getvalue(), f"{where}.{MASK}", gray=True)
+            )
         return sample
 
 
