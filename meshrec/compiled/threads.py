@@ -54,7 +54,7 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 
 
 _using: list[int] = []
-"""The process that first loaded what finds or fits people. A process that is forked from it has its list, and not its threads."""
+"""The process that first loaded what finds or fits people; one forked from it has this list, but not its threads."""
 
 
 def require_own_threads() -> None:
@@ -70,8 +70,8 @@ def require_own_threads() -> None:
         _using.append(os.getpid())
     if _using[0] != os.getpid():
         raise MeshrecError(
-            "this process was forked from one that has loaded a detector or Reconstructor, whose threads it lacks; start "
-            "it by multiprocessing.get_context('spawn'), or load them in the new processes only."
+            "this process was forked from one that has loaded a detector or Reconstructor, whose threads it lacks; "
+            "start it by multiprocessing.get_context('spawn'), or load them in the new processes only."
         )
 
 

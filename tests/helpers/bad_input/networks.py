@@ -81,6 +81,7 @@ def configs() -> Iterable[Case]:
             f"config-{name}", command, sentence, {"tiny.yaml": (CONFIGS / "tiny.yaml").read_bytes(), "c.yaml": content}
         )
 
+    yield Case("config-device", "train --config /dev/zero", "/dev/zero is no regular file")
     yield Case("config-missing", "train --config c.yaml", r"cannot read c\.yaml: No such file")
     yield Case("config-folder", "train --config c.yaml", r"cannot read c\.yaml: Is a directory", {"c.yaml/": b""})
     for name, content in {"empty": "", "list": "- 1", "text": "steps", "number": "3"}.items():
