@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TextIO
 
 
 class MeshrecError(Exception):
@@ -54,13 +55,34 @@ class TrainingDiverged(MeshrecError):
     """
 
 
-def complain(sentence: object, name: str = "meshrec") -> None:
-    """Print a sentence to stderr as one line, after the program's name.
+LONGEST = 480  # characters of a complaint; a path alone may have 4,096
 
-    Characters that are not printable are replaced: file names end up in messages, and a terminal obeys control
-    characters.
+
+def printable(text: object) -> str:
+    """A text as one line that any terminal can show.
+
+    Paths end up in what is printed. Control characters, which a terminal obeys, and bytes that are no text become a
+    question mark.
     """
-    print(f"{name}:", "".join(c if c.isprintable() else "?" for c in str(sentence)), file=sys.stderr)
+    return "".join(c if c.isprintable() else "?" for c in str(text))
+
+
+def say(text: object, file: TextIO | None = None) -> None:
+    """Print a text that may hold paths as one line: :func:`printable`, in characters that the stream can encode.
+
+    Args:
+        text: The text.
+        file: The stream. Default: stdout.
+    """
+    file = sys.stdout if file is None else file
+    encoding = getattr(file, "encoding", None) or "utf-8"
+    print(printable(text).encode(encoding, "replace").decode(encoding), file=file, flush=True)
+
+
+def complain(sentence: object, name: str = "meshrec") -> None:
+    """:func:`say` a sentence on stderr, after the program's name. Of a very long one the middle is left out."""
+    text = f"{name}: {sentence}"
+    say(text if len(text) <= LONGEST else f"{text[: LONGEST // 2]}...{text[3 - LONGEST // 2 :]}", sys.stderr)
 
 
 def exit_code(work: Callable[[], int | None], name: str = "meshrec") -> int:

@@ -1,12 +1,13 @@
 """How programs tell what went wrong: exit codes, and one line on stderr."""
 
 import errno
+import io
 import subprocess
 import sys
 
 import pytest
 
-from meshrec.errors import InputError, MeshrecError, MissingDependency, TrainingDiverged, exit_code
+from meshrec.errors import InputError, MeshrecError, MissingDependency, TrainingDiverged, complain, exit_code, say
 
 
 def failing(error: BaseException):
@@ -66,3 +67,17 @@ def test_a_reader_that_has_gone_is_no_error():
         process.stdin.close()  # only now it goes on
         assert process.stderr.read() == b""
     assert process.returncode == 0
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1", "cp1252"])
+def test_any_path_can_be_printed(encoding):
+    stream = io.TextIOWrapper(io.BytesIO(), encoding)
+    say("a\udcff\x1b[31m\n\r\u202e é 写 b.jpg", stream)
+    shown = stream.buffer.getvalue().decode(encoding)
+    assert shown.endswith(" b.jpg\n") and shown.startswith("a??[31m??? ") and shown[:-1].isprintable()
+
+
+def test_long_complaints_keep_both_ends(capsys):
+    complain(f"{'x' * 5000}.jpg: no such file.")
+    error = capsys.readouterr().err
+    assert len(error) < 500 and error.startswith("meshrec: xxx") and error.endswith("x.jpg: no such file.\n")

@@ -1,6 +1,6 @@
 """The most important figures of benchmarks, and their comparison between two runs."""
 
-import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from meshrec.errors import InputError
+from meshrec.errors import InputError, printable
+from meshrec.files.json_text import parse_json
+from meshrec.files.regular import read_regular
+
+MOST_BYTES = 16 << 20  # of a file of figures
 
 
 @dataclass(frozen=True)
@@ -54,8 +58,8 @@ def compare(old: Path, new: Path) -> None:
     for name, line in (before | after).items():
         values = [run[name].value if name in run else None for run in (before, after)]
         ratio = f"{values[1] / values[0]:.3g}" if values[0] and values[1] is not None else "-"
-        table.add_row(name, line.unit, *("-" if v is None else _text(v) for v in values), ratio)
-    console = Console()
+        table.add_row(printable(name), printable(line.unit), *("-" if v is None else _text(v) for v in values), ratio)
+    console = Console(markup=False)  # the files may hold anything
     console.print(table)
     for key in machine | other:
         if machine.get(key) != other.get(key):
@@ -65,14 +69,17 @@ def compare(old: Path, new: Path) -> None:
 def _read(path: Path) -> tuple[dict[str, Headline], dict]:
     """The headlines in a file by name, and the description of its machine."""
     try:
-        run = json.loads(path.read_bytes())
+        run = parse_json(read_regular(path, MOST_BYTES))
         lines = [Headline(**line) for line in run["headlines"]]
-        if not all(isinstance(line.value, int | float) for line in lines):
-            raise TypeError("a value is no number")
-        return {line.name: line for line in lines}, dict(run["machine"])
+        texts = [text for line in lines for text in (line.name, line.unit, line.peer)]
+        if not all(isinstance(text, str) for text in texts) or not all(math.isfinite(line.value) for line in lines):
+            raise ValueError("a value is no number, or a name no text")
+        return {line.name: line for line in lines}, {
+            printable(key): printable(value) for key, value in run["machine"].items()
+        }
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}.") from None
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         raise InputError(f"{path} is no file that `meshrec benchmark --json` wrote.") from None
 
 

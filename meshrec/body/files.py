@@ -20,10 +20,14 @@ import numpy as np
 from meshrec.body.genders import gender_named
 from meshrec.body.joints import NUM_JOINTS
 from meshrec.errors import InputError
+from meshrec.files.json_text import parse_json
 from meshrec.files.npz import read_npz, read_objects
+from meshrec.files.regular import regular_size
 
 POSE_FEATURES = 9 * (NUM_JOINTS - 1)
 MIN_BETAS, MAX_BETAS = 1, 300
+MOST_NUMBERS = 32_000_000  # in shapedirs and posedirs together; SMPL has 4.5 million, with 300 betas 10 million
+MOST_BYTES = 640 << 20  # of a file, also unpacked; those of SMPL-X, which are told by their contents, have up to 550 MB
 MOST_METRES = 10.0  # largest extent of a rest mesh; a larger one is in centimetres
 SUFFIXES = (".npz", ".safetensors", ".pkl")
 REQUIRED = ("v_template", "shapedirs", "posedirs", "J_regressor", "weights", "kintree_table", "f")
@@ -201,6 +205,10 @@ def body_from_arrays(arrays: Mapping[str, object], source: str) -> BodyData:
     if not MIN_BETAS <= a["shapedirs"].shape[2] <= MAX_BETAS:
         count = a["shapedirs"].shape[2]
         raise InputError(f"{source}: {count} shape components; a body has {MIN_BETAS} to {MAX_BETAS}")
+    if (count := a["shapedirs"].size + a["posedirs"].size) > MOST_NUMBERS:
+        raise InputError(
+            f"{source}: shapedirs and posedirs hold {count:,} numbers; a body has at most {MOST_NUMBERS:,}"
+        )
     for key in ("v_template", "shapedirs", "posedirs", "J_regressor", "weights"):
         _check_finite(a[key], key, source)
     size = np.ptp(a["v_template"], axis=0).max() if vertex_count else 0.0
@@ -325,7 +333,7 @@ def _parents(kintree_table: np.ndarray, source: str) -> np.ndarray:
 def _read_npz(path: Path) -> dict[str, object]:
     from meshrec.files.arrays import SparseMatrix, unpickle_element
 
-    stored = read_npz(path, pass_objects=True)
+    stored = read_npz(path, most_bytes=MOST_BYTES, pass_objects=True)
     arrays: dict[str, object] = dict(stored)
     for key in REQUIRED:
         if key in stored and stored[key].dtype == object and stored[key].ndim == 0:
@@ -340,12 +348,13 @@ def _read_npz(path: Path) -> dict[str, object]:
 def _read_safetensors(path: Path) -> dict[str, object]:
     from safetensors import safe_open
 
+    regular_size(path, MOST_BYTES)
     try:
         with safe_open(path, framework="numpy") as archive:
             arrays: dict[str, object] = {key: archive.get_tensor(key) for key in archive.keys()}  # noqa: SIM118
             texts = dict(archive.metadata() or {})
         if "landmark_names" in texts:
-            texts["landmark_names"] = json.loads(texts["landmark_names"])
+            texts["landmark_names"] = parse_json(texts["landmark_names"].encode())
     # Types that numpy lacks, such as bfloat16, cause errors of numpy.
     except Exception as error:
         raise InputError(f"{path}: not a readable .safetensors file ({error})") from None

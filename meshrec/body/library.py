@@ -7,10 +7,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from meshrec.body.files import SUFFIXES, BodyData, body_from_arrays, read_body
+from meshrec.body.files import MOST_BYTES, SUFFIXES, BodyData, body_from_arrays, read_body
 from meshrec.body.model import BodyModel
 from meshrec.body.smpl_landmarks import SPIN_EXTRA
 from meshrec.errors import InputError
+from meshrec.files.npz import read_npy
 
 NUM_BETAS = 10
 """The number of shape components that are estimated from photos and stored in data sets, as is usual in the field."""
@@ -119,13 +120,7 @@ def _with_file(body: BodyModel, joints: str | tuple[str, ...], path: str | Path)
 
 
 def _read_rows(path: str | Path) -> np.ndarray:
-    try:
-        rows = np.load(path, allow_pickle=False)
-        if not isinstance(rows, np.ndarray):
-            raise ValueError("it is an archive")
-        if rows.ndim != 2:
-            raise ValueError(f"it is of shape {rows.shape}")
-    except Exception as error:  # damage can surface anywhere in the file's header
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{path}: not a readable .npy array of regressor rows ({reason})") from None
+    rows = read_npy(path, MOST_BYTES)
+    if rows.ndim != 2 or rows.dtype.kind not in "fiu":
+        raise InputError(f"{path}: no array of regressor rows, but of shape {rows.shape} and type {rows.dtype}")
     return rows

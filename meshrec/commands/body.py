@@ -7,6 +7,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from meshrec.commands.options import names, numbers
+from meshrec.errors import say
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -22,4 +23,4 @@ def run(options: Namespace) -> None:
 
     poses = names(options.poses) if options.poses is not None else None
     for path in write_showcase(options.out, options.body, poses, numbers(options.betas), names(options.format)):
-        print(path)
+        say(path)

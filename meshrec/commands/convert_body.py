@@ -6,6 +6,8 @@ Example: meshrec convert-body SMPL_NEUTRAL.pkl body_models/smpl_neutral.npz
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from meshrec.errors import say
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("source", type=Path, help=".pkl, .npz or .safetensors")
@@ -18,4 +20,4 @@ def run(options: Namespace) -> None:
     body = read_body(options.source)
     write_body(body, options.target)
     vertices, _, betas = body.shapedirs.shape
-    print(f"{options.target}: {vertices} vertices, {len(body.faces)} faces, {betas} betas, hash {body.hash}")
+    say(f"{options.target}: {vertices} vertices, {len(body.faces)} faces, {betas} betas, hash {body.hash}")

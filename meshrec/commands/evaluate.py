@@ -7,6 +7,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from meshrec.commands.options import use_threads
+from meshrec.errors import say
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -96,4 +97,4 @@ def run(options: Namespace) -> None:
         print_comparison(reports)
     for folder, report in zip(folders, reports):
         for path in write_report(report, folder):
-            print(path)
+            say(path)

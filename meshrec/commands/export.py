@@ -7,6 +7,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from meshrec.commands.options import names
+from meshrec.errors import say
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -23,4 +24,4 @@ def run(options: Namespace) -> None:
     from meshrec.reconstruct.person import export_people
 
     for path in export_people(options.parameters, names(options.format), options.out, options.body, options.skinned):
-        print(path)
+        say(path)

@@ -6,6 +6,8 @@ Example: meshrec import-checkpoint model_checkpoint.pt spin.safetensors --body S
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from meshrec.errors import say
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("source", type=Path, help="the published .pt or .pth")
@@ -20,4 +22,4 @@ def run(options: Namespace) -> None:
 
     checkpoint = import_checkpoint(options.source, options.target, load_body(options.body), options.graph)
     millions = sum(p.numel() for p in checkpoint.network.parameters()) / 1e6
-    print(f"{options.target}: {checkpoint.architecture}, {millions:.1f} M parameters, body {checkpoint.body_hash}")
+    say(f"{options.target}: {checkpoint.architecture}, {millions:.1f} M parameters, body {checkpoint.body_hash}")

@@ -30,6 +30,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace) -> int:
+    from meshrec.files.folder_lock import locked
     from meshrec.jobs.photos import Settings, plan_run, reconstruct_photos
     from meshrec.jobs.progress import show_progress
 
@@ -46,9 +47,10 @@ def run(options: Namespace) -> int:
         regressor=options.regressor,
         refine=not options.no_refine,
     )
-    plan = plan_run(options.photos, options.out, settings, options.force)
-    work = reconstruct_photos(plan.jobs, settings, options.jobs)
-    outcomes = show_progress(plan.outcomes, work, len(plan.jobs), plan.notes)
+    with locked(options.out):
+        plan = plan_run(options.photos, options.out, settings, options.force)
+        work = reconstruct_photos(plan.jobs, settings, options.jobs)
+        outcomes = show_progress(plan.outcomes, work, len(plan.jobs), plan.notes)
     failures = [outcome.error for outcome in outcomes if outcome.error is not None]
     for error in failures:
         complain(error)

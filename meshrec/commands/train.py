@@ -6,7 +6,7 @@ Example: meshrec train --config configs/iterative_keypoints.yaml optimizer.rate=
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from meshrec.errors import MissingDependency
+from meshrec.errors import MissingDependency, say
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -24,4 +24,4 @@ def run(options: Namespace) -> None:
     from meshrec.training import load_config, train
 
     config = load_config(options.config, options.changes)
-    print(train(config if options.out is None else replace(config, out=options.out)))
+    say(train(config if options.out is None else replace(config, out=options.out)))

@@ -14,6 +14,8 @@ from typing import TypeVar
 import numpy as np
 import torch
 
+from meshrec.errors import MeshrecError
+
 Item = TypeVar("Item")
 
 
@@ -49,6 +51,28 @@ def over_items(job: Callable[[int], Item], count: int) -> list[Item]:
 @cache
 def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="meshrec")
+
+
+_using: list[int] = []
+"""The process that first loaded what finds or fits people; one forked from it has this list, but not its threads."""
+
+
+def require_own_threads() -> None:
+    """Refuse to work in a process that was forked from one which has called this before.
+
+    Native libraries believe there that their threads, which a fork does not copy, are still there, and wait for them
+    for ever.
+
+    Raises:
+        MeshrecError: This is such a process.
+    """
+    if not _using:
+        _using.append(os.getpid())
+    if _using[0] != os.getpid():
+        raise MeshrecError(
+            "this process was forked from one that has loaded a detector or Reconstructor, whose threads it lacks; "
+            "start it by multiprocessing.get_context('spawn'), or load them in the new processes only."
+        )
 
 
 if hasattr(os, "register_at_fork"):  # a forked process, such as a data loader's worker, has lost the threads

@@ -4,16 +4,20 @@ They are either objects cut out of a Pascal VOC folder, as in the paper, or rand
 no files. Those in front of synthetic people are in :mod:`meshrec.synthetic.occluders`.
 """
 
+import io
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import numpy as np
 
 from meshrec.errors import InputError
-from meshrec.files.picture import Picture
+from meshrec.files.photos import MAX_PIXELS
+from meshrec.files.picture import MOST_BYTES, Picture
+from meshrec.files.regular import read_regular
 
 Occluder = np.ndarray  # (H, W, 4) uint8 RGBA
 DRAWN_SIDE = 64  # side of a drawn occluder, pixels
+MOST_XML_BYTES = 1 << 20  # of an annotation
 LEAST_PIXELS = 500  # smallest object that is cut out, as in the paper
 
 
@@ -65,7 +69,7 @@ def voc_occluders(folder: str | Path) -> list[Occluder]:
     for segments in sorted((folder / "SegmentationObject").glob("*.png")):
         annotation = folder / "Annotations" / f"{segments.stem}.xml"
         try:
-            objects = ElementTree.parse(annotation).getroot().findall("object")
+            objects = ElementTree.fromstring(read_regular(annotation, MOST_XML_BYTES)).findall("object")
         except (OSError, ElementTree.ParseError) as error:
             raise InputError(f"{annotation}: not a readable VOC annotation ({error}).") from error
         wanted = [
@@ -126,7 +130,9 @@ def _palette_indices(path: Path) -> np.ndarray:
     from PIL import Image
 
     try:
-        with Image.open(path, formats=["PNG"]) as image:
+        with Image.open(io.BytesIO(read_regular(path, MOST_BYTES)), formats=["PNG"]) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise OSError("it is larger than any of VOC's")
             return np.asarray(image)
-    except OSError as error:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise InputError(f"{path}: not a readable PNG ({error}).") from error

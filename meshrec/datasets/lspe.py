@@ -19,8 +19,9 @@ from meshrec.body.joints import joint_set
 from meshrec.data.sample import Sample, person_sample
 from meshrec.datasets.columns import joint_names, labels, numbers, texts
 from meshrec.errors import InputError
-from meshrec.files.npz import read_npz
-from meshrec.files.picture import Picture, read_member, tar_members
+from meshrec.files.npz import MOST_BYTES, read_npz
+from meshrec.files.picture import Picture
+from meshrec.files.tars import read_member, tar_members
 
 LABELS = "labels.npz"
 
@@ -72,7 +73,7 @@ def read_lspe(path: str | Path) -> LspeSamples:
     members = tar_members(path)
     if LABELS not in members:
         raise InputError(f"{path}: the tar holds no {LABELS}.")
-    columns = read_npz(path / LABELS, read_member(path, members[LABELS]).getvalue(), pass_objects=True)
+    columns = read_npz(path / LABELS, read_member(path, members[LABELS], MOST_BYTES).getvalue(), pass_objects=True)
     names = texts(path, columns, "name")
     joints = joint_names(path, columns)
     if joints != joint_set("lsp14"):

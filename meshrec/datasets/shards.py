@@ -25,12 +25,15 @@ from meshrec.body import NUM_BETAS, NUM_JOINTS
 from meshrec.data.sample import FAR, Sample, Samples, cut
 from meshrec.errors import InputError
 from meshrec.files.atomic import write_file
-from meshrec.files.picture import Picture, decode, read_member, tar_members
+from meshrec.files.json_text import parse_json
+from meshrec.files.picture import Picture, decode
+from meshrec.files.tars import read_member, tar_members
 from meshrec.geometry.affine import compose
 
 PICTURE, LABELS, MASK = "jpg", "json", "mask.png"
 REQUIRED = ("name", "joints", "to_crop", "keypoints_2d")
 QUALITY = 95  # of the JPEG pictures
+MOST_BYTES = 16 << 20  # of the labels or the mask of a person
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,9 +59,13 @@ class ShardSamples:
         path = self.shards[int(self.shard[index])]
         picture, labels, mask = ((int(start), int(length)) for start, length in self.places[index])
         where = f"{path} {self.keys[index]}"
-        sample = _decoded(read_member(path, labels).getvalue(), Picture(path, *picture), f"{where}.{LABELS}")
+        sample = _decoded(
+            read_member(path, labels, MOST_BYTES).getvalue(), Picture(path, *picture), f"{where}.{LABELS}"
+        )
         if mask[1]:
-            sample = replace(sample, mask=decode(read_member(path, mask).getvalue(), f"{where}.{MASK}", gray=True))
+            sample = replace(
+                sample, mask=decode(read_member(path, mask, MOST_BYTES).getvalue(), f"{where}.{MASK}", gray=True)
+            )
         return sample
 
 
@@ -222,11 +229,14 @@ def _decoded(data: bytes, picture: Picture, where: str) -> Sample:
         where: Name of the labels' file, for messages.
     """
     try:
-        labels = json.loads(data)
+        labels = parse_json(data)
         if lacking := [name for name in REQUIRED if name not in labels]:
             raise ValueError(f"{lacking[0]} is missing")
         joints = tuple(labels["joints"])
         count = len(joints)
+        texts = {name: labels.get(name, "") for name in ("name", "body", "sequence")}
+        if not all(isinstance(text, str) for text in (*texts.values(), *joints)):
+            raise ValueError("name, body, sequence and the names of joints must be texts")
 
         def array(name: str, shape: tuple[int, ...], missing: float = 0) -> np.ndarray:
             values = np.asarray(labels.get(name, np.full(shape, missing)), np.float32)
@@ -239,7 +249,7 @@ def _decoded(data: bytes, picture: Picture, where: str) -> Sample:
             raise ValueError("focal must be positive")
         rest = np.tile(np.eye(3, dtype=np.float32), (NUM_JOINTS, 1, 1))
         return Sample(
-            name=labels["name"],
+            name=texts["name"],
             image=picture,
             to_crop=array("to_crop", (2, 3)).astype(float),
             joints=joints,
@@ -248,15 +258,15 @@ def _decoded(data: bytes, picture: Picture, where: str) -> Sample:
             pose=array("pose", rest.shape) if "pose" in labels else rest,
             pose_confidence=array("pose_confidence", (NUM_JOINTS,)),
             betas=array("betas", (NUM_BETAS,)),
-            betas_confidence=float(labels.get("betas_confidence", 0)),
-            body=labels.get("body", ""),
+            betas_confidence=float(array("betas_confidence", ())),
+            body=texts["body"],
             focal=focal,
             principal=array("principal", (2,)),
             camera_confidence=float("focal" in labels),
-            sequence=labels.get("sequence", ""),
-            time=float(labels.get("time", 0)),
+            sequence=texts["sequence"],
+            time=float(array("time", ())),
         )
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise InputError(f"{where}: not the labels of a person ({error}).") from error
 
 

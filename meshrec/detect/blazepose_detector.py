@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from meshrec.compiled.threads import over_items
+from meshrec.compiled.threads import over_items, require_own_threads
 from meshrec.detect.blazepose import Pose, PoseNetwork, load_networks
 from meshrec.detect.blazepose_settings import BlazePoseSettings
 from meshrec.detect.candidate import Candidate, apart, nobody, visibility
@@ -59,7 +59,9 @@ class BlazePoseDetector:
 
         Raises:
             InputError: The boxes have another shape, or one is empty or not finite.
+            MeshrecError: This process was forked from one that has used meshrec.
         """
+        require_own_threads()
         if boxes is not None:
             return self._in_boxes(image, _checked(boxes))
         people = self._everyone(image)

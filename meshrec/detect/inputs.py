@@ -18,7 +18,6 @@ of both, it is that photo's.
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -41,7 +40,11 @@ from meshrec.detect.mmpose import is_mmpose, read_mmpose
 from meshrec.detect.openpose import SUFFIX, is_openpose, read_openpose
 from meshrec.detect.people import Detection
 from meshrec.errors import InputError
+from meshrec.files.json_text import parse_json
 from meshrec.files.names import name_parts
+from meshrec.files.regular import read_regular
+
+MOST_BYTES = 1 << 30  # of a file; COCO's largest has 450 MB
 
 
 def read_boxes(path: str | Path) -> ByPhoto[np.ndarray]:
@@ -270,10 +273,12 @@ def _checked(found: ByPhoto[Found]) -> ByPhoto[Found]:
 
 def _read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_bytes())  # in UTF-8 with or without a byte order mark, or in UTF-16
+        data = read_regular(path, MOST_BYTES)
     except OSError as error:
         raise InputError(f"{path}: the file cannot be read ({error.strerror}).") from error
-    except (ValueError, RecursionError) as error:
+    try:
+        return parse_json(data)
+    except ValueError as error:
         raise InputError(f"{path}: this is not JSON ({error}).") from error
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from meshrec.compiled.threads import require_own_threads
 from meshrec.errors import InputError, MissingDependency
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class LiteNetwork:
     """
 
     def __init__(self, source: str | Path | bytes, name: str | None = None) -> None:
+        require_own_threads()
         self._source = source if isinstance(source, bytes) else Path(source)
         self.name = name or ("the network" if isinstance(source, bytes) else str(source))
         self._idle: SimpleQueue[Interpreter] = SimpleQueue()
@@ -53,6 +55,7 @@ class LiteNetwork:
         Returns:
             All outputs in the file's order, without the batch axis.
         """
+        require_own_threads()
         try:
             interpreter = self._idle.get_nowait()
         except Empty:

@@ -5,7 +5,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 from rich.table import Table
+from rich.text import Text
 
+from meshrec.errors import printable
 from meshrec.evaluation.report import Report, mean_of
 from meshrec.evaluation.scores import MEASURES, MISSED_MM, SHAPE
 from meshrec.metrics import joint_parts
@@ -117,10 +119,11 @@ def _measured(report: Report, names: Iterable[str]) -> list[str]:
 
 def _table(title: str, first: str, *others: str, folds: bool = False) -> Table:
     """An empty table; where it is too wide its first column folds, or else the others do."""
-    table = Table(title=title, title_justify="left")
-    table.add_column(first, no_wrap=not folds)
+    # Names are those of files; as Text they are shown as they are, even if they look like markup.
+    table = Table(title=Text(printable(title)), title_justify="left")
+    table.add_column(Text(printable(first)), no_wrap=not folds)
     for name in others:
-        table.add_column(name, justify="left" if name == "unit" else "right", no_wrap=folds)
+        table.add_column(Text(printable(name)), justify="left" if name == "unit" else "right", no_wrap=folds)
     return table
 
 

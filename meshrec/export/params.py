@@ -46,13 +46,16 @@ from meshrec.body.joints import NUM_JOINTS
 from meshrec.errors import InputError
 from meshrec.export.mesh import float_array, to_numpy
 from meshrec.files.atomic import known_suffix, write_file
+from meshrec.files.json_text import parse_json
 from meshrec.files.npz import read_npz
+from meshrec.files.regular import read_regular
 from meshrec.geometry import Camera
 
 PARAMETER_SUFFIXES = (".json", ".npz")
 SCHEMA, VERSION = "meshrec.person", 1
 SPACE = "camera, OpenCV: x right, y down, z forward; metres"
 
+MOST_BYTES = 16 << 20  # of a file, packed or not; those of a person have some 20 kB
 MOST_TEXT = 300  # characters of a name
 LARGEST = 1e9  # radians, metres or pixels; computations with larger numbers overflow
 OTHER_BODIES = {3 * 52: "SMPL-H", 3 * 55: "SMPL-X"}  # by the size of their poses, three numbers a joint
@@ -199,11 +202,11 @@ def read_parameters(path: str | os.PathLike) -> PersonParameters:
     path = Path(path)
     suffix = known_suffix(path, PARAMETER_SUFFIXES)
     try:
-        data = path.read_bytes()
+        data = read_regular(path, MOST_BYTES)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}.") from error
     try:
-        return _from_fields(_fields_of_json(data) if suffix == ".json" else read_npz(path, data))
+        return _from_fields(_fields_of_json(data) if suffix == ".json" else read_npz(path, data, MOST_BYTES))
     except InputError:
         raise
     except ValueError as error:
@@ -312,8 +315,8 @@ def _npz_bytes(fields: Mapping[str, np.ndarray]) -> bytes:
 
 def _fields_of_json(data: bytes) -> dict[str, object]:
     try:
-        document = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        document = parse_json(data)
+    except ValueError as error:
         raise ValueError(f"this is no JSON: {error}") from None
     if not isinstance(document, dict):
         raise ValueError("this is no parameter file: it holds no JSON object")

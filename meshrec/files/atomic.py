@@ -1,13 +1,21 @@
 """Atomic writing: a file appears under its name whole or not at all."""
 
 import errno
+import hashlib
 import os
+import re
 import secrets
+import sys
+import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
+from typing import IO
 
 from meshrec.errors import InputError
+
+STALE = re.compile(r"\.[0-9a-f]{16}\.part")
+"""Names of temporary files. A process that is killed between two steps leaves one, the next write removes it."""
 
 _HINTS = {
     errno.ENOSPC: "free some space or choose another folder",
@@ -45,10 +53,16 @@ def write_file(path: str | os.PathLike, data: bytes) -> Path:
         'whole'
     """
     path = Path(path)
-    with _temporary_name(path, path.parent) as part:
+    with _reported(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        _create(part, data)
-        os.replace(part, path)
+        remove_stale(path)
+        part = path.parent / f".{_mark(path)}{secrets.token_hex(4)}.part"
+        try:
+            with _create(part, data):
+                os.replace(part, path)
+        finally:
+            with suppress(OSError):
+                part.unlink()
     return path
 
 
@@ -59,28 +73,70 @@ def require_writable(path: str | os.PathLike) -> None:
         InputError: :func:`write_file` would raise it.
     """
     path = Path(path)
-    # Missing folders are only created when there is a file to put into them.
-    there = next(folder for folder in path.absolute().parents if os.path.lexists(folder))
-    with _temporary_name(path, there) as part:
-        _create(part, b"")
+    with _reported(path):
+        # Missing folders are only created when there is a file to put into them.
+        there = next(folder for folder in path.absolute().parents if os.path.lexists(folder))
+        with tempfile.TemporaryFile(dir=there):
+            pass
+
+
+def remove_stale(path: Path) -> None:
+    """Remove what killed programs have left beside a file while they wrote it; what is being written stays."""
+    with suppress(OSError), os.scandir(path.parent) as entries:
+        mark = f".{_mark(path)}"
+        for name in [entry.name for entry in entries if entry.name.startswith(mark)]:
+            if STALE.fullmatch(name):
+                with suppress(OSError), _left(path.parent / name):
+                    os.unlink(path.parent / name)
 
 
 @contextmanager
-def _temporary_name(path: Path, folder: Path) -> Iterator[Path]:
-    """A name in ``folder`` under which the content of ``path`` is written first; errors are reported as those of
-    ``path``, and what is left under the name is deleted.
+def _left(part: Path) -> Iterator[None]:
+    """Make sure that nobody is writing a temporary file, where this can be told.
+
+    Raises:
+        OSError: Somebody is.
     """
+    if sys.platform == "win32":  # which deletes no open files
+        yield
+        return
+    with open(part, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        hold(file)
+        yield
+
+
+def hold(file: IO[bytes]) -> None:
+    """Take the lock of a file, which ends when the file is closed or the process ends, however that happens.
+
+    Raises:
+        OSError: Another process holds it, or there are no locks here.
+    """
+    if sys.platform == "win32":
+        import msvcrt
+
+        file.seek(0)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@contextmanager
+def _reported(path: Path) -> Iterator[None]:
+    """Report errors of the system as those of writing ``path``."""
     if os.path.isdir(path):
         raise InputError(f"cannot write {path}: it is a folder; name a file in it, such as {path / 'person.glb'}.")
-    part = folder / f".{secrets.token_hex(8)}.part"
     try:
-        yield part
+        yield
     except OSError as error:
         hint = _HINTS.get(error.errno or 0, "choose another place")
         raise InputError(f"cannot write {path}: {error.strerror or error}; {hint}.") from error
-    finally:
-        with suppress(OSError):
-            part.unlink()
+
+
+def _mark(path: Path) -> str:
+    """Eight digits that stand for a file's name in those of its temporary files, which must not be long."""
+    return hashlib.sha256(os.fsencode(path.name)).hexdigest()[:8]
 
 
 def known_suffix(path: str | os.PathLike, known: Sequence[str]) -> str:
@@ -104,14 +160,25 @@ def known_suffix(path: str | os.PathLike, known: Sequence[str]) -> str:
     return suffix
 
 
-def _create(part: Path, data: bytes) -> None:
+def _create(part: Path, data: bytes) -> AbstractContextManager:
+    """Write a file; until the result is closed, its lock says that it is no stale one."""
     try:
-        # On Linux the file has no name until it is complete, so that even kill -9 leaves nothing behind.
+        # On Linux the file has no name until it is complete, so that a kill before leaves nothing behind.
         descriptor = os.open(part.parent, os.O_TMPFILE | os.O_WRONLY, 0o666)
-        with open(descriptor, "wb") as file:
+        with ExitStack() as opened:
+            file = opened.enter_context(open(descriptor, "wb"))
             file.write(data)
             file.flush()
+            with suppress(OSError):  # some network disks have no locks
+                hold(file)
             # The (unused) src_dir_fd makes Python call linkat(), which can follow the link in /proc.
             os.link(f"/proc/self/fd/{descriptor}", part, src_dir_fd=descriptor, follow_symlinks=True)
+            return opened.pop_all()
     except (AttributeError, OSError):  # other systems and some network disks have no files without a name
         part.write_bytes(data)
+        if sys.platform == "win32":  # which renames no open files
+            return nullcontext()
+        written = open(part, "rb")  # noqa: SIM115  # the caller closes it
+        with suppress(OSError):
+            hold(written)
+        return written

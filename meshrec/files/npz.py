@@ -1,17 +1,25 @@
 """Reading untrusted ``.npz`` files."""
 
 import io
+import math
+import os
 import warnings
 import zipfile
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO
 
 import numpy as np
 
 from meshrec.errors import InputError
+from meshrec.files.regular import open_regular
 
 MOST_BYTES = 2 << 30  # unpacked: far more than any file of a body or of labels, yet little enough for a small machine
+PLAIN = "biufcSUmM"  # kinds of types: numbers, texts and times, of which one element needs as many bytes as it has
+MOST_AXES = 32  # of an array
+CHUNK = 1 << 20  # bytes that are unpacked at a time
 LAST_CODE_POINT = 0x10FFFF  # of Unicode
+
+_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
 def read_npz(
@@ -43,27 +51,21 @@ def read_npz(
         [0, 1, 2]
     """
     try:
-        with open(path, "rb") if data is None else io.BytesIO(data) as file, warnings.catch_warnings():
+        with open_regular(path, most_bytes) if data is None else io.BytesIO(data) as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # numpy's advice to rewrite files that Python 2 saved
             with zipfile.ZipFile(file) as archive:
-                size = sum(member.file_size for member in archive.infolist())
-            if size > most_bytes:
-                raise ValueError(f"it unpacks to {size / 2**30:.0f} GiB")
-            file.seek(0)
-            with np.load(file, allow_pickle=False) as archive:
-                passed = _object_shapes(file) if pass_objects else {}
-                return {
-                    name: np.broadcast_to(np.array(None), passed[name])
-                    if name in passed
-                    else _checked(archive[name], name)
-                    for name in archive.files
-                }
+                members = archive.infolist()
+                size = sum(member.file_size for member in members)
+                if size > most_bytes:
+                    raise ValueError(f"it unpacks to {_amount(size)}; at most {_amount(most_bytes)} are read")
+                return {name.removesuffix(".npy"): _member(archive, name, pass_objects) for name in archive.namelist()}
+    except InputError:
+        raise
     except MemoryError:
         raise InputError(f"{path}: an array in it asks for more memory than there is; the file is damaged") from None
     # Damage can surface anywhere in the archive, its compression or numpy's headers, with any exception.
     except Exception as error:
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:120]
-        raise InputError(f"{path}: not a readable .npz of plain arrays ({reason})") from None
+        raise InputError(f"{path}: not a readable .npz of plain arrays ({_reason(error)})") from None
 
 
 def read_objects(path: str | Path, name: str) -> bytes:
@@ -74,39 +76,67 @@ def read_objects(path: str | Path, name: str) -> bytes:
         name: Name of the array.
     """
     with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as member:
-        _read_header(member)
+        _read_header(member, name)
         return member.read()
 
 
-def _object_shapes(file: BinaryIO) -> dict[str, tuple[int, ...]]:
-    """The shapes of the arrays of Python objects in an ``.npz``, by name."""
-    shapes = {}
-    with zipfile.ZipFile(file) as archive:
-        for name in archive.namelist():
-            with archive.open(name) as member:
-                header = _read_header(member)
-            if header is not None and header[1].hasobject:
-                shapes[name.removesuffix(".npy")] = header[0]
-    return shapes
-
-
-def _read_header(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype] | None:
-    """Shape and type of an array, whose data follow in the stream; None for what numpy's own reader has to judge."""
+def read_npy(path: str | Path, most_bytes: int = MOST_BYTES) -> np.ndarray:
+    """Read the array of an ``.npy`` file; the limits and errors are those of :func:`read_npz`."""
     try:
-        version = np.lib.format.read_magic(member)
+        with open_regular(path, most_bytes) as file:
+            return _array(file, os.fstat(file.fileno()).st_size, "it")
+    except InputError:
+        raise
+    except Exception as error:
+        archive = "it is an archive" if zipfile.is_zipfile(path) else _reason(error)
+        raise InputError(f"{path}: not a readable .npy array ({archive})") from None
+
+
+def _member(archive: zipfile.ZipFile, name: str, pass_objects: bool) -> np.ndarray:
+    with archive.open(name) as file:
+        return _array(file, archive.getinfo(name).file_size, f"{name.removesuffix('.npy')} in it", pass_objects)
+
+
+def _array(file: IO[bytes], size: int, name: str, pass_objects: bool = False) -> np.ndarray:
+    """An array in numpy's format. What its header claims is checked before there is room made for it.
+
+    Args:
+        file: The stream.
+        size: Number of bytes in it.
+        name: Name of the array, for messages.
+        pass_objects: Whether None stands for all Python objects; otherwise an array of these is an error.
+    """
+    shape, by_column, dtype = _read_header(file, name)
+    if dtype.hasobject and pass_objects:
+        return np.broadcast_to(np.array(None), shape)
+    if dtype.hasobject:
+        raise ValueError(f"{name} holds Python objects")
+    if dtype.kind not in PLAIN or dtype.itemsize == 0:
+        raise ValueError(f"{name} is of the type {str(dtype)[:40]}")
+    count = math.prod(shape)
+    if len(shape) > MOST_AXES or min(shape, default=0) < 0 or count * dtype.itemsize > size:
+        raise ValueError(f"{name} is cut short")
+    array = np.empty(count, dtype)
+    view = array.view(np.uint8).data
+    filled = 0
+    while filled < len(view):
+        read = file.read(min(CHUNK, len(view) - filled))
+        if not read:
+            raise ValueError(f"{name} is cut short")
+        view[filled : filled + len(read)] = read
+        filled += len(read)
+    return checked_text(array, name).reshape(shape, order="F" if by_column else "C")
+
+
+def _read_header(file: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape of an array, whether it is stored by columns, and its type; the data follow in the stream."""
+    try:
+        version = np.lib.format.read_magic(file)
     except ValueError:
-        return None
-    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    if version not in readers:
-        return None
-    shape, _, dtype = readers[version](member)
-    return shape, dtype
-
-
-def _checked(array: object, name: str) -> np.ndarray:
-    if not isinstance(array, np.ndarray):  # numpy returns members that are no arrays as bytes
-        raise ValueError(f"{name} in it is no array")
-    return checked_text(array, f"{name} in it")
+        raise ValueError(f"{name} is no array") from None
+    if version not in _HEADERS:
+        raise ValueError(f"{name} is of a version of the format that is not known")
+    return _HEADERS[version](file)
 
 
 def checked_text(array: np.ndarray, name: str) -> np.ndarray:
@@ -120,3 +150,11 @@ def checked_text(array: np.ndarray, name: str) -> np.ndarray:
         if characters.max() > LAST_CODE_POINT:
             raise ValueError(f"{name} is no text")
     return array
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or " ".join(str(error).split())[:120]
+
+
+def _amount(size: int) -> str:
+    return f"{size / 2**30:.0f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"

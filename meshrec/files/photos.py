@@ -7,17 +7,24 @@ import logging
 import math
 import os
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from meshrec.errors import InputError, MeshrecError, MissingDependency
+from meshrec.files.fingerprint import Fingerprint, read_fingerprinted
+from meshrec.files.frames import frames_note
 
 # Pillow would hand EPS to Ghostscript, which runs programs: only formats decoded in process are listed.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "PPM", "JPEG2000", "AVIF", "TGA")
-MAX_PIXELS = 128_000_000  # decoding takes 4 + 3 bytes per pixel, so that this stays below 1 GB
+MAX_PIXELS = 128_000_000  # a decoded pixel takes up to 4 bytes and as many in the file, and 3 in the result
+MAX_PIXELS_OF = {"WEBP": 90_000_000, "JPEG2000": 72_000_000}  # whose decoders take 16 and 19 bytes per pixel
+MAX_SIDE = 32_766  # pixels; OpenCV's warps take no larger pictures
+MOST_BYTES = 640 << 20  # of a file: all pixels uncompressed, and metadata
+STRIP_PIXELS = 1 << 20  # converted at a time
 MIN_SIDE = 16  # pixels; in a smaller photo not even a head can be told from a leg
 LEAST_VIEW, MOST_VIEW = 4.0, 150.0  # degrees along the diagonal: a lens of 600 mm ... a wide angle before a fisheye
 UNNAMED = Path("photo")  # what messages call a photo that is not a file
@@ -38,6 +45,7 @@ class Photo:
         focal_px: Focal length in pixels of ``image``, or None if the file does not have it.
         path: The file that it was read from.
         notes: Conversions that a user should know of, such as "transparent parts are shown on white".
+        fingerprint: The file's, of the content from which ``image`` was decoded; None for a photo that is no file.
 
     Example:
         >>> from pathlib import Path
@@ -51,13 +59,14 @@ class Photo:
     focal_px: float | None
     path: Path
     notes: tuple[str, ...] = ()
+    fingerprint: Fingerprint | None = None
 
 
 def read_photo(path: str | Path, data: bytes | None = None) -> Photo:
     """Read one photo file.
 
     Grayscale, palette, alpha, CMYK, 16-bit and single-channel float files are converted; of an animation the
-    first frame is used.
+    first frame is used. The largest photos take up to 1.4 GB for a moment, and 0.4 GB when they are decoded.
 
     Args:
         path: The file. If ``data`` is given, the path only serves for messages.
@@ -77,29 +86,36 @@ def read_photo(path: str | Path, data: bytes | None = None) -> Photo:
         (48, 64, 3)
     """
     path = Path(path)
+    head = b""
     try:
+        fingerprint = None
         if data is None:
             _check_file(path)
+            data, fingerprint = read_fingerprinted(path, MOST_BYTES)
+        head = data[:16]
         formats = (*FORMATS, *heic_formats())
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about size, which MAX_PIXELS limits, and about damaged metadata
-            with Image.open(path if data is None else io.BytesIO(data), formats=formats) as opened:
-                _check_size(path, *opened.size)
-                notes = _frame_notes(opened)
+            with io.BytesIO(data) as stream, Image.open(stream, formats=formats) as opened:
+                _check_size(path, opened.width, opened.height, MAX_PIXELS_OF.get(opened.format or "", MAX_PIXELS))
+                notes = frames_note(opened, data)
+                data = head
                 focal, focal_notes = _focal_of(opened)
-                ImageOps.exif_transpose(opened, in_place=True)
+                opened.load()
+                opened.getexif()
+                stream.close()  # frees the content, before there is room needed for the result
                 image, colour_notes = _to_rgb(opened, path)
     except MeshrecError:
         raise
     except OSError as error:
-        raise _reason(path, data, error) from error
+        raise _reason(path, head, error) from error
     except Image.DecompressionBombError as error:
         raise InputError(f"{path}: the photo has more than {MAX_PIXELS // 10**6} megapixels; scale it down.") from error
     except MemoryError as error:
         raise InputError(f"{path}: not enough memory to decode the photo; scale it down.") from error
     except Exception as error:  # decoders raise exceptions of any kind on damaged files
         raise InputError(f"{path}: the photo is damaged ({error}); export it again as JPEG or PNG.") from error
-    return Photo(image, focal, path, notes + colour_notes + focal_notes)
+    return Photo(image, focal, path, notes + colour_notes + focal_notes, fingerprint)
 
 
 def as_photo(photo: Photo | Image.Image | np.ndarray | bytes | str | os.PathLike) -> Photo:
@@ -128,10 +144,9 @@ def as_photo(photo: Photo | Image.Image | np.ndarray | bytes | str | os.PathLike
         _check_size(UNNAMED, *photo.size)
         focal, notes = _focal_of(photo)
         try:
-            upright = ImageOps.exif_transpose(photo)  # a copy: the caller's image stays as it is
+            image, colour_notes = _to_rgb(photo, UNNAMED)
         except OSError as error:  # the file is read only now
             raise _reason(UNNAMED, b"", error) from error
-        image, colour_notes = _to_rgb(photo if upright is None else upright, UNNAMED)
         return Photo(image, focal, UNNAMED, colour_notes + notes)
     if not isinstance(photo, np.ndarray):
         raise InputError(f"a photo must be a file, its bytes, a Pillow image or an array, not {type(photo).__name__}.")
@@ -221,25 +236,24 @@ def _check_file(path: Path) -> None:
         raise InputError(f"{path}: this is a folder, not a photo.")
     if not os.path.exists(path):
         raise InputError(f"{path}: no such file.")
-    if path.stat().st_size == 0:
+    if os.path.isfile(path) and path.stat().st_size == 0:
         raise InputError(f"{path}: the file is empty.")
 
 
-def _check_size(path: Path, width: int, height: int) -> None:
-    if width * height > MAX_PIXELS:
-        raise InputError(
-            f"{path}: {width} x {height} pixels is more than {MAX_PIXELS // 10**6} megapixels; scale it down."
-        )
+def _check_size(path: Path, width: int, height: int, most: int = MAX_PIXELS) -> None:
+    if width * height > most:
+        raise InputError(f"{path}: {width} x {height} pixels is more than {most // 10**6} megapixels; scale it down.")
+    if max(width, height) > MAX_SIDE:
+        raise InputError(f"{path}: {width} x {height} pixels is too long; a side may have {MAX_SIDE}; scale it down.")
     if min(width, height) < MIN_SIDE:
         raise InputError(f"{path}: {width} x {height} pixels is too small; a side needs at least {MIN_SIDE} pixels.")
 
 
-def _reason(path: Path, data: bytes | None, error: OSError) -> MeshrecError:
+def _reason(path: Path, head: bytes, error: OSError) -> MeshrecError:
     """One sentence for the user about an error of the system or of a decoder."""
     if isinstance(error, PermissionError):
         return InputError(f"{path}: no permission to read this file.")
     if isinstance(error, UnidentifiedImageError):
-        head = _head(path) if data is None else data[:16]
         if head[4:8] == b"ftyp" and head[8:12] in HEIC_BRANDS and not heic_formats():
             return MissingDependency(
                 f'{path}: HEIC files need pillow-heif (pip install "meshrec[heic]"); or convert it to JPEG or PNG.'
@@ -253,41 +267,68 @@ def _reason(path: Path, data: bytes | None, error: OSError) -> MeshrecError:
     return InputError(f"{path}: the photo is cut short or damaged ({error}); export it again as JPEG or PNG.")
 
 
-def _head(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(16)
-
-
-def _frame_notes(image: Image.Image) -> tuple[str, ...]:
-    frames = getattr(image, "n_frames", 1)
-    if frames == 1 or image.format == "MPO":  # MPO: a phone's JPEG with a preview behind the photo
-        return ()
-    return (f"the first of {frames} frames is used",)
-
-
 def _to_rgb(image: Image.Image, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Convert an image of any Pillow mode to (H, W, 3) uint8, with notes on what was done."""
-    if image.mode in ("F", "I") or image.mode.startswith("I;16"):
-        gray, note = _to_8_bit(np.asarray(image), path)
-        return np.repeat(gray[..., None], 3, axis=2), note
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        if np.asarray(image.getchannel("A")).min() < 255:
-            white = Image.new("RGBA", image.size, "white")
-            return np.array(Image.alpha_composite(white, image).convert("RGB")), (
-                "transparent parts are shown on white",
-            )
-    return np.array(image.convert("RGB")), ()
+    """The pixels (H, W, 3) uint8 of an image of any mode, turned as EXIF says, with notes on what was done.
 
-
-def _to_8_bit(values: np.ndarray, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Convert single-channel integers or floats to uint8, with a note on the full scale: the smallest usual one that
-    holds all values.
+    Strips are converted one by one, so that nothing large is there beside the decoded image and the result.
     """
-    if not np.isfinite(values).all():
-        raise InputError(f"{path}: the photo has pixels that are not numbers (NaN or infinite); save it as 8-bit.")
-    scales = (1.0, 255.0, 4095.0, 65535.0) if values.dtype.kind == "f" else (255.0, 4095.0, 65535.0)
-    top = float(values.max())
-    scale = next((s for s in scales if top <= s), top)
-    gray = np.clip(values * np.float32(255.0 / scale), 0, 255)
-    return np.round(gray).astype(np.uint8), (f"brightness 0 to {scale:g} is shown as 8-bit",)
+    image.load()
+    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    width, height = image.size
+    upright = np.empty((width, height, 3) if orientation in (5, 6, 7, 8) else (height, width, 3), np.uint8)
+    stored = _stored(upright, orientation)
+    if image.mode in ("F", "I") or image.mode.startswith("I;16"):
+        scale = _full_scale(image, path)
+        for rows, strip in _strips(image):
+            gray = np.clip(np.asarray(strip) * np.float32(255.0 / scale), 0, 255)
+            stored[rows] = np.round(gray).astype(np.uint8)[..., None]
+        return upright, (f"brightness 0 to {scale:g} is shown as 8-bit",)
+    transparent = False
+    for rows, strip in _strips(image):
+        if strip.has_transparency_data:
+            strip = strip.convert("RGBA")
+            if np.asarray(strip.getchannel("A")).min() < 255:
+                transparent = True
+                strip = Image.alpha_composite(Image.new("RGBA", strip.size, "white"), strip)
+        stored[rows] = np.asarray(strip.convert("RGB"))
+    return upright, ("transparent parts are shown on white",) if transparent else ()
+
+
+def _strips(image: Image.Image) -> Iterator[tuple[slice, Image.Image]]:
+    """Rows of an image, and the image of these rows."""
+    width, height = image.size
+    count = max(1, STRIP_PIXELS // width)
+    for top in range(0, height, count):
+        bottom = min(top + count, height)
+        yield slice(top, bottom), image.crop((0, top, width, bottom))
+
+
+def _stored(upright: np.ndarray, orientation: int) -> np.ndarray:
+    """A view of an upright array in which its pixels lie as in a file of this EXIF orientation."""
+    if orientation == 2:
+        return upright[:, ::-1]
+    if orientation == 3:
+        return upright[::-1, ::-1]
+    if orientation == 4:
+        return upright[::-1]
+    if orientation == 5:
+        return upright.swapaxes(0, 1)
+    if orientation == 6:
+        return np.rot90(upright, 1)
+    if orientation == 7:
+        return upright[::-1, ::-1].swapaxes(0, 1)
+    if orientation == 8:
+        return np.rot90(upright, -1)
+    return upright
+
+
+def _full_scale(image: Image.Image, path: Path) -> float:
+    """The value of a single-channel image that is white: the smallest usual one that no pixel exceeds."""
+    top = -math.inf
+    for _, strip in _strips(image):
+        values = np.asarray(strip)
+        if not np.isfinite(values).all():
+            raise InputError(f"{path}: the photo has pixels that are not numbers (NaN or infinite); save it as 8-bit.")
+        top = max(top, float(values.max()))
+    scales = (1.0, 255.0, 4095.0, 65535.0) if image.mode == "F" else (255.0, 4095.0, 65535.0)
+    return next((scale for scale in scales if top <= scale), top)

@@ -1,13 +1,19 @@
 """Pictures of datasets, which are read when needed, from a file of their own or from a tar, and undistorted."""
 
 import io
-import tarfile
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from meshrec.errors import InputError
+from meshrec.files.photos import FORMATS, MAX_PIXELS, MAX_SIDE
+from meshrec.files.regular import read_regular
+from meshrec.files.tars import read_member
+
+MOST_BYTES = 256 << 20  # of a picture
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,9 +55,10 @@ class Picture:
         import cv2
 
         try:
-            with self.path.open("rb") as file:
-                file.seek(self.start)
-                data = file.read(-1 if self.length is None else self.length)
+            if self.length is None:
+                data = read_regular(self.path, MOST_BYTES)[self.start :]
+            else:
+                data = read_member(self.path, (self.start, self.length), MOST_BYTES).getvalue()
         except OSError as error:
             raise InputError(f"{self.path}: the picture cannot be read ({error.strerror}).") from error
         image = decode(data, str(self.path))
@@ -76,36 +83,20 @@ def decode(data: bytes, where: str, gray: bool = False) -> np.ndarray:
     """
     import cv2
 
-    code = cv2.IMREAD_GRAYSCALE if gray else cv2.IMREAD_COLOR
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), code) if data else None
+    try:
+        # Only the header is read here. Decoders make room for whatever size it claims.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
+                width, height = opened.size
+        if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
+            raise InputError(f"{where}: {width} x {height} pixels are more than a picture of a data set may have.")
+        code = cv2.IMREAD_GRAYSCALE if gray else cv2.IMREAD_COLOR
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), code)
+    except InputError:
+        raise
+    except Exception:  # of headers of any kind, and of OpenCV
+        image = None
     if image is None:
         raise InputError(f"{where}: this is not a picture that can be read, such as a JPEG or PNG.")
     return image if gray else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-
-
-def tar_members(path: Path) -> dict[str, tuple[int, int]]:
-    """Locate the files in an uncompressed tar.
-
-    Returns:
-        Names to first byte and length in bytes.
-
-    Raises:
-        InputError: The file is not an uncompressed tar, or is cut short.
-    """
-    try:
-        with tarfile.open(path, "r:") as tar:
-            members = {member.name: (member.offset_data, member.size) for member in tar if member.isfile()}
-    except (OSError, tarfile.TarError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{path}: not an uncompressed tar, or cut short ({reason}).") from error
-    if any(start + length > path.stat().st_size for start, length in members.values()):
-        raise InputError(f"{path}: the tar is cut short; fetch it again.")
-    return members
-
-
-def read_member(path: Path, member: tuple[int, int]) -> io.BytesIO:
-    """Read one file of a tar, at the first byte and length that :func:`tar_members` found."""
-    start, length = member
-    with path.open("rb") as file:
-        file.seek(start)
-        return io.BytesIO(file.read(length))

@@ -3,11 +3,12 @@
 import os
 import stat
 from pathlib import Path
+from typing import BinaryIO
 
 from meshrec.errors import InputError
 
 
-def regular_size(path: Path, most_bytes: int) -> int:
+def regular_size(path: str | Path, most_bytes: int) -> int:
     """Number of bytes of a regular file.
 
     Raises:
@@ -16,19 +17,29 @@ def regular_size(path: Path, most_bytes: int) -> int:
     """
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):  # opening a folder is an OSError
-        raise InputError(f"{path} is no regular file")
+        raise InputError(f"{path} is no regular file, but a pipe, a device or a socket.")
     if status.st_size > most_bytes:
-        raise InputError(f"{path}: the file has more than {most_bytes >> 20} MiB")
+        raise InputError(f"{path}: the file has more than {most_bytes >> 20} MiB.")
     return status.st_size
 
 
-def read_regular(path: Path, most_bytes: int) -> bytes:
-    """The content of a regular file.
+def open_regular(path: str | Path, most_bytes: int) -> BinaryIO:
+    """Open a regular file for reading.
 
     Raises:
         InputError: As for :func:`regular_size`.
-        OSError: There is no such file, or it may not be read.
+        OSError: There is no such file, it is a folder, or it may not be read.
     """
-    size = regular_size(path, most_bytes)
-    with open(path, "rb") as file:
-        return file.read(size)
+    regular_size(path, most_bytes)
+    return open(path, "rb", opener=_without_waiting)
+
+
+def read_regular(path: str | Path, most_bytes: int) -> bytes:
+    """The content of a regular file; arguments and errors are those of :func:`open_regular`."""
+    with open_regular(path, most_bytes) as file:
+        return file.read(min(os.fstat(file.fileno()).st_size, most_bytes))
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a file, even if a pipe has taken its place meanwhile, which would wait until somebody writes to it."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

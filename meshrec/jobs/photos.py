@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import cv2
@@ -362,6 +363,9 @@ def _interrupts_held_back() -> Iterator[None]:
 
 def _serve(connection: Connection, settings: Settings, threads: int) -> None:
     """Receive jobs and send outcomes until the other end closes, or send a MeshrecError if no photo can be done."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
@@ -372,3 +376,12 @@ def _serve(connection: Connection, settings: Settings, threads: int) -> None:
             return
         while True:
             connection.send(_reconstruct(connection.recv(), reconstructor, settings))
+
+
+def _end_with(parent: int) -> None:
+    """End this process as soon as its parent has ended, of which it otherwise hears only after its photo.
+
+    A run that is killed holds the folder for results no longer, so that the next one may already be writing into it.
+    """
+    wait([parent])
+    os._exit(1)

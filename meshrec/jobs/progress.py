@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 
+from meshrec.errors import say
 from meshrec.jobs.photos import Outcome
 
 
@@ -45,11 +46,11 @@ def show_progress(
             people += outcome.people or 0
             bar.update(task, advance=1, people=people)
             if outcome.error is None:
-                print(_line(outcome), flush=True)
+                say(_line(outcome))
     if len(outcomes) > 1 or notes:
-        print("; ".join([_summary(outcomes), *notes]))
+        say("; ".join([_summary(outcomes), *notes]))
     elif outcomes[0].skipped:
-        print(f"{outcomes[0].photo}: finished before -> {outcomes[0].folder} (--force does it again)")
+        say(f"{outcomes[0].photo}: finished before -> {outcomes[0].folder} (--force does it again)")
     return outcomes
 
 

@@ -7,10 +7,12 @@ person_0.obj, .glb, .ply    the mesh of each person in each requested format, y 
 person_0.json               the person's parameters, as :mod:`meshrec.export.params` documents them
 scene.glb                   all people at their positions, and the photo's camera
 overlay.png                 the photo, the meshes on it, and each mesh from the side
-photo.json                  the record: photo, request and list of people. It is written last, so a photo without it is
-                            unfinished
+photo.json                  the record: photo, request, people, and sizes of the other files. It is written last;
+                            a photo without it, or without one of these files, is unfinished
 ==========================  =======================================================================================
 
+The record tells the photo by its path, which may be no text: bytes of it that are no UTF-8 are written as the lone
+surrogates U+DC80 to U+DCFF (PEP 383), in JSON ``"\\udcff"``. ``os.fsencode`` makes the path's bytes of it again.
 :func:`meshrec.export.load_schema` describes both JSON files for programs.
 """
 
@@ -18,19 +20,27 @@ import json
 import math
 import os
 import re
-from collections.abc import Mapping, Sequence
+import stat
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from meshrec.errors import InputError
 from meshrec.files import Photo
 from meshrec.files.atomic import write_file
+from meshrec.files.fingerprint import Fingerprint, is_unchanged
+from meshrec.files.json_text import parse_json
+from meshrec.files.photos import MOST_BYTES
+from meshrec.files.regular import read_regular
 from meshrec.reconstruct.person import Person
 
 RECORD, OVERLAY, SCENE = "photo.json", "overlay.png", "scene.glb"
 SCHEMA, VERSION = "meshrec.photo", 1
+MOST_RECORD_BYTES = 16 << 20
 OWN_FILES = re.compile(r"person_\d+\.(obj|glb|ply|json)|overlay\.png|scene\.glb|photo\.json|\.[0-9a-f]{16}\.part")
 OVERLAY_SIZE = 1024, 512  # pixels into which a photo of one person is scaled, whatever its own size
 SIDE_ASPECT = 0.75  # width over height of one person's view from the side
@@ -45,7 +55,7 @@ def write_results(
     skinned: bool = False,
     request: Mapping[str, object] | None = None,
 ) -> None:
-    """Write all results of a photo. Earlier results in the folder are deleted; other files in it stay.
+    """Write all results of a photo from a file. Earlier results in the folder are deleted; other files in it stay.
 
     Args:
         folder: The folder for this photo alone; it is made if it is missing.
@@ -57,6 +67,7 @@ def write_results(
 
     Raises:
         InputError: The folder cannot be written to.
+        ValueError: The photo was not read from a file.
     """
     from meshrec.render.overlay import encode_png, person_colors
 
@@ -76,13 +87,23 @@ def write_results(
             meshes = [(p.skinned if skinned else p.mesh)(name, color) for p, name, color in found]
             write_scene(folder / SCENE, meshes, people[0].camera)
             write_file(folder / OVERLAY, drawn.result())
+    file = photo.fingerprint
+    if file is None:
+        raise ValueError("results are written of photos that were read from files")
     record = {
         "schema": SCHEMA,
         "version": VERSION,
-        "photo": _fingerprint(photo.path),
+        "photo": {
+            "path": os.path.abspath(photo.path),
+            "bytes": file.size,
+            "modified": file.modified,
+            "changed": file.changed,
+            "sha256": file.sha256,
+        },
         "request": request or {},
         "notes": photo.notes,
         "people": [f"{name}.json" for name in names],
+        "files": {name: (folder / name).stat().st_size for name in _result_files(len(people), formats)},
     }
     write_file(folder / RECORD, (json.dumps(record, indent=2) + "\n").encode())
 
@@ -101,26 +122,92 @@ def finished(folder: Path, photo: Path, request: Mapping[str, object]) -> int | 
     Raises:
         InputError: The photo cannot be read, or the folder contains the results of another photo or of a newer version.
     """
+    record = _read_record(folder)
+    if record is None:
+        return None
     try:
-        record = json.loads((folder / RECORD).read_bytes())
-        before, people = record["photo"], len(record["people"])
-        same_request = record["request"] == json.loads(json.dumps(request))
-        newer = record["version"] > VERSION
-    except (OSError, ValueError, KeyError, TypeError):
-        return None  # there is no record yet, or it is not one of meshrec
-    if newer:
-        raise InputError(
-            f"{folder / RECORD} is of version {record['version']}, but {VERSION} is the newest known; update meshrec, "
-            "choose another --out, or use --force."
-        )
-    now = _fingerprint(photo)
-    if any(before.get(key) != now[key] for key in ("bytes", "modified")):
-        if before.get("path") != now["path"]:
+        same_photo = is_unchanged(photo, record.photo, MOST_BYTES)
+    except OSError as error:
+        raise InputError(f"{photo}: {error.strerror or error}.") from error
+    if not same_photo:
+        if record.path != os.path.abspath(photo):
             raise InputError(
-                f"{photo}: {folder} contains the results of {before.get('path')}; choose another --out, or use --force."
+                f"{photo}: {folder} contains the results of {record.path}; choose another --out, or use --force."
             )
         return None
-    return people if same_request else None
+    complete = all(_size(folder / name) == size for name, size in record.files.items())
+    return record.people if complete and record.request == json.loads(json.dumps(request)) else None
+
+
+@dataclass(frozen=True)
+class _Record:
+    """The content of a photo's record, checked.
+
+    Attributes:
+        path: Path of the photo.
+        photo: Its content.
+        request: The settings on which the results depend.
+        people: Number of people.
+        files: Sizes of the result files by name.
+    """
+
+    path: str
+    photo: Fingerprint
+    request: dict[str, Any]
+    people: int
+    files: dict[str, int]
+
+
+def _read_record(folder: Path) -> _Record | None:
+    """The record in a folder, or None if there is none of this version, or it lacks something or is damaged.
+
+    Raises:
+        InputError: It is of a newer version.
+    """
+    try:
+        content = parse_json(read_regular(folder / RECORD, MOST_RECORD_BYTES))
+        newer = content["schema"] == SCHEMA and content["version"] > VERSION
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if newer:
+        raise InputError(
+            f"{folder / RECORD} is of version {content['version']}, but {VERSION} is the newest known; update meshrec, "
+            "choose another --out, or use --force."
+        )
+    try:
+        if (content["schema"], content["version"]) != (SCHEMA, VERSION):
+            return None
+        photo, request, files = content["photo"], dict(content["request"]), dict(content["files"])
+        people = len(content["people"])
+        if content["people"] != [f"person_{i}.json" for i in range(people)]:
+            return None
+        file = Fingerprint(photo["sha256"], photo["bytes"], photo["modified"], photo["changed"])
+        texts, numbers = (photo["path"], file.sha256), (file.size, file.modified, file.changed)
+        sound = (
+            all(isinstance(text, str) for text in texts)
+            and len(file.sha256) == 64
+            and all(isinstance(number, int) for number in numbers)
+        )
+        if not sound or files.keys() != _result_files(people, request["formats"]):
+            return None
+        return _Record(photo["path"], file, request, people, files)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _result_files(people: int, formats: Iterable[str]) -> set[str]:
+    """Names of all result files of a photo but the record."""
+    own = {f"person_{i}.{suffix}" for i in range(people) for suffix in (*formats, "json")}
+    return own | {SCENE, OVERLAY} if people else own
+
+
+def _size(path: Path) -> int | None:
+    """Number of bytes of a file, None for what is no file."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
 def draw_overlay(image: np.ndarray, people: Sequence[Person]) -> np.ndarray:
@@ -175,12 +262,3 @@ def _remove_results(folder: Path) -> None:
                 path.unlink()
     except OSError as error:
         raise InputError(f"cannot replace the results in {folder}: {error.strerror or error}.") from error
-
-
-def _fingerprint(photo: Path) -> dict[str, object]:
-    """Path, size and time of change of a photo, which tell it from others and from its earlier versions."""
-    try:
-        status = photo.stat()
-    except OSError as error:
-        raise InputError(f"{photo}: {error.strerror or error}.") from error
-    return {"path": os.path.abspath(photo), "bytes": status.st_size, "modified": status.st_mtime_ns}

@@ -16,6 +16,7 @@ from meshrec.body import POSE_SIZE, BodyModel
 from meshrec.errors import InputError
 from meshrec.files.atomic import known_suffix, write_file
 from meshrec.files.imports import is_import_path
+from meshrec.files.json_text import parse_json
 from meshrec.models.build import Architecture, architecture_row, build_network, describe_network
 from meshrec.models.graph import GraphMesh
 from meshrec.models.network import Network
@@ -198,7 +199,7 @@ def _read(path: Path, weights: bool = True) -> tuple[dict, dict[str, Tensor]]:
         raise InputError(f"{path}: there is no such checkpoint")
     try:
         with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {}).get(HEADER, "null"))
+            header = parse_json((file.metadata() or {}).get(HEADER, "null").encode())
             tensors = {key: file.get_tensor(key) for key in file.keys()} if weights else {}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:
         raise InputError(

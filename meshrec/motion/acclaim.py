@@ -12,8 +12,10 @@ import numpy as np
 from numpy import ndarray
 
 from meshrec.errors import InputError
+from meshrec.files.regular import read_regular
 from meshrec.motion.motion import Motion, Skeleton, euler_to_matrix
 
+MOST_BYTES = 512 << 20  # of a file: a day of motion
 LARGEST = 1e9  # absolute value of any number in a skeleton: sines of larger angles have no precision left
 
 
@@ -225,7 +227,7 @@ def _numbers(path: Path, name: str, rows: list[list[str]], channels: tuple[str, 
 def _lines(path: Path) -> list[tuple[int, list[str]]]:
     """Line numbers and words of the lines that are neither empty nor comments."""
     try:
-        text = path.read_text(encoding="utf-8-sig", errors="replace")
+        text = read_regular(path, MOST_BYTES).decode("utf-8-sig", errors="replace")
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
     split = ((i, line.split()) for i, line in enumerate(text.splitlines(), start=1))

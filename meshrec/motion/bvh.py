@@ -13,7 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from meshrec.errors import InputError
+from meshrec.files.regular import read_regular
 from meshrec.motion.motion import Motion, Skeleton, euler_to_matrix
+
+MOST_BYTES = 512 << 20  # of a file: a day of motion
 
 _CHANNELS = {f"{axis}{kind}" for axis in "xyz" for kind in ("rotation", "position")}
 
@@ -45,7 +48,7 @@ def read_bvh(path: str | Path) -> Motion:
     """
     path = Path(path)
     try:
-        lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+        lines = read_regular(path, MOST_BYTES).decode("utf-8-sig", errors="replace").splitlines()
     except OSError as error:
         raise InputError(f"cannot read the BVH file {path}: {error.strerror}") from error
     start = next((i for i, line in enumerate(lines) if line.strip().upper() == "MOTION"), None)

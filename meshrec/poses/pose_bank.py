@@ -14,6 +14,7 @@ from meshrec.files.npz import read_npz
 from meshrec.geometry import axis_angle_to_matrix
 
 POSE_BANK = Path(__file__).with_name("pose_bank.npz")
+MOST_BYTES = 512 << 20  # unpacked; the shipped bank has 10 MB
 
 
 @dataclass(frozen=True)
@@ -64,18 +65,34 @@ def load_pose_bank(split: Literal["train", "held_out", "all"] = "train", path: s
     if split not in ("train", "held_out", "all"):
         raise ValueError(f"unknown split {split!r}; there are train, held_out and all")
     try:
-        arrays = read_npz(path)
-        stored, take = arrays["axis_angle"], arrays["take"].astype(np.int64)
-        takes, held_out = arrays["takes"], arrays["held_out"]
-    except (InputError, KeyError) as error:
+        arrays = read_npz(path, most_bytes=MOST_BYTES)
+        stored, take, takes, held_out = (arrays[name] for name in ("axis_angle", "take", "takes", "held_out"))
+        _check(stored, take, takes, held_out)
+    except (InputError, KeyError, ValueError) as error:
         raise InputError(f"{path} is not a pose bank ({error}); tools/build_pose_bank.py writes one") from error
     wanted = np.ones(len(takes), bool) if split == "all" else held_out == (split == "held_out")
+    take = take.astype(np.int64)
     chosen = wanted[take]
     axis_angle = np.zeros((int(chosen.sum()), len(JOINT_SETS["smpl24"]), 3), np.float32)
     axis_angle[:, : stored.shape[1]] = stored[chosen]
     renumbered = np.cumsum(wanted) - 1
     names = tuple(str(name) for name in takes[wanted])
     return PoseBank(torch.from_numpy(axis_angle), torch.from_numpy(renumbered[take[chosen]]), names)
+
+
+def _check(stored: np.ndarray, take: np.ndarray, takes: np.ndarray, held_out: np.ndarray) -> None:
+    """Raise a ValueError unless the arrays of a bank fit one another."""
+    most = len(JOINT_SETS["smpl24"])
+    if stored.ndim != 3 or stored.shape[1] > most or stored.shape[2] != 3 or stored.dtype.kind != "f":
+        raise ValueError(f"axis_angle must hold numbers of shape (N, up to {most}, 3), not {stored.shape}")
+    if take.shape != stored.shape[:1] or takes.ndim != 1 or held_out.shape != takes.shape:
+        raise ValueError("its poses and takes are not equally many in all arrays")
+    if takes.dtype.kind != "U" or held_out.dtype.kind != "b" or take.dtype.kind not in "iu":
+        raise ValueError("its takes are not names, truth values and whole numbers")
+    if len(take) and not 0 <= take.min() <= take.max() < len(takes):
+        raise ValueError("a pose is of a take that is not there")
+    if not np.isfinite(stored).all():
+        raise ValueError("axis_angle holds values that are not finite")
 
 
 def save_pose_bank(path: str | Path, bank: PoseBank, held_out: set[str]) -> None:

@@ -19,9 +19,12 @@ from torch import Tensor, nn
 from meshrec.body.joints import BODY_JOINTS
 from meshrec.errors import InputError
 from meshrec.files.atomic import write_file
+from meshrec.files.regular import regular_size
 from meshrec.geometry.tangent import pull_back, right_jacobian_inverse, turned, turns_between
 
 POSE_PRIOR = Path(__file__).with_name("pose_prior.safetensors")
+
+MOST_BYTES = 64 << 20  # of a file; the shipped prior has less than 1 MB
 
 PRIOR_JOINTS = BODY_JOINTS[:-2]
 """The joints that have a prior: all but the hands."""
@@ -149,6 +152,7 @@ def load_pose_prior(path: str | Path = POSE_PRIOR) -> PosePrior:
         True
     """
     try:
+        regular_size(path, MOST_BYTES)
         arrays = load_file(path)
         freedom = int(arrays.pop("freedom"))
         return PosePrior(freedom=freedom, **arrays)

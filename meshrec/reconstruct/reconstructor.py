@@ -14,6 +14,7 @@ from torch import nn
 
 from meshrec.body import NUM_BETAS, BodyData, BodyModel, joint_set, load_body
 from meshrec.compiled.device import usable_device
+from meshrec.compiled.threads import require_own_threads
 from meshrec.detect import Detection, Detector, load_detector
 from meshrec.detect.inputs import boxes_in_photo, people_in_photo
 from meshrec.detect.layouts import find_layout, known_counts
@@ -73,6 +74,7 @@ class Reconstructor:
         detector: Detector | str | Path | None = None,
         refine: bool = True,
     ) -> None:
+        require_own_threads()
         self.body_name = str(body) if isinstance(body, str | Path) else "neutral" if body is None else ""
         own = load_body("neutral" if body is None else body)  # a new body, also of a BodyModel: it may be moved
         self.body = own.truncated(NUM_BETAS).to(usable_device(device))
@@ -129,7 +131,9 @@ class Reconstructor:
 
         Raises:
             InputError: The photo cannot be read, or boxes, keypoints, focal or camera do not fit it.
+            MeshrecError: This process was forked from one that has used meshrec; use ``spawn``.
         """
+        require_own_threads()
         if isinstance(photo, list | tuple):
             others = [_each(value, len(photo)) for value in (boxes, keypoints, focal, camera)]
             return [self(*one) for one in zip(photo, *others)]
@@ -166,6 +170,7 @@ class Reconstructor:
         Returns:
             One person a detection, in their order.
         """
+        require_own_threads()
         initial = self._regressor(image, found, camera) if self._regressor else None
         if self._fitter:
             bodies = [vars(fit) for fit in self._fitter(found, camera, initial)]

@@ -3,8 +3,10 @@
 Lightning is imported only when a training starts.
 """
 
+import os
 from pathlib import Path
 
+from meshrec.files.folder_lock import locked
 from meshrec.training.config import TrainingConfig
 from meshrec.training.config_file import load_config
 
@@ -21,7 +23,8 @@ def train(config: TrainingConfig) -> Path:
         Path of the checkpoint, ``<out>/last.safetensors``.
 
     Raises:
-        InputError: A file that the configuration names is missing or wrong, or the folder holds another training.
+        InputError: A file that the configuration names is missing or wrong, or the folder holds another training,
+            or one that is running.
         TrainingDiverged: The loss is no longer finite.
 
     Example:
@@ -35,4 +38,7 @@ def train(config: TrainingConfig) -> Path:
     """
     from meshrec.training.run import run
 
-    return run(config)
+    if int(os.environ.get("LOCAL_RANK", 0)) + int(os.environ.get("RANK", 0)) > 0:
+        return run(config)  # the first of several processes holds the folder for all
+    with locked(config.out):
+        return run(config)

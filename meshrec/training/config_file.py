@@ -8,15 +8,17 @@ from reprlib import repr  # shortens: a few aliases in YAML can make a value of 
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
 
 from meshrec.errors import InputError
 from meshrec.files.imports import is_import_path
+from meshrec.files.regular import read_regular
+from meshrec.files.yaml_text import parse_yaml
 from meshrec.models.build import ARCHITECTURES, architecture_row
 from meshrec.training.config import NetworkConfig, TrainingConfig
 
 Keys = tuple[int | str, ...]
+MOST_BYTES = 8 << 20  # of a file; the shipped ones have up to 3 kB
 
 
 def load_config(
@@ -90,13 +92,13 @@ def _found(path: Path) -> Path:
 
 def _read(path: Path) -> dict:
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = read_regular(path, MOST_BYTES).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}.") from None
-    except yaml.YAMLError as error:
-        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}.") from None
-    except RecursionError:
-        raise InputError(f"{path} is nested too deeply.") from None
+    try:
+        values = parse_yaml(text)
+    except ValueError as error:
+        raise InputError(f"{path} is not YAML: {error}.") from None
     if not isinstance(values, dict):
         raise InputError(f"{path} must hold keys and values, as the files of configs/ do.")
     return values
@@ -106,11 +108,11 @@ def _parsed(override: str) -> dict:
     """An override such as ``optimizer.rate=1`` as nested dictionaries."""
     key, equals, text = override.partition("=")
     if not equals or not all(key.split(".")):
-        raise InputError(f"'{override}' is not an override: write key=value or key.sub=value.")
+        raise InputError(f"'{override:.80}' is not an override: write key=value or key.sub=value.")
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise InputError(f"the value in '{override}' is not YAML.") from None
+        value = parse_yaml(text)
+    except ValueError:
+        raise InputError(f"the value in '{override:.80}' is not YAML.") from None
     for part in reversed(key.split(".")):
         value = {part: value}
     return value

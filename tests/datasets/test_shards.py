@@ -1,6 +1,9 @@
 """Shards: samples come back as they were written, WebDataset reads them, and damaged ones are named."""
 
 import dataclasses
+import io
+import json
+import tarfile
 
 import cv2
 import numpy as np
@@ -105,6 +108,36 @@ def test_damaged_shards_are_named(tmp_path):
     with pytest.raises(InputError, match="no shards"):
         (tmp_path / "none").mkdir()
         read_shards(tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        b"[" * 100_000,
+        b"3",
+        b"[]",
+        b"\xff",
+        b'["name", "joints", "to_crop", "keypoints_2d"]',
+        "huge",
+        "nan",
+        "texts",
+        "names",
+    ],
+    ids=lambda labels: str(labels)[:20],
+)
+def test_labels_of_any_kind_are_refused(tmp_path, labels):
+    """Labels may hold anything: what is wrong with them is one sentence, whatever it is."""
+    good = {"name": "a", "joints": ["nose"], "to_crop": [[1, 0, 0], [0, 1, 0]], "keypoints_2d": [[0, 0, 1]]}
+    changes = {"huge": {"time": 10**400}, "nan": {"betas_confidence": float("nan")}}
+    changes |= {"texts": {"sequence": ["a"]}, "names": {"joints": [{}]}}
+    data = json.dumps(good | changes[labels]).encode() if isinstance(labels, str) else labels
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        for name, content in (("0.json", data), ("0.jpg", cv2.imencode(".jpg", np.zeros((9, 9, 3)))[1].tobytes())):
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    with pytest.raises(InputError, match=r"a\.tar 0\.json: not the labels of a person"):
+        read_shards(tmp_path)[0]
 
 
 def test_the_tool_writes_any_dataset(tmp_path):

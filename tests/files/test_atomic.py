@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from meshrec.errors import InputError
-from meshrec.files.atomic import write_file
+from meshrec.files.atomic import STALE, hold, require_writable, write_file
 
 
 def test_old_files_are_replaced_and_nothing_else_is_left(tmp_path):
@@ -60,6 +60,30 @@ def test_a_kill_leaves_only_whole_files(tmp_path):
     for path in tmp_path.iterdir():
         data = path.read_bytes()
         assert data == data[:1] * size, path
+
+
+@pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="needs files without a name, which only Linux has")
+def test_what_a_kill_leaves_is_removed_by_the_next_write(tmp_path):
+    child = os.fork()
+    if child == 0:  # killed between the two names of the file
+        os.replace = lambda *arguments: os.kill(os.getpid(), signal.SIGKILL)
+        write_file(tmp_path / "a.bin", b"data")
+    os.waitpid(child, 0)
+    (stale,) = tmp_path.iterdir()
+    assert STALE.fullmatch(stale.name)
+    write_file(tmp_path / "b.bin", b"data")
+    assert stale.exists()  # that of another file
+    with stale.open("rb") as file:
+        hold(file)  # as if it were just being written
+        write_file(tmp_path / "a.bin", b"data")
+        assert stale.exists()
+    write_file(tmp_path / "a.bin", b"data")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.bin", "b.bin"]
+
+
+def test_a_check_leaves_nothing(tmp_path):
+    require_writable(tmp_path / "new" / "folder" / "a.bin")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

@@ -1,6 +1,11 @@
 """Reading photos: every kind of file people have gives the same upright RGB, every broken one a clear sentence."""
 
+import hashlib
+import io
 import math
+import struct
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -200,6 +205,89 @@ def test_first_frame_of_an_animation(tmp_path, scene):
     assert photo.notes == ("the first of 2 frames is used",)
 
 
+def many_frames(count: int) -> bytes:
+    """A TIFF of one picture, whose directory is repeated."""
+    stream = io.BytesIO()
+    Image.new("L", (64, 48)).save(stream, "TIFF")
+    data = bytearray(stream.getvalue())
+    (start,) = struct.unpack_from("<I", data, 4)
+    size = 2 + 12 * struct.unpack_from("<H", data, start)[0]
+    directory, place = bytes(data[start : start + size]), start + size
+    for _ in range(count - 1):
+        data[place : place + 4] = struct.pack("<I", len(data))
+        data += directory + bytes(4)
+        place = len(data) - 4
+    return bytes(data)
+
+
+def test_frames_are_counted_no_further_than_needed(tmp_path):
+    path = tmp_path / "a.tif"
+    for count, note in ((1, ()), (7, ("the first of 7 frames is used",)), (60_000, ("the first of more than 100",))):
+        path.write_bytes(many_frames(count))
+        notes = read_photo(path).notes
+        assert len(notes) == len(note) and all(have.startswith(want) for have, want in zip(notes, note))
+    data = bytearray(many_frames(2))
+    data[-4:] = data[4:8]  # the second leads back to the first
+    path.write_bytes(data)
+    assert read_photo(path).notes == ("the first of more than 100 frames is used",)
+    frames = [Image.new("P", (64, 48), i % 200) for i in range(130)]
+    for i, frame in enumerate(frames):
+        frame.putpixel((i % 64, 5), 255)
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    assert read_photo(tmp_path / "a.gif").notes == ("the first of more than 100 frames is used",)
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:9])
+    assert read_photo(tmp_path / "a.gif").notes == ("the first of 9 frames is used",)
+
+
+SIDE = 4000  # of the photos whose memory is measured, pixels
+MODES = {
+    "int32.tif": lambda gray: Image.fromarray(gray.astype(np.int32) * 100),
+    "float.tif": lambda gray: Image.fromarray(gray.astype(np.float32) / 255),
+    "rgba.png": lambda gray: Image.fromarray(np.repeat(gray[..., None], 4, axis=2)),
+    "la.png": lambda gray: Image.fromarray(np.repeat(gray[..., None], 2, axis=2)),
+    "deep.png": lambda gray: Image.fromarray(gray.astype(np.uint16) * 200),
+    "palette.png": lambda gray: Image.fromarray(gray).convert("P"),
+    "cmyk.tif": lambda gray: Image.fromarray(gray).convert("CMYK"),
+    "turned.jpg": lambda gray: Image.fromarray(gray).convert("RGB"),
+}
+
+
+@pytest.mark.parametrize("name", MODES)
+def test_memory_of_large_photos(tmp_path, name):
+    """A pixel takes at most four bytes decoded, and three in the result or as many as the file has for it."""
+    pytest.importorskip("resource")
+    gray = np.tile((np.arange(SIDE) % 251).astype(np.uint8), (SIDE, 1))
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    MODES[name](gray).save(tmp_path / name, **({"exif": exif} if name == "turned.jpg" else {}))
+    program = (
+        "import resource, sys\n"
+        "from meshrec.files.photos import read_photo\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "before = peak()\n"
+        "read_photo(sys.argv[1])\n"
+        "print((peak() - before) * (1 if sys.platform == 'darwin' else 1024))\n"
+    )
+    command = [sys.executable, "-c", program, tmp_path / name]
+    taken = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert taken < 8.2 * SIDE**2 + 20e6
+
+
+def test_pixels_do_not_depend_on_strips(tmp_path, monkeypatch):
+    random = np.random.default_rng(0)
+    noise = random.integers(0, 256, (61, 47, 4), np.uint8)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 7
+    Image.fromarray(noise).save(tmp_path / "a.png", exif=exif)
+    Image.fromarray(random.integers(0, 5000, (61, 47)).astype(np.int32)).save(tmp_path / "b.tif")
+    whole = [read_photo(tmp_path / name) for name in ("a.png", "b.tif")]
+    monkeypatch.setattr("meshrec.files.photos.STRIP_PIXELS", 100)
+    for photo in whole:
+        again = read_photo(photo.path)
+        assert np.array_equal(again.image, photo.image) and again.notes == photo.notes
+        assert again.fingerprint.sha256 == hashlib.sha256(photo.path.read_bytes()).hexdigest()
+
+
 def test_broken_files_give_one_sentence(tmp_path, scene):
     good = tmp_path / "good.jpg"
     Image.fromarray(scene).resize((640, 480)).save(good)
@@ -209,6 +297,7 @@ def test_broken_files_give_one_sentence(tmp_path, scene):
         "cut.jpg": (good.read_bytes()[:2000], "cut short"),
         "bomb.png": (png(20000, 20000), "megapixels"),
         "large.png": (png(12000, 11000), "megapixels"),
+        "long.png": (png(40_000, 20), "too long; a side may have 32766"),
         "dot.png": (png(1, 1), "too small"),
         "phone.heic": (b"\0\0\0\x18ftypheic" + bytes(64), "HEIC"),
         "film.mov": (b"\0\0\0\x18ftypqt  " + bytes(64), "video"),

@@ -5,6 +5,7 @@ import io
 import cv2
 import numpy as np
 import pytest
+from helpers.bad_input.files import jpeg_that_claims, png
 from PIL import Image
 
 from meshrec.errors import InputError
@@ -35,6 +36,13 @@ def test_part_of_a_file(tmp_path):
     assert Picture(tmp_path / "box", 6, len(data)).read().shape == (20, 30, 3)
     with pytest.raises(InputError, match="box"):
         Picture(tmp_path / "box", 0, 6).read()
+
+
+@pytest.mark.parametrize("claimed", [(65_000, 65_000), (12_000, 11_000), (40_000, 10)])
+def test_pictures_that_claim_too_much(claimed):
+    for data in (jpeg_that_claims(*claimed), png(*claimed)):
+        with pytest.raises(InputError, match=r"claim: \d+ x \d+ pixels are more than|claim: this is not a picture"):
+            decode(data, "claim")
 
 
 def test_masks_are_gray():

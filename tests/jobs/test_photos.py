@@ -1,7 +1,9 @@
 """Many photos: where results go, what is skipped, what fails alone, and what a kill leaves behind."""
 
+import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,11 +20,14 @@ from helpers.paths import EXAMPLES
 from PIL import Image
 from pygltflib import GLTF2
 
+import meshrec
 from meshrec import Camera, InputError, Person, load_body
 from meshrec.body import joint_set
 from meshrec.cli import main
 from meshrec.export import read_parameters
+from meshrec.files import folder_lock
 from meshrec.geometry import CAMERA_TO_Y_UP, camera_to_y_up
+from meshrec.jobs import photos as photos_module
 from meshrec.jobs.inputs import list_photos, unread_files
 from meshrec.jobs.photos import Settings, plan_run, reconstruct_photos
 from meshrec.jobs.results import RECORD
@@ -407,10 +412,110 @@ def test_a_kill_leaves_whole_files_and_the_rest_to_do(folder, standing, jobs):
         elif path.suffix == ".obj":
             assert path.read_text().rstrip().rsplit("\n", 1)[1].startswith("f ")
         else:
-            assert path.suffix == ".part"  # a whole file, killed between its two names
+            assert path.name == folder_lock.LOCK or path.suffix == ".part"  # a whole file, killed between its two names
     left = plan_run(["a"], "out", Settings(keypoints=Path("poses.json")))
     assert {job.photo.name for job in left.jobs} == {Path(name).name for name in photos} - done
     assert all(outcome.people == 1 for outcome in left.outcomes)
+
+
+def photos_left(settings: Settings = Settings(keypoints=Path("poses.json"))) -> list[str]:
+    return [job.photo.name for job in plan_run(["a", "b"], "out", settings).jobs]
+
+
+def test_the_record_tells_the_photo_that_was_read(folder):
+    """A photo that is replaced while it is worked on is worked on again."""
+    settings = Settings(keypoints=Path("poses.json"))
+    photo = folder / "a" / "1.jpg"
+    before = photo.stat()
+
+    class Replacing(meshrec.Reconstructor):
+        def __call__(self, *arguments, **options):
+            photo.write_bytes(bytes(before.st_size))  # of the same size and time: only the content tells
+            os.utime(photo, ns=(before.st_atime_ns, before.st_mtime_ns))
+            return super().__call__(*arguments, **options)
+
+    job = plan_run(["a"], "out", settings).jobs[0]
+    read = photo.read_bytes()
+    assert photos_module._reconstruct(job, Replacing(), settings).people == 1
+    record = json.loads((job.folder / RECORD).read_bytes())
+    assert record["photo"]["sha256"] == hashlib.sha256(read).hexdigest()
+    assert photo.stat().st_size == before.st_size
+    assert "1.jpg" in photos_left()
+    photo.write_bytes(read)  # the old content at another time
+    assert "1.jpg" not in photos_left()
+
+
+@pytest.mark.parametrize("name", [*PERSON, "overlay.png", "scene.glb"])
+def test_a_photo_without_its_files_is_unfinished(folder, name):
+    assert run() == 0
+    assert photos_left() == []
+    path = folder / "out" / "a" / "1.jpg" / name
+    content = path.read_bytes()
+    for damage in (path.unlink, lambda: path.write_bytes(b""), lambda: path.write_bytes(content[:-1]), path.mkdir):
+        damage()
+        assert photos_left() == ["1.jpg"]
+        path.unlink() if path.is_file() else None
+    path.rmdir()
+    assert run() == 0
+    assert path.read_bytes() == content
+
+
+def test_damaged_records_are_those_of_unfinished_photos(folder):
+    assert run() == 0
+    path = folder / "out" / "a" / "1.jpg" / RECORD
+    good = json.loads(path.read_bytes())
+    contents = [b"", b"[" * 100_000, b"[]", b"3", b"\xff", b'{"photo": "x", "people": [], "request": {}}']
+    contents += [json.dumps({k: v for k, v in good.items() if k != key}).encode() for key in good if key != "notes"]
+    changes = [
+        {key: value} for key in good if key != "notes" for value in (None, 0, "x", [], {}, [[1]]) if good[key] != value
+    ]
+    for key in good["photo"]:
+        changes += [
+            {"photo": good["photo"] | {key: value}} for value in (None, "x", [], {}) if key != "path" or value != "x"
+        ]
+    changes += [{"files": {}}, {"files": {"../x": 3}}, {"files": good["files"] | {"person_0.obj": "x"}}, {"people": []}]
+    contents += [json.dumps(good | change).encode() for change in changes]
+    for content in contents:
+        path.write_bytes(content)
+        assert photos_left() == ["1.jpg"], content[:200]
+    path.unlink()
+    path.mkdir()
+    assert photos_left() == ["1.jpg"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs names that are no text")
+def test_names_that_are_no_text(folder, standing, capfd):
+    raw = os.fsencode(folder / "a") + b"/\x1b[31m\xff\n.jpg"
+    os.rename(folder / "a" / "1.jpg", raw)
+    name = os.fsdecode(raw).rsplit("/", 1)[1]
+    write_keypoints(folder / "poses.json", {name: 1, "b/1.png": 1, "b/2.png": 0}, standing)
+    assert run() == 0
+    output = capfd.readouterr()
+    assert output.err == "" and "a/?[31m??.jpg: 1 person -> out/a/?[31m??.jpg" in output.out.splitlines()
+    record = json.loads((folder / "out" / "a" / name / RECORD).read_bytes().decode("ascii"))
+    assert os.fsencode(record["photo"]["path"]) == raw
+    assert run() == 0
+    assert "3 finished before" in capfd.readouterr().out
+    os.truncate(raw, 100)
+    assert run() == 1
+    error = capfd.readouterr().err
+    assert error.count("\n") == 1 and "\x1b" not in error and "a/?[31m??.jpg: the photo is" in error
+
+
+def test_one_run_at_a_time_in_a_folder(folder, capfd):
+    with folder_lock.locked("out"):
+        assert run() == 1
+        assert capfd.readouterr().err == (
+            "meshrec: another run is writing into out; wait until it ends, or choose another folder.\n"
+        )
+        assert main(["reconstruct", ".", "--out", "other", "--keypoints", "poses.json"]) == 0
+    shutil.rmtree("other")
+    assert not (folder / "out").exists()
+    (folder / "out").mkdir()
+    (folder / "out" / folder_lock.LOCK).write_bytes(b"")  # of a run that was killed
+    assert run() == 0
+    assert not list(folder.rglob(folder_lock.LOCK))
+    assert len(files(folder / "out" / "b" / "2.png")) == 1
 
 
 # --- the command line ------------------------------------------------------------------------------------------------

@@ -106,3 +106,31 @@ def test_other_files_are_refused(tmp_path):
             load_pose_bank(path=tmp_path / name)
     with pytest.raises(ValueError, match="unknown split"):
         load_pose_bank("test")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"take": np.zeros(3, int)},
+        {"take": np.full(4, 2)},
+        {"take": np.full(4, -1)},
+        {"take": np.zeros(4)},
+        {"takes": np.array(["a"])},
+        {"takes": np.array("a")},
+        {"held_out": np.array([True])},
+        {"held_out": np.zeros(2)},
+        {"axis_angle": np.zeros((4, 25, 3), np.float16)},
+        {"axis_angle": np.zeros((4, 22, 4), np.float16)},
+        {"axis_angle": np.zeros(4, np.float16)},
+        {"axis_angle": np.full((4, 22, 3), np.nan, np.float16)},
+    ],
+    ids=lambda change: f"{next(iter(change))}",
+)
+def test_banks_whose_arrays_disagree(tmp_path, change):
+    whole = {"axis_angle": np.zeros((4, 22, 3), np.float16), "take": np.array([0, 0, 1, 1])}
+    whole |= {"takes": np.array(["a", "b"]), "held_out": np.array([True, False])}
+    np.savez(tmp_path / "bank.npz", **whole)
+    assert len(load_pose_bank(path=tmp_path / "bank.npz")) == 2
+    np.savez(tmp_path / "bank.npz", **whole | change)
+    with pytest.raises(InputError, match=r"bank\.npz is not a pose bank \(.+\)"):
+        load_pose_bank(path=tmp_path / "bank.npz")

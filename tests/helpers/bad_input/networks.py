@@ -91,6 +91,7 @@ def configs() -> Iterable[Case]:
             f"config-{name}", command, sentence, {"tiny.yaml": (CONFIGS / "tiny.yaml").read_bytes(), "c.yaml": content}
         )
 
+    yield Case("config-device", "train --config /dev/zero", "/dev/zero is no regular file")
     yield Case("config-missing", "train --config c.yaml", r"cannot read c\.yaml: No such file")
     yield Case("config-folder", "train --config c.yaml", r"cannot read c\.yaml: Is a directory", {"c.yaml/": b""})
     for name, content in {"empty": "", "list": "- 1", "text": "steps", "number": "3"}.items():
@@ -105,7 +106,27 @@ def configs() -> Iterable[Case]:
         yield case(name, content, r"c\.yaml is not YAML: ")
     yield case("binary", bytes(range(256)), r"cannot read c\.yaml: 'utf-8' codec")
     yield case("nested-3000-deep", "".join(f"{' ' * i}a:\n" for i in range(3000)), "is nested too deeply")
-    yield case("aliases-of-gigabytes", aliases(), "'steps' should be a valid integer")
+    many = "more than 20,000 values"
+    yield case("aliases-of-gigabytes", aliases(), many)
+    merged = [f"a{i}: &a{i} {{<<: [{', '.join([f'*a{i - 1}'] * 9)}]}}" for i in range(1, 9)]
+    yield case("merges-of-gigabytes", "\n".join(["a0: &a0 {k: v}", *merged]), many)
+    yield case("values-of-megabytes", "steps: [" + "1," * 30_000 + "]", many)
+    yield case("larger-than-any", b"#" * (9 << 20), r"c\.yaml: the file has more than 8 MiB")
+    yield case("itself", "network: &a {settings: *a}", "not YAML: a value contains itself")
+    yield case(
+        "nested-in-aliases", "\n".join(["a0: &a0 [1]", *(f"a{i}: &a{i} [*a{i - 1}]" for i in range(1, 200))]), "deep"
+    )
+    for value in (
+        "2020-13-45",
+        "!!int x",
+        "!!timestamp x",
+        "!!float ''",
+        "!!bool x",
+        "!!binary x",
+        "!!int 0b",
+        "9" * 5000,
+    ):
+        yield case(f"tag-{value[:20]}", f"steps: {value}", r"c\.yaml is not YAML: ")
     for name, content, sentence in (
         ("unknown-key", "step: 3", "there is no key 'step'; did you mean 'steps'"),
         ("unknown-key-below", "optimizer: {rat: 3}", r"there is no key 'optimizer\.rat'; did you mean 'rate'"),
@@ -166,6 +187,11 @@ def configs() -> Iterable[Case]:
         ("override-without-key", "=3", "'=3' is not an override"),
         ("override-half-a-key", "optimizer.=3", "'optimizer.=3' is not an override"),
         ("override-no-yaml", "'steps=[1'", r"the value in 'steps=\[1' is not YAML"),
+        ("override-date", "steps=2020-13-45", "the value in 'steps=2020-13-45' is not YAML"),
+        ("override-no-number", "'steps=!!int x'", "the value in 'steps=!!int x' is not YAML"),
+        ("override-no-time", "'steps=!!timestamp x'", "is not YAML"),
+        ("override-deep", f"steps={'[' * 5000}", r"the value in 'steps=\[+' is not YAML"),
+        ("override-itself", "'network=&a {settings: *a}'", "is not YAML"),
         ("override-unknown", "step=3", "there is no key 'step'; did you mean 'steps'"),
         ("override-wrong", "steps=fast", "'steps' should be a valid integer"),
         ("nothing-to-train-on", "synthetic=null", "there is nothing to train on"),
@@ -236,7 +262,7 @@ def evaluation() -> Iterable[Case]:
         ("threads-0", "--threads 0", "--threads must be at least 1"),
         ("body-unknown", "--body nobody", "there is no body 'nobody'"),
         ("device-unknown", "--device abacus", "device 'abacus' cannot be used here"),
-        ("h36m-regressor-text", "--h36m-regressor a.npy", r"a\.npy: not a readable .npy array of regressor rows"),
+        ("h36m-regressor-text", "--h36m-regressor a.npy", r"a\.npy: not a readable .npy array"),
         ("h36m-regressor-archive", "--h36m-regressor a.zip", "a.zip: not a readable .npy .*it is an archive"),
         ("h36m-regressor-missing", "--h36m-regressor b.npy", r"b\.npy: .* \(No such file or directory\)"),
     ):

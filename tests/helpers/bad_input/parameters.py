@@ -47,6 +47,8 @@ def parameters() -> Iterable[Case]:
 
     yield Case("export-missing", "export p.json --out out", r"cannot read p\.json: No such file")
     yield Case("export-folder", "export p.json --out out", r"cannot read p\.json: Is a directory", {"p.json/": b""})
+    large = {"p.json": lambda: b" " * (17 << 20)}
+    yield Case("export-large", "export p.json --out out", r"p\.json: the file has more than 16 MiB", large)
     yield Case("export-suffix", "export p.obj --out out", "the name must end in .json or .npz", {"p.obj": ""})
     yield case("empty", b"", "this is no JSON")
     yield case("binary", bytes(range(256)), "this is no JSON")

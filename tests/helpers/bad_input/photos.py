@@ -63,7 +63,11 @@ def photos() -> Iterable[Case]:
     yield Case("photo-missing", "reconstruct a.jpg --out out", r"a\.jpg: no such file")
     yield Case("photo-pattern-without", "reconstruct '*.jpg' --out out", r"\*\.jpg: no photos there")
     yield Case("photo-name-too-long", f"reconstruct {'x' * 300}.jpg --out out", "no such file")
-    yield Case("photo-device", "reconstruct /dev/zero --out out", "/dev/zero: the file is empty")
+    yield Case("photo-device", "reconstruct /dev/zero --out out", "/dev/zero is no regular file")
+    yield photo("60000x16", "a.png", make.png(60_000, 16), "60000 x 16 pixels is too long; a side may have 32766")
+    raw = "reconstruct 'a\udcff.jpg' --out out"
+    yield Case("photo-name-that-is-no-text", raw, r"a\?\.jpg: no such file")
+    yield Case("photo-path-of-a-thousand", f"reconstruct {'x/' * 900}a.jpg --out out", r"\.\.\..*a\.jpg: no such file")
     control = "reconstruct 'a\x1b\nb.jpg' --out out"
     yield Case("photo-name-of-control-characters", control, r"a\?\?b\.jpg: no such file")
 
@@ -76,8 +80,11 @@ def boxes() -> Iterable[Case]:
     yield Case("boxes-missing", "reconstruct a.jpg --out out --boxes b.json", r"b\.json: .*No such file", GOOD_PHOTO)
     folder = {**GOOD_PHOTO, "b.json/": b""}
     yield Case("boxes-folder", "reconstruct a.jpg --out out --boxes b.json", r"b\.json: .*Is a directory", folder)
+    device = "reconstruct a.jpg --out out --boxes /dev/zero"
+    yield Case("boxes-device", device, "/dev/zero is no regular file", GOOD_PHOTO)
     for name, content in {
         "empty": b"",
+        "nested-65-deep": b"[" * 65 + b"]" * 65,
         "text": b"10 20 30 40",
         "binary": bytes(range(128, 256)),
         "cut": b'{"a.jpg": [[10, 20, 30',

@@ -78,6 +78,9 @@ def usage() -> Iterable[Case]:
         "no-machine": '{"headlines": []}',
         "words": '{"headlines": [{"name": "a", "value": "fast", "unit": "ms"}], "machine": {}}',
         "deep": "[" * 100_000,
+        "large": '{"headlines": [{"name": "a", "value": 1' + "0" * 400 + ', "unit": "ms"}], "machine": {}}',
+        "name-of-lists": '{"headlines": [{"name": ["a"], "value": 1, "unit": "ms"}], "machine": {}}',
+        "machine": '{"headlines": [], "machine": [3]}',
     }.items():
         files = {"old.json": content, "new.json": good}
         yield Case(f"compare-{name}", "benchmark --compare old.json new.json", f"old.json {run}", files)

@@ -1,0 +1,66 @@
+"""Number of frames in a picture's file, counted no further than needed. Pillow's own count is quadratic for TIFF."""
+
+import struct
+
+from PIL import Image
+
+MOST_FRAMES = 100  # to count
+
+
+def frames_note(image: Image.Image, data: bytes) -> tuple[str, ...]:
+    """A note that a picture is one of several frames; none if it is the only one.
+
+    Args:
+        image: The opened picture.
+        data: Content of its file.
+    """
+    if image.format == "MPO":  # a phone's JPEG with a preview behind the photo
+        return ()
+    count = {"TIFF": _tiff_frames, "GIF": _gif_frames}.get(image.format or "")
+    frames = count(data) if count else getattr(image, "n_frames", 1)
+    if frames <= 1:
+        return ()
+    return (f"the first of {frames if frames <= MOST_FRAMES else f'more than {MOST_FRAMES}'} frames is used",)
+
+
+def _tiff_frames(data: bytes) -> int:
+    """Directories of a TIFF (TIFF 6.0, section 2) or BigTIFF, each of which tells where the next one is."""
+    order = "<" if data[:2] == b"II" else ">"
+    big = struct.unpack(f"{order}H", data[2:4]) == (43,)
+    count, entry, place = ("Q", 20, "Q") if big else ("H", 12, "I")
+    counted, at = 0, 8 if big else 4  # where the place of the next directory stands
+    while counted <= MOST_FRAMES:
+        try:
+            (start,) = struct.unpack_from(order + place, data, at)
+            if start == 0:
+                break
+            (entries,) = struct.unpack_from(order + count, data, start)
+        except (struct.error, OverflowError):  # it is cut short
+            break
+        counted += 1
+        at = start + struct.calcsize(order + count) + entries * entry
+    return counted
+
+
+def _gif_frames(data: bytes) -> int:
+    """Pictures of a GIF, whose blocks follow one another (GIF89a, sections 15 to 27)."""
+    counted, at = 0, 13 + _colours(data, 10)
+    while at < len(data) and counted <= MOST_FRAMES:
+        kind = data[at]
+        if kind == 0x2C:  # a picture: place, size and flags, its own colours, and the size of its codes
+            counted += 1
+            at += 11 + _colours(data, at + 9)
+        elif kind == 0x21:  # an extension
+            at += 2
+        else:
+            break
+        while at < len(data) and data[at]:  # blocks of up to 255 bytes, until an empty one
+            at += 1 + data[at]
+        at += 1
+    return counted
+
+
+def _colours(data: bytes, at: int) -> int:
+    """Length of the table of colours that the flags at this place announce."""
+    flags = data[at] if at < len(data) else 0
+    return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
