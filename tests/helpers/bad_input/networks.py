@@ -239,7 +239,7 @@ def evaluation() -> Iterable[Case]:
         ("threads-0", "--threads 0", "--threads must be at least 1"),
         ("body-unknown", "--body nobody", "there is no body 'nobody'"),
         ("device-unknown", "--device abacus", "device 'abacus' cannot be used here"),
-        ("h36m-regressor-text", "--h36m-regressor a.npy", r"a\.npy: not a readable .npy array"),
+        ("h36m-regressor-text", "--h36m-regressor a.npy", r"a\.npy: not a readable .npy array of regressor rows"),
         ("h36m-regressor-archive", "--h36m-regressor a.zip", "a.zip: not a readable .npy .*it is an archive"),
         ("h36m-regressor-missing", "--h36m-regressor b.npy", r"b\.npy: .* \(No such file or directory\)"),
     ):
