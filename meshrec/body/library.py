@@ -120,7 +120,8 @@ def _with_file(body: BodyModel, joints: str | tuple[str, ...], path: str | Path)
 
 
 def _read_rows(path: str | Path) -> np.ndarray:
-    rows = read_npy(path, MOST_BYTES)
+    rows = read_npy(path, MOST_BYTES, "regressor rows")
     if rows.ndim != 2 or rows.dtype.kind not in "fiu":
-        raise InputError(f"{path}: no array of regressor rows, but of shape {rows.shape} and type {rows.dtype}")
+        described = f"it is of shape {rows.shape} and type {rows.dtype}"
+        raise InputError(f"{path}: not a readable .npy array of regressor rows ({described})")
     return rows

@@ -25,7 +25,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--regressor", help="keypoints, proxy, graph, a checkpoint file, or none (default: the best)")
     parser.add_argument("--no-refine", action="store_true", help="keep the regressor's bodies as they are, without fit")
     parser.add_argument("--device", default="cpu", help="where to compute: cpu or cuda (default: cpu)")
-    parser.add_argument("--jobs", type=int, default=1, help="photos to work on at a time, about 1 GB each (default: 1)")
+    parser.add_argument(
+        "--jobs", type=int, default=1, help="photos to work on at a time, 0.75 to 1.6 GB each (default: 1)"
+    )
     parser.add_argument("--force", action="store_true", help="also reconstruct photos that are finished")
 
 

@@ -6,7 +6,6 @@ import os
 import re
 import secrets
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -55,14 +54,8 @@ def write_file(path: str | os.PathLike, data: bytes) -> Path:
     path = Path(path)
     with _reported(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        remove_stale(path)
-        part = path.parent / f".{_mark(path)}{secrets.token_hex(4)}.part"
-        try:
-            with _create(part, data):
-                os.replace(part, path)
-        finally:
-            with suppress(OSError):
-                part.unlink()
+        with _temporary_name(path, path.parent) as part, _create(part, data):
+            os.replace(part, path)
     return path
 
 
@@ -76,18 +69,27 @@ def require_writable(path: str | os.PathLike) -> None:
     with _reported(path):
         # Missing folders are only created when there is a file to put into them.
         there = next(folder for folder in path.absolute().parents if os.path.lexists(folder))
-        with tempfile.TemporaryFile(dir=there):
+        with _temporary_name(path, there) as part, _create(part, b""):
             pass
 
 
-def remove_stale(path: Path) -> None:
-    """Remove what killed programs have left beside a file while they wrote it; what is being written stays."""
-    with suppress(OSError), os.scandir(path.parent) as entries:
-        mark = f".{_mark(path)}"
+@contextmanager
+def _temporary_name(path: Path, folder: Path) -> Iterator[Path]:
+    """A name in ``folder`` under which the content of ``path`` is written first. What is left under it in the end, or
+    was left under such a name by a program that was killed, is removed; what another program is writing stays.
+    """
+    mark = "." + hashlib.sha256(os.fsencode(path.name)).hexdigest()[:8]  # for a name that must not be long
+    with suppress(OSError), os.scandir(folder) as entries:
         for name in [entry.name for entry in entries if entry.name.startswith(mark)]:
             if STALE.fullmatch(name):
-                with suppress(OSError), _left(path.parent / name):
-                    os.unlink(path.parent / name)
+                with suppress(OSError), _left(folder / name):
+                    os.unlink(folder / name)
+    part = folder / f"{mark}{secrets.token_hex(4)}.part"
+    try:
+        yield part
+    finally:
+        with suppress(OSError):
+            part.unlink()
 
 
 @contextmanager
@@ -132,11 +134,6 @@ def _reported(path: Path) -> Iterator[None]:
     except OSError as error:
         hint = _HINTS.get(error.errno or 0, "choose another place")
         raise InputError(f"cannot write {path}: {error.strerror or error}; {hint}.") from error
-
-
-def _mark(path: Path) -> str:
-    """Eight digits that stand for a file's name in those of its temporary files, which must not be long."""
-    return hashlib.sha256(os.fsencode(path.name)).hexdigest()[:8]
 
 
 def known_suffix(path: str | os.PathLike, known: Sequence[str]) -> str:

@@ -80,8 +80,17 @@ def read_objects(path: str | Path, name: str) -> bytes:
         return member.read()
 
 
-def read_npy(path: str | Path, most_bytes: int = MOST_BYTES) -> np.ndarray:
-    """Read the array of an ``.npy`` file; the limits and errors are those of :func:`read_npz`."""
+def read_npy(path: str | Path, most_bytes: int = MOST_BYTES, of: str = "numbers or texts") -> np.ndarray:
+    """Read the array of an ``.npy`` file.
+
+    Args:
+        path: The file.
+        most_bytes: Limit of its size in bytes.
+        of: What the array is of, for messages.
+
+    Raises:
+        InputError: As for :func:`read_npz`.
+    """
     try:
         with open_regular(path, most_bytes) as file:
             return _array(file, os.fstat(file.fileno()).st_size, "it")
@@ -89,7 +98,7 @@ def read_npy(path: str | Path, most_bytes: int = MOST_BYTES) -> np.ndarray:
         raise
     except Exception as error:
         archive = "it is an archive" if zipfile.is_zipfile(path) else _reason(error)
-        raise InputError(f"{path}: not a readable .npy array ({archive})") from None
+        raise InputError(f"{path}: not a readable .npy array of {of} ({archive})") from None
 
 
 def _member(archive: zipfile.ZipFile, name: str, pass_objects: bool) -> np.ndarray:

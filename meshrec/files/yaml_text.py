@@ -64,6 +64,8 @@ def _measure(node: yaml.Node, known: dict[int, Measure | None]) -> Measure:
             raise ValueError("a value contains itself")
         return measured
     known[id(node)] = None
+    if isinstance(node.value, str) and not node.value.isascii():
+        node.value.encode()  # half a surrogate pair is no text: a UnicodeEncodeError, which is a ValueError
     parts = node.value if isinstance(node.value, list) else []
     count, depth = 1, 1
     for part in parts:

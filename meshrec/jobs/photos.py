@@ -185,7 +185,8 @@ def reconstruct_photos(jobs: Sequence[Job], settings: Settings, processes: int =
     Args:
         jobs: The jobs of :func:`plan_run`.
         settings: The settings of the plan.
-        processes: Number of photos to work on at the same time; each needs about a gigabyte of memory.
+        processes: Number of photos to work on at the same time; each needs 0.75 GB of memory, and up to 1.6 GB if it is
+            large.
 
     Returns:
         The outcome of each photo as soon as it is finished.

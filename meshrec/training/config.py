@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field, NonNegativeFloat, PositiveFloat
 from pydantic_core import PydanticCustomError
 
 from meshrec.data.augmentation import Augmentation
@@ -21,7 +21,10 @@ from meshrec.synthetic.random_shapes import ShapeMix
 from meshrec.synthetic.render_batches import Variation
 from meshrec.training.objective import Weights
 
+LARGEST = 2**31 - 1  # of a whole number; native code takes no larger ones
 Fraction = Annotated[float, Field(ge=0, le=1)]
+PositiveInt = Annotated[int, Field(gt=0, le=LARGEST)]
+NonNegativeInt = Annotated[int, Field(ge=0, le=LARGEST)]
 
 
 def _known_architecture(name: str) -> str:
@@ -223,7 +226,7 @@ class TrainingConfig:
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
     devices: PositiveInt = 1
     nodes: PositiveInt = 1
-    workers: NonNegativeInt | None = None
+    workers: Annotated[int, Field(ge=0, le=1024)] | None = None
     seed: NonNegativeInt = 0
     checkpoint_every: PositiveInt = 1000
     log_every: PositiveInt = 50
