@@ -481,6 +481,7 @@ def test_damaged_records_are_those_of_unfinished_photos(folder):
     path.unlink()
     path.mkdir()
     assert photos_left() == ["1.jpg"]
+    path.rmdir()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs names that are no text")
