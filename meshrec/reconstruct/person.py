@@ -106,12 +106,13 @@ class Person:
             InputError: The file or the body cannot be read, or the parameters belong to another body.
         """
         parameters = read_parameters(path)
-        if body is None and parameters.body_name not in OPEN_BODIES:
+        stored = parameters.body_name.removeprefix("open_")  # a body in memory has the name in its file
+        if body is None and stored not in OPEN_BODIES:
             raise InputError(
                 f"{path}: its betas belong to the body '{parameters.body_name}', which is none of "
                 f"{', '.join(OPEN_BODIES)}: name that body's file with --body (in Python, body=...)"
             )
-        name, count = parameters.body_name if body is None else body, len(parameters.betas)
+        name, count = stored if body is None else body, len(parameters.betas)
         try:
             if not isinstance(body, BodyModel):
                 model = load_body(name, num_betas=count)

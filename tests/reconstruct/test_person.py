@@ -171,6 +171,14 @@ def test_unknown_suffix(tmp_path, person):
         person.save(tmp_path / "p.fbx")
 
 
+def test_the_open_body_in_memory_is_found_again(tmp_path, person, body):
+    """A person made with ``Reconstructor(body=load_body("neutral"))`` has the name in the body's file."""
+    own = replace(person, body_name=body.data.name)
+    own.save(tmp_path / "p.json")
+    again = Person.load(tmp_path / "p.json")
+    assert np.allclose(again.vertices, person.vertices, atol=1e-6)
+
+
 def test_another_body_is_refused(tmp_path, person):
     person.save(tmp_path / "p.json")
     with pytest.raises(InputError, match=f"{person.body.hash}, but 'male' has hash"):
