@@ -328,7 +328,7 @@ def test_people_are_followed_by_one_look(detector, monkeypatch):
     assert np.linalg.norm(found.region.center - person.region.center - (-9, 6)) < 0.1 * person.region.side
 
 
-@pytest.mark.parametrize("factor", [0.5, 2.0])
+@pytest.mark.parametrize("factor", [0.5, 2.0, 4.0])
 def test_who_is_found_does_not_depend_on_the_photos_size(detector, factor):
     image = read_photo(EXAMPLES / "dancer.jpg").image
     (person,), (other,) = detector(image), detector(cv2.resize(image, None, fx=factor, fy=factor))
