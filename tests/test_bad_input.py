@@ -24,6 +24,7 @@ from helpers.bad_input.motion import AMC, ASF, BVH, motion
 from helpers.bad_input.networks import checkpoints, configs, evaluation
 from helpers.bad_input.parameters import edited, parameters
 from helpers.bad_input.photos import GOOD_PHOTO, boxes, coco, keypoints, options, photos
+from helpers.bad_input.places import places
 from helpers.bad_input.usage import folders, usage
 
 import meshrec
@@ -48,6 +49,7 @@ PARTS = (
     configs,
     evaluation,
     folders,
+    places,
     usage,
 )
 TABLE = [case for part in PARTS for case in part()]
@@ -150,7 +152,7 @@ def test_broken_input_gets_its_sentence(case, fast, tmp_path, monkeypatch, capfd
 
 
 def test_the_table_is_large_enough_and_its_names_differ():
-    assert len(TABLE) >= 150
+    assert len(TABLE) >= 800
     assert len({case.name for case in TABLE}) == len(TABLE)
 
 
