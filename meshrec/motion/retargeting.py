@@ -110,9 +110,6 @@ def retarget(motion: Motion, rest_joints: ndarray) -> ndarray:
 
     The root keeps its orientation in the world. Joints that the source lacks (fingers, often toes) stay at rest.
 
-    The example needs a take from CMU's database, which is not part of the package; therefore its last line is not run
-    as a test.
-
     Args:
         motion: A take whose rest pose is a T-pose, y up and z forward.
         rest_joints: (24, 3) joints of the target body in its T-pose, metres.
@@ -124,11 +121,21 @@ def retarget(motion: Motion, rest_joints: ndarray) -> ndarray:
         InputError: The skeleton is neither CMU's Acclaim skeleton nor its DAZ conversion.
 
     Example:
-        >>> from meshrec.body import load_body
-        >>> from meshrec.motion.bvh import read_bvh
-        >>> from meshrec.motion.retargeting import retarget
-        >>> _, rest_joints = load_body("neutral").rest()
-        >>> retarget(read_bvh("salsa_05.bvh"), rest_joints[0].numpy())  # doctest: +SKIP
+        A skeleton with the names of DAZ's figures, here with the proportions of the body itself. For a take, the motion
+        is ``read_bvh("take.bvh")``.
+
+        >>> import numpy as np
+        >>> from meshrec.body import joint_index, load_body
+        >>> from meshrec.motion.motion import Motion, Skeleton
+        >>> from meshrec.motion.retargeting import DAZ_JOINTS, retarget
+        >>> rest = load_body("neutral").rest()[1][0].numpy()
+        >>> places = {source.joints[-1]: rest[joint_index(name, "smpl24")] for name, source in DAZ_JOINTS.items()}
+        >>> places |= {f"{side[0]}Mid1": rest[joint_index(f"{side}_hand", "smpl24")] for side in ("left", "right")}
+        >>> parents = np.array([-1] + [0] * (len(places) - 1))
+        >>> skeleton = Skeleton(tuple(places), parents, np.array(list(places.values())) - places["hip"])
+        >>> still = Motion(skeleton, np.tile(np.eye(3), (5, len(places), 1, 1)), np.zeros((5, 3)), frame_time=1 / 30)
+        >>> retarget(still, rest).shape
+        (5, 24, 3, 3)
     """
     table = _joint_table(motion)
     skeleton = motion.skeleton
