@@ -23,7 +23,7 @@ from torch import Tensor
 from meshrec.errors import InputError
 from meshrec.files.arrays import MOST_AXES, ONE, ArrayDecoder, Extent, is_count, short
 from meshrec.files.pickles import LONGEST_KEY, Call, Global, Persistent, read_pickle
-from meshrec.files.regular import regular_size
+from meshrec.files.regular import open_regular
 
 MOST_BYTES = 16 << 30  # of a file
 MOST_PICKLE_BYTES = 64 << 20  # of all but the numbers of tensors
@@ -69,8 +69,8 @@ def read_torch(path: str | os.PathLike) -> Any:
         OSError: There is no such file, or it may not be read.
     """
     path = Path(path)
-    size = regular_size(path, MOST_BYTES)
-    with open(path, "rb") as file:
+    with open_regular(path, MOST_BYTES) as file:
+        size = os.fstat(file.fileno()).st_size
         source = _Source(file, size)
         try:
             return _read_archive(source, path) if source.at(0, 4) == _ZIP else _read_stream(source)

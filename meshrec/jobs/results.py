@@ -71,6 +71,9 @@ def write_results(
     """
     from meshrec.render.overlay import encode_png, person_colors
 
+    file = photo.fingerprint
+    if file is None:
+        raise ValueError("results are written of photos that were read from files")
     _remove_results(folder)
     colors = [tuple(color) for color in person_colors(len(people)).tolist()]
     names = [f"person_{i}" for i in range(len(people))]
@@ -87,9 +90,6 @@ def write_results(
             meshes = [(p.skinned if skinned else p.mesh)(name, color) for p, name, color in found]
             write_scene(folder / SCENE, meshes, people[0].camera)
             write_file(folder / OVERLAY, drawn.result())
-    file = photo.fingerprint
-    if file is None:
-        raise ValueError("results are written of photos that were read from files")
     record = {
         "schema": SCHEMA,
         "version": VERSION,
