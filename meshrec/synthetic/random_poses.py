@@ -54,7 +54,7 @@ class PoseMix:
     authored: float = 0.1
     lying: float = 0.05
     tumbled: float = 0.08
-    everyday: float = 0.15
+    everyday: float = 0.2
     upright: float = 0.12
     floor: float = 0.1
     mirrored: float = 0.5
