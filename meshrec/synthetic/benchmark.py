@@ -41,6 +41,7 @@ _POPULATION = ShapeMix(wide=0, heavy=0)
 _NOISE = DetectorNoise(
     scale=1.2,
     spread=0.5,
+    common=0.5,
     hidden=2.5,
     displaced=0.015,
     displacement=0.12,

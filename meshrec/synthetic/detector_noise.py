@@ -1,10 +1,10 @@
 """The errors of a pose detector: keypoints that are a little or far off, their confidences, and imperfect masks.
 
-The model of the keypoints was measured on MediaPipe. The errors of each landmark have the standard deviation in
-:mod:`meshrec.landmarks.placements`; a log-normal factor makes some pictures and some landmarks worse than others, the
-tails are Student's t, and the errors of hidden landmarks are larger. On top of that the detector loses people, limbs
-and landmarks, whose confidences then are low and whose limbs lie elsewhere as a whole. Now and then a limb is displaced
-with full confidence, or left and right are exchanged. Faces lie where they do in photos
+The model of the keypoints was measured on MediaPipe's heavy network. The errors of each landmark have the standard
+deviation in :mod:`meshrec.landmarks.placements`; a log-normal factor makes some pictures and some landmarks worse than
+others, the tails are Student's t, and the errors of hidden landmarks are larger. On top of that the detector loses
+people, limbs and landmarks, whose confidences then are low and whose limbs lie elsewhere as a whole. Now and then a
+limb is displaced with full confidence, or left and right are exchanged. Faces lie where they do in photos
 (:mod:`meshrec.synthetic.photo_faces`).
 """
 
@@ -29,13 +29,16 @@ ALWAYS_SURE = (*FACE, "hip", "shoulder")  # MediaPipe gives these a high confide
 FEWER = ("coco17", "openpose25")  # the joint sets of other detectors
 USUAL_DEVIATION = 0.0115  # share of the box's longer side, for landmarks that the table lacks
 
-# The detector's doubt about a landmark, in standard deviations. On 3,000 renders the logit of the detector's confidence
-# is normally distributed, and a landmark's error hardly changes until the confidence falls to a half, where it grows
-# sevenfold within a narrow range.
-ALIKE = (0.4, 0.4, 0.2)  # shares of the variance of doubt, and of error in doubt, by person, limb and landmark
-HIDDEN_DOUBT, SURE_DOUBT = 1.2, -0.9  # added where a landmark is hidden, and where the detector is always sure
-CONFIDENCE = (1.9, -2.4)  # the logit of the confidence is linear in the doubt: its intercept and slope
-LOST = (0.7, 6.0)  # the share of lost landmarks is a logistic function of the doubt: its midpoint and steepness
+# The detector's doubt about a landmark, in standard deviations. On renders the logit of the detector's confidence is
+# normally distributed, and a landmark's error hardly changes until the confidence falls to a half, where it grows
+# sevenfold within a narrow range. ``tools/measure_detector.py --errors`` prints the figures that these constants
+# reproduce.
+ALIKE = (0.5, 0.35, 0.15)  # shares of the variance of doubt, and of error in doubt, by person, limb and landmark
+HIDDEN_ARM, HIDDEN_LEG = 1.8, 1.2  # doubt that is added where a landmark is hidden
+SURE_DOUBT, HIDDEN_SURE = -0.9, 0.5  # doubt that is added where the detector is always sure, and if it is hidden there
+CONFIDENCE = (1.55, -2.3)  # the logit of the confidence is linear in the doubt: its intercept and slope
+LOST = (1.0, 4.0)  # the share of lost landmarks is a logistic function of the doubt: its midpoint and steepness
+FAR = 1.1  # standard deviation of the logarithm of a person's errors in doubt
 
 
 @dataclass(frozen=True)
@@ -43,10 +46,10 @@ class DetectorNoise:
     """Sizes and frequencies of a detector's errors.
 
     Attributes:
-        scale: Factor on the standard deviations measured on clean renders; 0 gives exact keypoints. At 1.2 the standard
-            deviation of a typical landmark is 0.0075 of the longer side of the person's box.
-        spread: Standard deviation of the logarithm of the errors' scale; half of its variance is common to all
-            landmarks of a picture.
+        scale: Factor on the standard deviations of :mod:`meshrec.landmarks.placements`, which are robust ones of
+            landmarks that the detector is sure of; 0 gives exact keypoints.
+        spread: Standard deviation of the logarithm of the errors' scale.
+        common: Share of its variance that is common to all landmarks of a picture.
         hidden: Factor on the errors of hidden landmarks.
         displaced: Share of limbs that are displaced as a whole.
         displacement: Standard deviation of that displacement, as a share of the box's longer side.
@@ -60,17 +63,18 @@ class DetectorNoise:
             224.
     """
 
-    scale: float = 1.6
-    spread: float = 0.6
+    scale: float = 1.7
+    spread: float = 0.7
+    common: float = 0.9
     hidden: float = 2.5
     displaced: float = 0.015
     displacement: float = 0.12
     face: float = 0.01
     swapped: float = 0.03
     missing: float = 0.01
-    doubt: float = 0.08
+    doubt: float = 0.09
     fewer: float = 0.1
-    mask: float = 0.5
+    mask: float = 0.9
 
 
 EXACT = DetectorNoise(scale=0, displaced=0, face=0, swapped=0, missing=0, doubt=0, fewer=0, mask=0)
@@ -99,7 +103,8 @@ def detected(
     face = torch.from_numpy(on_face(joints))[:, None]
     normal = torch.where(face, 0.8 * streams.normal(1, 2) + 0.6 * normal, normal)
     heavy_tails = streams.tails(TAILS, count)
-    uneven = (noise.spread * math.sqrt(0.5) * (streams.normal(count) + streams.normal(1))).exp()
+    own, common = (noise.spread * math.sqrt(share) for share in (1 - noise.common, noise.common))
+    uneven = (own * streams.normal(count) + common * streams.normal(1)).exp()
     # Standard deviations of Student's t and of the log-normal factor, so that the product has the measured one.
     whole = math.sqrt(TAILS / (TAILS - 2)) * math.exp(noise.spread**2)
     size = noise.scale / whole * _deviations(joints) * heavy_tails * uneven
@@ -115,7 +120,7 @@ def detected(
 
     always = torch.tensor([any(part in name for part in ALWAYS_SURE) for name in names]).to(device)
     if noise.doubt:
-        confidence, lost = _doubted(hidden, always, _limbs(names), streams)
+        confidence, lost = _doubted(hidden, always, names, streams)
         error = error + noise.doubt * lost
     else:
         sure = 1 - 0.05 * streams.normal(count).abs()
@@ -208,24 +213,26 @@ def detector_offsets(joints: str, rotations: Tensor) -> Tensor:
     return torch.einsum("bjxy,kjy->bkx", rotations, by_joint)
 
 
-def _doubted(hidden: Tensor, always: Tensor, limbs: Tensor, streams: Streams) -> tuple[Tensor, Tensor]:
+def _doubted(hidden: Tensor, always: Tensor, names: Sequence[str], streams: Streams) -> tuple[Tensor, Tensor]:
     """Confidences, and the errors of landmarks that the detector has lost.
 
     Args:
         hidden: (B, K) bool, whether a landmark is hidden.
         always: (K,) bool, whether the detector is always sure of a landmark.
-        limbs: (K,) the limb of each landmark, as :func:`_limbs` numbers them.
+        names: The landmarks' names.
         streams: One random stream per person.
 
     Returns:
         Confidences (B, K), and errors (B, K, 2) in units of :attr:`DetectorNoise.doubt`.
     """
-    doubt = _correlated(streams, limbs).to(hidden.device)
-    doubt = doubt + torch.where(always, SURE_DOUBT, HIDDEN_DOUBT * hidden)
+    limbs = _limbs(names)
+    leg = torch.tensor([any(part in name for part in LIMBS[1]) for name in names]).to(always)
+    unseen = torch.where(always, HIDDEN_SURE, torch.where(leg, HIDDEN_LEG, HIDDEN_ARM))
+    doubt = _correlated(streams, limbs).to(hidden.device) + SURE_DOUBT * always + unseen * hidden
     intercept, slope = CONFIDENCE
     midpoint, steepness = LOST
     lost = (steepness * (doubt - midpoint)).sigmoid()
-    far = (0.6 * streams.normal(1, 1)).exp()  # the errors of some people are larger altogether
+    far = (FAR * streams.normal(1, 1)).exp()  # the errors of some people are larger altogether
     return (intercept + slope * doubt).sigmoid(), lost[..., None] * (far * _correlated(streams, limbs, 2)).to(lost)
 
 
