@@ -28,6 +28,7 @@ from meshrec.synthetic.detected_renders import (
 from meshrec.synthetic.people import SyntheticPeople
 from meshrec.synthetic.pictures import Pictures
 from meshrec.synthetic.textures import TextureLayout
+from meshrec.synthetic.wardrobe import Wardrobe
 
 CHUNK = 16
 SAVED_EVERY = 32  # chunks
@@ -42,12 +43,14 @@ def main() -> None:
     parser.add_argument("--resolution", type=int, default=448, help="side of the pictures, pixels")
     parser.add_argument("--body", default="neutral", help="neutral, male, female or a body file with a texture layout")
     parser.add_argument("--backgrounds", type=Path, help="folder of pictures without people (default: noise)")
+    parser.add_argument("--clothes", type=Path, help="folder of MakeHuman's garments to wear (default: only paint)")
     options = parser.parse_args()
 
     body = load_body(options.body)
     source = SyntheticPeople(body, options.seed, resolution=options.resolution)
     behind = noise_backgrounds if options.backgrounds is None else FolderBackgrounds(options.backgrounds)
-    pictures = Pictures(TextureLayout.of_body(body), behind, supersample=1)
+    wardrobe = None if options.clothes is None else Wardrobe.of_folder(options.clothes, body)
+    pictures = Pictures(TextureLayout.of_body(body), behind, supersample=1, wardrobe=wardrobe)
     parts = [_earlier(options.out, source)] if options.out.exists() else []
     start = sum(len(part) for part in parts)
     indices = range(start, options.count)

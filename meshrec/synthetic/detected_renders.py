@@ -48,6 +48,7 @@ class DetectedRenders:
         resolution: () side of the crops, pixels.
         joint_set: () name of the keypoints' joint set.
         body: () hash of the body.
+        dressed: () bool, whether people wear garments, which widen their outlines.
     """
 
     index: np.ndarray
@@ -67,6 +68,7 @@ class DetectedRenders:
     resolution: np.ndarray
     joint_set: np.ndarray
     body: np.ndarray
+    dressed: np.ndarray
 
     def __len__(self) -> int:
         return len(self.index)
@@ -95,12 +97,13 @@ def detect_renders(
         people = source.draw(part)
         streams = source.streams(part, "picture")
         images = photograph(people, source.body, pictures, streams).movedim(1, -1).cpu().numpy()
-        yield _together(source, people, [_detect(people, i, image, detector) for i, image in enumerate(images)])
+        found = [_detect(people, i, image, detector) for i, image in enumerate(images)]
+        yield _together(source, people, found, pictures.wardrobe is not None)
 
 
 def join_renders(parts: list[DetectedRenders]) -> DetectedRenders:
     """Concatenate detected renders of one data set."""
-    shared = ("seed", "resolution", "joint_set", "body")
+    shared = ("seed", "resolution", "joint_set", "body", "dressed")
     values = {
         f.name: getattr(parts[0], f.name) if f.name in shared else np.concatenate([getattr(p, f.name) for p in parts])
         for f in fields(DetectedRenders)
@@ -192,8 +195,8 @@ def _mask(person: Detection, corner: np.ndarray, size: int) -> np.ndarray:
     return np.rint(255 * person.mask.crop(crop, (MASK_SIDE, MASK_SIDE))).astype(np.uint8)
 
 
-def _together(source: SyntheticPeople, people: People, detections: list[tuple]) -> DetectedRenders:
-    """People with their detections, as :func:`_detect` returns them."""
+def _together(source: SyntheticPeople, people: People, detections: list[tuple], dressed: bool) -> DetectedRenders:
+    """People, who may be dressed, with their detections, as :func:`_detect` returns them."""
     score, keypoints, world, mask = (np.stack(values) for values in zip(*detections))
     return DetectedRenders(
         index=np.array(people.indices),
@@ -213,4 +216,5 @@ def _together(source: SyntheticPeople, people: People, detections: list[tuple]) 
         resolution=np.array(source.resolution),
         joint_set=np.array(DETECTED),
         body=np.array(source.body.hash),
+        dressed=np.array(dressed),
     )

@@ -31,6 +31,7 @@ class RenderMasks:
         translation: (N, 3) in camera space, metres.
         focal: (N, 2) focal lengths over half the crop's side.
         principal: (N, 2) principal points in crop coordinates.
+        dressed: (N,) bool, whether people wear garments, to which no clothes are added.
         tailor: Makes the clothes of the people's body.
     """
 
@@ -40,6 +41,7 @@ class RenderMasks:
     translation: Tensor
     focal: Tensor
     principal: Tensor
+    dressed: Tensor
     tailor: Tailor
 
     @classmethod
@@ -56,7 +58,8 @@ class RenderMasks:
 
         focal, principal = (torch.cat(values) for values in zip(*map(crop_cameras, renders)))
         mask, rotations, betas, translation = map(found, ("mask", "rotations", "betas", "translation"))
-        return cls(mask, rotations, betas, translation, focal, principal, Tailor(coarse_body(body)))
+        dressed = torch.cat([torch.full((int((part.score > 0).sum()),), bool(part.dressed)) for part in renders])
+        return cls(mask, rotations, betas, translation, focal, principal, dressed, Tailor(coarse_body(body)))
 
     @torch.no_grad()
     def centred(self, rows: Tensor, resolution: int, clothes: Clothes | None = None) -> Tensor:
@@ -73,7 +76,7 @@ class RenderMasks:
         mask = interpolate(self.mask[rows, None].float(), (resolution, resolution), mode="bilinear") > 127
         if clothes is not None:
             nearby = max_pool2d(mask.float(), 2 * AROUND + 1, stride=1, padding=AROUND) > 0
-            mask |= self._cloth(rows, resolution, clothes)[:, None] & nearby
+            mask |= (self._cloth(rows, resolution, clothes) & ~self.dressed[rows, None, None])[:, None] & nearby
         return centre_maps(mask.float(), self.focal[rows], self.principal[rows])
 
     def _cloth(self, rows: Tensor, resolution: int, clothes: Clothes) -> Tensor:

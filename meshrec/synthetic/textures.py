@@ -120,7 +120,7 @@ def draw_textures(streams: Streams, layout: TextureLayout) -> Tensor:
 
     bald = streams.happens(0.08)[:, None, None].to(position.device)
     hair = layout.hair - drawn(-0.012, 0.02)
-    hair_color = _mix(HAIR, streams.uniform() ** 1.5).to(position.device)
+    hair_color = draw_hair_color(streams).to(position.device)
     texture = torch.where(((hair > 0) & ~bald)[..., None], _tinted(hair_color, 1 + 0.3 * noise[..., 1:2]), texture)
 
     # Extents of the garments: the shirt's sleeves, hem and collar, the length of skirt and trousers, the shoes' height.
@@ -140,22 +140,77 @@ def draw_textures(streams: Streams, layout: TextureLayout) -> Tensor:
     return texture.clamp_(0, 1)
 
 
+@dataclass(frozen=True)
+class Cloth:
+    """The cloth of one garment of each of B people.
+
+    Attributes:
+        first, second: (B, 3) RGB colours; the second is that of the pattern.
+        per_metre: (B, 2) stripes per metre along and across the limb.
+        pattern: (B,) index into :data:`PATTERNS`.
+    """
+
+    first: Tensor
+    second: Tensor
+    per_metre: Tensor
+    pattern: Tensor
+
+    def at(self, person: Tensor, position: Tensor) -> Tensor:
+        """Colours of places on garments.
+
+        Args:
+            person: (P,) the person to whom each place belongs.
+            position: (P, 3) the places at rest, metres.
+
+        Returns:
+            (P, 3) RGB.
+        """
+        x, y, z = position.unbind(-1)
+        arm = (x.abs() > 0.2) & (y > 0.1)  # arms lie along x at rest, trunk and legs along y
+        stripes, columns = _stripes(torch.where(arm, x, y), torch.where(arm, y + z, x + z), self.per_metre[person])
+        plain = torch.zeros_like(stripes)
+        patterns = torch.stack([plain, stripes, columns, stripes ^ columns, plain, plain])
+        chosen = patterns[self.pattern[person], torch.arange(len(person), device=person.device)]
+        return torch.where(chosen[:, None], self.second[person], self.first[person])
+
+    def to(self, device: torch.device) -> "Cloth":
+        """The same cloth with its tensors on a device."""
+        return Cloth(*(values.to(device) for values in (self.first, self.second, self.per_metre, self.pattern)))
+
+
+PATTERNS = {"plain": 0.6, "striped": 0.14, "in columns": 0.08, "checked": 0.08, "blotched": 0.06, "speckled": 0.04}
+
+
+def draw_cloth(streams: Streams) -> Cloth:
+    """Draw the cloth of one garment per person, with the shares of :data:`PATTERNS`."""
+    first, second = _cloth_color(streams), _cloth_color(streams)
+    per_metre = streams.uniform(2, low=8, high=45)
+    return Cloth(first, second, per_metre, streams.pick(tuple(PATTERNS.values())).clamp_min(0))
+
+
+def draw_hair_color(streams: Streams) -> Tensor:
+    """Draw a colour of hair (B, 3) for each person, mostly dark."""
+    return _mix(HAIR, streams.uniform() ** 1.5)
+
+
 def _cloth(streams: Streams, layout: TextureLayout, noise: Tensor) -> Tensor:
-    """Draw one garment per person (B, N, N, 3): plain, striped, checked, blotched or speckled, with folds."""
+    """Paint one garment per person (B, N, N, 3), with folds."""
     x, y, z = layout.position.unbind(-1)
-    device = x.device
-    first, second = (_cloth_color(streams).to(device)[:, None, None] for _ in range(2))
+    cloth = draw_cloth(streams).to(x.device)
     along = torch.where(layout.arm > 0.1, x, y)  # arms lie along x at rest, trunk and legs along y
     across = torch.where(layout.arm > 0.1, y + z, x + z)
-    per_metre = streams.uniform(2, low=8, high=45).to(device)[..., None, None]
-    stripes, columns = ((place * per_metre[:, i]).frac().abs() > 0.5 for i, place in enumerate((along, across)))
+    stripes, columns = _stripes(along, across, cloth.per_metre[:, None, None])
     blotches = noise[..., 0] > 0.2
     speckles = noise[..., 2] > 0.9
     pattern = torch.stack([torch.zeros_like(stripes), stripes, columns, stripes ^ columns, blotches, speckles])
-    which = streams.pick((0.6, 0.14, 0.08, 0.08, 0.06, 0.04)).to(device).clamp_min(0)
-    chosen = pattern[which, torch.arange(len(which), device=device)]
+    chosen = pattern[cloth.pattern, torch.arange(len(cloth.pattern), device=x.device)]
     folds = 1 + 0.22 * noise[..., 1:2]
-    return torch.where(chosen[..., None], second, first) * folds
+    return torch.where(chosen[..., None], cloth.second[:, None, None], cloth.first[:, None, None]) * folds
+
+
+def _stripes(along: Tensor, across: Tensor, per_metre: Tensor) -> tuple[Tensor, Tensor]:
+    """Whether places lie on stripes of both directions; ``per_metre`` (..., 2) broadcasts against the places."""
+    return tuple((place * per_metre[..., i]).frac().abs() > 0.5 for i, place in enumerate((along, across)))
 
 
 def _cloth_color(streams: Streams) -> Tensor:

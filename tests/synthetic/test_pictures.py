@@ -7,7 +7,7 @@ from meshrec.body import BodyModel
 from meshrec.data.streams import Streams
 from meshrec.synthetic.batches import synthetic_batch
 from meshrec.synthetic.people import SyntheticPeople
-from meshrec.synthetic.pictures import Pictures, blurred, lit, photograph
+from meshrec.synthetic.pictures import Pictures, blurred, draw_lamps, lit, photograph
 from meshrec.synthetic.random_cameras import ViewMix
 from meshrec.synthetic.textures import TextureLayout
 from meshrec.synthetic.visibility import inside_photo
@@ -48,7 +48,7 @@ def test_a_picture_is_the_same_in_every_batch(body, layout):
 def test_light_falls_from_lamps_above():
     normals = torch.tensor([[0.0, -1, 0], [0.0, 1, 0]]).repeat(200, 1)  # up and down, one pair for each person
     sample = torch.arange(200).repeat_interleave(2)
-    light = lit(normals, sample, Streams(0, range(200), "picture")).view(200, 2, 3)
+    light = lit(normals, sample, draw_lamps(Streams(0, range(200), "picture"))).view(200, 2, 3)
     assert (light >= 0).all()
     assert (light[:, 0] >= light[:, 1] - 1e-6).all()
     assert light.mean((1, 2)).std() > 0.05

@@ -46,6 +46,7 @@ def renders(body) -> DetectedRenders:
         resolution=np.array(48),
         joint_set=np.array("mediapipe33"),
         body=np.array(body.hash),
+        dressed=np.array(False),
     )
 
 

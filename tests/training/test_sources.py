@@ -41,7 +41,7 @@ def renders(body, tmp_path_factory) -> Path:
         "translation": people.translation, "focal": people.camera.focal, "center": people.camera.center,
         "photo": people.photo, "box": people.box, "score": [1, 1, 0, 1, 1, 1, 1, 1], "keypoints": seen.keypoints,
         "world": np.zeros((8, 33, 3)), "mask": mask, "seed": 5, "resolution": SIZE, "joint_set": "mediapipe33",
-        "body": body.hash,
+        "body": body.hash, "dressed": False,
     }  # fmt: skip
     save_renders(path, DetectedRenders(**{name: np.array(values) for name, values in arrays.items()}))
     return path
