@@ -10,10 +10,15 @@ from meshrec.build_body.rig import JOINTS, MIRROR
 
 # Standard deviation in metres of the blur of the weights around each joint.
 _SPREAD = {
-    "pelvis": 0.05, "spine1": 0.05, "spine2": 0.05, "spine3": 0.05, "neck": 0.03, "head": 0.025, "collar": 0.04,
-    "shoulder": 0.04, "elbow": 0.025, "wrist": 0.018, "hand": 0.014, "hip": 0.05, "knee": 0.035, "ankle": 0.02,
+    "pelvis": 0.05, "spine1": 0.05, "spine2": 0.05, "spine3": 0.05, "neck": 0.06, "head": 0.04, "collar": 0.06,
+    "shoulder": 0.05, "elbow": 0.045, "wrist": 0.018, "hand": 0.014, "hip": 0.08, "knee": 0.055, "ankle": 0.02,
     "foot": 0.018,
 }  # fmt: skip
+# Factors on the odds of the thigh against the pelvis behind the hip joint and in front of it, and the metres between
+# the two. When a thigh is raised, the buttocks stay with the pelvis and the groin goes with the thigh, which keeps more
+# of their flesh.
+_HIP_ODDS = (0.2, 2.0)
+_HIP_DEPTH = 0.06
 _STEPS = 4
 MAX_INFLUENCES = 4
 
@@ -21,7 +26,7 @@ MAX_INFLUENCES = 4
 def smooth_weights(
     weights: np.ndarray, vertices: np.ndarray, faces: np.ndarray, joints: np.ndarray, mirror: np.ndarray
 ) -> np.ndarray:
-    """Diffuse weights (V, 24) over the skin and keep the four largest of each vertex.
+    """Diffuse weights (V, 24) over the skin, settle the hips, and keep the four largest of each vertex.
 
     The diffusion is heat flow on the surface, (M + t L) w' = M w with the cotangent Laplacian L and a time
     t = spread^2 / 2 that varies over the body. To keep four weights without discontinuities, the fifth largest is
@@ -42,11 +47,24 @@ def smooth_weights(
     solve = splu(sparse.csc_matrix(sparse.diags(mass) + stiffness)).solve
     for _ in range(_STEPS):
         weights = solve(mass[:, None] * weights)
+    weights = _shared_at_hips(weights, vertices, joints)
     weights = (weights + weights[mirror][:, MIRROR]) / 2
     fifth = np.sort(weights, axis=1)[:, -MAX_INFLUENCES - 1]
     weights = np.maximum(weights - fifth[:, None], 0)
     weights[weights < 1e-3] = 0
     return weights / weights.sum(axis=1, keepdims=True)
+
+
+def _shared_at_hips(weights: np.ndarray, vertices: np.ndarray, joints: np.ndarray) -> np.ndarray:
+    """Change the odds of the thighs against all other joints by :data:`_HIP_ODDS`, smoothly from back to front."""
+    weights = weights.copy()
+    for hip in (JOINTS.index("left_hip"), JOINTS.index("right_hip")):
+        forward = np.clip((vertices[:, 2] - joints[hip, 2]) / _HIP_DEPTH + 0.5, 0.0, 1.0)
+        forward = forward**2 * (3 - 2 * forward)
+        odds = np.exp((1 - forward) * np.log(_HIP_ODDS[0]) + forward * np.log(_HIP_ODDS[1]))
+        weights[:, hip] *= odds
+        weights /= weights.sum(axis=1, keepdims=True)
+    return weights
 
 
 def spread_field(vertices: np.ndarray, joints: np.ndarray) -> np.ndarray:
