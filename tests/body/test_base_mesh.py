@@ -37,8 +37,9 @@ def test_base_mesh_follows_the_body(pose):
 
 def test_base_mesh_is_symmetric_where_the_body_is():
     placed = load_base_mesh().vertices(load_body("neutral")().vertices)[0]
-    gap = torch.cdist(placed * torch.tensor([-1.0, 1.0, 1.0]), placed).amin(dim=1)
-    assert gap.quantile(0.99) < 2e-3
+    skin = placed[:13380]
+    gap = torch.cdist(skin * torch.tensor([-1.0, 1.0, 1.0]), skin).amin(dim=1)
+    assert gap.quantile(0.99) < 1e-3
 
 
 def test_sums_of_shares_are_one():
