@@ -14,11 +14,11 @@ _SPREAD = {
     "shoulder": 0.05, "elbow": 0.045, "wrist": 0.018, "hand": 0.014, "hip": 0.08, "knee": 0.055, "ankle": 0.02,
     "foot": 0.018,
 }  # fmt: skip
-# Factors on the odds of the thigh against the pelvis behind the hip joint and in front of it, and the metres between
-# the two. When a thigh is raised, the buttocks stay with the pelvis and the groin goes with the thigh, which keeps more
-# of their flesh.
-_HIP_ODDS = (0.2, 2.0)
-_HIP_DEPTH = 0.06
+# Factors on the odds of the thigh against the pelvis: on the groin beside the midline, in front of the hip joint, and
+# elsewhere, on the buttocks and the crotch. When a thigh is raised, these stay with the pelvis and the groin goes with
+# the thigh, which keeps more of their flesh. Between the regions are these many metres in depth and to the side.
+_GROIN_ODDS, _PELVIS_ODDS = 2.0, 0.15
+_GROIN_DEPTH, _GROIN_SIDE = 0.06, 0.07
 _STEPS = 4
 MAX_INFLUENCES = 4
 
@@ -56,15 +56,19 @@ def smooth_weights(
 
 
 def _shared_at_hips(weights: np.ndarray, vertices: np.ndarray, joints: np.ndarray) -> np.ndarray:
-    """Change the odds of the thighs against all other joints by :data:`_HIP_ODDS`, smoothly from back to front."""
+    """Multiply the odds of the thighs against all other joints by the two factors, blended smoothly."""
     weights = weights.copy()
     for hip in (JOINTS.index("left_hip"), JOINTS.index("right_hip")):
-        forward = np.clip((vertices[:, 2] - joints[hip, 2]) / _HIP_DEPTH + 0.5, 0.0, 1.0)
-        forward = forward**2 * (3 - 2 * forward)
-        odds = np.exp((1 - forward) * np.log(_HIP_ODDS[0]) + forward * np.log(_HIP_ODDS[1]))
-        weights[:, hip] *= odds
+        forward = _smooth_step((vertices[:, 2] - joints[hip, 2]) / _GROIN_DEPTH + 0.5)
+        groin = forward * _smooth_step(np.abs(vertices[:, 0]) / _GROIN_SIDE)
+        weights[:, hip] *= np.exp(groin * np.log(_GROIN_ODDS) + (1 - groin) * np.log(_PELVIS_ODDS))
         weights /= weights.sum(axis=1, keepdims=True)
     return weights
+
+
+def _smooth_step(x: np.ndarray) -> np.ndarray:
+    x = np.clip(x, 0.0, 1.0)
+    return x**2 * (3 - 2 * x)
 
 
 def spread_field(vertices: np.ndarray, joints: np.ndarray) -> np.ndarray:
