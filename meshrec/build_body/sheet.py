@@ -25,6 +25,9 @@ _NEAR = [
     [("left_foot", "t-pose", 30, 0.4), ("left_shoulder", "arms up", 180, 0.6), ("left_shoulder", "arms down", 200, 0.6),
      ("right_elbow", "running", 60, 0.4), ("left_knee", "squat", -60, 0.6), ("left_hip", "squat", -90, 0.6),
      ("pelvis", "squat", 180, 0.6)],
+    [("head", "t-pose", 0, 0.3), ("left_hand", "t-pose", 0, 0.3), ("left_hand", "t-pose", -70, 0.3),
+     ("spine3", "t-pose", 35, 0.6), ("spine3", "t-pose", 90, 0.6), ("neck", "arms up", 20, 0.5),
+     ("right_hip", "running", 90, 0.6)],
 ]  # fmt: skip
 
 

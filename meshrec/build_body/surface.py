@@ -9,9 +9,11 @@ from scipy.spatial import cKDTree
 
 from meshrec.build_body.assets import Source
 from meshrec.build_body.decimate import decimate
+from meshrec.build_body.eyes import EyeCap, eye_cap
 
 _ON_MIDLINE = 1e-4  # metres
 _FACE_IMPORTANCE = 10.0
+_KEPT = 1e6  # importance of vertices that must stay
 _FACE_BONES = ("jaw", "special", "oris", "levator", "orbicularis", "oculi", "temporalis", "risorius")
 
 
@@ -50,35 +52,56 @@ class _Half:
     eye: int
 
 
-def build_surface(source: Source, vertex_count: int) -> Surface:
-    """Cut the skin at the midline, close eye and mouth, decimate, mirror and weld it, to about ``vertex_count``."""
-    shape = np.einsum("k,kvd->vd", source.average()[0], source.shape_targets)
+def build_surface(source: Source, vertex_count: int) -> tuple[Source, Surface]:
+    """Cut the skin at the midline, fill the eye's opening with the eyeball, close the mouth, decimate to about
+    ``vertex_count``, mirror and weld.
+
+    Returns:
+        The source with the points on the eyeballs added to its vertices, and the surface over it.
+    """
+    shape = source.average_shape()
     on_line = np.abs(shape[:, 0]) < _ON_MIDLINE
-    half = _closed_half(source, shape, on_line)
+    left = shape[source.quads][:, :, 0].mean(axis=1) > 0
+    eyelids, lips = _openings(source.quads[left], on_line)
+    cap = eye_cap(shape[source.eyeball_ids], shape[eyelids])
+    eyeballs = np.stack([source.eyeball_ids, _twins(shape)[1][source.eyeball_ids]])
+    half = _closed_half(source, shape, left, cap, eyelids, lips)
+
+    source = source.with_blends(eyeballs, cap.shares)
+    shape = source.average_shape()
+    on_line = np.abs(shape[:, 0]) < _ON_MIDLINE
     border = int(on_line[np.unique(half.triangles)].sum())
     half_count = (vertex_count + border // 2) // 2
-    thin = decimate(shape, half.triangles, half.uv_triangles, on_line, _importance(source), half_count)
-    return _mirrored(source, shape, on_line, replace(half, triangles=thin[0], uv_triangles=thin[1]))
+    importance = _importance(source)
+    importance[eyelids] = importance[half.eye - len(cap.shares) + 1 : half.eye + 1] = _KEPT
+    thin = decimate(shape, half.triangles, half.uv_triangles, on_line, importance, half_count)
+    return source, _mirrored(source, shape, on_line, cap, replace(half, triangles=thin[0], uv_triangles=thin[1]))
 
 
-def _closed_half(source: Source, shape: np.ndarray, on_line: np.ndarray) -> _Half:
-    left = shape[source.quads][:, :, 0].mean(axis=1) > 0
+def _closed_half(
+    source: Source, shape: np.ndarray, left: np.ndarray, cap: EyeCap, eyelids: np.ndarray, lips: np.ndarray
+) -> _Half:
+    """The left quads, the cap of the eye, whose points come after the source's vertices, and the zipped mouth."""
     quads, uv_quads = source.quads[left], source.uv_quads[left]
     triangles, uv_triangles = _triangulate(shape, quads, uv_quads)
-    eyelids, lips = _openings(quads, on_line)
-    eye = int(source.eyeball_ids[shape[source.eyeball_ids, 2].argmax()])
     uv_of = dict(zip(quads.ravel(), uv_quads.ravel()))
-    middle = source.uv[[uv_of[v] for v in eyelids]].mean(axis=0, keepdims=True)
-    uv_of[eye] = len(source.uv)
-    caps = np.concatenate([_fan(eyelids, eye), _zip(shape, lips)])
+    lid_uv = source.uv[[uv_of[v] for v in eyelids]]
+    points = len(shape) + np.arange(len(cap.shares))
+    uv_of.update(zip(points, len(source.uv) + np.arange(len(points))))
+    caps = np.concatenate([np.append(eyelids, points)[cap.triangles], _zip(shape, lips)])
     return _Half(
         triangles=np.concatenate([triangles, caps]),
         uv_triangles=np.concatenate([uv_triangles, np.vectorize(uv_of.get)(caps)]),
-        uv=np.concatenate([source.uv, middle]),
+        uv=np.concatenate([source.uv, cap.lid_shares @ lid_uv]),
         eyelids=eyelids,
         lips=lips,
-        eye=eye,
+        eye=int(points[-1]),
     )
+
+
+def _twins(shape: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The distance (V,) of each vertex's mirror image from the nearest vertex, and that vertex (V,)."""
+    return cKDTree(shape * [-1, 1, 1]).query(shape)
 
 
 def _importance(source: Source) -> np.ndarray:
@@ -118,10 +141,6 @@ def _openings(quads: np.ndarray, on_line: np.ndarray) -> tuple[np.ndarray, np.nd
     return np.array(eyelids), np.array(lips)
 
 
-def _fan(loop: np.ndarray, centre: int) -> np.ndarray:
-    return np.stack([np.roll(loop, -1), loop, np.full_like(loop, centre)], axis=1)
-
-
 def _zip(shape: np.ndarray, chain: np.ndarray) -> np.ndarray:
     """Triangles between the two lips of a chain, from its ends inward, always across the shorter diagonal."""
     i, j, triangles = 0, len(chain) - 1, []
@@ -137,16 +156,16 @@ def _zip(shape: np.ndarray, chain: np.ndarray) -> np.ndarray:
     return np.array(triangles)
 
 
-def _mirrored(source: Source, shape: np.ndarray, on_line: np.ndarray, half: _Half) -> Surface:
+def _mirrored(source: Source, shape: np.ndarray, on_line: np.ndarray, cap: EyeCap, half: _Half) -> Surface:
     """Both halves, welded along the midline."""
-    distance, twin_of = cKDTree(shape * [-1, 1, 1]).query(shape)
+    distance, twin_of = _twins(shape)
     if distance[half.triangles].max() > _ON_MIDLINE:
         raise RuntimeError(f"the source is not mirror-symmetric: {distance[half.triangles].max():.1e} m")
     twin_of = np.where(on_line, np.arange(len(shape)), twin_of)
     source_ids = np.unique(np.concatenate([half.triangles, twin_of[half.triangles]]))
     position = np.full(len(shape), -1)
     position[source_ids] = np.arange(len(source_ids))
-    uv, uv_right = _mirrored_uv(source, half, twin_of)
+    uv, uv_right = _mirrored_uv(source, cap, half, twin_of)
     used, uv_faces = np.unique(np.concatenate([half.uv_triangles, uv_right[:, ::-1]]), return_inverse=True)
     kept = position >= 0
     return Surface(
@@ -161,7 +180,7 @@ def _mirrored(source: Source, shape: np.ndarray, on_line: np.ndarray, half: _Hal
     )
 
 
-def _mirrored_uv(source: Source, half: _Half, twin_of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _mirrored_uv(source: Source, cap: EyeCap, half: _Half, twin_of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The texture coordinates with the right eye's added, and the indices (F, 3) of the mirrored faces' corners in it.
 
     The indices are looked up in the source's own right half.
@@ -171,10 +190,11 @@ def _mirrored_uv(source: Source, half: _Half, twin_of: np.ndarray) -> tuple[np.n
     for quad, texture in zip(source.quads.tolist(), source.uv_quads.tolist()):
         right = corners[frozenset(twin_of[quad].tolist())]
         right_id.update({(v, t): right[twin_of[v]] for v, t in zip(quad, texture)})
-    # The middle of the left eye was added last. Like it, the middle of the right eye is the mean over the eyelids.
-    left_eye, right_eye = len(half.uv) - 1, len(half.uv)
-    pairs = list(zip(half.triangles.ravel().tolist(), half.uv_triangles.ravel().tolist()))
-    lids = sorted({right_id[pair] for pair in pairs if pair[0] in set(half.eyelids.tolist())})
-    uv = np.concatenate([half.uv, half.uv[lids].mean(axis=0, keepdims=True)])
-    right_id[half.eye, left_eye] = right_eye
+    # The points of the left eye were added last. Like them, those of the right eye are means over the eyelids.
+    of_lid = {v: t for (v, _), t in right_id.items()}
+    uv = np.concatenate([half.uv, cap.lid_shares @ source.uv[[of_lid[v] for v in half.eyelids.tolist()]]])
+    points = len(cap.shares)
+    for k in range(points):
+        right_id[half.eye - points + 1 + k, len(source.uv) + k] = len(half.uv) + k
+    pairs = zip(half.triangles.ravel().tolist(), half.uv_triangles.ravel().tolist())
     return uv, np.reshape([right_id[pair] for pair in pairs], half.triangles.shape)

@@ -8,7 +8,6 @@ and garments together are a body again.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache
 from io import BytesIO
 from pathlib import Path
 
@@ -18,10 +17,9 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from meshrec.body import BodyModel
+from meshrec.body.base_mesh import BaseMesh
 from meshrec.body.files import BodyData
-from meshrec.body.library import body_folders
 from meshrec.errors import InputError
-from meshrec.files.npz import read_npz
 from meshrec.files.regular import read_regular
 
 BASE_MESH = "hm08"  # MakeHuman's name of the base mesh
@@ -49,34 +47,6 @@ class Garment:
     vertices: np.ndarray
     faces: np.ndarray
     hidden: np.ndarray
-
-
-@dataclass(frozen=True)
-class BaseMesh:
-    """MakeHuman's base mesh, and which of its vertices are the open body's.
-
-    Attributes:
-        vertices: (N, 3) metres, in its A-pose; the last of them are helpers, to which garments are bound.
-        body_vertices: (V,) the vertex of the base mesh that each vertex of the open body is.
-    """
-
-    vertices: np.ndarray
-    body_vertices: np.ndarray
-
-
-@cache
-def load_base_mesh() -> BaseMesh:
-    """The base mesh that ships with the open body.
-
-    Raises:
-        InputError: The file is missing.
-    """
-    for folder in body_folders():
-        path = folder / "base_mesh.npz"
-        if path.is_file():
-            arrays = read_npz(path)
-            return BaseMesh(arrays["vertices"].astype(np.float64) * 1e-5, arrays["body_vertices"].astype(np.int64))
-    raise InputError("base_mesh.npz is missing beside the open body: install meshrec again.")
 
 
 def read_garments(folder: str | Path, base: BaseMesh) -> list[Garment]:

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from meshrec.body import BodyModel
+from meshrec.body.base_mesh import load_base_mesh
 from meshrec.data.streams import Streams
-from meshrec.synthetic.garments import Dressed, Worn, dress, load_base_mesh, put_on, read_garments
+from meshrec.synthetic.garments import Dressed, Worn, dress, put_on, read_garments
 from meshrec.synthetic.textures import Cloth, draw_cloth, draw_hair_color
 
 Outfit = tuple[int, int, int]  # indices of a suit, of shoes, and of hair or a hat; -1 is none

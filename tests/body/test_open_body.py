@@ -8,6 +8,8 @@ import torch
 import trimesh
 
 from meshrec.body import JOINT_SETS, find_body, flip_permutation, joint_set, load_body
+from meshrec.body.base_mesh import load_base_mesh
+from meshrec.body.measures import body_measures
 from meshrec.poses.named_poses import POSE_NAMES, named_pose
 
 GENDERS = ("neutral", "male", "female")
@@ -186,6 +188,69 @@ def test_ten_components_are_enough(arrays):
 def test_first_beta_is_stature(arrays):
     at = [stature(arrays["v_template"] + k * arrays["shapedirs"][:, :, 0]) for k in (-2, 2)]
     assert at[0] < 1.65 and at[1] > 1.75
+
+
+def test_neutral_shapes_reach_small_large_thin_and_heavy_people():
+    """Statures of 1.45 to 2.00 m, waists of 0.60 to 1.40 m and two corners, with all betas between -3 and 3."""
+    body = load_body("neutral")
+    wanted = torch.tensor(
+        [[1450, torch.nan], [2000, torch.nan], [torch.nan, 600], [torch.nan, 1400], [1500, 1300], [1950, 700]]
+    )
+    free = torch.zeros(len(wanted), 10, requires_grad=True)
+    optimizer = torch.optim.Adam([free])
+    for step in range(150):
+        optimizer.param_groups[0]["lr"] = 0.05 * (1 - step / 150)
+        measures = body_measures(body, 3 * torch.tanh(free))
+        errors = torch.stack([measures["height"], measures["waist"]], dim=1) - wanted
+        optimizer.zero_grad()
+        (errors.nan_to_num() ** 2).sum().backward()
+        optimizer.step()
+    assert errors.nan_to_num().abs().max() < 10
+
+
+def chest_bump(vertices: np.ndarray, joints: np.ndarray) -> float:
+    """How far the chest is in front of the breastbone at most, in metres."""
+    level = joints[joint_set("smpl24").index("spine3"), 1]
+    x, z = np.abs(vertices[:, 0]), vertices[:, 2]
+    bumps = []
+    for height in np.arange(level - 0.12, level + 0.05, 0.01):
+        at = (np.abs(vertices[:, 1] - height) < 0.02) & (z > 0)
+        bumps.append(z[at & (x > 0.06) & (x < 0.13)].max() - z[at & (x < 0.04)].max())
+    return max(bumps)
+
+
+def test_breasts_are_the_last_beta_of_the_neutral_body():
+    bodies = {gender: load_body(gender) for gender in GENDERS}
+    bump = {gender: chest_bump(*(x[0].numpy() for x in body.rest())) for gender, body in bodies.items()}
+    assert bump["neutral"] < bump["male"] + 0.003 and bump["female"] > bump["male"] + 0.008
+    vertices, joints = bodies["neutral"].rest(betas=2.0 * torch.eye(10)[9:])
+    assert chest_bump(vertices[0].numpy(), joints[0].numpy()) > bump["female"] - 0.003
+    assert (joints - bodies["neutral"].rest()[1]).norm(dim=-1).max() < 0.005
+
+
+def test_eyes_are_round_and_between_the_lids(arrays, landmarks):
+    """The vertices that MakeHuman's base mesh lacks are those of the eyes, on two spheres as large as eyeballs."""
+    base = load_base_mesh()
+    exact = (base.shares.amax(dim=1) > 0.999) & (base.offsets.norm(dim=1) < 1e-4)
+    own = base.corners[exact].gather(1, base.shares[exact].argmax(dim=1, keepdim=True))
+    eyes = np.setdiff1d(np.arange(len(arrays["v_template"])), own.numpy())
+    left = arrays["v_template"][eyes]
+    left = left[left[:, 0] > 0].astype(np.float64)
+    assert len(left) == len(eyes) / 2
+    # |p|^2 = 2 c.p + (r^2 - |c|^2), solved for the centre c and the radius r.
+    system = np.column_stack([2 * left, np.ones(len(left))])
+    solution = np.linalg.lstsq(system, (left**2).sum(axis=1), rcond=None)[0]
+    centre, radius = solution[:3], np.sqrt(solution[3] + solution[:3] @ solution[:3])
+    assert 0.012 < radius < 0.018
+    assert np.abs(np.linalg.norm(left - centre, axis=1) - radius).max() < 2e-4
+    assert landmarks["left_eye"][2] > centre[2] + 0.8 * radius
+
+
+def test_fingers_hang_from_a_flat_palm(arrays, joints):
+    hand = arrays["v_template"][arrays["part_labels"] == joint_set("smpl24").index("left_hand")]
+    below = joints["left_hand"][1] - hand[:, 1].min()
+    assert 0.045 < below < 0.065  # curled fingers; straight ones of this length end at the palm's height
+    assert np.ptp(hand[:, 2]) < 0.095  # four fingers side by side
 
 
 def test_texture_covers_every_face(arrays):

@@ -1,6 +1,7 @@
 """The steps that build the open body, on small shapes whose answer is known. None needs anny."""
 
 import numpy as np
+import torch
 import trimesh
 from scipy.spatial.transform import Rotation
 from scipy.special import ndtr
@@ -9,6 +10,8 @@ from meshrec.body import load_body
 from meshrec.body.joints import joint_set
 from meshrec.build_body import keypoints, rig, shape_space, skinning
 from meshrec.build_body.decimate import decimate
+from meshrec.build_body.eyes import eye_cap
+from meshrec.build_body.fingers import relax_fingers
 
 
 def test_decimation_keeps_a_closed_surface_on_the_original_vertices():
@@ -75,7 +78,7 @@ def test_blur_is_as_wide_as_asked():
     weights = skinning.smooth_weights(sharp, vertices, faces, joints, np.arange(len(vertices)))
     assert np.abs(weights.sum(axis=1) - 1).max() < 1e-12 and (weights > 0).sum(axis=1).max() <= 4
     up = weights[:, elbow] + weights[:, joint_set("smpl24").index("right_elbow")]
-    expected = ndtr(vertices[:, 2] / 0.025)  # a step blurred by a normal distribution of that spread
+    expected = ndtr(vertices[:, 2] / 0.045)  # a step blurred by a normal distribution of that spread
     assert np.abs(up - expected).max() < 0.06
 
 
@@ -96,11 +99,78 @@ def test_principal_components_give_back_the_population():
     bodies = rng.normal(size=(50, 3)) + np.einsum("nk,kvd->nvd", rng.normal(size=(200, 3)), axes)
     space = shape_space.principal_components(bodies, 3)
     assert space.explained > 1 - 1e-9
-    assert np.allclose(space.coefficients.mean(axis=0), 0) and np.allclose(space.coefficients.std(axis=0, ddof=1), 1)
-    assert np.allclose(space.mean + np.einsum("vdk,nk->nvd", space.directions, space.coefficients), bodies)
+    assert np.allclose(space.loadings.mean(axis=0), 0) and np.allclose(space.loadings.std(axis=0, ddof=1), 1)
+    assert np.allclose(space.mean + np.einsum("vdk,nk->nvd", space.directions, space.loadings), bodies)
     points = bodies[:, :5].sum(axis=1)
     along = space.along(points)
-    assert np.allclose(along[0] + space.coefficients @ along[1:], points)
+    assert np.allclose(along[0] + space.loadings @ along[1:], points)
+
+
+def test_wider_population_keeps_the_means():
+    rng = np.random.default_rng(0)
+    proposals = np.stack([rng.uniform(1.2, 2.2, 6000), np.exp(rng.uniform(2.2, 4.4, 6000))], axis=1)
+    people = proposals[shape_space.accept(rng, proposals, "male", (1.2, 1.5))]
+    stature, log_bmi = people[:, 0], np.log(people[:, 1])
+    for values, (mean, deviation), factor in (
+        (stature, shape_space.STATURE["male"], 1.2),
+        (log_bmi, shape_space.log_bmi("male"), 1.5),
+    ):
+        assert abs(values.mean() - mean) < 0.15 * deviation
+        assert abs(values.std() / (factor * deviation) - 1) < 0.1
+
+
+def test_added_field_is_one_more_independent_direction():
+    rng = np.random.default_rng(0)
+    axes = rng.normal(size=(2, 50, 3)) * np.array([3.0, 2.0])[:, None, None]
+    flat = rng.normal(size=(50, 3)) + np.einsum("nk,kvd->nvd", rng.normal(size=(200, 2)), axes)
+    field = 0.1 * rng.normal(size=(50, 3))
+    inner = flat[:, :5].mean(axis=1)  # a point that follows the bodies, not the field
+    space = shape_space.principal_components(flat, 2).with_field(field)
+    directions = space.directions.reshape(-1, 3)
+    gram = directions.T @ directions
+    assert np.allclose(gram, np.diag(np.diag(gram)), atol=1e-9) and np.all(np.diff(np.diag(gram)) < 0)
+    assert np.allclose(space.mean, flat.mean(axis=0)) and space.explained > 1 - 1e-9
+    # The field lies in the space; along it the inner point stays where it was.
+    betas = np.linalg.lstsq(directions, field.ravel(), rcond=None)[0]
+    assert np.allclose(space.directions @ betas, field)
+    assert np.allclose(betas @ space.along(inner)[1:], 0)
+
+
+def test_eye_cap_closes_the_opening_and_follows_the_eyeball():
+    eyeball = trimesh.creation.icosphere(subdivisions=1, radius=0.012).vertices + [0.03, 0.7, 0.1]
+    angle = np.arange(20) * 2 * np.pi / 20  # counter-clockwise as seen from +z: the border of a hole runs so
+    lids = np.stack([0.03 + 0.01 * np.cos(angle), 0.7 + 0.005 * np.sin(angle), np.full(20, 0.112)], axis=1)
+    cap = eye_cap(eyeball, lids[::-1])
+    turn = Rotation.from_rotvec([0.1, -0.2, 0.3]).as_matrix() * 1.1
+    for moved in (eyeball, eyeball @ turn.T + [0.0, 0.1, 0.2]):
+        centre = moved.mean(axis=0)
+        distance = np.linalg.norm(cap.shares @ moved - centre, axis=1)
+        assert np.allclose(distance, np.linalg.norm(moved - centre, axis=1).mean())
+    mesh = trimesh.Trimesh(np.concatenate([lids[::-1], cap.shares @ eyeball]), cap.triangles, process=False)
+    assert mesh.euler_number == 1 and mesh.is_winding_consistent  # a disc
+    assert (mesh.face_normals[20 * 4 :, 2] > 0).all()  # its inner fan looks forward, as the face does
+    assert np.allclose(cap.lid_shares.sum(axis=1), 1) and cap.lid_shares.min() >= 0
+
+
+def test_relaxed_fingers_have_the_wanted_angles_and_their_lengths():
+    names = [f"finger{f}-{p}.{s}" for s in "LR" for f in range(1, 6) for p in (1, 2, 3)]
+    rng = np.random.default_rng(0)
+    left = np.cumsum(rng.uniform(0.01, 0.03, size=(1, 5, 4, 3)), axis=2)
+    ends = np.stack([left[:, :, :3], left[:, :, 1:]], axis=1).reshape(1, 2, 15, 3)
+    bones = np.concatenate([ends, ends * [-1, 1, 1]], axis=2)
+    palm = Rotation.from_rotvec([0.2, -0.4, 0.6]).as_matrix()[None]
+    # One vertex at the tail of each bone, which moves with the bone.
+    vertices, moved = relax_fingers(bones[:, 1], bones, names, np.eye(30), palm)
+    assert np.allclose(vertices, moved[:, 1])
+    assert np.allclose(moved[:, :, 15:], moved[:, :, :15] * [-1, 1, 1])
+    lengths = [np.linalg.norm(b[:, 1] - b[:, 0], axis=-1) for b in (bones, moved)]
+    assert np.allclose(*lengths)
+    in_palm = (moved[0, 1] - moved[0, 0])[:15] @ palm[0].T
+    flexion = np.degrees(np.arctan2(-in_palm[:, 1], np.hypot(in_palm[:, 0], in_palm[:, 2]))).reshape(5, 3)[1:]
+    assert (np.diff(flexion, axis=0) > 0).all()  # growing to the little finger
+    assert (np.diff(flexion, axis=1) > 12).all() and (np.diff(flexion, axis=1) < 27).all()
+    head = moved[0, 0, :15].reshape(5, 3, 3)
+    assert np.allclose(head[:, 1:], moved[0, 1, :15].reshape(5, 3, 3)[:, :-1])  # the chains hold together
 
 
 def test_regressor_row_is_exact_on_the_mean_and_follows_linear_points():
@@ -118,8 +188,6 @@ def test_regressor_row_is_exact_on_the_mean_and_follows_linear_points():
 
 def test_posing_equals_the_body_layer():
     """The skinning that bakes the T-pose is that of the shipped body, pelvis at the origin."""
-    import torch
-
     body = load_body("neutral", dtype=torch.float64)
     local = Rotation.from_rotvec(np.random.default_rng(0).normal(size=(24, 3)) * 0.4).as_matrix()
     world = local.copy()
