@@ -20,8 +20,8 @@ class BaseMesh:
 
     Attributes:
         vertices: (19158, 3) metres, y up, z forward, +x the subject's left, in its own shape and A-pose.
-        body_vertices: (V,) the vertex of its skin at each vertex of the open body. Those of the eyes, which it lacks,
-            have the nearest one.
+        body_vertices: (V,) the vertex of its skin that each vertex of the open body is; -1 for those of the eyes, which
+            it lacks.
 
     Example:
         >>> from meshrec.body import load_body

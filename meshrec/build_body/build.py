@@ -66,12 +66,13 @@ def write_base_mesh(folder: Path, base: np.ndarray, vertices: np.ndarray) -> Pat
     Args:
         folder: Where to write.
         base: (N, 3) vertices of the base mesh, metres.
-        vertices: (V, 3) where the body's vertices lie on it. Those of the eyes, which it lacks, take the nearest one.
+        vertices: (V, 3) where the body's vertices lie on it, or in the case of eyes, which it lacks, off it.
     """
-    _, nearest = cKDTree(base[: base_mesh.SKIN]).query(vertices)
+    distance, nearest = cKDTree(base[: base_mesh.SKIN]).query(vertices)
+    nearest[distance > 1e-6] = -1
     path = Path(folder) / base_mesh.FILE
     numbers = np.round(base / base_mesh.UNIT).astype(np.int32)
-    np.savez_compressed(path, vertices=numbers, body_vertices=nearest.astype(np.uint16))
+    np.savez_compressed(path, vertices=numbers, body_vertices=nearest.astype(np.int16))
     return path
 
 

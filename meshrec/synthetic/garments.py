@@ -154,12 +154,13 @@ def put_on(garment: Garment, body: BodyModel, base: BaseMesh) -> Worn:
     data = body.data
     if len(data.v_template) != len(base.body_vertices):
         raise ValueError(f"garments fit the open body of {len(base.body_vertices)} vertices, not this one")
-    anchors = base.vertices[base.body_vertices]
-    distance, near = cKDTree(anchors).query(garment.vertices, NEIGHBOURS)
+    skin = np.flatnonzero(base.body_vertices >= 0)
+    distance, nearest = cKDTree(base.vertices[base.body_vertices[skin]]).query(garment.vertices, NEIGHBOURS)
+    near = skin[nearest]
     width = np.maximum(TIGHT, distance[:, :1] / 2)
     share = np.exp(-(distance**2 - distance[:, :1] ** 2) / (2 * width**2))
     share /= share.sum(axis=1, keepdims=True)
-    offset = garment.vertices[:, None] - anchors[near]
+    offset = garment.vertices[:, None] - base.vertices[base.body_vertices[near]]
     carried = data.v_template[near] + np.einsum("gkxy,gky->gkx", _to_t_pose(data, base)[near], offset)
 
     def mean(values: np.ndarray) -> np.ndarray:
@@ -222,14 +223,21 @@ def _to_t_pose(data: BodyData, base: BaseMesh) -> np.ndarray:
 
     Those of the 24 parts are the best ones over their vertices (Kabsch 1976), blended by the skinning weights.
     """
-    posed, rest = base.vertices[base.body_vertices], data.v_template.astype(np.float64)
     weights = data.weights.astype(np.float64)
+    turns = _part_turns(weights, data.v_template.astype(np.float64), base)
+    return _nearest_rotations(np.einsum("vj,jxy->vxy", weights, turns))
+
+
+def _part_turns(weights: np.ndarray, rest: np.ndarray, base: BaseMesh) -> np.ndarray:
+    """Rotations (24, 3, 3) of the parts from the base mesh to rest vertices (V, 3)."""
+    skin = base.body_vertices >= 0
+    posed, rest, weights = base.vertices[base.body_vertices[skin]], rest[skin], weights[skin]
     total = weights.sum(axis=0)[:, None]
     from_mean, to_mean = weights.T @ posed / total, weights.T @ rest / total
     spread = np.einsum("vj,vx,vy->jxy", weights, rest, posed) - total[..., None] * np.einsum(
         "jx,jy->jxy", to_mean, from_mean
     )
-    return _nearest_rotations(np.einsum("vj,jxy->vxy", weights, _nearest_rotations(spread)))
+    return _nearest_rotations(spread)
 
 
 def _nearest_rotations(matrices: np.ndarray) -> np.ndarray:
