@@ -28,8 +28,8 @@ class LiteNetwork:
     """A ``.tflite`` network with one input of batch size one.
 
     Threads may share it: an interpreter serves one thread at a time, so each call takes an idle one or makes another.
-    An interpreter runs on :attr:`threads` threads, which give the same outputs as one, bit for bit. It keeps its
-    weights as float32 twice, in the largest network 105 MB, so one with several threads is better than several with one.
+    An interpreter runs on :attr:`threads` threads, which give the same outputs as one, bit for bit. Since it
+    keeps its weights as float32 twice, in the largest network 105 MB, few of many threads are better than many of one.
 
     Args:
         source: A ``.tflite`` file, or the content of one.
