@@ -221,7 +221,7 @@ def keypoints() -> Iterable[Case]:
         ("image-unknown", coco(image_id=7), "person 0 belongs to image 7, which is not among the images"),
         ("image-a-list", coco(image_id=[1]), r"belongs to image \[1\], which is not among the images"),
         ("of-another-photo", coco(file_name="b.jpg"), "does not name this photo"),
-        ("15-keypoints", coco(keypoints=line * 15), "person 0 must have 17 keypoints .*, or .* known layout"),
+        ("19-keypoints", coco(keypoints=line * 19), "person 0 must have 17 keypoints .*, or .* known layout"),
         (
             "keypoints-of-animals",
             coco(category_id=1, categories=[{"id": 1, "name": "dog", "keypoints": ["Left Knee", *"abcdefghijklmnop"]}]),
