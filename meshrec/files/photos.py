@@ -297,7 +297,7 @@ def _decoded(file: BinaryIO, path: Path) -> Photo:
         elif image.format == "JPEG2000" and width * height > WHOLE_JPEG2000_PIXELS:
             import cv2
 
-            image.reduce = 1
+            image.reduce = 1  # type: ignore[method-assign, assignment]  # a property of this format alone
             half, colour_notes = _to_rgb(image, path)
             upright = (width, height) if (half.shape[1] > half.shape[0]) == (width > height) else (height, width)
             pixels = cv2.resize(half, upright, interpolation=cv2.INTER_LINEAR)
