@@ -4,14 +4,14 @@ Cameras look down by some degrees, and people stand upright. In one body the two
 looks down, someone upright leans towards it. What all people of a photo share is therefore taken for the camera's pitch
 and roll, and what remains of each is their own lean. Four things are known:
 
-- how cameras are held: a Gaussian prior of pitch and roll;
+- how cameras are held: a prior of pitch and roll, of which few are turned far;
 - balance: the centre of mass of who stands, walks or bends down is above the feet that carry them;
 - trunks are mostly upright, also those of people who sit;
 - people mostly stand on one floor. The distance between their feet tells its slope, the better, the farther apart they
   are along the line of sight.
 
-The last three have Student t distributions, so that people who lie, lean, jump or stand on something hardly count
-beside others. The posterior is summed over a grid of pitch and roll, since it may have several modes.
+What is known of people has Student t distributions, so that people who lie, lean, jump or stand on something hardly
+count beside others. The posterior is summed over a grid of pitch and roll, since it may have several modes.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ import numpy as np
 
 from meshrec.body.joints import joint_index
 
-# Shares of the body's mass, lumped at the joints so that each segment keeps its mass and its centre of mass (Winter 2009,
-# Biomechanics and Motor Control of Human Movement, table 4.1). The trunk's centre is halfway between hips and shoulders.
+# Shares of the body's mass, lumped at the joints so that each segment keeps its mass and its centre of mass (Winter
+# 2009, Biomechanics and Motor Control of Human Movement, table 4.1). The trunk's centre is halfway from hips to
+# shoulders.
 MASSES = {
     "head": 0.081, "left_shoulder": 0.1401, "right_shoulder": 0.1401, "left_hip": 0.1808, "right_hip": 0.1808,
     "left_elbow": 0.0213, "right_elbow": 0.0213, "left_wrist": 0.0129, "right_wrist": 0.0129, "left_knee": 0.0697,
@@ -37,14 +38,15 @@ class GravitySettings:
     """What is assumed of cameras and people. Angles are in degrees, lengths in metres.
 
     Attributes:
-        pitch: Mean and standard deviation of the camera's pitch, positive where it looks down.
+        pitch: Mean and scale of the camera's pitch, positive where it looks down, which has a Student t distribution.
+        unusual: Its degrees of freedom.
         roll: Standard deviation of the camera's roll, whose mean is zero.
         balance: Scale of the angle between up and the line from the feet to the centre of mass. The middle of the feet
             is 8 cm from the point that carries the weight, about 5 degrees, and fits add errors in depth.
         trunk: Scale of the angle between up and the line from pelvis to neck.
-        freedom: Degrees of freedom of all distributions but the prior of the camera.
-        stature: Standard deviation of a stature that is not given, as a share of it. Distances, and the height of the
-            camera above the floor, are off by the same share.
+        freedom: Degrees of freedom of the distributions of people.
+        stature: Standard deviation of a person's stature as a share of it, 0 where it is known. Distances, and the
+            height of the camera above the floor, are off by the same share.
         ground: Scale of the height of someone's lowest foot joint above the floor.
         support: Difference in height by which a foot carries less than the lower one by a factor e.
         reach: Most pitch and roll that are considered.
@@ -52,6 +54,7 @@ class GravitySettings:
     """
 
     pitch: tuple[float, float] = (5.0, 8.0)
+    unusual: float = 4.0
     roll: float = 3.0
     balance: float = 4.5
     trunk: float = 7.0
@@ -59,7 +62,6 @@ class GravitySettings:
     stature: float = 0.04
     ground: float = 0.06
     support: float = 0.05
-    unusual: float = 4.0
     reach: tuple[float, float] = (60.0, 24.0)
     step: float = 2.0
 
@@ -80,7 +82,6 @@ class Gravity:
 def gravity_of(
     joints: np.ndarray,
     deviation: np.ndarray | None = None,
-    known_stature: np.ndarray | None = None,
     settings: GravitySettings = GravitySettings(),
 ) -> Gravity:
     """Estimate the direction of gravity.
@@ -89,7 +90,6 @@ def gravity_of(
         joints: (N, 24, 3) ``smpl24`` joints of everyone in a photo, camera space, metres. Without people the estimate
             is the prior.
         deviation: (N, 24) standard deviation of each joint relative to the pelvis, metres. Default: zero.
-        known_stature: (N,) whether the stature of each person is known, and with it their distance. Default: nobody's.
         settings: What is assumed of cameras and people.
 
     Returns:
@@ -110,7 +110,7 @@ def gravity_of(
     energy = _student((pitch - mean) / wide, settings.unusual, 1) + (roll / settings.roll) ** 2 / 2
     if len(joints):
         energy = energy + _leans(up, joints, spread, settings).sum(1)
-        energy = energy + _floor(up, joints, spread, known_stature, settings)
+        energy = energy + _floor(up, joints, spread, settings)
     weight = np.exp(energy.min() - energy)
     weight /= weight.sum()
     angles = np.stack([pitch, roll])
@@ -152,16 +152,18 @@ def _lean(line: np.ndarray, up: np.ndarray, scale: float, error: np.ndarray, fre
     return _student(angle / np.hypot(np.radians(scale), error / length), freedom, 2)
 
 
-def _floor(
-    up: np.ndarray, joints: np.ndarray, spread: np.ndarray, known: np.ndarray | None, settings: GravitySettings
-) -> np.ndarray:
-    """Energies (G,) of the heights of N people's feet above the floor, which is at the feet of the one who fits best."""
+def _floor(up: np.ndarray, joints: np.ndarray, spread: np.ndarray, settings: GravitySettings) -> np.ndarray:
+    """Energies (G,) of the heights of N people's feet above a floor at the feet of the one who fits best."""
     height = np.einsum("gx,nfx->gnf", up, joints[:, _index(FEET)]).min(-1)  # (G, N), above the camera
-    stature = np.full(len(joints), settings.stature) if known is None else np.where(known, 0, settings.stature)
-    error = np.sqrt(settings.ground**2 + (stature * height) ** 2 + spread[:, _index(FEET)].mean(1) ** 2)
-    apart = height[:, :, None] - height[:, None]  # of each from the floor at the feet of each
-    joint = np.sqrt(error[:, :, None] ** 2 + error[:, None] ** 2)
+    error = np.sqrt(settings.ground**2 + (settings.stature * height) ** 2 + spread[:, _index(FEET)].mean(1) ** 2)
+    apart, joint = heights_apart(height, error)
     return _student(apart / joint, settings.freedom, 1).sum(1).min(1)
+
+
+def heights_apart(height: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Heights (..., N, N) of N people's feet (..., N) above those of each other, and their standard deviations."""
+    apart = height[..., :, None] - height[..., None, :]
+    return apart, np.sqrt(error[..., :, None] ** 2 + error[..., None, :] ** 2)
 
 
 def _student(deviations: np.ndarray, freedom: float, dimensions: int) -> np.ndarray:
