@@ -15,6 +15,7 @@ from meshrec.geometry import Placement
 from meshrec.reconstruct.person import Person
 
 CONSISTENT = 2.0  # standard deviations by which the lowest point of someone who stands on the floor may miss it
+ROUNDS = 5  # of choosing those who stand on the floor, and taking their mean for it
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,13 +71,9 @@ class Ground:
         rotation = _upright(people[0].gravity)
         lowest = np.array([(person.vertices @ rotation[1]).min() for person in people], np.float64)
         error = np.sqrt(settings.ground**2 + (settings.stature * lowest) ** 2 + _tilt(people) ** 2 + _feet(people) ** 2)
-        apart, joint = heights_apart(lowest, error)
-        floor = int(np.log1p((apart / joint) ** 2).sum(0).argmin())
-        standing = np.abs(apart[:, floor]) <= CONSISTENT * joint[:, floor]
-        weight = standing / error**2
-        height = -float(lowest @ weight / weight.sum())
-        lifts = np.where(standing, -height - lowest, 0.0)
-        return cls(rotation, height, float(weight.sum() ** -0.5), standing, lifts)
+        floor, standing = _floor(lowest, error)
+        lifts = np.where(standing, floor - lowest, 0.0)
+        return cls(rotation, -floor, float((standing / error**2).sum() ** -0.5), standing, lifts)
 
     @cached_property
     def placements(self) -> list[Placement]:
@@ -87,6 +84,22 @@ class Ground:
     def camera(self) -> Placement:
         """From camera space to the scene, for the camera and all else that does not stand on the floor."""
         return Placement(self.rotation, np.array([0.0, self.height, 0.0]))
+
+
+def _floor(lowest: np.ndarray, error: np.ndarray) -> tuple[float, np.ndarray]:
+    """The height of the floor, and who stands on it (N,), by the heights (N,) of their lowest points and their errors.
+
+    The floor is first at the lowest point that agrees best with the others, then at the mean of those that agree.
+    """
+    apart, joint = heights_apart(lowest, error)
+    middle = int(np.log1p((apart / joint) ** 2).sum(0).argmin())
+    floor = float(lowest[middle])
+    for _ in range(ROUNDS):
+        standing = np.abs(lowest - floor) <= CONSISTENT * error
+        standing[middle] = True
+        weight = standing / error**2
+        floor = float(lowest @ weight / weight.sum())
+    return floor, standing
 
 
 def _upright(gravity: np.ndarray) -> np.ndarray:
