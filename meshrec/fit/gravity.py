@@ -4,7 +4,7 @@ Cameras look down by some degrees, and people stand upright. In one body the two
 looks down, someone upright leans towards it. What all people of a photo share is therefore taken for the camera's pitch
 and roll, and what remains of each is their own lean. Four things are known:
 
-- how cameras are held: a prior of pitch and roll, of which few are turned far;
+- how cameras are held: a Gaussian prior of pitch and roll;
 - balance: the centre of mass of who stands, walks or bends down is above the feet that carry them;
 - trunks are mostly upright, also those of people who sit;
 - people mostly stand on one floor. The distance between their feet tells its slope, the better, the farther apart they
@@ -38,13 +38,13 @@ class GravitySettings:
     """What is assumed of cameras and people. Angles are in degrees, lengths in metres.
 
     Attributes:
-        pitch: Mean and scale of the camera's pitch, positive where it looks down, which has a Student t distribution.
-        unusual: Its degrees of freedom.
+        pitch: Mean and standard deviation of the camera's pitch, positive where it looks down.
         roll: Standard deviation of the camera's roll, whose mean is zero.
         balance: Scale of the angle between up and the line from the feet to the centre of mass. The middle of the feet
             is 8 cm from the point that carries the weight, about 5 degrees, and fits add errors in depth.
         trunk: Scale of the angle between up and the line from pelvis to neck.
         freedom: Degrees of freedom of the distributions of people.
+        other: Share of people who are not upright at all, but turned any way. They do not count.
         stature: Standard deviation of a person's stature as a share of it, 0 where it is known. Distances, and the
             height of the camera above the floor, are off by the same share.
         ground: Scale of the height of someone's lowest foot joint above the floor.
@@ -54,11 +54,11 @@ class GravitySettings:
     """
 
     pitch: tuple[float, float] = (5.0, 8.0)
-    unusual: float = 4.0
     roll: float = 3.0
     balance: float = 4.5
     trunk: float = 7.0
     freedom: float = 3.0
+    other: float = 0.1
     stature: float = 0.04
     ground: float = 0.06
     support: float = 0.05
@@ -107,7 +107,7 @@ def gravity_of(
     pitch, roll = (axis.ravel() for axis in np.meshgrid(*(_axis(reach, settings.step) for reach in settings.reach)))
     up = -_direction(pitch, roll)  # (G, 3)
     mean, wide = settings.pitch
-    energy = _student((pitch - mean) / wide, settings.unusual, 1) + (roll / settings.roll) ** 2 / 2
+    energy = (((pitch - mean) / wide) ** 2 + (roll / settings.roll) ** 2) / 2
     if len(joints):
         energy = energy + _leans(up, joints, spread, settings).sum(1)
         energy = energy + _floor(up, joints, spread, settings)
@@ -139,17 +139,26 @@ def _leans(up: np.ndarray, joints: np.ndarray, spread: np.ndarray, settings: Gra
     standing = _centres_of_mass(joints) - np.einsum("gnf,nfx->gnx", carries, feet)
     pelvis, neck = (joint_index(name, "smpl24") for name in ("pelvis", "neck"))
     trunk = (joints[:, neck] - joints[:, pelvis])[None]
-    balance = _lean(standing, up, settings.balance, spread[:, _index(FEET)].mean(1), settings.freedom)
-    return balance + _lean(trunk, up, settings.trunk, spread[:, neck], settings.freedom)
+    upright = _lean(standing, up, settings.balance, spread[:, _index(FEET)].mean(1), settings.freedom)
+    upright = upright + _lean(trunk, up, settings.trunk, spread[:, neck], settings.freedom)
+    anyhow = 2 * np.log(4 * np.pi)  # both directions uniform over the sphere
+    return -np.logaddexp(np.log(1 - settings.other) - upright, np.log(settings.other) - anyhow)
 
 
 def _lean(line: np.ndarray, up: np.ndarray, scale: float, error: np.ndarray, freedom: float) -> np.ndarray:
-    """Energies (G, N) of the angles between up and lines (G or 1, N, 3), whose ends have errors (N,) in metres."""
+    """Negative log-densities (G, N) of lines' directions, around up.
+
+    Args:
+        line: (G or 1, N, 3) metres.
+        up: (G, 3) unit vectors.
+        scale: Scale of the angle between the two, degrees.
+        error: (N,) error of the lines' ends, metres.
+        freedom: Degrees of freedom of Student's t distribution.
+    """
     length = np.linalg.norm(line, axis=-1).clip(1e-3)
-    angle = np.arccos(
-        (np.einsum("gnx,gx->gn", np.broadcast_to(line, (len(up), *line.shape[1:])), up) / length).clip(-1, 1)
-    )
-    return _student(angle / np.hypot(np.radians(scale), error / length), freedom, 2)
+    cosine = (line * up[:, None]).sum(-1) / length
+    scales = np.hypot(np.radians(scale), error / length)
+    return _student(np.arccos(cosine.clip(-1, 1)) / scales, freedom, 2) + np.log(2 * np.pi * scales**2)
 
 
 def _floor(up: np.ndarray, joints: np.ndarray, spread: np.ndarray, settings: GravitySettings) -> np.ndarray:

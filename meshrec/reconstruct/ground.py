@@ -68,6 +68,8 @@ class Ground:
         """
         if not people or people[0].gravity is None:
             raise InputError("a floor needs people whose gravity is known, as Reconstructor returns them.")
+        if not np.isclose(np.linalg.norm(people[0].gravity), 1, atol=1e-2):
+            raise InputError("gravity should be a unit vector.")
         rotation = _upright(people[0].gravity)
         lowest = np.array([(person.vertices @ rotation[1]).min() for person in people], np.float64)
         error = np.sqrt(settings.ground**2 + (settings.stature * lowest) ** 2 + _tilt(people) ** 2 + _feet(people) ** 2)
