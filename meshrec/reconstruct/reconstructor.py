@@ -157,10 +157,9 @@ class Reconstructor:
         photo = as_photo(photo)
         camera = photo_camera(photo, focal, camera)
         people = self._find(photo, boxes, keypoints)
-        if height is not None and np.ndim(height) and len(height) != len(people):
-            raise InputError(
-                f"{photo.path}: {len(height)} heights for {len(people)} people: give one, or one a person."
-            )
+        if height is not None and np.ndim(height) and len(people) not in (0, len(height)):
+            who = "1 person" if len(people) == 1 else f"{len(people)} people"
+            raise InputError(f"{photo.path}: {len(height)} heights for {who}: give one, or one a person.")
         return self.embody(photo.image, people, camera, height) if people else []
 
     def _find(
@@ -244,15 +243,16 @@ def require_height(height: float | Sequence[float] | np.ndarray) -> None:
     Raises:
         InputError: One is not a number of metres from 0.3 to 2.6.
     """
-    for metres in np.atleast_1d(height).tolist():
+    for metres in np.atleast_1d(np.asarray(height, dtype=object)).tolist():
         if not (isinstance(metres, int | float) and LEAST <= metres <= MOST):  # false for NaN
             raise InputError(f"a height must be a number of metres from {LEAST} to {MOST}, not {metres}.")
 
 
 def _with_gravity(people: list[Person], settings: GravitySettings) -> list[Person]:
     """Everyone in a photo with the direction of gravity in it."""
-    joints, deviations = np.stack([p.joints() for p in people]), [p.joint_deviation for p in people]
-    gravity = gravity_of(joints, None if deviations[0] is None else np.stack(deviations), settings)
+    joints = np.stack([p.joints() for p in people])
+    deviations = [p.joint_deviation for p in people if p.joint_deviation is not None]
+    gravity = gravity_of(joints, np.stack(deviations) if deviations else None, settings)
     return [replace(p, gravity=gravity.direction, gravity_deviation=gravity.deviation) for p in people]
 
 
