@@ -16,14 +16,16 @@ from meshrec.body.kinematics import mirror_pose
 from meshrec.body.state import BodyState
 from meshrec.detect.people import Detection
 from meshrec.errors import InputError
+from meshrec.fit.gravity import gravity_of
 from meshrec.fit.outline import MaskView, drawn_faces, match_outlines
 from meshrec.fit.result import FitResult, confidence_in, joint_deviations, reprojection_error
 from meshrec.fit.settings import Balance, FitSettings
 from meshrec.fit.solver import Quadratic, Term, minimize
 from meshrec.fit.starts import PoseLibrary
-from meshrec.fit.terms import Closeness, PoseTerm, Reprojection
+from meshrec.fit.terms import Closeness, PoseTerm, Reprojection, UprightTerm
 from meshrec.geometry import Camera
 from meshrec.landmarks.moments import LandmarkMoments
+from meshrec.landmarks.numba_backend import landmark_positions
 from meshrec.landmarks.placements import face_errors, offsets, precision
 from meshrec.poses.authored_poses import authored_poses
 from meshrec.poses.everyday_poses import everyday_poses
@@ -194,14 +196,15 @@ class Fitter:
             starts = self._library(joints).search(seen.landmarks, camera, seen.pixels, certainty, self.settings.starts)
         else:
             starts = initial.state
-        state, final = self._refine(starts, seen, initial)
+        state, final, upright = self._refine(starts, seen, initial)
         results = []
         for i, detection in enumerate(detections):
             own, near, overlap = state[i : i + 1], final[i : i + 1], None
             if self.silhouettes and detection.mask is not None:
                 others = [other for other in detections if other is not detection]
                 view = MaskView.around(detection, others, camera, self.settings.outline)
-                own, near = self._outlined(own, near, view, seen[i : i + 1], initial and initial[i : i + 1])
+                known = self._knowledge(initial and initial[i : i + 1], upright)
+                own, near = self._outlined(own, near, view, seen[i : i + 1], known, self._balance(initial))
                 overlap = view.overlap(drawn_faces(self.body, own, view.camera)[1])
             error = reprojection_error(seen[i : i + 1], own, detection.box)
             results.append(
@@ -236,23 +239,46 @@ class Fitter:
             self._libraries[joints] = PoseLibrary.build(poses, self.landmarks(joints), settings.yaws)
         return self._libraries[joints]
 
-    def _refine(self, state: BodyState, seen: Reprojection, initial: Initial | None) -> tuple[BodyState, Quadratic]:
-        """Refine all starts by landmarks; return the best of each person, and the energy's quadratic there."""
-        people, annealing = len(seen), self._balance(initial).annealing
-        for cutoff, steps in annealing:
+    def _refine(
+        self, state: BodyState, seen: Reprojection, initial: Initial | None
+    ) -> tuple[BodyState, Quadratic, UprightTerm]:
+        """Refine all starts by landmarks.
+
+        Returns:
+            The best body of each person, the energy's quadratic there, and the term of the pelvis' orientation against
+            gravity, which is estimated from everyone before the last round.
+        """
+        people, balance, upright = len(seen), self._balance(initial), self.settings.upright
+        last = len(balance.annealing) - 1
+        for number, (cutoff, steps) in enumerate(balance.annealing):
             count = len(state) // people
+            known = self._knowledge(initial and initial.repeated(count), upright)
             each = replace(seen, cutoff=cutoff).repeated(count)
-            state, final = minimize([each, *self._knowledge(initial and initial.repeated(count))], state, steps)
-            state, final = _keep_best(state, final, people, self.settings.kept if cutoff != annealing[-1][0] else 1)
-        return state, final
+            state, final = minimize([each, *known], state, steps)
+            state, final = _keep_best(state, final, people, 1 if number == last else self.settings.kept)
+            if number == last - 1:
+                upright = replace(upright, up=self._up(*_keep_best(state, final, people, 1)))
+        return state, final, upright
+
+    def _up(self, state: BodyState, final: Quadratic) -> tuple[float, float, float]:
+        """The direction away from gravity, by the body of each person in a photo."""
+        joints = landmark_positions(self._joints, state).numpy()
+        gravity = gravity_of(joints, joint_deviations(self._joints, state, final).numpy())
+        x, y, z = (-gravity.direction).tolist()
+        return x, y, z
 
     def _outlined(
-        self, state: BodyState, final: Quadratic, view: MaskView, seen: Reprojection, initial: Initial | None
+        self,
+        state: BodyState,
+        final: Quadratic,
+        view: MaskView,
+        seen: Reprojection,
+        known: Sequence[Term],
+        balance: Balance,
     ) -> tuple[BodyState, Quadratic]:
-        """Refine one body by landmarks and outline; return it, and the energy's quadratic there."""
-        balance = self._balance(initial)
+        """Refine one body by landmarks, outline and priors; return it, and the energy's quadratic there."""
         cutoff, _ = balance.annealing[-1]
-        terms: list[Term] = [replace(seen, cutoff=cutoff), *self._knowledge(initial)]
+        terms: list[Term] = [replace(seen, cutoff=cutoff), *known]
         for reach, steps in self.settings.outline.reaches:
             outline = match_outlines(self.body, self._joints, state, view, reach, self.settings.outline)
             if outline is None:
@@ -261,10 +287,10 @@ class Fitter:
             state, final = minimize([outline, *terms], state, steps)
         return state, final
 
-    def _knowledge(self, initial: Initial | None) -> list[Term]:
+    def _knowledge(self, initial: Initial | None, upright: UprightTerm) -> list[Term]:
         """The priors: terms that depend on neither landmarks nor outlines."""
         settings, pose = self.settings, PoseTerm(self.prior, self._balance(initial).prior)
-        known: list[Term] = [pose, settings.limits, settings.upright, settings.knees]
+        known: list[Term] = [pose, settings.limits, upright, settings.knees]
         if initial is None:
             return [*known, settings.shape, settings.hands]
         return [*known, Closeness(initial.state, initial.whiten)]

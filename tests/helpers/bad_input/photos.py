@@ -281,6 +281,11 @@ def options() -> Iterable[Case]:
     yield case("jobs-negative", "--jobs -2", "at least 1")
     for value in ("0", "-3", "nan", "inf"):
         yield case(f"focal-{value}", f"--focal {value}", "the focal length must be a positive number of pixels")
+    for value in ("0", "0.29", "2.61", "180", "nan", "inf", "1.8,0"):
+        yield case(f"height-{value}", f"--height {value}", "a height must be a number of metres from 0.3 to 2.6, not ")
+    for value in ("tall", "1.8m", "1,8;1,7"):
+        yield case(f"height-{value}", f"--height {value}", f"'{value}' should be numbers separated by commas")
+    yield case("height-none", "--height ,", "a height must be a number of metres, or several separated by commas")
     for value in ("26", "50", "1e-30", "30000", "1e300"):
         sentence = f"a focal length of {float(value):g} pixels would be a field of view of .* not in millimetres"
         yield case(f"focal-of-{value}", f"{poses} --focal {value}", sentence.replace("+", "[+]"))
