@@ -22,6 +22,7 @@ from meshrec.fit.settings import Balance, FitSettings
 from meshrec.fit.solver import Quadratic, Term, minimize
 from meshrec.fit.starts import PoseLibrary
 from meshrec.fit.terms import Closeness, PoseTerm, Reprojection
+from meshrec.fit.turns import ObservedTurns
 from meshrec.geometry import Camera
 from meshrec.landmarks.moments import LandmarkMoments
 from meshrec.landmarks.placements import face_errors, offsets, precision
@@ -194,14 +195,17 @@ class Fitter:
             starts = self._library(joints).search(seen.landmarks, camera, seen.pixels, certainty, self.settings.starts)
         else:
             starts = initial.state
-        state, final = self._refine(starts, seen, initial)
+        turns = ObservedTurns.of(detections, camera, self.body.tree, self.settings.turns)
+        state, final = self._refine(starts, seen, turns, initial)
         results = []
         for i, detection in enumerate(detections):
             own, near, overlap = state[i : i + 1], final[i : i + 1], None
             if self.silhouettes and detection.mask is not None:
                 others = [other for other in detections if other is not detection]
                 view = MaskView.around(detection, others, camera, self.settings.outline)
-                own, near = self._outlined(own, near, view, seen[i : i + 1], initial and initial[i : i + 1])
+                own, near = self._outlined(
+                    own, near, view, seen[i : i + 1], turns and turns[i : i + 1], initial and initial[i : i + 1]
+                )
                 overlap = view.overlap(drawn_faces(self.body, own, view.camera)[1])
             error = reprojection_error(seen[i : i + 1], own, detection.box)
             results.append(
@@ -236,23 +240,32 @@ class Fitter:
             self._libraries[joints] = PoseLibrary.build(poses, self.landmarks(joints), settings.yaws)
         return self._libraries[joints]
 
-    def _refine(self, state: BodyState, seen: Reprojection, initial: Initial | None) -> tuple[BodyState, Quadratic]:
+    def _refine(
+        self, state: BodyState, seen: Reprojection, turns: ObservedTurns | None, initial: Initial | None
+    ) -> tuple[BodyState, Quadratic]:
         """Refine all starts by landmarks; return the best of each person, and the energy's quadratic there."""
         people, annealing = len(seen), self._balance(initial).annealing
         for cutoff, steps in annealing:
             count = len(state) // people
             each = replace(seen, cutoff=cutoff).repeated(count)
-            state, final = minimize([each, *self._knowledge(initial and initial.repeated(count))], state, steps)
+            known = self._knowledge(turns and turns.repeated(count), initial and initial.repeated(count))
+            state, final = minimize([each, *known], state, steps)
             state, final = _keep_best(state, final, people, self.settings.kept if cutoff != annealing[-1][0] else 1)
         return state, final
 
     def _outlined(
-        self, state: BodyState, final: Quadratic, view: MaskView, seen: Reprojection, initial: Initial | None
+        self,
+        state: BodyState,
+        final: Quadratic,
+        view: MaskView,
+        seen: Reprojection,
+        turns: ObservedTurns | None,
+        initial: Initial | None,
     ) -> tuple[BodyState, Quadratic]:
         """Refine one body by landmarks and outline; return it, and the energy's quadratic there."""
         balance = self._balance(initial)
         cutoff, _ = balance.annealing[-1]
-        terms: list[Term] = [replace(seen, cutoff=cutoff), *self._knowledge(initial)]
+        terms: list[Term] = [replace(seen, cutoff=cutoff), *self._knowledge(turns, initial)]
         for reach, steps in self.settings.outline.reaches:
             outline = match_outlines(self.body, self._joints, state, view, reach, self.settings.outline)
             if outline is None:
@@ -261,10 +274,12 @@ class Fitter:
             state, final = minimize([outline, *terms], state, steps)
         return state, final
 
-    def _knowledge(self, initial: Initial | None) -> list[Term]:
-        """The priors: terms that depend on neither landmarks nor outlines."""
+    def _knowledge(self, turns: ObservedTurns | None, initial: Initial | None) -> list[Term]:
+        """The priors and observed turns: terms that depend on neither landmarks nor outlines."""
         settings, pose = self.settings, PoseTerm(self.prior, self._balance(initial).prior)
         known: list[Term] = [pose, settings.limits, settings.upright, settings.knees]
+        if turns is not None:
+            known.append(turns)
         if initial is None:
             return [*known, settings.shape, settings.hands]
         return [*known, Closeness(initial.state, initial.whiten)]
