@@ -40,7 +40,7 @@ def main() -> None:
     options = parser.parse_args()
 
     body = load_body(options.body)
-    split, seed = ("held_out", 7002) if options.errors else ("train", 7001)
+    split, seed = ("held_out", 7003) if options.errors else ("train", 7001)
     source = SyntheticPeople(body, seed, split, options.resolution)
     pictures = Pictures(TextureLayout.of_body(body), supersample=1)
     detector = BlazePoseDetector(settings=replace(BlazePoseSettings(), close_ups=CloseUpSettings()))

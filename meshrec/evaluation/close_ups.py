@@ -171,5 +171,5 @@ def _part(numbers: Sequence[int], seen: list[tuple[np.ndarray, np.ndarray]]) -> 
     shape = shape - shape.mean(0)
     shape = 100 * shape / shape.square().sum(-1).mean().sqrt()
     deviation = MAD_TO_DEVIATION * errors.abs().median(0).values.rad2deg()
-    rounded = {n: tuple(round(x, 1) for x in row) for n, row in zip(rows, shape.tolist())}
+    rounded = {n: tuple(round(x, 1) + 0.0 for x in row) for n, row in zip(rows, shape.tolist())}
     return RigidPart(rounded, tuple(round(x, 1) for x in deviation.tolist()))
