@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -25,9 +26,12 @@ class TurnSettings:
     Attributes:
         weight: Factor of the precision of the observed rotations; 0 leaves them out.
         freedom: Degrees of freedom of the Student t distribution of their errors. Few let wrong observations go.
+
+    On the training people of ``tools/measure_close_ups.py``, weights from 0.5 to 1 and freedoms of 1 and 2 differ by
+    less than 0.5 mm of aligned error and by 2 degrees.
     """
 
-    weight: float = 1.0
+    weight: float = 0.7
     freedom: float = 2.0
 
 
@@ -85,24 +89,23 @@ class ObservedTurns:
         frames = global_rotations(state.rotations, self.tree)
         own = frames[:, self.joints]
         turns = turns_between(self.rotations, own)
-        # A step t of an ancestor turns the joint in its own frame by own^T ancestor t.
-        chain = own.mT[:, :, None] @ frames[:, None] * self._above.to(own)[:, :, None, None]
-        slopes = right_jacobian_inverse(turns)[:, :, None] @ chain  # (B, J, 24, 3, 3)
         values = turns * self.precision
         squared = values.square().sum(-1, keepdim=True)
         root = ((self.freedom + 3) / (self.freedom + squared)).sqrt() * self.precision
-        jacobian = slopes.transpose(2, 3).flatten(3) * root[..., None]  # (B, J, 3, 72)
-        quadratic = squares((turns * root).flatten(1), jacobian.flatten(1, 2), TURNS, state.unknowns)
+        # A step t of an ancestor turns the joint in its own frame by own^T ancestor t.
+        levers = root[..., None] * (right_jacobian_inverse(turns) @ own.mT)
+        slopes = levers.flatten(1, 2) @ frames.transpose(1, 2).flatten(2) * self._above  # (B, 3 J, 72)
+        quadratic = squares((turns * root).flatten(1), slopes, TURNS, state.unknowns)
         seen = (self.precision > 0).any(-1)
         energy = (self.freedom + 3) / 2 * (torch.log1p(squared[..., 0] / self.freedom) * seen).sum(-1)
         return Quadratic(energy, quadratic.gradient, quadratic.hessian)
 
-    @property
+    @cached_property
     def _above(self) -> Tensor:
-        """(J, 24) bool, whether a joint is an observed one or one of its ancestors."""
-        above = torch.zeros(len(self.joints), NUM_JOINTS, dtype=torch.bool)
+        """(3 J, 72) 1 where a step of the joints' rotations can turn an observed one, 0 elsewhere."""
+        above = torch.zeros(len(self.joints), NUM_JOINTS, dtype=torch.float64)
         for row, joint in enumerate(self.joints):
             while joint >= 0:
-                above[row, joint] = True
+                above[row, joint] = 1
                 joint = self.tree.parents[joint]
-        return above
+        return above.repeat_interleave(3, 0).repeat_interleave(3, 1)
