@@ -20,7 +20,7 @@ from rich.progress import track
 from meshrec.body import BodyModel, load_body
 from meshrec.detect.blazepose_detector import BlazePoseDetector
 from meshrec.detect.blazepose_settings import BlazePoseSettings
-from meshrec.detect.close_ups import CloseUpSettings
+from meshrec.detect.close_ups import PARTS, CloseUpSettings
 from meshrec.errors import run_tool
 from meshrec.evaluation.close_ups import FACING, Seen, facing_errors, look_at_renders, measure_parts
 from meshrec.metrics import pa_mpjpe
@@ -43,7 +43,7 @@ def main() -> None:
     split, seed = ("held_out", 7003) if options.errors else ("train", 7001)
     source = SyntheticPeople(body, seed, split, options.resolution)
     pictures = Pictures(TextureLayout.of_body(body), supersample=1)
-    detector = BlazePoseDetector(settings=replace(BlazePoseSettings(), close_ups=CloseUpSettings()))
+    detector = BlazePoseDetector(settings=replace(BlazePoseSettings(), close_ups=CloseUpSettings(parts=PARTS)))
     people = track(look_at_renders(source, range(options.count), pictures, detector), "people", options.count)
     if options.errors:
         compare(people, body, options.regressor)

@@ -107,4 +107,4 @@ class BlazePoseSettings:
     cut: float = 0.15
     least_score: float = 0.42
     least_crispness: float = 0.87
-    close_ups: CloseUpSettings | None = None
+    close_ups: CloseUpSettings | None = CloseUpSettings()

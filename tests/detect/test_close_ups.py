@@ -7,7 +7,7 @@ from helpers.paths import SHARED
 from meshrec.body import flip_permutation, joint_set
 from meshrec.detect.blazepose_detector import BlazePoseDetector
 from meshrec.detect.blazepose_settings import BlazePoseSettings
-from meshrec.detect.close_ups import CloseUps, CloseUpSettings, face_region, hand_region
+from meshrec.detect.close_ups import PARTS, CloseUps, CloseUpSettings, face_region, hand_region
 from meshrec.detect.people import Detection
 from meshrec.files import read_photo
 
@@ -16,7 +16,7 @@ NAMES = joint_set("mediapipe33")
 
 @pytest.fixture(scope="module")
 def close_ups():
-    return CloseUps()
+    return CloseUps(CloseUpSettings(parts=PARTS))
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def photo():
     if not path.is_file():
         pytest.skip("needs ../shared")
     image = read_photo(path).image
-    return image, BlazePoseDetector()(image)
+    return image, BlazePoseDetector(settings=BlazePoseSettings(close_ups=None))(image)
 
 
 def test_faces_in_a_photo_look_at_the_camera(photo, close_ups):
@@ -83,11 +83,17 @@ def test_nobody_has_no_close_ups(close_ups):
     assert same.close_ups == () and same.score == 0
 
 
-def test_the_detector_looks_closely_if_asked(photo):
+def test_the_detector_looks_at_faces_unless_asked_not_to(photo):
     image, people = photo
     assert all(person.close_ups == () for person in people)
-    found = BlazePoseDetector(settings=BlazePoseSettings(close_ups=CloseUpSettings()))(image)
-    assert any(person.close_ups for person in found)
+    found = BlazePoseDetector()(image)
+    assert [person.box.tolist() for person in found] == [person.box.tolist() for person in people]
+    assert {close.joint for person in found for close in person.close_ups} == {"head"}
+
+
+def test_unknown_parts_are_refused():
+    with pytest.raises(ValueError, match="left_foot"):
+        CloseUps(CloseUpSettings(parts=("left_foot",)))
 
 
 def test_faces_and_hands_stand_upright_in_their_crops():
