@@ -62,7 +62,7 @@ def compare(people: Iterable[Seen], body: BodyModel, regressor: str) -> None:
         for title, detection in (("without", bare), ("with", person.detection)):
             (result,) = reconstruct.embody(person.image, [detection], person.camera)
             found[title].append(torch.from_numpy(result.rotations))
-            errors[title].append(1000 * float(pa_mpjpe(torch.from_numpy(result.joints())[None], person.joints[None])))
+            errors[title].append(float(pa_mpjpe(torch.from_numpy(result.joints())[None], person.joints[None])))
         true.append(person.rotations)
         observed.append([any(close.joint == joint for close in person.detection.close_ups) for joint in FACING])
     for title, rotations in found.items():

@@ -27,7 +27,7 @@ from meshrec.detect.people import CloseUp, Detection, Region
 from meshrec.geometry.affine import apply, inverse
 
 JOINT_SET = "mediapipe33"
-WRIST, INDEX, MIDDLE, PINKY = 0, 5, 9, 17  # of the hand's landmarks: the wrist and three knuckles
+WRIST, INDEX, PINKY = 0, 5, 17  # of the hand's landmarks: the wrist and two knuckles
 PARTS = ("head", "left_wrist", "right_wrist")
 
 
@@ -41,7 +41,7 @@ class CloseUpSettings:
 
     Attributes:
         parts: What to look at: "head" for faces, and the wrists for hands. Hands are left out by default: on renders
-            they help as much as faces, but photos in which the network recognises hands were not available to confirm it.
+            they help as much as faces, but no photo was available in which the network recognises hands.
         least_size: Least size of a face, from eyes to chin and across, and of a hand, from wrist to fingertips, pixels.
         least_visibility: Least mean confidence of the body's landmarks around which the crop is placed, in [0, 1].
         face_scale: Side of the crop of a face, as a multiple of its size.
