@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from meshrec.fit.outline import OutlineSettings
 from meshrec.fit.starts import StartSettings
 from meshrec.fit.terms import LimitTerm, RestTerm, ShapeTerm, UprightTerm
+from meshrec.fit.turns import TurnSettings
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class FitSettings:
         shape: Term of the betas, for people without a regressor's estimate.
         hands: Term that keeps hands near their rest pose, for people without a regressor's estimate. The prior of poses
             does not cover hands.
+        turns: How the rotations of heads and wrists count that close looks at faces and hands show.
 
     Example:
         >>> from dataclasses import replace
@@ -73,3 +75,4 @@ class FitSettings:
     knees: RestTerm = RestTerm(("left_knee", "right_knee"), deviation=0.6, freedom=1)
     shape: ShapeTerm = ShapeTerm()
     hands: RestTerm = RestTerm(("left_hand", "right_hand"), deviation=0.2, freedom=10)
+    turns: TurnSettings = TurnSettings()
