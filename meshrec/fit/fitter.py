@@ -22,6 +22,7 @@ from meshrec.fit.settings import Balance, FitSettings
 from meshrec.fit.solver import Quadratic, Term, minimize
 from meshrec.fit.starts import PoseLibrary
 from meshrec.fit.terms import Closeness, PoseTerm, Reprojection
+from meshrec.fit.unseen import LEGS_AND_FEET, UnseenLegs, less_sure, unseen_legs
 from meshrec.geometry import Camera
 from meshrec.landmarks.moments import LandmarkMoments
 from meshrec.landmarks.placements import face_errors, offsets, precision
@@ -189,19 +190,26 @@ class Fitter:
         box = torch.tensor(np.stack([d.box for d in detections]), dtype=torch.float64)
         certainty = self._balance(initial).evidence * precision(joints, keypoints, box, camera.size)
         shared = face_errors(joints, box)
+        legs = UnseenLegs(
+            self._joints, unseen_legs(joints, keypoints, camera.size, self.settings.unseen), self.settings.unseen
+        )
+        if initial is not None:
+            initial = Initial(initial.state, less_sure(initial.whiten, legs.unseen, self.settings.unseen))
         seen = Reprojection(self.landmarks(joints), camera, keypoints[..., :2], certainty, shared)
         if initial is None:
             starts = self._library(joints).search(seen.landmarks, camera, seen.pixels, certainty, self.settings.starts)
         else:
             starts = initial.state
-        state, final = self._refine(starts, seen, initial)
+        state, final = self._refine(starts, seen, initial, legs)
         results = []
         for i, detection in enumerate(detections):
             own, near, overlap = state[i : i + 1], final[i : i + 1], None
             if self.silhouettes and detection.mask is not None:
                 others = [other for other in detections if other is not detection]
                 view = MaskView.around(detection, others, camera, self.settings.outline)
-                own, near = self._outlined(own, near, view, seen[i : i + 1], initial and initial[i : i + 1])
+                own, near = self._outlined(
+                    own, near, view, seen[i : i + 1], initial and initial[i : i + 1], legs[i : i + 1]
+                )
                 overlap = view.overlap(drawn_faces(self.body, own, view.camera)[1])
             error = reprojection_error(seen[i : i + 1], own, detection.box)
             results.append(
@@ -236,35 +244,47 @@ class Fitter:
             self._libraries[joints] = PoseLibrary.build(poses, self.landmarks(joints), settings.yaws)
         return self._libraries[joints]
 
-    def _refine(self, state: BodyState, seen: Reprojection, initial: Initial | None) -> tuple[BodyState, Quadratic]:
+    def _refine(
+        self, state: BodyState, seen: Reprojection, initial: Initial | None, legs: UnseenLegs
+    ) -> tuple[BodyState, Quadratic]:
         """Refine all starts by landmarks; return the best of each person, and the energy's quadratic there."""
         people, annealing = len(seen), self._balance(initial).annealing
         for cutoff, steps in annealing:
             count = len(state) // people
             each = replace(seen, cutoff=cutoff).repeated(count)
-            state, final = minimize([each, *self._knowledge(initial and initial.repeated(count))], state, steps)
+            known = self._knowledge(initial and initial.repeated(count), legs.repeated(count))
+            state, final = minimize([each, *known], state, steps)
             state, final = _keep_best(state, final, people, self.settings.kept if cutoff != annealing[-1][0] else 1)
         return state, final
 
     def _outlined(
-        self, state: BodyState, final: Quadratic, view: MaskView, seen: Reprojection, initial: Initial | None
+        self,
+        state: BodyState,
+        final: Quadratic,
+        view: MaskView,
+        seen: Reprojection,
+        initial: Initial | None,
+        legs: UnseenLegs,
     ) -> tuple[BodyState, Quadratic]:
         """Refine one body by landmarks and outline; return it, and the energy's quadratic there."""
         balance = self._balance(initial)
         cutoff, _ = balance.annealing[-1]
-        terms: list[Term] = [replace(seen, cutoff=cutoff), *self._knowledge(initial)]
+        terms: list[Term] = [replace(seen, cutoff=cutoff), *self._knowledge(initial, legs)]
+        hidden = LEGS_AND_FEET if legs.unseen > 0.5 else ()
         for reach, steps in self.settings.outline.reaches:
-            outline = match_outlines(self.body, self._joints, state, view, reach, self.settings.outline)
+            outline = match_outlines(self.body, self._joints, state, view, reach, self.settings.outline, hidden)
             if outline is None:
                 break
             outline = replace(outline, weight=balance.evidence * outline.weight)
             state, final = minimize([outline, *terms], state, steps)
         return state, final
 
-    def _knowledge(self, initial: Initial | None) -> list[Term]:
+    def _knowledge(self, initial: Initial | None, legs: UnseenLegs) -> list[Term]:
         """The priors: terms that depend on neither landmarks nor outlines."""
         settings, pose = self.settings, PoseTerm(self.prior, self._balance(initial).prior)
         known: list[Term] = [pose, settings.limits, settings.upright, settings.knees]
+        if legs.unseen.any():
+            known.append(legs)
         if initial is None:
             return [*known, settings.shape, settings.hands]
         return [*known, Closeness(initial.state, initial.whiten)]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from meshrec.fit.outline import OutlineSettings
 from meshrec.fit.starts import StartSettings
 from meshrec.fit.terms import LimitTerm, RestTerm, ShapeTerm, UprightTerm
+from meshrec.fit.unseen import UnseenSettings
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class FitSettings:
             160).
         kept: Starts of each person that are kept after each round of the annealing but the last, which keeps one.
         outline: How the outline is matched.
+        unseen: What is assumed about people whose legs the photo does not show.
         limits: Term of the joint limits.
         upright: Term of the pelvis' orientation.
         knees: Term that keeps knees near their rest pose. From the front a slightly bent leg looks like a straight one,
@@ -68,6 +70,7 @@ class FitSettings:
     starts: StartSettings = StartSettings()
     kept: int = 2
     outline: OutlineSettings = OutlineSettings()
+    unseen: UnseenSettings = UnseenSettings()
     limits: LimitTerm = LimitTerm()
     upright: UprightTerm = UprightTerm()
     knees: RestTerm = RestTerm(("left_knee", "right_knee"), deviation=0.6, freedom=1)
