@@ -13,7 +13,7 @@ from meshrec.evaluation.prediction import Bodies
 from meshrec.evaluation.scores import score, score_detections
 from meshrec.evaluation.subjects import DetectionSource, Subject, assumed_camera, load_subjects
 from meshrec.evaluation.truth import truth_of
-from meshrec.fit import Fitter, FitResult, FitSettings, Initial
+from meshrec.fit import FitResult, FitSettings, Fitter, Initial
 from meshrec.fit.settings import Balance
 from meshrec.reconstruct.reconstructor import Regressor
 

@@ -16,6 +16,7 @@ from meshrec.body.kinematics import mirror_pose
 from meshrec.body.state import BodyState
 from meshrec.detect.people import Detection
 from meshrec.errors import InputError
+from meshrec.fit.contact import Forearms
 from meshrec.fit.outline import MaskView, drawn_faces, match_outlines
 from meshrec.fit.result import FitResult, confidence_in, joint_deviations, reprojection_error
 from meshrec.fit.settings import Balance, FitSettings
@@ -203,13 +204,13 @@ class Fitter:
         state, final = self._refine(starts, seen, initial, legs)
         results = []
         for i, detection in enumerate(detections):
-            own, near, overlap = state[i : i + 1], final[i : i + 1], None
+            own, near, overlap, view = state[i : i + 1], final[i : i + 1], None, None
             if self.silhouettes and detection.mask is not None:
                 others = [other for other in detections if other is not detection]
                 view = MaskView.around(detection, others, camera, self.settings.outline)
-                own, near = self._outlined(
-                    own, near, view, seen[i : i + 1], initial and initial[i : i + 1], legs[i : i + 1]
-                )
+            known = initial and initial[i : i + 1]
+            own, near = self._by_skin(own, near, view, seen[i : i + 1], known, legs[i : i + 1])
+            if view is not None:
                 overlap = view.overlap(drawn_faces(self.body, own, view.camera)[1])
             error = reprojection_error(seen[i : i + 1], own, detection.box)
             results.append(
@@ -235,6 +236,10 @@ class Fitter:
     def _joints(self) -> LandmarkMoments:
         return LandmarkMoments.of_body(self.body, "smpl24")
 
+    @cached_property
+    def _forearms(self) -> Forearms:
+        return Forearms.of_body(self.body, self._joints, self.settings.contact)
+
     def _library(self, joints: str) -> PoseLibrary:
         if joints not in self._libraries:
             settings = self.settings.starts
@@ -257,26 +262,30 @@ class Fitter:
             state, final = _keep_best(state, final, people, self.settings.kept if cutoff != annealing[-1][0] else 1)
         return state, final
 
-    def _outlined(
+    def _by_skin(
         self,
         state: BodyState,
         final: Quadratic,
-        view: MaskView,
+        view: MaskView | None,
         seen: Reprojection,
         initial: Initial | None,
         legs: UnseenLegs,
     ) -> tuple[BodyState, Quadratic]:
-        """Refine one body by landmarks and outline; return it, and the energy's quadratic there."""
+        """Refine one body by its skin: its outline and where it touches itself; return it, and the quadratic there."""
         balance = self._balance(initial)
         cutoff, _ = balance.annealing[-1]
         terms: list[Term] = [replace(seen, cutoff=cutoff), *self._knowledge(initial, legs)]
         hidden = LEGS_AND_FEET if legs.unseen > 0.5 else ()
         for reach, steps in self.settings.outline.reaches:
-            outline = match_outlines(self.body, self._joints, state, view, reach, self.settings.outline, hidden)
-            if outline is None:
-                break
-            outline = replace(outline, weight=balance.evidence * outline.weight)
-            state, final = minimize([outline, *terms], state, steps)
+            matched: list[Term] = []
+            if view is not None:
+                outline = match_outlines(self.body, self._joints, state, view, reach, self.settings.outline, hidden)
+                if outline is not None:
+                    matched.append(replace(outline, weight=balance.evidence * outline.weight))
+            if (contact := self._forearms.match(state)) is not None:
+                matched.append(contact)
+            if matched:
+                state, final = minimize([*matched, *terms], state, steps)
         return state, final
 
     def _knowledge(self, initial: Initial | None, legs: UnseenLegs) -> list[Term]:

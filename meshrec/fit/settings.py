@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from meshrec.fit.contact import ContactSettings
 from meshrec.fit.outline import OutlineSettings
 from meshrec.fit.starts import StartSettings
 from meshrec.fit.terms import LimitTerm, RestTerm, ShapeTerm, UprightTerm
@@ -47,6 +48,7 @@ class FitSettings:
         kept: Starts of each person that are kept after each round of the annealing but the last, which keeps one.
         outline: How the outline is matched.
         unseen: What is assumed about people whose legs the photo does not show.
+        contact: How forearms are kept out of the rest of the body.
         limits: Term of the joint limits.
         upright: Term of the pelvis' orientation.
         knees: Term that keeps knees near their rest pose. From the front a slightly bent leg looks like a straight one,
@@ -71,6 +73,7 @@ class FitSettings:
     kept: int = 2
     outline: OutlineSettings = OutlineSettings()
     unseen: UnseenSettings = UnseenSettings()
+    contact: ContactSettings = ContactSettings()
     limits: LimitTerm = LimitTerm()
     upright: UprightTerm = UprightTerm()
     knees: RestTerm = RestTerm(("left_knee", "right_knee"), deviation=0.6, freedom=1)
