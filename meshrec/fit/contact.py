@@ -36,6 +36,8 @@ class ContactSettings:
         deepest: Greatest distance of a match, metres. No point inside a body is farther from its skin.
         deviation: Standard deviation of a point's depth, metres.
         independent: Number of independent points as which all points of a forearm inside the body count.
+        rounds: Largest number of rounds of matching after those of the outline. There are none without a point inside.
+        steps: Number of steps in each of them.
     """
 
     every: int = 6
@@ -44,6 +46,8 @@ class ContactSettings:
     deepest: float = 0.15
     deviation: float = 0.01
     independent: float = 20.0
+    rounds: int = 3
+    steps: int = 3
 
 
 @dataclass(frozen=True)
@@ -146,8 +150,16 @@ class Forearms:
             (K, 2) vertices of the forearm and of the skin, those in the body or close to it, and the heights (K,) of
             the former above the tangent plane of the latter, metres.
         """
-        distance, nearest = torch.cdist(vertices[points], vertices[skin]).min(1)
-        skin = skin[nearest.numpy()]
-        height = ((vertices[points] - vertices[skin]) * normals[skin]).sum(-1)
-        kept = ((height < self.settings.reach) & (distance < self.settings.deepest)).numpy()
-        return np.stack([points, skin], 1)[kept], height.numpy()[kept]
+        gaps = torch.cdist(vertices[points], vertices[skin])
+        distance, nearest = gaps.min(1)
+        height = ((vertices[points] - vertices[skin[nearest]]) * normals[skin[nearest]]).sum(-1)
+        close = distance < self.settings.deepest
+        inside = close & (height < 0)
+        if inside.any():
+            # A forearm leaves the body on one side, in front or behind: that from which it is closer to the skin.
+            away = normals[skin, 2] > 0
+            ways = [gaps[inside].masked_fill(side, torch.inf).min(1) for side in (away, ~away)]
+            nearest[inside] = min(ways, key=lambda way: float(way.values.sum())).indices
+            height = ((vertices[points] - vertices[skin[nearest]]) * normals[skin[nearest]]).sum(-1)
+        kept = (close & (height < self.settings.reach)).numpy()
+        return np.stack([points, skin[nearest.numpy()]], 1)[kept], height.numpy()[kept]

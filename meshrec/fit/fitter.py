@@ -275,18 +275,24 @@ class Fitter:
         balance = self._balance(initial)
         cutoff, _ = balance.annealing[-1]
         terms: list[Term] = [replace(seen, cutoff=cutoff), *self._knowledge(initial, legs)]
+        outlines: list[Term] = []
         hidden = LEGS_AND_FEET if legs.unseen > 0.5 else ()
-        for reach, steps in self.settings.outline.reaches:
-            matched: list[Term] = []
-            if view is not None:
-                outline = match_outlines(self.body, self._joints, state, view, reach, self.settings.outline, hidden)
-                if outline is not None:
-                    matched.append(replace(outline, weight=balance.evidence * outline.weight))
-            if (contact := self._forearms.match(state)) is not None:
-                matched.append(contact)
-            if matched:
-                state, final = minimize([*matched, *terms], state, steps)
+        for reach, steps in self.settings.outline.reaches if view is not None else ():
+            outline = match_outlines(self.body, self._joints, state, view, reach, self.settings.outline, hidden)
+            if outline is None:
+                break
+            outlines = [replace(outline, weight=balance.evidence * outline.weight)]
+            state, final = minimize([*outlines, *self._contact(state), *terms], state, steps)
+        for _ in range(self.settings.contact.rounds):
+            contact = self._contact(state)
+            if not contact:
+                break
+            state, final = minimize([*outlines, *contact, *terms], state, self.settings.contact.steps)
         return state, final
+
+    def _contact(self, state: BodyState) -> list[Term]:
+        contact = self._forearms.match(state)
+        return [] if contact is None else [contact]
 
     def _knowledge(self, initial: Initial | None, legs: UnseenLegs) -> list[Term]:
         """The priors: terms that depend on neither landmarks nor outlines."""
