@@ -156,9 +156,9 @@ class Forearms:
         close = distance < self.settings.deepest
         inside = close & (height < 0)
         if inside.any():
-            # A forearm leaves the body on one side, in front or behind: that from which it is closer to the skin.
-            away = normals[skin, 2] > 0
-            ways = [gaps[inside].masked_fill(side, torch.inf).min(1) for side in (away, ~away)]
+            # A forearm leaves the body by one side as a whole: that from whose skin its points are closest.
+            away = torch.cat([-normals[skin][:, [0, 2]], normals[skin][:, [0, 2]]], 1) > 0  # right, front, left, back
+            ways = [gaps[inside].masked_fill(side, torch.inf).min(1) for side in away.T]
             nearest[inside] = min(ways, key=lambda way: float(way.values.sum())).indices
             height = ((vertices[points] - vertices[skin[nearest]]) * normals[skin[nearest]]).sum(-1)
         kept = (close & (height < self.settings.reach)).numpy()
