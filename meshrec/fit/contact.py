@@ -36,7 +36,9 @@ class ContactSettings:
         deepest: Greatest distance of a match, metres. No point inside a body is farther from its skin.
         deviation: Standard deviation of a point's depth, metres.
         independent: Number of independent points as which all points of a forearm inside the body count.
-        rounds: Largest number of rounds of matching after those of the outline. There are none without a point inside.
+        spared: Share of a forearm's points that may be inside the body before it is pushed out.
+        rounds: Largest number of rounds of matching after those of the outline. There are none where no
+            forearm is inside.
         steps: Number of steps in each of them.
     """
 
@@ -46,8 +48,9 @@ class ContactSettings:
     deepest: float = 0.15
     deviation: float = 0.01
     independent: float = 20.0
+    spared: float = 0.02
     rounds: int = 3
-    steps: int = 3
+    steps: int = 2
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,7 @@ class Forearms:
             state: A batch of one.
 
         Returns:
-            The term of all points in the body or close to it; None if there are none inside.
+            The term of the points of forearms in the body, and of those close to it; None if no forearm is.
         """
         parts = (state.betas, state.rotations[:, 1:], state.rotations[:, 0], state.translation)
         with torch.no_grad():
@@ -123,7 +126,7 @@ class Forearms:
         pairs, weights = [], []
         for points, skin in zip(self.points, self.skin):
             own, height = self._nearest(vertices[0], normals, points, skin)
-            if (inside := int((height < 0).sum())) > 0:
+            if (inside := int((height < 0).sum())) > self.settings.spared * len(points):
                 pairs.append(own)
                 weights.append(np.full(len(own), min(1.0, self.settings.independent / inside)))
         if not pairs:
@@ -150,16 +153,21 @@ class Forearms:
             (K, 2) vertices of the forearm and of the skin, those in the body or close to it, and the heights (K,) of
             the former above the tangent plane of the latter, metres.
         """
-        gaps = torch.cdist(vertices[points], vertices[skin])
+        arm, farthest = vertices[points], self.settings.deepest
+        around = (vertices[skin] > arm.amin(0) - farthest) & (vertices[skin] < arm.amax(0) + farthest)
+        skin = skin[around.all(1).numpy()]
+        if not len(skin):
+            return np.empty((0, 2), np.int64), np.empty(0, np.float32)
+        gaps = torch.cdist(arm, vertices[skin])
         distance, nearest = gaps.min(1)
-        height = ((vertices[points] - vertices[skin[nearest]]) * normals[skin[nearest]]).sum(-1)
-        close = distance < self.settings.deepest
+        height = ((arm - vertices[skin[nearest]]) * normals[skin[nearest]]).sum(-1)
+        close = distance < farthest
         inside = close & (height < 0)
         if inside.any():
             # A forearm leaves the body by one side as a whole: that from whose skin its points are closest.
             away = torch.cat([-normals[skin][:, [0, 2]], normals[skin][:, [0, 2]]], 1) > 0  # right, front, left, back
             ways = [gaps[inside].masked_fill(side, torch.inf).min(1) for side in away.T]
             nearest[inside] = min(ways, key=lambda way: float(way.values.sum())).indices
-            height = ((vertices[points] - vertices[skin[nearest]]) * normals[skin[nearest]]).sum(-1)
+            height = ((arm - vertices[skin[nearest]]) * normals[skin[nearest]]).sum(-1)
         kept = (close & (height < self.settings.reach)).numpy()
         return np.stack([points, skin[nearest.numpy()]], 1)[kept], height.numpy()[kept]
