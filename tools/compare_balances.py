@@ -18,6 +18,7 @@ from meshrec.body import NUM_BETAS, load_body
 from meshrec.errors import InputError, run_tool
 from meshrec.evaluation.balances import compare_balances
 from meshrec.evaluation.datasets import open_evaluation_set
+from meshrec.evaluation.run import PHOTO_RESOLUTION, RESOLUTION
 from meshrec.evaluation.scores import MEASURES
 from meshrec.evaluation.subjects import Kept
 from meshrec.fit.settings import Balance
@@ -39,7 +40,8 @@ def main() -> None:
     )
     options = parser.parse_args()
     body = load_body("neutral").truncated(NUM_BETAS)
-    data = open_evaluation_set(options.dataset, body)
+    # Detections of synthetic people are of larger pictures than simulated ones, as in meshrec evaluate.
+    data = open_evaluation_set(options.dataset, body, resolution=PHOTO_RESOLUTION if options.detections else RESOLUTION)
     data = data.thinned(options.limit) if options.limit is not None else data
     source = Kept(options.detections) if options.detections else None
     if source is None and options.dataset != "synthetic":

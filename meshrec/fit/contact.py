@@ -50,7 +50,7 @@ class ContactSettings:
     independent: float = 20.0
     spared: float = 0.02
     rounds: int = 3
-    steps: int = 2
+    steps: int = 3
 
 
 @dataclass(frozen=True)
