@@ -51,7 +51,7 @@ class UnseenSettings:
     root: float = 0.3
     spine: float = 0.15
     legs: float = 1.0
-    lean: float = 0.1
+    lean: float = 0.07
     least: float = 0.1
     weight: float = 1.0
 
