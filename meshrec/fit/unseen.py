@@ -45,7 +45,7 @@ class UnseenSettings:
         weight: Weight of the legs' term.
     """
 
-    clear: float = 0.5
+    clear: float = 0.6
     faint: float = 0.3
     hips: float = 0.5
     root: float = 0.3
@@ -53,7 +53,7 @@ class UnseenSettings:
     legs: float = 1.0
     lean: float = 0.07
     least: float = 0.1
-    weight: float = 1.0
+    weight: float = 0.3
 
 
 def unseen_legs(
