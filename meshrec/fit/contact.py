@@ -48,8 +48,8 @@ class ContactSettings:
     deepest: float = 0.15
     deviation: float = 0.01
     independent: float = 20.0
-    spared: float = 0.02
-    rounds: int = 3
+    spared: float = 0.01
+    rounds: int = 4
     steps: int = 3
 
 

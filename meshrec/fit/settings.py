@@ -41,7 +41,9 @@ class FitSettings:
             regressor has seen the same landmarks and outlines. Chosen on detected renders, synthetic people and the
             training photos of LSP-extended, which do not agree: with landmarks weighted by the square of their
             confidence, renders have 2 mm less error, but in photos half a percentage point fewer of the 2D joints are
-            right.
+            right. With the heavy landmark network the same holds: an evidence of 1.5 has 0.8 percentage points more of
+            the 2D joints right in 300 of those photos, but 2 to 5 mm more error on detected renders
+            (``tools/compare_balances.py``).
         starts: Where fits without a regressor's estimate start. Fits with one start from it alone: additional starts
             from the library make some bodies in renders face the wrong way (173 mm of error before alignment instead of
             160).
