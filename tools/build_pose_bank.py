@@ -16,7 +16,7 @@ from meshrec.poses.pose_bank import save_pose_bank
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("mocap", type=Path, help="folder with bvh/*.bvh and amc/SS.asf, amc/SS_TT.amc")
+    parser.add_argument("mocap", type=Path, help="folder with bvh/*.bvh, amc/SS.asf, amc/SS_TT.amc, everyday/*.bvh")
     parser.add_argument("bank", type=Path, help="the .npz to write")
     options = parser.parse_args()
     _, rest_joints = load_body("neutral").rest()

@@ -154,7 +154,7 @@ class Fitter:
     def _library(self, joints: str) -> PoseLibrary:
         if joints not in self._libraries:
             settings = self.settings.starts
-            bank = load_pose_bank("train").rotations(slice(None, None, settings.bank_step))
+            bank = load_pose_bank("train", upright=False).rotations(slice(None, None, settings.bank_step))
             poses = torch.cat([bank, authored_poses("train")])
             poses = torch.cat([poses, mirror_pose(poses), everyday_poses("train", settings.everyday)])
             self._libraries[joints] = PoseLibrary.build(poses, self.landmarks(joints), settings.yaws)

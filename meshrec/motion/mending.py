@@ -81,6 +81,23 @@ def mend(rotations: ndarray) -> Mended:
     return Mended(rotations[frames], frames, resets)
 
 
+def off_balance(joints: ndarray) -> ndarray:
+    """How far people who stand are from above their feet, as they are where a recording tilts the whole body.
+
+    Args:
+        joints: (T, 24, 3) positions of SMPL's joints, metres, with y up.
+
+    Returns:
+        (T,) horizontal distance from the middle of the trunk to the line between the balls of the feet, metres.
+    """
+    index = SMPL_JOINTS.index
+    left, right = (joints[:, index(f"{side}_foot")][:, [0, 2]] for side in ("left", "right"))
+    trunk = joints[:, [index("pelvis"), index("spine3")]].mean(1)[:, [0, 2]]
+    line = right - left
+    along = ((trunk - left) * line).sum(-1) / np.maximum((line**2).sum(-1), 1e-6)
+    return np.linalg.norm(trunk - left - along.clip(0, 1)[:, None] * line, axis=-1)
+
+
 def _degrees(rotations: ndarray) -> ndarray:
     """The angles (...) of rotations (..., 3, 3), degrees."""
     return np.rad2deg(np.arccos(((np.trace(rotations, axis1=-2, axis2=-1) - 1) / 2).clip(-1, 1)))

@@ -71,7 +71,7 @@ def _trunk(pelvis: str, chest: str, head: str) -> dict[str, Source]:
     }
 
 
-# In both skeletons the elbow's hinge is rolled 30 degrees from the vertical ("axis 180 -30 -90" in the .asf).
+# In all three skeletons the elbow's hinge is rolled 30 degrees from the vertical ("axis 180 -30 -90" in the .asf).
 ACCLAIM_JOINTS = _with_right_side(
     ("l", "r"),
     {
@@ -104,6 +104,23 @@ DAZ_JOINTS = _with_right_side(
 )
 """The BVH conversions of CMU's takes with the joint names of DAZ figures."""
 
+BVH_JOINTS = _with_right_side(
+    ("Left", "Right"),
+    {
+        **_trunk("Hips", "Spine1", "Head"),
+        "left_hip": Source(("LeftUpLeg",), ("LeftUpLeg", "LeftLeg")),
+        "left_knee": Source(("LeftLeg",), ("LeftLeg", "LeftFoot")),
+        # The rest pose is that of the Acclaim skeleton, with spread legs.
+        "left_ankle": Source(("LeftFoot",), turn=("z", 20.0)),
+        "left_foot": Source(("LeftToeBase",), turn=("z", 20.0)),
+        "left_collar": Source(("LeftShoulder",)),
+        "left_shoulder": Source(("LeftArm",), ("LeftArm", "LeftForeArm"), turn=("x", -30.0)),
+        "left_elbow": Source(("LeftForeArm",), ("LeftForeArm", "LeftHand"), turn=("x", -30.0)),
+        "left_wrist": Source(("LeftFingerBase",), ("LeftFingerBase", "LeftHandIndex1")),
+    },
+)
+"""The BVH conversions of CMU's takes with the names that CMU's own conversion gives to the joints."""
+
 
 def retarget(motion: Motion, rest_joints: ndarray) -> ndarray:
     """Compute local rotations of SMPL's 24 joints that follow a motion.
@@ -118,7 +135,7 @@ def retarget(motion: Motion, rest_joints: ndarray) -> ndarray:
         (T, 24, 3, 3) local rotations.
 
     Raises:
-        InputError: The skeleton is neither CMU's Acclaim skeleton nor its DAZ conversion.
+        InputError: The skeleton is neither CMU's Acclaim skeleton nor one of its two BVH conversions.
 
     Example:
         A skeleton with the names of DAZ's figures, here with the proportions of the body itself. For a take, the motion
@@ -187,12 +204,12 @@ def _turn(axis: ndarray, angles: ndarray) -> ndarray:
 def _joint_table(motion: Motion) -> dict[str, Source]:
     """The table of the skeleton that the motion has, by the names of its joints."""
     names = set(motion.skeleton.names)
-    for table in (ACCLAIM_JOINTS, DAZ_JOINTS):
+    for table in (ACCLAIM_JOINTS, DAZ_JOINTS, BVH_JOINTS):
         if all(names.issuperset((*source.joints, *(source.bone or ()))) for source in table.values()):
             return table
     raise InputError(
         f"cannot retarget a skeleton with the joints {', '.join(motion.skeleton.names[:8])}, ...: known are CMU's "
-        "Acclaim skeleton and its BVH conversion with DAZ names"
+        "Acclaim skeleton and its BVH conversions with the joint names of DAZ or CMU"
     )
 
 

@@ -1,6 +1,7 @@
 """Everyday poses: people who stand, walk or sit upright, with straight knees or on a chair, arms hanging or busy.
 
-Motion capture of dancers and fighters lacks these: their knees are bent by 40 degrees in the median. Each pose is put
+Motion capture lacks straight knees: the straighter knee is bent by 38 degrees in the median in the takes of dance,
+martial arts and climbing, and by 25 degrees in those of people who stand and walk. Each pose is put
 together from legs, arms and a trunk, which are written as in :mod:`meshrec.poses.authored_poses`, but with ranges
 instead of angles: ``"x-95..-80"`` is any rotation about x between the two.
 """
@@ -94,20 +95,29 @@ def everyday_poses(split: Literal["train", "held_out", "all"] = "all", count: in
     if split == "all":
         return torch.cat([everyday_poses("train", count), everyday_poses("held_out", count)])
     generator = np.random.default_rng(["train", "held_out"].index(split))
-    arms, own = _draw(ARMS, count, generator), _draw(ARMS, count, generator)
+    arms, own = draw_parts(ARMS, count, generator), draw_parts(ARMS, count, generator)
     left = np.array([name.startswith("left_") for name in joint_set("smpl24")])
     differ = generator.random(count) < OWN_ARMS
     arms = np.where((differ[:, None] & left)[..., None, None], own, arms)
     # The three rotate different joints, and so their product holds the rotations of all.
-    pose = _draw(LEGS, count, generator) @ _draw(TRUNK, count, generator) @ arms
+    pose = draw_parts(LEGS, count, generator) @ draw_parts(TRUNK, count, generator) @ arms
     pose[:, 0] = euler_to_matrix(np.radians(LEAN) * generator.standard_normal((count, 2)), "xz") @ pose[:, 0]
     rotations = torch.from_numpy(pose).float()
     mirrored = torch.from_numpy(generator.random(count) < 0.5)
     return torch.where(mirrored[:, None, None, None], mirror_pose(rotations), rotations)
 
 
-def _draw(parts: Parts, count: int, generator: np.random.Generator) -> np.ndarray:
-    """Draw rotations (count, 24, 3, 3) of randomly chosen parts; joints that a part does not mention stay at rest."""
+def draw_parts(parts: Parts, count: int, generator: np.random.Generator) -> np.ndarray:
+    """Draw random parts of poses; joints that a part does not mention stay at rest.
+
+    Args:
+        parts: Relative frequencies and rotations.
+        count: Number of draws.
+        generator: Source of randomness.
+
+    Returns:
+        (count, 24, 3, 3) local rotations.
+    """
     shares, turns = zip(*parts.values())
     chosen = generator.choice(len(turns), count, p=np.array(shares) / sum(shares))
     pose = np.tile(np.eye(3), (count, len(joint_set("smpl24")), 1, 1))

@@ -6,7 +6,7 @@ programs, with the keypoints and masks of the real detector.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
 
@@ -30,10 +30,10 @@ from meshrec.synthetic.textures import TextureLayout
 
 SEED = 20_000
 JOINTS, DETECTED = "union55", "mediapipe33"
-_MOTION = PoseMix(authored=0, lying=0, tumbled=0, everyday=0)
+_MOTION = PoseMix(authored=0, lying=0, tumbled=0, everyday=0, upright=0, floor=0)
 _PLAIN = ViewMix(any_elevation=0, truncated=0, occluded=0)
-_FLOOR = PoseMix(authored=1, lying=0, tumbled=0, everyday=0)  # sitting, crawling, lying, upside down
-_TURNED = PoseMix(authored=0, lying=0.5, tumbled=0.5, everyday=0)
+_FLOOR = replace(_MOTION, authored=1)  # sitting, crawling, lying, upside down
+_TURNED = replace(_MOTION, lying=0.5, tumbled=0.5)
 _ANY_HEIGHT = ViewMix(truncated=0, occluded=0)
 _CUT = ViewMix(any_elevation=0, truncated=1, occluded=0)
 _POPULATION = ShapeMix(wide=0, heavy=0)

@@ -83,7 +83,7 @@ class SyntheticKeypoints:
             return BatchStream(count, (source.seed, number, process), purpose)
 
         view = stream("view")
-        pose, _ = draw_poses(stream("pose"), source.bank, source.authored, source.everyday, source.poses)
+        pose, _ = draw_poses(stream("pose"), source.pose_sources, source.poses)
         pose[:, 0] = draw_orientations(view, source.views) @ pose[:, 0]
         betas, _ = draw_shapes(stream("shape"), source.heaviness, source.shapes)
         points = self._landmarks(pose, betas)

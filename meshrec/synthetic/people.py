@@ -10,12 +10,9 @@ from torch import Tensor
 from meshrec.body import BodyModel
 from meshrec.data.streams import Streams
 from meshrec.geometry import Camera
-from meshrec.poses.authored_poses import authored_poses
-from meshrec.poses.everyday_poses import everyday_poses
-from meshrec.poses.pose_bank import load_pose_bank
 from meshrec.synthetic.occluders import draw_occluders
 from meshrec.synthetic.random_cameras import ViewMix, draw_orientations, draw_views
-from meshrec.synthetic.random_poses import PoseMix, draw_poses
+from meshrec.synthetic.random_poses import PoseMix, PoseSources, draw_poses
 from meshrec.synthetic.random_shapes import ShapeMix, draw_shapes, heaviness
 
 
@@ -69,7 +66,7 @@ class SyntheticPeople:
     Args:
         body: The body model of the people; everything is made on its device.
         seed: Seed of the data set.
-        split: Which poses of the shipped motion capture and of the authored and everyday poses to draw from.
+        split: Which of the shipped poses, captured and written, to draw from.
         resolution: Side of the crops in pixels.
         poses, views, shapes: Distributions of poses, cameras and shapes; by default those of the dataclasses.
 
@@ -91,8 +88,7 @@ class SyntheticPeople:
         shapes: ShapeMix | None = None,
     ) -> None:
         self.body, self.seed, self.resolution = body, seed, resolution
-        self.bank = load_pose_bank(split)
-        self.authored, self.everyday = authored_poses(split), everyday_poses(split)
+        self.pose_sources = PoseSources.load(split)
         self.poses, self.views, self.shapes = poses or PoseMix(), views or ViewMix(), shapes or ShapeMix()
         self.heaviness = heaviness(body)
 
@@ -113,7 +109,7 @@ class SyntheticPeople:
             indices: Numbers of the people, from 0 on.
         """
         device = self.body.v_template.device
-        pose, kind = draw_poses(self.streams(indices, "pose"), self.bank, self.authored, self.everyday, self.poses)
+        pose, kind = draw_poses(self.streams(indices, "pose"), self.pose_sources, self.poses)
         view = self.streams(indices, "view")
         pose[:, 0] = draw_orientations(view, self.views) @ pose[:, 0]
         betas, heavy = draw_shapes(self.streams(indices, "shape"), self.heaviness, self.shapes)

@@ -1,8 +1,9 @@
-"""Random poses: motion capture, authored and everyday poses; mirrored, recombined, perturbed or turned over."""
+"""Random poses: motion capture, and written poses of several kinds; mirrored, recombined, perturbed or turned over."""
 
 import math
 from dataclasses import dataclass
 from functools import cache
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -12,8 +13,11 @@ from meshrec.body.kinematics import mirror_pose
 from meshrec.data.streams import Streams
 from meshrec.geometry import axis_angle_to_matrix, matrix_to_axis_angle
 from meshrec.geometry.rotations import quaternion_to_matrix
+from meshrec.poses.authored_poses import authored_poses
+from meshrec.poses.everyday_poses import everyday_poses
+from meshrec.poses.floor_poses import floor_poses
 from meshrec.poses.joint_limits import joint_limits
-from meshrec.poses.pose_bank import PoseBank
+from meshrec.poses.pose_bank import PoseBank, load_pose_bank
 
 LEGS = ("hip", "knee", "ankle", "foot")
 ARMS = ("collar", "shoulder", "elbow", "wrist", "hand")
@@ -26,55 +30,91 @@ SPREAD = {
     "wrist": (10, 8, 12), "hand": (4, 4, 10),
 }  # fmt: skip
 
-KINDS = ("motion", "authored", "lying", "tumbled", "everyday")
+KINDS = ("motion", "authored", "lying", "tumbled", "everyday", "upright", "floor")
 
 
 @dataclass(frozen=True)
 class PoseMix:
-    """Shares of the kinds of poses, and of the changes to poses of all kinds. The rest is motion capture as recorded.
+    """Shares of the kinds of poses, and of the changes to poses of all kinds.
+
+    The rest is motion capture of dance, martial arts, climbing and exercise as recorded.
 
     Attributes:
         authored: Poses written by hand: sitting, kneeling, crawling, lying, upside down.
         lying: Motion capture laid on the back, the front or a side.
         tumbled: Motion capture in uniformly random orientations.
-        everyday: Standing, walking and sitting on chairs as most people do.
+        everyday: Standing, walking and sitting on chairs as most people do, put together at random.
+        upright: Motion capture of people who stand, walk, run and signal.
+        floor: Sitting, kneeling and lying, with contact with the floor or a chair.
         mirrored: Share of poses that are mirrored.
-        recombined: Share of poses whose legs, arms or both come from another frame of the bank.
+        recombined: Share of poses whose legs, arms or both come from another frame of the bank; none of floor poses.
         perturbed: Share of poses whose joints are turned a little at random.
     """
 
-    authored: float = 0.15
+    authored: float = 0.1
     lying: float = 0.05
     tumbled: float = 0.08
     everyday: float = 0.2
+    upright: float = 0.12
+    floor: float = 0.1
     mirrored: float = 0.5
     recombined: float = 0.25
     perturbed: float = 0.6
 
 
-def draw_poses(
-    streams: Streams, bank: PoseBank, authored: Tensor, everyday: Tensor, mix: PoseMix = PoseMix()
-) -> tuple[Tensor, Tensor]:
+@dataclass(frozen=True)
+class PoseSources:
+    """What random poses are drawn from.
+
+    Attributes:
+        motion: Motion capture of dance, martial arts, climbing and exercise.
+        upright: Motion capture of people who stand, walk, run and signal.
+        authored: (N, 24, 3, 3) poses of :func:`meshrec.poses.authored_poses.authored_poses`.
+        everyday: (M, 24, 3, 3) poses of :func:`meshrec.poses.everyday_poses.everyday_poses`.
+        floor: (L, 24, 3, 3) poses of :func:`meshrec.poses.floor_poses.floor_poses`.
+    """
+
+    motion: PoseBank
+    upright: PoseBank
+    authored: Tensor
+    everyday: Tensor
+    floor: Tensor
+
+    @classmethod
+    def load(cls, split: Literal["train", "held_out", "all"]) -> "PoseSources":
+        """The shipped poses of a split."""
+        motion, upright = (load_pose_bank(split, upright=stands) for stands in (False, True))
+        return cls(motion, upright, authored_poses(split), everyday_poses(split), floor_poses(split))
+
+
+def draw_poses(streams: Streams, sources: PoseSources, mix: PoseMix = PoseMix()) -> tuple[Tensor, Tensor]:
     """Draw a pose for each stream.
 
     Args:
         streams: One random stream per pose.
-        bank: Motion capture.
-        authored: (N, 24, 3, 3) poses of :func:`meshrec.poses.authored_poses.authored_poses`.
-        everyday: (M, 24, 3, 3) poses of :func:`meshrec.poses.everyday_poses.everyday_poses`.
+        sources: What to draw from.
         mix: Shares of the kinds and changes.
 
     Returns:
         Local rotations (B, 24, 3, 3), the first from body space to a world with y up, and the kind of each pose (B,),
         an index into :data:`KINDS`.
     """
-    kind = streams.pick((mix.authored, mix.lying, mix.tumbled, mix.everyday)) + 1
-    chosen = streams.whole(len(authored))
-    frame, other = streams.whole(len(bank), 2).unbind(1)
-    pose = torch.where(_per_pose(kind == 1), authored[chosen], bank.rotations(frame))
-    if mix.everyday:  # draw nothing without them: the frozen benchmark was made before there were any
-        pose = torch.where(_per_pose(kind == 4), everyday[streams.whole(len(everyday))], pose)
-    pose = _recombine(streams, pose, bank.rotations(other), mix.recombined, (kind == 1) | (kind == 4))
+    shares = (mix.authored, mix.lying, mix.tumbled, mix.everyday, mix.upright, mix.floor)
+    kind = streams.pick(shares) + 1
+    chosen = streams.whole(len(sources.authored))
+    frame, other = streams.whole(len(sources.motion), 2).unbind(1)
+    pose = torch.where(_per_pose(kind == 1), sources.authored[chosen], sources.motion.rotations(frame))
+    # Draw nothing for kinds without a share: the frozen benchmark was made before there were these.
+    if mix.everyday:
+        pose = torch.where(_per_pose(kind == 4), sources.everyday[streams.whole(len(sources.everyday))], pose)
+    if mix.upright:
+        standing = sources.upright.rotations(streams.whole(len(sources.upright)))
+        pose = torch.where(_per_pose(kind == 5), standing, pose)
+    if mix.floor:
+        pose = torch.where(_per_pose(kind == 6), sources.floor[streams.whole(len(sources.floor))], pose)
+    own_legs = (kind == 1) | (kind >= 4)
+    recombined = _recombine(streams, pose, sources.motion.rotations(other), mix.recombined, own_legs)
+    pose = torch.where(_per_pose(kind == 6), pose, recombined)  # with other arms they would not rest on their hands
     pose = torch.where(_per_pose(streams.happens(mix.mirrored)), mirror_pose(pose), pose)
     pose = torch.where(_per_pose(streams.happens(mix.perturbed)), perturbed(pose, streams), pose)
     pose[:, 0] = _turned_over(streams, pose[:, 0], kind)
@@ -107,20 +147,20 @@ def _members(parts: tuple[str, ...]) -> Tensor:
     return torch.tensor([any(part in name for part in parts) for name in joint_set("smpl24")])
 
 
-def _recombine(streams: Streams, pose: Tensor, other: Tensor, share: float, written: Tensor) -> Tensor:
+def _recombine(streams: Streams, pose: Tensor, other: Tensor, share: float, own_legs: Tensor) -> Tensor:
     """Take legs, arms or both from other poses.
 
-    Authored and everyday poses keep their own legs: it is the legs that make a pose one of sitting or kneeling.
+    It is the legs that make a pose one of standing, sitting or kneeling.
 
     Args:
         streams: One random stream per pose.
         pose: (B, 24, 3, 3) poses to change.
         other: (B, 24, 3, 3) poses to take limbs from.
         share: Share of poses to change.
-        written: (B,) bool, whether a pose is authored or everyday.
+        own_legs: (B,) bool, whether a pose keeps its own legs.
     """
     which = streams.pick((share / 3, share / 3, share / 3))
-    legs = ((which == 0) | (which == 2)) & ~written
+    legs = ((which == 0) | (which == 2)) & ~own_legs
     arms = (which == 1) | (which == 2)
     taken = (legs[:, None] & _members(LEGS)) | (arms[:, None] & _members(ARMS))
     return torch.where(taken[..., None, None], other, pose)

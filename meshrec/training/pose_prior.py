@@ -1,4 +1,4 @@
-"""Training of the shipped pose prior on the pose bank, everyday poses, which the bank lacks, and authored poses."""
+"""Training of the shipped pose prior on the pose bank and on written poses: everyday, floor and authored ones."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from meshrec.geometry import nearest_rotation
 from meshrec.geometry.tangent import turns_between
 from meshrec.poses.authored_poses import authored_poses
 from meshrec.poses.everyday_poses import everyday_poses
+from meshrec.poses.floor_poses import floor_poses
 from meshrec.poses.pose_bank import POSE_BANK, load_pose_bank
 from meshrec.poses.pose_prior import PRIOR_JOINTS, PosePrior
 from meshrec.synthetic.random_poses import perturbed
@@ -50,17 +51,17 @@ def train_pose_prior(config: PosePriorConfig) -> tuple[PosePrior, dict[str, floa
         config: Data and size.
 
     Returns:
-        The prior, and the mean log-densities of noisy training poses and of the three kinds of held-out poses.
+        The prior, and the mean log-densities of noisy training poses and of each kind of held-out poses.
     """
     generator = torch.Generator().manual_seed(0)
     deviations = torch.tensor([NOISE.get(name.split("_")[-1], NOISE_ELSEWHERE) for name in PRIOR_JOINTS])
 
-    def motion(split: Literal["train", "held_out"]) -> Tensor:
-        return load_pose_bank(split, config.bank).rotations(slice(None, None, config.every))
+    def motion(split: Literal["train", "held_out"], upright: bool | None = None) -> Tensor:
+        return load_pose_bank(split, config.bank, upright).rotations(slice(None, None, config.every))
 
     authored = authored_poses("train").repeat(PERTURBED, 1, 1, 1)
     authored = perturbed(authored, Streams(0, range(len(authored)), "pose prior"))
-    seen = _with_mirrored(torch.cat([motion("train"), everyday_poses("train"), authored]))
+    seen = _with_mirrored(torch.cat([motion("train"), everyday_poses("train"), floor_poses("train"), authored]))
     mean = nearest_rotation(_with_mirrored(motion("train")).double().mean(0))
     center = nearest_rotation(mean + mirror_pose(mean))[1 : len(PRIOR_JOINTS) + 1]
 
@@ -78,8 +79,10 @@ def train_pose_prior(config: PosePriorConfig) -> tuple[PosePrior, dict[str, floa
     prior = PosePrior(at, weights, means, scales, config.freedom)
     kinds = {
         "train": seen,
-        "held-out takes": motion("held_out"),
+        "held-out takes of dance, martial arts and climbing": motion("held_out", upright=False),
+        "held-out takes of people who stand and walk": motion("held_out", upright=True),
         "held-out everyday poses": everyday_poses("held_out"),
+        "held-out floor poses": floor_poses("held_out"),
         "held-out authored poses": authored_poses("held_out"),
     }
     densities = {

@@ -8,9 +8,9 @@ from meshrec.body.kinematics import mirror_pose
 from meshrec.errors import InputError
 from meshrec.motion.acclaim import read_acclaim
 from meshrec.motion.bvh import read_bvh
-from meshrec.motion.mending import mend
+from meshrec.motion.mending import mend, off_balance
 from meshrec.motion.motion import Motion, Skeleton, euler_to_matrix, twist_angle
-from meshrec.motion.retargeting import ACCLAIM_JOINTS, DAZ_JOINTS, mean_rotation, retarget, rotation_between
+from meshrec.motion.retargeting import ACCLAIM_JOINTS, BVH_JOINTS, DAZ_JOINTS, mean_rotation, retarget, rotation_between
 
 JOINTS = JOINT_SETS["smpl24"]
 PARENTS = np.array(SMPL_PARENTS)
@@ -201,11 +201,24 @@ class TestMend:
         assert mend(take).frames.tolist() == [0, 1, 2, 6, 7, 8, 11, 12, 13, 14, 15, 16, 17, 18, 19]
 
 
-@pytest.mark.parametrize("take", ["bvh/salsa_03", "bvh/indian_04", "amc/02_10", "amc/01_09"])
+def test_people_are_off_balance_by_the_distance_from_the_line_between_their_feet():
+    joints = np.zeros((3, 24, 3))
+    joints[:, JOINTS.index("left_foot")] = (0.2, 0, 0.1)
+    joints[:, JOINTS.index("right_foot")] = (-0.2, 0, 0.1)
+    trunk = [JOINTS.index("pelvis"), JOINTS.index("spine3")]
+    joints[:, trunk] = (0, 1, 0.1)  # above the line
+    joints[1, trunk] = (0.1, 1, 0.4)  # before it
+    joints[2, trunk] = (0.5, 1, -0.3)  # beyond the left foot
+    np.testing.assert_allclose(off_balance(joints), [0, 0.3, 0.5], atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "take", ["bvh/salsa_03", "bvh/indian_04", "amc/02_10", "amc/01_09", "everyday/soccer_train_1a"]
+)
 def test_real_takes_bend_as_people_do(shared, take):
     file = shared / "mocap" / take
-    if "bvh" in take:
-        motion, table = read_bvh(file.with_suffix(".bvh")), DAZ_JOINTS
+    if "amc" not in take:
+        motion, table = read_bvh(file.with_suffix(".bvh")), DAZ_JOINTS if "bvh" in take else BVH_JOINTS
     else:
         skeleton = file.with_name(file.name.split("_")[0] + ".asf")
         motion, table = read_acclaim(skeleton, file.with_suffix(".amc"), 4 / 120), ACCLAIM_JOINTS

@@ -5,7 +5,7 @@ import torch
 from meshrec.body.joints import JOINT_SETS, SMPL_PARENTS, flip_permutation
 from meshrec.body.kinematics import mirror_pose
 from meshrec.errors import InputError
-from meshrec.geometry import random_rotations
+from meshrec.geometry import random_rotations, rotation_angle
 from meshrec.poses.pose_bank import POSE_BANK, PoseBank, load_pose_bank, save_pose_bank
 
 JOINTS = JOINT_SETS["smpl24"]
@@ -35,7 +35,7 @@ def test_splits_share_no_take_and_cover_everything(bank):
     train, held_out = load_pose_bank("train"), load_pose_bank("held_out")
     assert set(train.takes).isdisjoint(held_out.takes)
     assert set(train.takes) | set(held_out.takes) == set(bank.takes)
-    assert len(train) + len(held_out) == len(bank) > 40_000
+    assert len(train) + len(held_out) == len(bank) > 50_000
     assert 0.1 < len(held_out) / len(bank) < 0.25
     # Both dancers of a duet, salsa N and N + 15, are on the same side.
     for take in held_out.takes:
@@ -56,6 +56,16 @@ def test_poses_are_rotations_of_people_mostly_upright(bank):
     assert (rotations[:, -2:] == torch.eye(3)).all()
     head_up = rotations[:, 0, 1, 1]
     assert head_up.median() > 0.95 and (head_up > 0.3).float().mean() > 0.97
+
+
+def test_people_of_upright_takes_stand_more_upright():
+    knees = [JOINTS.index("left_knee"), JOINTS.index("right_knee")]
+    bends = []
+    for upright in (False, True):
+        poses = load_pose_bank("all", upright=upright).rotations(slice(None, None, 5))
+        bends.append(rotation_angle(poses[:, knees], torch.eye(3)).amin(1).median())
+        assert set(load_pose_bank("all", upright=upright).upright) == {upright}
+    assert bends[1] < bends[0] - 0.15, bends
 
 
 def test_neighbouring_frames_are_close(bank):
@@ -87,12 +97,15 @@ def test_saved_bank_comes_back(tmp_path):
     axis_angle = torch.randn(10, 24, 3, generator=generator)
     axis_angle[:, -2:] = 0
     take = torch.tensor([0, 0, 0, 1, 1, 1, 1, 2, 2, 2])
-    save_pose_bank(tmp_path / "bank.npz", PoseBank(axis_angle, take, ("a", "b", "c")), held_out={"b"})
+    save_pose_bank(tmp_path / "bank.npz", PoseBank(axis_angle, take, ("a", "b", "c"), (False, False, True)), {"b"})
     train = load_pose_bank("train", tmp_path / "bank.npz")
     assert train.takes == ("a", "c")
     assert train.take.tolist() == [0, 0, 0, 1, 1, 1]
     torch.testing.assert_close(train.axis_angle, axis_angle[take != 1], atol=2e-3, rtol=0)
+    assert train.upright == (False, True)
     assert len(load_pose_bank("held_out", tmp_path / "bank.npz")) == 4
+    assert load_pose_bank("train", tmp_path / "bank.npz", upright=True).takes == ("c",)
+    assert load_pose_bank("all", tmp_path / "bank.npz", upright=False).takes == ("a", "b")
     with pytest.raises(ValueError, match="d"):
         save_pose_bank(tmp_path / "bank.npz", train, held_out={"d"})
 
@@ -100,7 +113,7 @@ def test_saved_bank_comes_back(tmp_path):
 def test_other_files_are_refused(tmp_path):
     (tmp_path / "text.npz").write_text("no bank")
     np.savez(tmp_path / "other.npz", x=np.zeros(3))
-    np.savez(tmp_path / "pickle.npz", axis_angle=np.array([object()]), take=0, takes=0, held_out=0)
+    np.savez(tmp_path / "pickle.npz", axis_angle=np.array([object()]), take=0, takes=0, held_out=0, upright=0)
     for name in ("missing.npz", "text.npz", "other.npz", "pickle.npz"):
         with pytest.raises(InputError, match="not a pose bank"):
             load_pose_bank(path=tmp_path / name)
@@ -119,6 +132,8 @@ def test_other_files_are_refused(tmp_path):
         {"takes": np.array("a")},
         {"held_out": np.array([True])},
         {"held_out": np.zeros(2)},
+        {"upright": np.array([True])},
+        {"upright": np.zeros(2)},
         {"axis_angle": np.zeros((4, 25, 3), np.float16)},
         {"axis_angle": np.zeros((4, 22, 4), np.float16)},
         {"axis_angle": np.zeros(4, np.float16)},
@@ -129,6 +144,7 @@ def test_other_files_are_refused(tmp_path):
 def test_banks_whose_arrays_disagree(tmp_path, change):
     whole = {"axis_angle": np.zeros((4, 22, 3), np.float16), "take": np.array([0, 0, 1, 1])}
     whole |= {"takes": np.array(["a", "b"]), "held_out": np.array([True, False])}
+    whole["upright"] = np.array([False, True])
     np.savez(tmp_path / "bank.npz", **whole)
     assert len(load_pose_bank(path=tmp_path / "bank.npz")) == 2
     np.savez(tmp_path / "bank.npz", **whole | change)

@@ -42,7 +42,7 @@ SETTINGS = {
 @pytest.fixture(scope="module")
 def people(body) -> BodyState:
     """Three people, far from the photo's middle and from each other."""
-    bank = load_pose_bank("held_out")
+    bank = load_pose_bank("held_out", upright=False)
     rotations = bank.rotations(torch.tensor([10, 500, 900])).double()
     rotations[:, 0] = CAMERA_TO_Y_UP.double() @ rotations[:, 0]
     places = torch.tensor([[-0.9, -0.6, 4.0], [0.2, 0.5, 3.5], [1.0, 0.3, 5.0]]).double()
