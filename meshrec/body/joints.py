@@ -68,6 +68,11 @@ JOINT_SETS |= {
         "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "right_eye", "left_eye",
         "right_ear", "left_ear",
     ),
+    # OpenPose's MPI model, without its 15th point, the middle of the trunk.
+    "openpose_mpi14": (
+        "head_top", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow",
+        "left_wrist", "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle",
+    ),
     # Body and feet of COCO-WholeBody (Jin et al. 2020), its first 23 of 133 points.
     "wholebody23": (*JOINT_SETS["coco17"], *FEET),
     # The body of Halpe-FullBody (Fang et al. 2022, "AlphaPose"), its first 26 of 136 points.

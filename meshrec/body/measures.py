@@ -42,13 +42,17 @@ def body_measures(body: "BodyModel", betas: Tensor) -> dict[str, Tensor]:
         ['height', 'chest', 'waist', 'hips', 'volume']
     """
     vertices, joints = body.rest(betas)
-    height = vertices[..., 1].amax(1) - vertices[..., 1].amin(1)
-    measures = {"height": MILLIMETRES * height}
+    measures = {"height": MILLIMETRES * stature(vertices)}
     pairs = _trunk_edges(body).to(vertices.device)
     for name, levels in GIRTHS.items():
         index = [joint_index(level, "smpl24") for level in levels]
         measures[name] = MILLIMETRES * girth(vertices, pairs, joints[:, index, 1].mean(1))
     return measures | {"volume": LITRES * enclosed_volume(vertices, body.faces)}
+
+
+def stature(vertices: Tensor) -> Tensor:
+    """Heights (B,) of bodies (B, V, 3) in T-pose, y up, in the unit of the vertices."""
+    return vertices[..., 1].amax(1) - vertices[..., 1].amin(1)
 
 
 def girth(vertices: Tensor, pairs: Tensor, level: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ Example: meshrec evaluate --checkpoint keypoints --dataset synthetic --fit --out
 """
 
 from argparse import ArgumentParser, Namespace
+from contextlib import nullcontext
 from pathlib import Path
 
 from meshrec.commands.options import use_threads
@@ -66,6 +67,13 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace) -> None:
+    from meshrec.files.folder_lock import locked
+
+    with nullcontext() if options.out is None else locked(options.out):
+        _evaluate(options)
+
+
+def _evaluate(options: Namespace) -> None:
     from meshrec.evaluation import compare, methods_of, print_comparison, print_report, write_report
     from meshrec.files.atomic import require_writable
 

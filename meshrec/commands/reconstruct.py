@@ -6,7 +6,7 @@ Example: meshrec reconstruct holiday/ portrait.jpg --out out --jobs 2
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from meshrec.commands.options import names
+from meshrec.commands.options import names, numbers
 from meshrec.errors import complain
 
 
@@ -24,6 +24,15 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--pose-model", type=Path, help="a MediaPipe .task file (default: the shipped networks)")
     parser.add_argument("--regressor", help="keypoints, proxy, graph, a checkpoint file, or none (default: the best)")
     parser.add_argument("--no-refine", action="store_true", help="keep the regressor's bodies as they are, without fit")
+    parser.add_argument(
+        "--ground",
+        action="store_true",
+        help="write meshes and scene with y up against gravity, feet on a floor at y = 0",
+    )
+    parser.add_argument(
+        "--height",
+        help="stature in metres: 1.80 of everyone, or 1.80,1.65 one a person, person_0 first (default: unknown)",
+    )
     parser.add_argument("--device", default="cpu", help="where to compute: cpu or cuda (default: cpu)")
     parser.add_argument(
         "--jobs", type=int, default=1, help="photos to work on at a time, 0.75 to 1.6 GB each (default: 1)"
@@ -48,6 +57,8 @@ def run(options: Namespace) -> int:
         pose_model=options.pose_model,
         regressor=options.regressor,
         refine=not options.no_refine,
+        ground=options.ground,
+        height=None if options.height is None else tuple(numbers(options.height)),
     )
     with locked(options.out):
         plan = plan_run(options.photos, options.out, settings, options.force)

@@ -40,9 +40,15 @@ def over_batch(kernel: Callable[..., None], batched: Sequence[np.ndarray], share
         future.result()
 
 
-def over_items(job: Callable[[int], Item], count: int) -> list[Item]:
-    """``[job(0), ..., job(count - 1)]``, where each job spends its time in compiled kernels."""
-    threads = min(torch.get_num_threads(), count)
+def over_items(job: Callable[[int], Item], count: int, own: int = 1) -> list[Item]:
+    """``[job(0), ..., job(count - 1)]``, where each job spends its time in compiled kernels.
+
+    Args:
+        job: The work on one item.
+        count: Number of items.
+        own: Number of threads on which each job runs by itself; as many fewer jobs run at the same time.
+    """
+    threads = min(torch.get_num_threads() // own, count)
     if threads <= 1:
         return [job(i) for i in range(count)]
     return list(_pool(threads).map(job, range(count)))

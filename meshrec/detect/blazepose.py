@@ -244,6 +244,7 @@ class PoseNetwork:
     ) -> None:
         self._persons, self._landmarks = persons, landmarks
         self._most, self._confidence, self._presence, self._masks = most, confidence, presence, masks
+        self.threads = landmarks.network.threads  # on which a call runs
 
     def __call__(self, image: np.ndarray) -> list[Pose]:
         """Poses of the people in an (H, W, 3) uint8 RGB image."""

@@ -18,6 +18,7 @@ from meshrec.compiled.threads import over_items, require_own_threads
 from meshrec.detect.blazepose import Pose, PoseNetwork, load_networks
 from meshrec.detect.blazepose_settings import BlazePoseSettings
 from meshrec.detect.candidate import Candidate, apart, nobody, visibility
+from meshrec.detect.close_ups import CloseUps
 from meshrec.detect.looks import Look, in_photo, inside, look_at, show, without_people
 from meshrec.detect.people import Detection, Mask, Region, keypoint_box, photo_edges
 from meshrec.detect.tiles import Square, beside, cut_out, overlaps, share_inside, tiles
@@ -42,8 +43,10 @@ class BlazePoseDetector:
     def __init__(self, model: str | Path | None = None, settings: BlazePoseSettings = BlazePoseSettings()) -> None:
         self.settings = settings
         self._networks = load_networks(model)
+        self._threads = self._networks.look.network.threads
         find = partial(PoseNetwork, self._networks.persons, presence=settings.least_presence, masks=False)
         self._search = find(self._networks.search, settings.search_poses, settings.search_confidence)
+        self._close_ups = settings.close_ups and CloseUps(settings.close_ups)
         self._search_closely = find(self._networks.look, settings.look_poses, settings.look_confidence)
 
     def __call__(self, image: np.ndarray, boxes: np.ndarray | None = None) -> list[Detection]:
@@ -62,13 +65,11 @@ class BlazePoseDetector:
             MeshrecError: This process was forked from one that has used meshrec.
         """
         require_own_threads()
-        if boxes is not None:
-            return self._in_boxes(image, _checked(boxes))
-        people = self._everyone(image)
-        if not people:
+        people = self._everyone(image) if boxes is None else self._in_boxes(image, _checked(boxes))
+        if not people and boxes is None:
             whole = np.array([[0, 0, image.shape[1] - 1, image.shape[0] - 1]], np.float32)
             people = _clear_people(self._in_boxes(image, whole), (image.shape[1], image.shape[0]), self.settings)
-        return people
+        return self._close_ups(image, people) if self._close_ups else people
 
     def follow(self, image: np.ndarray, regions: Sequence[Region]) -> list[Detection]:
         """Find people whose regions are known, as from the frame before of a video, by one look at each.
@@ -81,7 +82,7 @@ class BlazePoseDetector:
             One detection for each region, in their order; its score is 0 if the region shows nobody.
         """
         size = image.shape[1], image.shape[0]
-        poses = over_items(lambda i: look_at(self._networks.look, image, regions[i]), len(regions))
+        poses = over_items(lambda i: look_at(self._networks.look, image, regions[i]), len(regions), self._threads)
         found = []
         for region, pose in zip(regions, poses):
             around = np.concatenate([region.center - region.side / 2, region.center + region.side / 2])
@@ -247,7 +248,7 @@ class BlazePoseDetector:
             return min(poses, key=candidate.distance, default=None)
 
         def all_looks(jobs: list[tuple[Candidate, Look]]) -> list[Pose | None]:
-            return over_items(lambda i: look(*jobs[i]), len(jobs))
+            return over_items(lambda i: look(*jobs[i]), len(jobs), self._threads)
 
         while jobs := [(c, view) for c in candidates for view in c.next_views(AT_ONCE)]:
             for (candidate, _), pose in zip(jobs, all_looks(jobs)):
@@ -306,7 +307,8 @@ def _search_squares(image: np.ndarray, squares: list[Square], network: PoseNetwo
     """Rough poses in squares of a photo, in its pixels, except those smaller than ``least`` times the square's side."""
     size = image.shape[1], image.shape[0]
     found = []
-    for square, poses in zip(squares, over_items(lambda i: network(cut_out(image, squares[i])), len(squares))):
+    seen = over_items(lambda i: network(cut_out(image, squares[i])), len(squares), network.threads)
+    for square, poses in zip(squares, seen):
         for pose in poses:
             pose = _moved(pose, square[:2], 1)
             if np.ptp(pose.keypoints[:, :2], axis=0).max() >= least * (square[2] - square[0]):

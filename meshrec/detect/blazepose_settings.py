@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from meshrec.detect.close_ups import CloseUpSettings
 from meshrec.detect.looks import Look
 
 
@@ -64,6 +65,8 @@ class BlazePoseSettings:
             photos without people is 0.40 (the moon).
         least_crispness: Least mean of a mask over its inside, in [0, 1]. Masks of what only resembles a person are
             seldom that certain.
+        close_ups: How the faces and hands of the people found are looked at, which tells how heads and wrists are
+            turned; None for not at all.
     """
 
     search_side: int = 853
@@ -104,3 +107,4 @@ class BlazePoseSettings:
     cut: float = 0.15
     least_score: float = 0.42
     least_crispness: float = 0.87
+    close_ups: CloseUpSettings | None = CloseUpSettings()

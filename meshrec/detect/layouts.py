@@ -34,6 +34,7 @@ LAYOUTS = {
     "wholebody23": Layout(23, "wholebody23"),
     "wholebody133": Layout(133, "wholebody23"),
     "openpose25": Layout(25, "openpose25"),
+    "openpose_mpi15": Layout(15, "openpose_mpi14"),
     "mediapipe33": Layout(33, "mediapipe33"),
     "halpe26": Layout(26, "halpe26"),
     "halpe136": Layout(136, "halpe26"),

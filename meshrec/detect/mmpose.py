@@ -1,9 +1,13 @@
-"""Reader of MMPose's predictions in JSON (MMPose 1.x: its inferencer, and the scripts of its ``demo`` folder).
+"""Reader of MMPose's predictions in JSON.
 
-A person is an instance with ``keypoints`` [[x, y], ...], ``keypoint_scores`` and, optionally, ``bbox``
-[[x0, y0, x1, y1]] and ``bbox_score``. A file holds the instances of one photo: as a list; under ``instance_info``,
-beside ``meta_info``, which names the keypoints; or under ``predictions``, a list of them for each photo. Files of
-videos hold a list of ``instances`` for each frame.
+MMPose 1.x (its inferencer, and the scripts of its ``demo`` folder): a person is an instance with ``keypoints``
+[[x, y], ...], ``keypoint_scores`` and, optionally, ``bbox`` [[x0, y0, x1, y1]] and ``bbox_score``. A file holds the
+instances of one photo: as a list; under ``instance_info``, beside ``meta_info``, which names the keypoints; or under
+``predictions``, a list of them for each photo. Files of videos hold a list of ``instances`` for each frame.
+
+MMPose 0.x: the instances of ``pose_results`` have ``keypoints`` [[x, y, score], ...] and a ``bbox``
+[x0, y0, x1, y1, score]. ``tools/test.py --out`` writes a list of batches with ``preds``, the keypoints of people, and
+``image_paths``: one for each of them, or a single one for all.
 """
 
 from collections.abc import Sequence
@@ -25,8 +29,13 @@ def is_mmpose(content: Any) -> bool:
     if isinstance(content, dict):
         return "instance_info" in content or "predictions" in content
     rows = content[0] if isinstance(content, list) and content and isinstance(content[0], list) else content
-    marks = {"keypoint_scores", "instances"}
-    return isinstance(rows, list) and any(isinstance(row, dict) and marks & row.keys() for row in rows)
+    return isinstance(rows, list) and any(isinstance(row, dict) and _is_row(row) for row in rows)
+
+
+def _is_row(row: dict[str, Any]) -> bool:
+    keypoints = row.get("keypoints")
+    nested = isinstance(keypoints, list) and bool(keypoints) and isinstance(keypoints[0], list)
+    return nested or bool({"keypoint_scores", "instances"} & row.keys()) or {"preds", "image_paths"} <= row.keys()
 
 
 def read_mmpose(content: Any, path: Path, layout: str | None) -> ByPhoto[list[Detection]]:
@@ -40,6 +49,8 @@ def read_mmpose(content: Any, path: Path, layout: str | None) -> ByPhoto[list[De
     Raises:
         InputError: The file holds several photos or frames, or has another structure.
     """
+    if isinstance(content, list) and all(isinstance(row, dict) and "preds" in row for row in content):
+        return _read_batches(content, path, layout)
     found: ByPhoto[list[Detection]] = ByPhoto(named=False)
     names: Sequence[str] = ()
     if isinstance(content, dict):
@@ -60,6 +71,32 @@ def read_mmpose(content: Any, path: Path, layout: str | None) -> ByPhoto[list[De
         else:
             found.skipped[NOTHING] += 1
     found[path.stem.removeprefix(PREFIX)] = people
+    return found
+
+
+def _read_batches(batches: list[dict[str, Any]], path: Path, layout: str | None) -> ByPhoto[list[Detection]]:
+    """The people of a file that ``tools/test.py`` of MMPose 0.x wrote."""
+    rows: dict[str, list[Any]] = {}
+    for batch in batches:
+        people, photos = batch["preds"], batch.get("image_paths")
+        if not isinstance(people, list) or not isinstance(photos, list) or len(photos) not in (1, len(people)):
+            raise InputError(f"{path}: a batch of MMPose must have preds, and image_paths with one for each of them.")
+        for photo in photos:
+            rows.setdefault(str(photo), [])
+        for points, photo in zip(people, photos if len(photos) > 1 else photos * len(people)):
+            rows[str(photo)].append(points)
+    found: ByPhoto[list[Detection]] = ByPhoto()
+    for photo, people in rows.items():
+        try:
+            values = [_flat({"keypoints": points}, path, index) for index, points in enumerate(people)]
+            layouts = [person_layout(flat, path, index, WANTED, chosen=layout) for index, flat in enumerate(values)]
+            read = [person(flat, known, path, index) for index, (flat, known) in enumerate(zip(values, layouts))]
+        except InputError as error:
+            found.fail(photo, error)
+            continue
+        found[photo] = [detection for detection in read if detection]
+        if len(found[photo]) < len(read):
+            found.skipped[NOTHING] += len(read) - len(found[photo])
     return found
 
 
@@ -86,8 +123,8 @@ def _flat(row: dict[str, Any], path: Path, index: int) -> list[float]:
         scores = numbers(row["keypoint_scores"], path, f"the keypoint_scores of person {index}", finite=False)
         if places.ndim == 2 and places.shape[1] == 2 and scores.shape == (len(places),):
             return np.column_stack([places, scores]).ravel().tolist()
-    elif places.ndim == 2 and places.shape[1] == 3:
-        return places.ravel().tolist()
+    elif places.ndim == 2 and places.shape[1] >= 3:  # what follows the score are tags of bottom-up networks
+        return places[:, :3].ravel().tolist()
     raise InputError(f"{path}: {what} must be a list of [x, y] with a keypoint_score for each.")
 
 

@@ -1,8 +1,8 @@
 """Reader of OpenPose's JSON, and of AlphaPose's in OpenPose's style.
 
 OpenPose writes a file a photo, ``<photo>_keypoints.json``, with ``people``: each has ``pose_keypoints_2d``, in old
-versions ``pose_keypoints``, a flat list of x, y and confidence, of 25 keypoints (BODY_25) or 18 (its COCO model). The
-list is empty where only a face or a hand was found (OpenPose's documentation, "Output format").
+versions ``pose_keypoints``, a flat list of x, y and confidence, of 25 keypoints (BODY_25), 18 (its COCO model) or 15
+(its MPI model). The list is empty where only a face or a hand was found (OpenPose's documentation, "Output format").
 
 AlphaPose's formats ``open`` and ``cmu`` are one object from photo names to such people, or a file a photo; ``cmu``
 calls them ``bodies`` and their keypoints ``joints`` (AlphaPose's documentation, "Output").

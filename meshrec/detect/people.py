@@ -84,6 +84,24 @@ class Region:
 
 
 @dataclass(frozen=True)
+class CloseUp:
+    """A face or a hand as a landmark network of its own sees it: how a head or a wrist is turned.
+
+    Attributes:
+        joint: Joint of ``smpl24`` that moves it: "head", "left_wrist" or "right_wrist".
+        points: (K, 3) float32 MediaPipe's landmarks, 468 of a face or 21 of a hand, at any place and scale: x right, y
+            down, z away from a camera that looks at ``center``.
+        center: (2,) float32 middle of the landmarks, photo pixels.
+        score: Confidence in [0, 1] that this is a face or a hand.
+    """
+
+    joint: str
+    points: np.ndarray
+    center: np.ndarray
+    score: float
+
+
+@dataclass(frozen=True)
 class Detection:
     """One person in a photo.
 
@@ -96,6 +114,7 @@ class Detection:
         world: (K, 3) float32 the detector's own estimate of the keypoints in space, metres: origin between the hips,
             x right, y down, z away from the camera. None if it makes none.
         region: Where to look for the person in the next frame of a video, or None if the detector does not say.
+        close_ups: The person's face and hands, as far as the detector recognises them; at most one of each.
 
     Example:
         >>> import numpy as np
@@ -113,6 +132,7 @@ class Detection:
     mask: Mask | None = None
     world: np.ndarray | None = None
     region: Region | None = None
+    close_ups: tuple[CloseUp, ...] = ()
 
 
 class Detector(Protocol):

@@ -8,7 +8,7 @@ import numpy as np
 from rich.progress import track
 
 from meshrec.data.sample import Sample, Samples
-from meshrec.detect.people import Detection, Mask
+from meshrec.detect.people import CloseUp, Detection, Mask
 from meshrec.errors import InputError
 from meshrec.files.atomic import write_file
 from meshrec.files.npz import read_npz
@@ -62,6 +62,7 @@ def save_detections(path: str | Path, found: dict[str, Detection | None]) -> Pat
             ],
             np.uint8,
         ),
+        **_close_arrays(list(known.values())),
     }
     stream = io.BytesIO()
     np.savez_compressed(stream, **arrays)
@@ -77,10 +78,40 @@ def load_detections(path: str | Path) -> dict[str, Detection | None]:
     arrays = read_npz(path)
     try:
         found: dict[str, Detection | None] = {str(name): None for name in arrays["missed"]}
+        close = _close_ups(arrays)
         for i, name in enumerate(arrays["names"]):
             mask = Mask(arrays["mask"][i], arrays["mask_box"][i]) if arrays["has_mask"][i] else None
             box, keypoints = arrays["box"][i], arrays["keypoints"][i]
-            found[str(name)] = Detection(box, keypoints, str(arrays["joint_set"]), float(arrays["score"][i]), mask)
-    except (KeyError, IndexError) as error:
+            score = float(arrays["score"][i])
+            found[str(name)] = Detection(
+                box, keypoints, str(arrays["joint_set"]), score, mask, close_ups=close.get(i, ())
+            )
+    except (KeyError, IndexError, ValueError) as error:
         raise InputError(f"{path} holds no detections that `meshrec evaluate` wrote ({error!r}).") from None
+    return found
+
+
+def _close_arrays(people: list[Detection]) -> dict[str, np.ndarray]:
+    """The close-ups of all people, one after the other, with the number of the person and the count of landmarks."""
+    rows = [(i, close) for i, person in enumerate(people) for close in person.close_ups]
+    return {
+        "close_person": np.array([i for i, _ in rows], int),
+        "close_joint": np.array([close.joint for _, close in rows], str),
+        "close_center": np.array([close.center for _, close in rows], np.float32).reshape(-1, 2),
+        "close_score": np.array([close.score for _, close in rows], np.float32),
+        "close_count": np.array([len(close.points) for _, close in rows], int),
+        "close_points": np.concatenate([np.zeros((0, 3), np.float32), *(close.points for _, close in rows)]),
+    }
+
+
+def _close_ups(arrays: dict[str, np.ndarray]) -> dict[int, tuple[CloseUp, ...]]:
+    """The close-ups of :func:`_close_arrays` by the number of the person; none in files from before there were any."""
+    found: dict[int, tuple[CloseUp, ...]] = {}
+    if "close_person" not in arrays:
+        return found
+    points = np.split(arrays["close_points"], np.cumsum(arrays["close_count"])[:-1])
+    for row, person in enumerate(arrays["close_person"].tolist()):
+        center, score = arrays["close_center"][row], float(arrays["close_score"][row])
+        close = CloseUp(str(arrays["close_joint"][row]), points[row], center, score)
+        found[person] = (*found.get(person, ()), close)
     return found

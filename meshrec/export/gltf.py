@@ -4,10 +4,11 @@ import math
 
 import numpy as np
 import pygltflib as gl
+import torch
 
 import meshrec
 from meshrec.export.mesh import Mesh
-from meshrec.geometry import Camera
+from meshrec.geometry import CAMERA_TO_Y_UP, Camera, Placement, matrix_to_quaternion
 
 _COMPONENTS = {"uint8": gl.UNSIGNED_BYTE, "uint16": gl.UNSIGNED_SHORT, "uint32": gl.UNSIGNED_INT, "float32": gl.FLOAT}
 _TYPES = {(): gl.SCALAR, (2,): gl.VEC2, (3,): gl.VEC3, (4,): gl.VEC4, (4, 4): gl.MAT4}
@@ -102,10 +103,14 @@ class Glb:
         """
         return self.add_node(gl.Node(mesh=mesh, skin=skin, name=name), root=True)
 
-    def add_camera(self, camera: Camera) -> int:
-        """Put the photo's camera at the origin, from where it sees people in y-up space as the photo shows them.
+    def add_camera(self, camera: Camera, placement: Placement | None = None) -> int:
+        """Put the photo's camera to where it sees people as the photo shows them.
 
         glTF cameras look through the middle of their picture, so a principal point elsewhere is lost.
+
+        Args:
+            camera: The camera.
+            placement: From its space to that of the scene. Default: to y-up space, with the camera at the origin.
 
         Returns:
             Node index.
@@ -116,7 +121,11 @@ class Glb:
             yfov=2 * math.atan(height / 2 / fy), aspectRatio=width / fx / (height / fy), znear=0.05, zfar=1000.0
         )
         self.gltf.cameras.append(gl.Camera(perspective=lens, type="perspective", name="photo"))
-        return self.add_node(gl.Node(camera=len(self.gltf.cameras) - 1, name="photo camera"), root=True)
+        node = gl.Node(camera=len(self.gltf.cameras) - 1, name="photo camera")
+        if placement is not None:  # the node's own space is y-up space
+            w, *axis = matrix_to_quaternion(torch.from_numpy(placement.rotation).float() @ CAMERA_TO_Y_UP).tolist()
+            node.rotation, node.translation = [*axis, w], placement.translation.tolist()
+        return self.add_node(node, root=True)
 
     def to_bytes(self) -> bytes:
         """The finished GLB file."""

@@ -25,6 +25,8 @@ joints_3d           ``{name: [x, y, z]}``; optional, as are the next three
 joints_2d           ``{name: [u, v]}``, projections of ``joints_3d``, photo pixels; null if one is not before the camera
 joint_deviation     ``{name: metres}``, standard deviation of each joint's position relative to the pelvis
 joint_confidence    ``{name: confidence}``, the probability that the joint is within 10 cm of its true position
+gravity             [3] unit vector in whose direction things fall, the same for everyone in a photo; optional
+gravity_deviation   [2] standard deviations of gravity's pitch and roll, radians; optional
 ==================  ==============================================================================================
 
 An ``.npz`` holds arrays of the same names, except that body and camera are spread over ``body_name``, ``body_hash``,
@@ -73,6 +75,8 @@ _SHAPES = {
     "joints_2d": (None, 2),
     "joint_deviation": (None,),
     "joint_confidence": (None,),
+    "gravity": (3,),
+    "gravity_deviation": (2,),
 }
 _REQUIRED = ("body_name", "body_hash", "betas", "pose", "translation")
 _CAMERA = ("focal", "center", "size")
@@ -101,6 +105,8 @@ class PersonParameters:
         reprojection_error, mask_iou: How well the body explains the photo.
         keypoints_2d: (K, 3) x, y, confidence as detected, named by ``keypoint_names``.
         joints_3d, joints_2d, joint_deviation, joint_confidence: (J, 3), (J, 2), (J,), (J,), named by ``joint_names``.
+        gravity: (3,) unit vector in whose direction things fall.
+        gravity_deviation: (2,) standard deviations of its pitch and roll, radians.
         notes: Reasons to distrust the body, for the user; they are written, but not read back.
 
     Raises:
@@ -132,6 +138,8 @@ class PersonParameters:
     joint_deviation: np.ndarray | None = None
     joint_confidence: np.ndarray | None = None
     joint_names: tuple[str, ...] = ()
+    gravity: np.ndarray | None = None
+    gravity_deviation: np.ndarray | None = None
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

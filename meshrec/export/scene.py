@@ -8,10 +8,15 @@ from meshrec.export.gltf import Glb
 from meshrec.export.mesh import Mesh
 from meshrec.export.skinned import SkinnedMesh, add_skinned
 from meshrec.files.atomic import known_suffix, write_file
-from meshrec.geometry import Camera
+from meshrec.geometry import Camera, Placement
 
 
-def write_scene(path: str | os.PathLike, meshes: Sequence[Mesh | SkinnedMesh], camera: Camera | None = None) -> Path:
+def write_scene(
+    path: str | os.PathLike,
+    meshes: Sequence[Mesh | SkinnedMesh],
+    camera: Camera | None = None,
+    placement: Placement | None = None,
+) -> Path:
     """Write meshes that share one space into one GLB, each an object with its own name and colour.
 
     What skeletons cannot reproduce is noted in the file, as :func:`meshrec.export.write_skinned` does.
@@ -21,6 +26,7 @@ def write_scene(path: str | os.PathLike, meshes: Sequence[Mesh | SkinnedMesh], c
         meshes: At least one mesh in y-up space (see :func:`meshrec.geometry.camera_to_y_up`), or body with a skeleton,
             whose pose and translation bring it there (see :func:`meshrec.export.pose_to_y_up`).
         camera: The photo's camera, to look through in a 3D program.
+        placement: From camera space to the space of the meshes. Default: to y-up space.
 
     Returns:
         The path.
@@ -48,5 +54,5 @@ def write_scene(path: str | os.PathLike, meshes: Sequence[Mesh | SkinnedMesh], c
             glb.add_object(glb.add_mesh(mesh), mesh.name)
     glb.gltf.asset.extras = {"notes": notes} if notes else {}
     if camera is not None:
-        glb.add_camera(camera)
+        glb.add_camera(camera, placement)
     return write_file(path, glb.to_bytes())

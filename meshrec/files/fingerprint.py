@@ -4,8 +4,11 @@ import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from meshrec.files.regular import open_regular
+
+BLOCK = 1 << 20  # bytes read at a time
 
 
 @dataclass(frozen=True)
@@ -25,29 +28,35 @@ class Fingerprint:
     changed: int
 
 
-def read_fingerprinted(path: str | Path, most_bytes: int) -> tuple[bytes, Fingerprint]:
-    """The content of a regular file, and its fingerprint, which is of this content even if the file is just changing.
+def fingerprint_of(file: BinaryIO) -> Fingerprint:
+    """The fingerprint of an open file, which is read from its beginning, and put back there."""
+    status = os.fstat(file.fileno())  # before the content: a later change gives the file other times
+    digest, size = hashlib.sha256(), 0
+    file.seek(0)
+    while size < status.st_size and (block := file.read(min(BLOCK, status.st_size - size))):
+        digest.update(block)
+        size += len(block)
+    file.seek(0)
+    return Fingerprint(digest.hexdigest(), size, status.st_mtime_ns, status.st_ctime_ns)
 
-    Raises:
-        InputError: It is no regular file, or larger than ``most_bytes``.
-        OSError: There is no such file, or it may not be read.
-    """
-    with open_regular(path, most_bytes) as file:
-        status = os.fstat(file.fileno())  # before the content: a later change gives the file other times
-        data = file.read(min(status.st_size, most_bytes))
-    digest = hashlib.sha256(data).hexdigest()
-    return data, Fingerprint(digest, len(data), status.st_mtime_ns, status.st_ctime_ns)
+
+def has_changed(file: BinaryIO, fingerprint: Fingerprint) -> bool:
+    """Whether the content of an open file has been changed since its fingerprint was taken."""
+    status = os.fstat(file.fileno())
+    return (status.st_size, status.st_mtime_ns) != (fingerprint.size, fingerprint.modified)
 
 
 def is_unchanged(path: str | Path, fingerprint: Fingerprint, most_bytes: int) -> bool:
     """Whether a file still has the content of a fingerprint. It is read only if its times, but not its size, differ.
 
     Raises:
-        InputError, OSError: As for :func:`read_fingerprinted`.
+        InputError: It is no regular file, or larger than ``most_bytes``.
+        OSError: There is no such file, or it may not be read.
     """
     status = os.stat(path)
     if status.st_size != fingerprint.size:
         return False
     if (status.st_mtime_ns, status.st_ctime_ns) == (fingerprint.modified, fingerprint.changed):
         return True
-    return read_fingerprinted(path, most_bytes)[1].sha256 == fingerprint.sha256
+    with open_regular(path, most_bytes) as file:
+        return fingerprint_of(file).sha256 == fingerprint.sha256

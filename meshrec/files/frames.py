@@ -1,40 +1,45 @@
 """Number of frames in a picture's file, counted no further than needed. Pillow's own count is quadratic for TIFF."""
 
+import os
 import struct
+from typing import BinaryIO
 
 from PIL import Image
 
 MOST_FRAMES = 100  # to count
 
 
-def frames_note(image: Image.Image, data: bytes) -> tuple[str, ...]:
+def frames_note(image: Image.Image, file: BinaryIO) -> tuple[str, ...]:
     """A note that a picture is one of several frames; none if it is the only one.
 
     Args:
         image: The opened picture.
-        data: Content of its file.
+        file: Its file; the place in it stays.
     """
     if image.format == "MPO":  # a phone's JPEG with a preview behind the photo
         return ()
     count = {"TIFF": _tiff_frames, "GIF": _gif_frames}.get(image.format or "")
-    frames = count(data) if count else getattr(image, "n_frames", 1)
+    place = file.tell()
+    frames = count(file) if count else getattr(image, "n_frames", 1)
+    file.seek(place)
     if frames <= 1:
         return ()
     return (f"the first of {frames if frames <= MOST_FRAMES else f'more than {MOST_FRAMES}'} frames is used",)
 
 
-def _tiff_frames(data: bytes) -> int:
+def _tiff_frames(file: BinaryIO) -> int:
     """Directories of a TIFF (TIFF 6.0, section 2) or BigTIFF, each of which tells where the next one is."""
-    order = "<" if data[:2] == b"II" else ">"
-    big = struct.unpack(f"{order}H", data[2:4]) == (43,)
+    head = _part(file, 0, 4)
+    order = "<" if head[:2] == b"II" else ">"
+    big = struct.unpack(f"{order}H", head[2:4]) == (43,)
     count, entry, place = ("Q", 20, "Q") if big else ("H", 12, "I")
     counted, at = 0, 8 if big else 4  # where the place of the next directory stands
     while counted <= MOST_FRAMES:
         try:
-            (start,) = struct.unpack_from(order + place, data, at)
+            (start,) = struct.unpack(order + place, _part(file, at, struct.calcsize(order + place)))
             if start == 0:
                 break
-            (entries,) = struct.unpack_from(order + count, data, start)
+            (entries,) = struct.unpack(order + count, _part(file, start, struct.calcsize(order + count)))
         except (struct.error, OverflowError):  # it is cut short
             break
         counted += 1
@@ -42,8 +47,9 @@ def _tiff_frames(data: bytes) -> int:
     return counted
 
 
-def _gif_frames(data: bytes) -> int:
+def _gif_frames(file: BinaryIO) -> int:
     """Pictures of a GIF, whose blocks follow one another (GIF89a, sections 15 to 27)."""
+    data = _part(file, 0, -1)
     counted, at = 0, 13 + _colours(data, 10)
     while at < len(data) and counted <= MOST_FRAMES:
         kind = data[at]
@@ -58,6 +64,14 @@ def _gif_frames(data: bytes) -> int:
             at += 1 + data[at]
         at += 1
     return counted
+
+
+def _part(file: BinaryIO, at: int, count: int) -> bytes:
+    """Up to ``count`` bytes of a file from a place on, or all for -1; none from beyond its end."""
+    if at > file.seek(0, os.SEEK_END):  # places in damaged files may be larger than any that a system knows
+        return b""
+    file.seek(at)
+    return file.read(count)
 
 
 def _colours(data: bytes, at: int) -> int:

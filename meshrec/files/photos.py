@@ -7,21 +7,24 @@ import logging
 import math
 import os
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from meshrec.errors import InputError, MeshrecError, MissingDependency
-from meshrec.files.fingerprint import Fingerprint, read_fingerprinted
+from meshrec.files.fingerprint import Fingerprint, fingerprint_of, has_changed
 from meshrec.files.frames import frames_note
+from meshrec.files.regular import open_regular
 
 # Pillow would hand EPS to Ghostscript, which runs programs: only formats decoded in process are listed.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "PPM", "JPEG2000", "AVIF", "TGA")
 MAX_PIXELS = 128_000_000  # a decoded pixel takes up to 4 bytes and as many in the file, and 3 in the result
-MAX_PIXELS_OF = {"WEBP": 90_000_000, "JPEG2000": 72_000_000}  # whose decoders take 16 and 19 bytes per pixel
+PILLOW_WEBP_PIXELS = 90_000_000  # Pillow's decoder takes 16 bytes per pixel; larger photos are left to OpenCV's
+WHOLE_JPEG2000_PIXELS = 72_000_000  # the decoder takes 19 bytes per pixel; of larger photos it decodes half the size
 MAX_SIDE = 32_766  # pixels; OpenCV's warps take no larger pictures
 MOST_BYTES = 640 << 20  # of a file: all pixels uncompressed, and metadata
 STRIP_PIXELS = 1 << 20  # converted at a time
@@ -66,7 +69,8 @@ def read_photo(path: str | Path, data: bytes | None = None) -> Photo:
     """Read one photo file.
 
     Grayscale, palette, alpha, CMYK, 16-bit and single-channel float files are converted; of an animation the
-    first frame is used. The largest photos take up to 1.4 GB for a moment, and 0.4 GB when they are decoded.
+    first frame is used. The largest photos take up to 1.1 GB for a moment, and 0.4 GB when they are decoded. JPEG 2000
+    of more than 72 megapixels is decoded at half its size and enlarged.
 
     Args:
         path: The file. If ``data`` is given, the path only serves for messages.
@@ -88,23 +92,18 @@ def read_photo(path: str | Path, data: bytes | None = None) -> Photo:
     path = Path(path)
     head = b""
     try:
-        fingerprint = None
-        if data is None:
-            _check_file(path)
-            data, fingerprint = read_fingerprinted(path, MOST_BYTES)
-        head = data[:16]
-        formats = (*FORMATS, *heic_formats())
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about size, which MAX_PIXELS limits, and about damaged metadata
-            with io.BytesIO(data) as stream, Image.open(stream, formats=formats) as opened:
-                _check_size(path, opened.width, opened.height, MAX_PIXELS_OF.get(opened.format or "", MAX_PIXELS))
-                notes = frames_note(opened, data)
-                data = head
-                focal, focal_notes = _focal_of(opened)
-                opened.load()
-                opened.getexif()
-                stream.close()  # frees the content, before there is room needed for the result
-                image, colour_notes = _to_rgb(opened, path)
+        if data is not None:
+            file: BinaryIO = io.BytesIO(data)
+            head, data = data[:16], None  # so that closing the file frees the content
+            return _decoded(file, path)
+        _check_file(path)
+        with open_regular(path, MOST_BYTES) as opened:
+            fingerprint = fingerprint_of(opened)
+            head = opened.read(16)
+            photo = _decoded(_Content(opened), path)
+            if has_changed(opened, fingerprint):
+                raise InputError(f"{path}: the file was changed while it was read; try again.")
+            return replace(photo, fingerprint=fingerprint)
     except MeshrecError:
         raise
     except OSError as error:
@@ -115,7 +114,6 @@ def read_photo(path: str | Path, data: bytes | None = None) -> Photo:
         raise InputError(f"{path}: not enough memory to decode the photo; scale it down.") from error
     except Exception as error:  # decoders raise exceptions of any kind on damaged files
         raise InputError(f"{path}: the photo is damaged ({error}); export it again as JPEG or PNG.") from error
-    return Photo(image, focal, path, notes + colour_notes + focal_notes, fingerprint)
 
 
 def as_photo(photo: Photo | Image.Image | np.ndarray | bytes | str | os.PathLike) -> Photo:
@@ -240,9 +238,11 @@ def _check_file(path: Path) -> None:
         raise InputError(f"{path}: the file is empty.")
 
 
-def _check_size(path: Path, width: int, height: int, most: int = MAX_PIXELS) -> None:
-    if width * height > most:
-        raise InputError(f"{path}: {width} x {height} pixels is more than {most // 10**6} megapixels; scale it down.")
+def _check_size(path: Path, width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise InputError(
+            f"{path}: {width} x {height} pixels is more than {MAX_PIXELS // 10**6} megapixels; scale it down."
+        )
     if max(width, height) > MAX_SIDE:
         raise InputError(f"{path}: {width} x {height} pixels is too long; a side may have {MAX_SIDE}; scale it down.")
     if min(width, height) < MIN_SIDE:
@@ -267,6 +267,65 @@ def _reason(path: Path, head: bytes, error: OSError) -> MeshrecError:
     return InputError(f"{path}: the photo is cut short or damaged ({error}); export it again as JPEG or PNG.")
 
 
+class _Content(io.BufferedReader):
+    """A file for Pillow without its number, by which decoders would map it into memory and crash if it is cut."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__(io.FileIO(os.dup(file.fileno())))
+        self.seek(0)
+
+    def fileno(self) -> int:
+        raise io.UnsupportedOperation("fileno")
+
+
+def _decoded(file: BinaryIO, path: Path) -> Photo:
+    """The photo in a file, which is closed."""
+    with file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about size, which MAX_PIXELS limits, and about damaged metadata
+        image = Image.open(file, formats=(*FORMATS, *heic_formats()))
+        _check_size(path, *image.size)
+        width, height = image.size
+        notes = frames_note(image, file)
+        focal, focal_notes = _focal_of(image)
+        if image.format == "WEBP" and width * height > PILLOW_WEBP_PIXELS:
+            if notes:  # OpenCV needs as much for an animation as Pillow for any file
+                most = PILLOW_WEBP_PIXELS // 10**6
+                raise InputError(f"{path}: an animated WebP may have {most} megapixels; save its first frame alone.")
+            orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+            del image  # its decoder keeps another copy of the content
+            pixels, colour_notes = _colours(_webp_strips(file, path, (width, height)), (width, height), orientation)
+        elif image.format == "JPEG2000" and width * height > WHOLE_JPEG2000_PIXELS:
+            import cv2
+
+            image.reduce = 1  # type: ignore[method-assign, assignment]  # a property of this format alone
+            half, colour_notes = _to_rgb(image, path)
+            upright = (width, height) if (half.shape[1] > half.shape[0]) == (width > height) else (height, width)
+            pixels = cv2.resize(half, upright, interpolation=cv2.INTER_LINEAR)
+            colour_notes += ("JPEG 2000 of this size is read at half its resolution",)
+        else:
+            image.load()
+            image.getexif()
+            file.close()  # frees content in memory, before there is room needed for the result
+            pixels, colour_notes = _to_rgb(image, path)
+    return Photo(pixels, focal, path, notes + colour_notes + focal_notes)
+
+
+def _webp_strips(file: BinaryIO, path: Path, size: tuple[int, int]) -> Iterator[tuple[slice, Image.Image]]:
+    """Strips of a WebP photo as OpenCV decodes it, which takes up to 7 bytes per pixel; ``file`` is closed."""
+    import cv2
+
+    file.seek(0)
+    content = np.frombuffer(file.read(), np.uint8)
+    file.close()
+    pixels = cv2.imdecode(content, cv2.IMREAD_UNCHANGED)
+    del content
+    if pixels is None or pixels.shape[1::-1] != size:
+        raise InputError(f"{path}: the photo is cut short or damaged; export it again as JPEG or PNG.")
+    code = cv2.COLOR_BGRA2RGBA if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB
+    for rows in _rows(*size):
+        yield rows, Image.fromarray(cv2.cvtColor(pixels[rows], code))
+
+
 def _to_rgb(image: Image.Image, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
     """The pixels (H, W, 3) uint8 of an image of any mode, turned as EXIF says, with notes on what was done.
 
@@ -274,17 +333,23 @@ def _to_rgb(image: Image.Image, path: Path) -> tuple[np.ndarray, tuple[str, ...]
     """
     image.load()
     orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-    width, height = image.size
-    upright = np.empty((width, height, 3) if orientation in (5, 6, 7, 8) else (height, width, 3), np.uint8)
-    stored = _stored(upright, orientation)
     if image.mode in ("F", "I") or image.mode.startswith("I;16"):
+        upright, stored = _canvas(image.size, orientation)
         scale = _full_scale(image, path)
         for rows, strip in _strips(image):
             gray = np.clip(np.asarray(strip) * np.float32(255.0 / scale), 0, 255)
             stored[rows] = np.round(gray).astype(np.uint8)[..., None]
         return upright, (f"brightness 0 to {scale:g} is shown as 8-bit",)
+    return _colours(_strips(image), image.size, orientation)
+
+
+def _colours(
+    strips: Iterable[tuple[slice, Image.Image]], size: tuple[int, int], orientation: int
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The pixels (H, W, 3) uint8 of strips that lie as in the file, turned upright, with notes on what was done."""
+    upright, stored = _canvas(size, orientation)
     transparent = False
-    for rows, strip in _strips(image):
+    for rows, strip in strips:
         if strip.has_transparency_data:
             strip = strip.convert("RGBA")
             if np.asarray(strip.getchannel("A")).min() < 255:
@@ -296,11 +361,22 @@ def _to_rgb(image: Image.Image, path: Path) -> tuple[np.ndarray, tuple[str, ...]
 
 def _strips(image: Image.Image) -> Iterator[tuple[slice, Image.Image]]:
     """Rows of an image, and the image of these rows."""
-    width, height = image.size
+    for rows in _rows(*image.size):
+        yield rows, image.crop((0, rows.start, image.width, rows.stop))
+
+
+def _rows(width: int, height: int) -> Iterator[slice]:
+    """The rows of the strips of a picture."""
     count = max(1, STRIP_PIXELS // width)
     for top in range(0, height, count):
-        bottom = min(top + count, height)
-        yield slice(top, bottom), image.crop((0, top, width, bottom))
+        yield slice(top, min(top + count, height))
+
+
+def _canvas(size: tuple[int, int], orientation: int) -> tuple[np.ndarray, np.ndarray]:
+    """An upright array (H, W, 3) uint8 for a file's picture of (width, height), and its view as in the file."""
+    width, height = size
+    upright = np.empty((width, height, 3) if orientation in (5, 6, 7, 8) else (height, width, 3), np.uint8)
+    return upright, _stored(upright, orientation)
 
 
 def _stored(upright: np.ndarray, orientation: int) -> np.ndarray:

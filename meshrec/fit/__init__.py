@@ -1,6 +1,7 @@
 """Bodies fitted to detected people."""
 
-from meshrec.fit.fitter import Fitter, Initial
+from meshrec.fit.fitter import Fitter
+from meshrec.fit.initial import Initial
 from meshrec.fit.result import FitResult
 from meshrec.fit.settings import FitSettings
 

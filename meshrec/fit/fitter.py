@@ -4,123 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy, deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from meshrec.body import NUM_JOINTS, BodyModel
+from meshrec.body import BodyModel
 from meshrec.body.kinematics import mirror_pose
 from meshrec.body.state import BodyState
 from meshrec.detect.people import Detection
 from meshrec.errors import InputError
+from meshrec.fit.contact import Forearms
+from meshrec.fit.gravity import gravity_of
+from meshrec.fit.initial import Initial
+from meshrec.fit.knowledge import Knowledge
 from meshrec.fit.outline import MaskView, drawn_faces, match_outlines
 from meshrec.fit.result import FitResult, confidence_in, joint_deviations, reprojection_error
 from meshrec.fit.settings import Balance, FitSettings
 from meshrec.fit.solver import Quadratic, Term, minimize
 from meshrec.fit.starts import PoseLibrary
-from meshrec.fit.terms import Closeness, PoseTerm, Reprojection
+from meshrec.fit.terms import PoseTerm, Reprojection
+from meshrec.fit.turns import ObservedTurns
+from meshrec.fit.unseen import LEGS_AND_FEET, UnseenLegs, less_sure, unseen_legs
 from meshrec.geometry import Camera
 from meshrec.landmarks.moments import LandmarkMoments
+from meshrec.landmarks.numba_backend import landmark_positions
 from meshrec.landmarks.placements import face_errors, offsets, precision
 from meshrec.poses.authored_poses import authored_poses
 from meshrec.poses.everyday_poses import everyday_poses
 from meshrec.poses.pose_bank import load_pose_bank
 from meshrec.poses.pose_prior import PosePrior, load_pose_prior
-
-
-@dataclass(frozen=True)
-class Initial:
-    """A regressor's estimates of N people, and their uncertainty.
-
-    The fit starts from the estimates and uses them as a Gaussian prior. It then adds no prior of shapes: a regressor
-    that was trained on many bodies already leans towards the mean shape, and doing so twice would make heavy people
-    too light.
-
-    Attributes:
-        state: N bodies in camera space.
-        whiten: (N, M, P) square roots of the information matrices; see :class:`meshrec.fit.terms.Closeness`.
-            :meth:`from_deviations` makes them of standard deviations.
-
-    Example:
-        >>> import torch
-        >>> from meshrec.body.state import BodyState
-        >>> from meshrec.fit import Initial
-        >>> state = BodyState(torch.eye(3).expand(2, 24, 3, 3), torch.zeros(2, 3), torch.zeros(2, 10))
-        >>> len(Initial(state, torch.zeros(2, 82, 85)).repeated(3).state)  # two people, three bodies each
-        6
-    """
-
-    state: BodyState
-    whiten: Tensor
-
-    @classmethod
-    def from_deviations(
-        cls,
-        state: BodyState,
-        turn: float | Sequence[float] | Tensor = 0.3,
-        beta: float | Sequence[float] | Tensor = 1.0,
-        place: float | None = None,
-    ) -> Initial:
-        """Estimates whose errors are taken to be independent of each other.
-
-        Args:
-            state: N bodies in camera space, of any floating type.
-            turn: Standard deviation of the rotation of a joint about each axis of its own frame, radians: one number,
-                or (24,) or (N, 24) of them. The fit trusts a joint more, the smaller it is.
-            beta: Standard deviation of the betas: one number, or (S,) or (N, S) of them.
-            place: Standard deviation of the translation along each axis, metres. Default: unknown, so that the
-                detections alone decide it, as the networks of meshrec have it.
-
-        Raises:
-            ValueError: A deviation is not positive, or its shape is none of these.
-
-        Example:
-            A regressor of one's own, here one that takes everyone to stand before the camera:
-
-            >>> import numpy as np
-            >>> import torch
-            >>> import meshrec
-            >>> from meshrec.body.state import BodyState
-            >>> from meshrec.fit import Initial
-            >>> def standing(image, detections, camera):
-            ...     count = len(detections)
-            ...     rotations = torch.eye(3).repeat(count, 24, 1, 1)
-            ...     rotations[:, 0] = meshrec.geometry.CAMERA_TO_Y_UP  # bodies are y up, cameras y down
-            ...     place = torch.tensor([0.0, 0.0, 4.0]).repeat(count, 1)
-            ...     return Initial.from_deviations(BodyState(rotations, place, torch.zeros(count, 10)), turn=0.2)
-            >>> reconstructor = meshrec.Reconstructor(regressor=standing)
-            >>> keypoints = np.random.default_rng(0).uniform((90, 50, 1), (160, 200, 1), (1, 17, 3))
-            >>> (person,) = reconstructor(np.zeros((256, 256, 3), np.uint8), keypoints=keypoints)
-            >>> person.made_by, bool(np.isfinite(person.vertices).all())
-            ('standing + fit', True)
-        """
-        state = BodyState(*(part.double() for part in (state.rotations, state.translation, state.betas)))
-        turns = _deviations(turn, (len(state), NUM_JOINTS), "turn").repeat_interleave(3, 1)
-        betas = _deviations(beta, tuple(state.betas.shape), "beta")
-        places = turns.new_zeros(len(state), 3)
-        if place is not None:
-            places = 1 / _deviations(place, (len(state), 3), "place")
-        return cls(state, torch.cat([1 / turns, places, 1 / betas], dim=1).diag_embed())
-
-    def __getitem__(self, index: slice) -> Initial:
-        return Initial(self.state[index], self.whiten[index])
-
-    def repeated(self, count: int) -> Initial:
-        """The estimates for ``count`` bodies of each person, those of one person next to each other."""
-        return Initial(self.state.repeated(count), self.whiten.repeat_interleave(count, 0))
-
-
-def _deviations(values: float | Sequence[float] | Tensor, shape: tuple[int, ...], name: str) -> Tensor:
-    """Standard deviations as float64 of a shape to which they broadcast."""
-    found = torch.as_tensor(values, dtype=torch.float64)
-    if found.shape not in ((), shape[1:], shape):
-        raise ValueError(f"{name} should be one number, {shape[1:]} or {shape}, not {tuple(found.shape)}")
-    if not (found > 0).all():
-        raise ValueError(f"{name} holds standard deviations, which must be positive")
-    return found.expand(shape)
 
 
 class Fitter:
@@ -190,18 +104,24 @@ class Fitter:
         certainty = self._balance(initial).evidence * precision(joints, keypoints, box, camera.size)
         shared = face_errors(joints, box)
         seen = Reprojection(self.landmarks(joints), camera, keypoints[..., :2], certainty, shared)
+        unseen = unseen_legs(joints, keypoints, camera.size, self.settings.unseen)
+        turns = ObservedTurns.of(detections, camera, self.body.tree, self.settings.turns)
+        known = self._knowledge(initial, turns, UnseenLegs(self._joints, unseen, self.settings.unseen))
         if initial is None:
             starts = self._library(joints).search(seen.landmarks, camera, seen.pixels, certainty, self.settings.starts)
         else:
             starts = initial.state
-        state, final = self._refine(starts, seen, initial)
+        balance = self._balance(initial)
+        state, final, known = self._refine(starts, seen, known, balance)
         results = []
         for i, detection in enumerate(detections):
-            own, near, overlap = state[i : i + 1], final[i : i + 1], None
+            own, near, overlap, view = state[i : i + 1], final[i : i + 1], None, None
             if self.silhouettes and detection.mask is not None:
                 others = [other for other in detections if other is not detection]
                 view = MaskView.around(detection, others, camera, self.settings.outline)
-                own, near = self._outlined(own, near, view, seen[i : i + 1], initial and initial[i : i + 1])
+            hidden = LEGS_AND_FEET if unseen[i] > 0.5 else ()
+            own, near = self._by_skin(own, near, view, seen[i : i + 1], known[i : i + 1], balance, hidden)
+            if view is not None:
                 overlap = view.overlap(drawn_faces(self.body, own, view.camera)[1])
             error = reprojection_error(seen[i : i + 1], own, detection.box)
             results.append(
@@ -227,6 +147,10 @@ class Fitter:
     def _joints(self) -> LandmarkMoments:
         return LandmarkMoments.of_body(self.body, "smpl24")
 
+    @cached_property
+    def _forearms(self) -> Forearms:
+        return Forearms.of_body(self.body, self._joints, self.settings.contact)
+
     def _library(self, joints: str) -> PoseLibrary:
         if joints not in self._libraries:
             settings = self.settings.starts
@@ -236,38 +160,85 @@ class Fitter:
             self._libraries[joints] = PoseLibrary.build(poses, self.landmarks(joints), settings.yaws)
         return self._libraries[joints]
 
-    def _refine(self, state: BodyState, seen: Reprojection, initial: Initial | None) -> tuple[BodyState, Quadratic]:
-        """Refine all starts by landmarks; return the best of each person, and the energy's quadratic there."""
-        people, annealing = len(seen), self._balance(initial).annealing
-        for cutoff, steps in annealing:
+    def _refine(
+        self, state: BodyState, seen: Reprojection, known: Knowledge, balance: Balance
+    ) -> tuple[BodyState, Quadratic, Knowledge]:
+        """Refine all starts by landmarks.
+
+        Returns:
+            The best body of each person, the energy's quadratic there, and what is known with gravity in it, which is
+            estimated from everyone before the last round.
+        """
+        people, last = len(seen), len(balance.annealing) - 1
+        for number, (cutoff, steps) in enumerate(balance.annealing):
             count = len(state) // people
             each = replace(seen, cutoff=cutoff).repeated(count)
-            state, final = minimize([each, *self._knowledge(initial and initial.repeated(count))], state, steps)
-            state, final = _keep_best(state, final, people, self.settings.kept if cutoff != annealing[-1][0] else 1)
-        return state, final
+            state, final = minimize([each, *known.repeated(count).terms()], state, steps)
+            state, final = _keep_best(state, final, people, 1 if number == last else self.settings.kept)
+            if number == last - 1:
+                up = self._up(*_keep_best(state, final, people, 1))
+                known = replace(known, upright=replace(known.upright, up=up))
+        return state, final, known
 
-    def _outlined(
-        self, state: BodyState, final: Quadratic, view: MaskView, seen: Reprojection, initial: Initial | None
+    def _up(self, state: BodyState, final: Quadratic) -> tuple[float, float, float]:
+        """The direction away from gravity, by the body of each person in a photo."""
+        joints = landmark_positions(self._joints, state).numpy()
+        gravity = gravity_of(joints, joint_deviations(self._joints, state, final).numpy())
+        x, y, z = (-gravity.direction).tolist()
+        return x, y, z
+
+    def _by_skin(
+        self,
+        state: BodyState,
+        final: Quadratic,
+        view: MaskView | None,
+        seen: Reprojection,
+        known: Knowledge,
+        balance: Balance,
+        hidden: Sequence[int],
     ) -> tuple[BodyState, Quadratic]:
-        """Refine one body by landmarks and outline; return it, and the energy's quadratic there."""
-        balance = self._balance(initial)
+        """Refine one body by its skin: its outline, and where it touches itself.
+
+        Args:
+            state: The body.
+            final: The energy's quadratic there.
+            view: The person's mask, if there is one.
+            seen: The person's landmarks.
+            known: What else is known about the person.
+            balance: Weights.
+            hidden: Joints whose parts of the skin the photo does not show.
+
+        Returns:
+            The refined body, and the energy's quadratic there.
+        """
         cutoff, _ = balance.annealing[-1]
-        terms: list[Term] = [replace(seen, cutoff=cutoff), *self._knowledge(initial)]
-        for reach, steps in self.settings.outline.reaches:
-            outline = match_outlines(self.body, self._joints, state, view, reach, self.settings.outline)
+        terms: list[Term] = [replace(seen, cutoff=cutoff), *known.terms()]
+        outlines: list[Term] = []
+        for reach, steps in self.settings.outline.reaches if view is not None else ():
+            outline = match_outlines(self.body, self._joints, state, view, reach, self.settings.outline, hidden)
             if outline is None:
                 break
-            outline = replace(outline, weight=balance.evidence * outline.weight)
-            state, final = minimize([outline, *terms], state, steps)
+            outlines = [replace(outline, weight=balance.evidence * outline.weight)]
+            state, final = minimize([*outlines, *self._contact(state), *terms], state, steps)
+        for _ in range(self.settings.contact.rounds):
+            contact = self._contact(state)
+            if not contact:
+                break
+            state, final = minimize([*outlines, *contact, *terms], state, self.settings.contact.steps)
         return state, final
 
-    def _knowledge(self, initial: Initial | None) -> list[Term]:
-        """The priors: terms that depend on neither landmarks nor outlines."""
+    def _contact(self, state: BodyState) -> list[Term]:
+        contact = self._forearms.match(state)
+        return [] if contact is None else [contact]
+
+    def _knowledge(self, initial: Initial | None, turns: ObservedTurns | None, legs: UnseenLegs) -> Knowledge:
         settings, pose = self.settings, PoseTerm(self.prior, self._balance(initial).prior)
-        known: list[Term] = [pose, settings.limits, settings.upright, settings.knees]
+        everybody: tuple[Term, ...] = (pose, settings.limits, settings.knees)
         if initial is None:
-            return [*known, settings.shape, settings.hands]
-        return [*known, Closeness(initial.state, initial.whiten)]
+            everybody = (*everybody, settings.shape, settings.hands)
+        else:
+            initial = Initial(initial.state, less_sure(initial.whiten, legs.unseen, settings.unseen))
+        return Knowledge(everybody, settings.upright, initial, turns, legs if legs.unseen.any() else None)
 
     def _balance(self, initial: Initial | None) -> Balance:
         return self.settings.alone if initial is None else self.settings.beside_regressor

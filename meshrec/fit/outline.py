@@ -8,6 +8,7 @@ skin: the body lies inside it, and :mod:`meshrec.fit.clothes` has the prior of t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -187,6 +188,7 @@ def match_outlines(
     view: MaskView,
     reach: float,
     settings: OutlineSettings = OutlineSettings(),
+    hidden: Sequence[int] = (),
 ) -> OutlineTerm | None:
     """Match the outlines of a body and a mask.
 
@@ -197,6 +199,8 @@ def match_outlines(
         view: The mask.
         reach: Farthest distance of a match, as a share of the picture's side.
         settings: How points are matched, and how much they count.
+        hidden: Joints of ``smpl24`` whose parts of the skin the photo does not show. Where they are next to the body's
+            outline, nothing is matched.
 
     Returns:
         The term of the matched points, or None if no points match.
@@ -221,9 +225,9 @@ def match_outlines(
             np.stack([to_own, np.arange(len(view.points))], 1)[gap.min(0) < reach * side],
         ]
     )
-    if not len(pairs):
+    ours, theirs = pairs[~np.isin(body.part_labels[vertex[pairs[:, 0]]], hidden)].T
+    if not len(ours):
         return None
-    ours, theirs = pairs.T
     targets = view.points[theirs] + screen[vertex[ours]] - own[ours]
     pixels_a_metre = torch.as_tensor(view.camera.focal).mean() / vertices[vertex[ours], 2:].double()
     return OutlineTerm(
@@ -233,7 +237,7 @@ def match_outlines(
         normals=torch.from_numpy(view.normals[theirs]),
         clothes=pixels_a_metre * worn_over(body, vertex[ours]),
         deviation=settings.deviation * side,
-        weight=min(1.0, settings.independent / len(pairs)),
+        weight=min(1.0, settings.independent / len(ours)),
         cutoff=settings.cutoff,
         thickness=settings.clothes,
     )

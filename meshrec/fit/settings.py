@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 
+from meshrec.fit.contact import ContactSettings
 from meshrec.fit.outline import OutlineSettings
 from meshrec.fit.starts import StartSettings
 from meshrec.fit.terms import LimitTerm, RestTerm, ShapeTerm, UprightTerm
+from meshrec.fit.turns import TurnSettings
+from meshrec.fit.unseen import UnseenSettings
 
 
 @dataclass(frozen=True)
@@ -39,12 +42,16 @@ class FitSettings:
             regressor has seen the same landmarks and outlines. Chosen on detected renders, synthetic people and the
             training photos of LSP-extended, which do not agree: with landmarks weighted by the square of their
             confidence, renders have 2 mm less error, but in photos half a percentage point fewer of the 2D joints are
-            right.
+            right. With the heavy landmark network the same holds: an evidence of 1.5 has 0.8 percentage points more of
+            the 2D joints right in 300 of those photos, but 2 to 5 mm more error on detected renders
+            (``tools/compare_balances.py``).
         starts: Where fits without a regressor's estimate start. Fits with one start from it alone: additional starts
             from the library make some bodies in renders face the wrong way (173 mm of error before alignment instead of
             160).
         kept: Starts of each person that are kept after each round of the annealing but the last, which keeps one.
         outline: How the outline is matched.
+        unseen: What is assumed about people whose legs the photo does not show.
+        contact: How forearms are kept out of the rest of the body.
         limits: Term of the joint limits.
         upright: Term of the pelvis' orientation.
         knees: Term that keeps knees near their rest pose. From the front a slightly bent leg looks like a straight one,
@@ -53,6 +60,7 @@ class FitSettings:
         shape: Term of the betas, for people without a regressor's estimate.
         hands: Term that keeps hands near their rest pose, for people without a regressor's estimate. The prior of poses
             does not cover hands.
+        turns: How the rotations of heads and wrists count that close looks at faces and hands show.
 
     Example:
         >>> from dataclasses import replace
@@ -68,8 +76,11 @@ class FitSettings:
     starts: StartSettings = StartSettings()
     kept: int = 2
     outline: OutlineSettings = OutlineSettings()
+    unseen: UnseenSettings = UnseenSettings()
+    contact: ContactSettings = ContactSettings()
     limits: LimitTerm = LimitTerm()
     upright: UprightTerm = UprightTerm()
     knees: RestTerm = RestTerm(("left_knee", "right_knee"), deviation=0.6, freedom=1)
     shape: ShapeTerm = ShapeTerm()
     hands: RestTerm = RestTerm(("left_hand", "right_hand"), deviation=0.2, freedom=10)
+    turns: TurnSettings = TurnSettings()

@@ -177,22 +177,24 @@ class ShapeTerm:
 
 @dataclass(frozen=True)
 class UprightTerm:
-    """Prior of the pelvis' tilt, a Student t distribution: photos are mostly level, and people in them mostly upright.
+    """Prior of the pelvis' tilt, a Student t distribution: people in photos are mostly upright.
 
     Attributes:
         deviation: Scale of the distribution, radians.
         freedom: Degrees of freedom.
+        up: Unit vector in camera space, by default that of a level camera.
     """
 
     deviation: float = 0.2
     freedom: float = 4.0
+    up: tuple[float, float, float] = (0.0, -1.0, 0.0)
 
     def __call__(self, state: BodyState) -> Quadratic:
         """The term's quadratic in the P unknowns of B bodies."""
         root = state.rotations[:, 0]
-        up = root.new_tensor([0.0, 1.0, 0.0])
-        values = (root @ up + up) / self.deviation  # the camera's y axis points down
-        slopes = -root @ skew(up) / self.deviation
+        spine = root.new_tensor([0.0, 1.0, 0.0])
+        values = (root @ spine - root.new_tensor(self.up)) / self.deviation
+        slopes = -root @ skew(spine) / self.deviation
         squared = values.square().sum(-1)
         weight = ((self.freedom + 2) / (self.freedom + squared)).sqrt()[:, None]
         quadratic = squares(values * weight, slopes * weight[..., None], slice(0, 3), state.unknowns)

@@ -12,11 +12,12 @@ from meshrec.geometry.rotations import (
     rotation_6d_to_matrix,
     rotation_angle,
 )
-from meshrec.geometry.spaces import CAMERA_TO_Y_UP, camera_to_y_up
+from meshrec.geometry.spaces import CAMERA_TO_Y_UP, Placement, camera_to_y_up
 
 __all__ = [
     "CAMERA_TO_Y_UP",
     "Camera",
+    "Placement",
     "Similarity",
     "WeakPerspectiveCamera",
     "axis_angle_to_matrix",

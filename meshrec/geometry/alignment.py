@@ -94,6 +94,10 @@ def procrustes(source: Tensor, target: Tensor, weights: Tensor | None = None, wi
     Returns:
         The similarity from source to target, one for each of the leading dimensions.
 
+    Raises:
+        TypeError: An argument is no tensor of floating numbers.
+        ValueError: The shapes are not these, or their leading dimensions do not broadcast.
+
     Example:
         >>> import torch
         >>> from meshrec.geometry import procrustes
@@ -102,6 +106,7 @@ def procrustes(source: Tensor, target: Tensor, weights: Tensor | None = None, wi
         >>> round(float(found.scale), 3), found.translation.round(decimals=3).tolist()
         (2.0, [1.0, 1.0, 1.0])
     """
+    _check_points(source, target, weights)
     if weights is None:
         weights = torch.ones_like(source[..., 0])
     share = (weights / weights.sum(-1, keepdim=True).clamp(min=torch.finfo(weights.dtype).tiny))[..., None]
@@ -117,3 +122,26 @@ def procrustes(source: Tensor, target: Tensor, weights: Tensor | None = None, wi
         scale = torch.ones_like(scale)
     translation = target_mean - scale[..., None] * (rotation @ source_mean[..., None]).squeeze(-1)
     return Similarity(scale, rotation, translation)
+
+
+def _check_points(source: Tensor, target: Tensor, weights: Tensor | None) -> None:
+    """Refuse arguments of :func:`procrustes` that have a wrong type or shape."""
+    given = {"source": source, "target": target} | ({} if weights is None else {"weights": weights})
+    for name, value in given.items():
+        if not isinstance(value, Tensor) or not value.is_floating_point():
+            kind = str(value.dtype).removeprefix("torch.") if isinstance(value, Tensor) else type(value).__name__
+            raise TypeError(f"{name} must be a tensor of floating numbers, not {kind}")
+    for name, value in (("source", source), ("target", target)):
+        if value.dim() < 2 or value.shape[-1] != 3:
+            raise ValueError(f"{name} must be (..., N, 3), not {tuple(value.shape)}")
+    count = source.shape[-2]
+    if target.shape[-2] != count:
+        raise ValueError(f"target has {target.shape[-2]} points, but source {count}")
+    if weights is not None and (weights.dim() == 0 or weights.shape[-1] != count):
+        raise ValueError(f"weights must be (..., {count}), one for each point, not {tuple(weights.shape)}")
+    leading = [source.shape[:-2], target.shape[:-2], *([] if weights is None else [weights.shape[:-1]])]
+    try:
+        torch.broadcast_shapes(*leading)
+    except RuntimeError:
+        shapes = " and ".join(str(tuple(value.shape)) for value in given.values())
+        raise ValueError(f"{', '.join(given)} of shapes {shapes} do not correspond") from None

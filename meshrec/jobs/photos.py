@@ -23,10 +23,12 @@ from meshrec.detect.keypoint_rows import ByPhoto
 from meshrec.errors import InputError, MeshrecError
 from meshrec.files import Photo, read_photo
 from meshrec.files.atomic import require_writable
+from meshrec.fit.gravity import GravitySettings
 from meshrec.jobs.inputs import list_photos, unread_files
 from meshrec.jobs.results import RECORD, finished, write_results
+from meshrec.reconstruct.ground import Ground
 from meshrec.reconstruct.person import Person
-from meshrec.reconstruct.reconstructor import Reconstructor
+from meshrec.reconstruct.reconstructor import Reconstructor, require_height
 from meshrec.regress.weights import regressor_name
 
 FORMATS = ("obj", "ply", "glb")
@@ -51,6 +53,9 @@ class Settings:
             MediaPipe ``.task`` file. Default: the shipped networks.
         regressor: Name or checkpoint file, as for :class:`meshrec.Reconstructor`.
         refine: Whether to fit the regressor's estimates, as for :class:`meshrec.Reconstructor`.
+        ground: Whether meshes and scenes have their floor at y = 0, as :class:`meshrec.reconstruct.Ground` says.
+        height: Statures in metres: one of everyone, or one of each person in the order of the result. Default: what the
+            photo suggests.
 
     Raises:
         InputError: Settings contradict each other, or one has no meaning.
@@ -67,6 +72,8 @@ class Settings:
     pose_model: Path | None = None
     regressor: str | None = None
     refine: bool = True
+    ground: bool = False
+    height: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.formats if name not in FORMATS]
@@ -76,6 +83,10 @@ class Settings:
             raise InputError("a skeleton needs the format glb: OBJ and PLY have none.")
         if self.focal is not None and not (math.isfinite(self.focal) and self.focal > 0):
             raise InputError(f"the focal length must be a positive number of pixels, not {self.focal}.")
+        if self.height is not None:
+            if not self.height:
+                raise InputError("a height must be a number of metres, or several separated by commas.")
+            require_height(self.height)
         if self.boxes is not None and self.keypoints is not None:
             raise InputError("give boxes or keypoints, not both: keypoints already tell where people are.")
         if self.keypoint_layout is not None and self.keypoints is None:
@@ -218,6 +229,8 @@ def _job(photo: Path, folder: Path, settings: Settings, evidence: ByPhoto[Any] |
         "pose_model": None if settings.pose_model is None else str(settings.pose_model),
         "regressor": regressor_name(settings.regressor),
         "refine": settings.refine,
+        "ground": settings.ground,
+        "height": None if settings.height is None else list(settings.height),
     }
     if evidence is None:
         return Job(photo, folder, request)
@@ -254,9 +267,15 @@ def _reconstruct(job: Job, reconstructor: Reconstructor, settings: Settings) -> 
     try:
         photo = read_photo(job.photo)
         require_writable(job.folder / RECORD)  # before the work, not after it
-        people = reconstructor(photo, boxes=job.boxes, keypoints=job.people, focal=settings.focal)
+        height = settings.height[0] if settings.height is not None and len(settings.height) == 1 else settings.height
+        people = reconstructor(photo, boxes=job.boxes, keypoints=job.people, focal=settings.focal, height=height)
+        ground = None
+        if settings.ground and people:
+            known = GravitySettings() if height is None else GravitySettings(stature=0.0)
+            ground = Ground.under(people, known)
         notes = _notes(photo, job, people)
-        write_results(job.folder, replace(photo, notes=notes), people, settings.formats, settings.skinned, job.request)
+        photo, form = replace(photo, notes=notes), (settings.formats, settings.skinned)
+        write_results(job.folder, photo, people, *form, job.request, ground)
     except MeshrecError as error:
         return Outcome(job.photo, job.folder, error=_sentence(job.photo, error))
     except Exception as error:  # a bug that one photo triggers must not end the work on the others

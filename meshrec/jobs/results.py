@@ -3,7 +3,7 @@
 ==========================  =======================================================================================
 file                        content
 ==========================  =======================================================================================
-person_0.obj, .glb, .ply    the mesh of each person in each requested format, y up
+person_0.obj, .glb, .ply    the mesh of each person in each requested format, y up; with a ground, on the floor at 0
 person_0.json               the person's parameters, as :mod:`meshrec.export.params` documents them
 scene.glb                   all people at their positions, and the photo's camera
 overlay.png                 the photo, the meshes on it, and each mesh from the side
@@ -36,6 +36,7 @@ from meshrec.files.fingerprint import Fingerprint, is_unchanged
 from meshrec.files.json_text import parse_json
 from meshrec.files.photos import MOST_BYTES
 from meshrec.files.regular import read_regular
+from meshrec.reconstruct.ground import Ground
 from meshrec.reconstruct.person import Person
 
 RECORD, OVERLAY, SCENE = "photo.json", "overlay.png", "scene.glb"
@@ -54,6 +55,7 @@ def write_results(
     formats: Sequence[str] = ("obj", "glb"),
     skinned: bool = False,
     request: Mapping[str, object] | None = None,
+    ground: Ground | None = None,
 ) -> None:
     """Write all results of a photo from a file. Earlier results in the folder are deleted; other files in it stay.
 
@@ -64,6 +66,7 @@ def write_results(
         formats: Formats of the meshes, of obj, glb and ply.
         skinned: Whether each person's ``.glb`` gets a skeleton, and everyone in the scene.
         request: The settings on which the results depend, for :func:`finished`.
+        ground: The floor on which the meshes stand. Default: they keep the camera's axes, with y up.
 
     Raises:
         InputError: The folder cannot be written to.
@@ -77,18 +80,19 @@ def write_results(
     _remove_results(folder)
     colors = [tuple(color) for color in person_colors(len(people)).tolist()]
     names = [f"person_{i}" for i in range(len(people))]
+    places = [None] * len(people) if ground is None else ground.placements
     with ThreadPoolExecutor(1) as pool:  # drawing takes as long as the rest, and runs beside it
         if people:
             drawn = pool.submit(lambda: encode_png(draw_overlay(photo.image, people), PNG_COMPRESSION))
-        for person, name, color in zip(people, names, colors):
+        for person, name, color, place in zip(people, names, colors, places):
             for suffix in (*formats, "json"):
-                person.save(folder / f"{name}.{suffix}", skinned=skinned, name=name, color=color)
+                person.save(folder / f"{name}.{suffix}", skinned=skinned, name=name, color=color, placement=place)
         if people:
             from meshrec.export import write_scene
 
-            found = zip(people, names, colors)
-            meshes = [(p.skinned if skinned else p.mesh)(name, color) for p, name, color in found]
-            write_scene(folder / SCENE, meshes, people[0].camera)
+            found = zip(people, names, colors, places)
+            meshes = [(p.skinned if skinned else p.mesh)(name, color, place) for p, name, color, place in found]
+            write_scene(folder / SCENE, meshes, people[0].camera, None if ground is None else ground.camera)
             write_file(folder / OVERLAY, drawn.result())
     record = {
         "schema": SCHEMA,
@@ -103,9 +107,34 @@ def write_results(
         "request": request or {},
         "notes": photo.notes,
         "people": [f"{name}.json" for name in names],
+        "gravity": _gravity(people),
+        "ground": None if ground is None else _ground(ground),
         "files": {name: (folder / name).stat().st_size for name in _result_files(len(people), formats)},
     }
     write_file(folder / RECORD, (json.dumps(record, indent=2) + "\n").encode())
+
+
+def _gravity(people: Sequence[Person]) -> dict[str, object] | None:
+    """The direction of gravity in a photo, for its record; None if nobody tells it."""
+    if not people or people[0].gravity is None or people[0].gravity_deviation is None:
+        return None
+    return {"direction": _numbers(people[0].gravity), "deviation": _numbers(people[0].gravity_deviation)}
+
+
+def _ground(ground: Ground) -> dict[str, object]:
+    """The floor, for a photo's record."""
+    return {
+        "rotation": [_numbers(row) for row in ground.rotation],
+        "height": round(ground.height, 4),
+        "deviation": round(ground.deviation, 4),
+        "on_floor": ground.standing.tolist(),
+        "lifts": _numbers(ground.lifts),
+    }
+
+
+def _numbers(values: np.ndarray) -> list[float]:
+    """Numbers for a record. Six digits are a hundredth of a millimetre at ten metres."""
+    return np.asarray(values, np.float64).round(6).tolist()
 
 
 def finished(folder: Path, photo: Path, request: Mapping[str, object]) -> int | None:

@@ -13,6 +13,7 @@ many processes, use :class:`RunningMeans`, which also has the means of single jo
 from meshrec.metrics.keypoints import auc2d, head_size, keypoint_errors, pck2d, torso_size
 from meshrec.metrics.overlap import Overlap, part_overlap, silhouette_overlap
 from meshrec.metrics.parts import SILHOUETTE_PARTS, face_parts, joint_parts, vertex_parts
+from meshrec.metrics.penetration import forearms_inside, share_inside, winding_numbers
 from meshrec.metrics.points import (
     PointErrors,
     acceleration_error,
@@ -42,6 +43,7 @@ __all__ = [
     "auc2d",
     "auc3d",
     "face_parts",
+    "forearms_inside",
     "head_size",
     "joint_parts",
     "keypoint_errors",
@@ -57,7 +59,9 @@ __all__ = [
     "point_errors",
     "pose_errors",
     "pve_t",
+    "share_inside",
     "silhouette_overlap",
     "torso_size",
     "vertex_parts",
+    "winding_numbers",
 ]

@@ -137,7 +137,8 @@ def load_checkpoint(path: str | Path, body: BodyModel | None = None, network: st
                 tensors[key] = tensors[key][None]
             expected[key] = (len(tensors[key]), *size)
     check_weights(tensors, expected, path)
-    measured = [tensors.pop(key, None) for key in (COVARIANCE, CALIBRATION)]
+    # Copies, since each tensor of a file keeps the whole file in memory.
+    measured = [tensors.pop(key).clone() if key in tensors else None for key in (COVARIANCE, CALIBRATION)]
     model.load_state_dict(tensors)
     return Checkpoint(model.eval(), name, body_hash, header.get("provenance", {}), *measured)
 

@@ -1,6 +1,7 @@
 """People from photos: the public objects."""
 
+from meshrec.reconstruct.ground import Ground
 from meshrec.reconstruct.person import Person
 from meshrec.reconstruct.reconstructor import Reconstructor
 
-__all__ = ["Person", "Reconstructor"]
+__all__ = ["Ground", "Person", "Reconstructor"]

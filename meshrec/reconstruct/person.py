@@ -30,7 +30,7 @@ from meshrec.export import (
 from meshrec.export.mesh import float_array
 from meshrec.export.params import LARGEST
 from meshrec.files.atomic import known_suffix, write_file
-from meshrec.geometry import Camera, axis_angle_to_matrix, camera_to_y_up, matrix_to_axis_angle
+from meshrec.geometry import Camera, Placement, axis_angle_to_matrix, camera_to_y_up, matrix_to_axis_angle
 
 MOST_ERROR, LEAST_OVERLAP = 0.1, 0.3  # reprojection error and mask IoU beyond which a body explains its photo badly
 NEARBY = 0.10  # metres within which a joint counts as correct in its confidence
@@ -56,6 +56,9 @@ class Person:
         keypoint_names: Names of the K keypoints.
         joint_deviation: (24,) standard deviation of each ``smpl24`` joint relative to the pelvis, metres. It is large
             for joints that the photo does not show.
+        gravity: (3,) unit vector in camera space in whose direction things fall, the same for everyone in a photo;
+            (0, 1, 0) for a level camera. It is estimated from all of them (:mod:`meshrec.fit.gravity`).
+        gravity_deviation: (2,) standard deviations of gravity's pitch and roll, radians.
         body_name: Name or path by which :func:`meshrec.load_body` found the body.
         made_by: What estimated the body: the regressor's name, ``fit``, or both, as ``keypoints + fit``.
 
@@ -83,12 +86,15 @@ class Person:
     keypoints_2d: np.ndarray | None = field(default=None, repr=False)
     keypoint_names: tuple[str, ...] = field(default=(), repr=False)
     joint_deviation: np.ndarray | None = field(default=None, repr=False)
+    gravity: np.ndarray | None = field(default=None, repr=False)
+    gravity_deviation: np.ndarray | None = field(default=None, repr=False)
     body_name: str = "neutral"
     made_by: str = ""
 
     def __post_init__(self) -> None:
         shapes = {"betas": (None,), "rotations": (NUM_JOINTS, 3, 3), "translation": (3,), "box": (4,)}
         shapes |= {"keypoints_2d": (len(self.keypoint_names), 3), "joint_deviation": (NUM_JOINTS,)}
+        shapes |= {"gravity": (3,), "gravity_deviation": (2,)}
         for name, shape in shapes.items():
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, float_array(getattr(self, name), shape, name))
@@ -142,6 +148,8 @@ class Person:
             keypoints_2d=parameters.keypoints_2d,
             keypoint_names=parameters.keypoint_names,
             joint_deviation=parameters.joint_deviation if parameters.joint_names == joint_set(JOINTS) else None,
+            gravity=parameters.gravity,
+            gravity_deviation=parameters.gravity_deviation,
             body_name=parameters.body_name,
             made_by=parameters.made_by,
         )
@@ -201,15 +209,23 @@ class Person:
             return self._posed.joints[0].cpu().numpy()
         return self.body.joints_from(self._posed.vertices, joints)[0].cpu().numpy()
 
-    def mesh(self, name: str = "body", color: tuple[float, float, float] = Mesh.color) -> Mesh:
+    def mesh(
+        self,
+        name: str = "body",
+        color: tuple[float, float, float] = Mesh.color,
+        placement: Placement | None = None,
+    ) -> Mesh:
         """The posed mesh with y up, as mesh files contain it.
 
         Args:
             name: Name of the mesh in the file.
             color: (r, g, b) sRGB in [0, 1].
+            placement: From camera space to that of the mesh, such as one of :class:`meshrec.reconstruct.Ground`.
+                Default: half a turn about x.
         """
         data = self.body.data
-        return Mesh(camera_to_y_up(self.vertices), data.faces, data.uv, data.uv_faces, name, color)
+        vertices = camera_to_y_up(self.vertices) if placement is None else placement.points(self.vertices)
+        return Mesh(vertices, data.faces, data.uv, data.uv_faces, name, color)
 
     def parameters(self) -> PersonParameters:
         """The content of a parameter file, with the joints of ``smpl24``."""
@@ -233,6 +249,8 @@ class Person:
             joint_deviation=self.joint_deviation,
             joint_confidence=self.joint_confidence,
             joint_names=joint_set(JOINTS),
+            gravity=self.gravity,
+            gravity_deviation=self.gravity_deviation,
             notes=self.notes,
         )
 
@@ -269,6 +287,7 @@ class Person:
         skinned: bool = False,
         name: str = "body",
         color: tuple[float, float, float] = Mesh.color,
+        placement: Placement | None = None,
     ) -> None:
         """Write the person; the suffix chooses the format. The file is written completely or not at all.
 
@@ -280,6 +299,7 @@ class Person:
             skinned: Whether a ``.glb`` gets a skeleton that poses it.
             name: Name of the mesh in the file.
             color: (r, g, b) sRGB in [0, 1] of the mesh.
+            placement: From camera space to that of the mesh, as for :meth:`mesh`; parameters stay in camera space.
 
         Raises:
             InputError: The suffix is unknown, or the file cannot be written.
@@ -290,25 +310,32 @@ class Person:
         elif suffix in PARAMETER_SUFFIXES:
             write_parameters(path, self.parameters())
         elif skinned and suffix == ".glb":
-            body = self.skinned(name, color)
+            body = self.skinned(name, color, placement)
             write_skinned(
                 path, body.rest, body.rig, body.pose, body.translation, pose_correctives=body.pose_correctives
             )
         else:
-            write_mesh(path, self.mesh(name, color))
+            write_mesh(path, self.mesh(name, color, placement))
 
-    def skinned(self, name: str = "body", color: tuple[float, float, float] = Mesh.color) -> SkinnedMesh:
+    def skinned(
+        self,
+        name: str = "body",
+        color: tuple[float, float, float] = Mesh.color,
+        placement: Placement | None = None,
+    ) -> SkinnedMesh:
         """The mesh at rest with the skeleton that poses it, with y up, as skinned files and scenes contain it.
 
         Args:
             name: Name of the mesh in the file.
             color: (r, g, b) sRGB in [0, 1].
+            placement: From camera space to that of the mesh, as for :meth:`mesh`.
         """
         body = self.body
         vertices, joints = (part[0].cpu().numpy() for part in body.rest(self._tensor("betas")))
         rest = Mesh(vertices, body.data.faces, body.data.uv, body.data.uv_faces, name, color)
         rig = Rig(joints, np.array(body.parents), body.weights.cpu().numpy(), body.joint_names)
-        pose, translation = pose_to_y_up(self.rotations, self.translation, joints[0])
+        place = pose_to_y_up if placement is None else placement.body
+        pose, translation = place(self.rotations, self.translation, joints[0])
         return SkinnedMesh(rest, rig, pose, translation, body.has_posedirs)
 
     @cached_property

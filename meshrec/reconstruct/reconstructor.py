@@ -4,6 +4,8 @@ import math
 import os
 import threading
 from collections.abc import Callable, Sequence
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, overload
 
@@ -13,6 +15,7 @@ from PIL import Image
 from torch import nn
 
 from meshrec.body import NUM_BETAS, BodyData, BodyModel, joint_set, load_body
+from meshrec.body.state import BodyState
 from meshrec.compiled.device import usable_device
 from meshrec.compiled.threads import require_own_threads
 from meshrec.detect import Detection, Detector, load_detector
@@ -23,6 +26,8 @@ from meshrec.errors import InputError
 from meshrec.files import Photo, as_photo
 from meshrec.files.photos import FILM_DIAGONAL, field_of_view, is_plausible
 from meshrec.fit import Fitter, Initial
+from meshrec.fit.gravity import GravitySettings, gravity_of
+from meshrec.fit.stature import LEAST, MOST, with_stature
 from meshrec.geometry import Camera
 from meshrec.reconstruct.person import Person
 from meshrec.regress.weights import NONE, load_regressor, regressor_name
@@ -94,6 +99,7 @@ class Reconstructor:
         keypoints: np.ndarray | Sequence[Detection] | None = None,
         focal: float | None = None,
         camera: Camera | None = None,
+        height: float | Sequence[float] | np.ndarray | None = None,
     ) -> list[Person]: ...
 
     @overload
@@ -104,10 +110,17 @@ class Reconstructor:
         keypoints: Sequence[np.ndarray | Sequence[Detection] | None] | None = None,
         focal: float | Sequence[float | None] | None = None,
         camera: Camera | Sequence[Camera | None] | None = None,
+        height: float | Sequence[float | Sequence[float] | None] | None = None,
     ) -> list[list[Person]]: ...
 
     def __call__(
-        self, photo: Any, boxes: Any = None, keypoints: Any = None, focal: Any = None, camera: Any = None
+        self,
+        photo: Any,
+        boxes: Any = None,
+        keypoints: Any = None,
+        focal: Any = None,
+        camera: Any = None,
+        height: Any = None,
     ) -> list[Person] | list[list[Person]]:
         """Reconstruct the people in a photo, or in each of several.
 
@@ -123,6 +136,8 @@ class Reconstructor:
             focal: Focal length in pixels. Default: that of the photo's EXIF data, else one that gives a diagonal field
                 of view of 55 degrees.
             camera: The photo's camera, instead of ``focal``.
+            height: Stature of everyone in metres, or (N,) of each person in the order of the result. It settles how far
+                away people are. Default: what the photo suggests.
 
         Returns:
             People in camera space. Without boxes or keypoints everyone found, highest score of the detection first;
@@ -130,17 +145,22 @@ class Reconstructor:
             list of photos, a list for each.
 
         Raises:
-            InputError: The photo cannot be read, or boxes, keypoints, focal or camera do not fit it.
+            InputError: The photo cannot be read, or boxes, keypoints, focal, camera or height do not fit it.
             MeshrecError: This process was forked from one that has used meshrec; use ``spawn``.
         """
         require_own_threads()
         if isinstance(photo, list | tuple):
-            others = [_each(value, len(photo)) for value in (boxes, keypoints, focal, camera)]
+            others = [_each(value, len(photo)) for value in (boxes, keypoints, focal, camera, height)]
             return [self(*one) for one in zip(photo, *others)]
+        if height is not None:
+            require_height(height)
         photo = as_photo(photo)
         camera = photo_camera(photo, focal, camera)
         people = self._find(photo, boxes, keypoints)
-        return self.embody(photo.image, people, camera) if people else []
+        if height is not None and np.ndim(height) and len(people) not in (0, len(height)):
+            who = "1 person" if len(people) == 1 else f"{len(people)} people"
+            raise InputError(f"{photo.path}: {len(height)} heights for {who}: give one, or one a person.")
+        return self.embody(photo.image, people, camera, height) if people else []
 
     def _find(
         self, photo: Photo, boxes: np.ndarray | None, keypoints: np.ndarray | Sequence[Detection] | None
@@ -159,13 +179,20 @@ class Reconstructor:
                 self._detector = self._detector or load_detector()
         return [person for person in self._detector(photo.image, boxes) if person.score > 0]
 
-    def embody(self, image: np.ndarray, found: Sequence[Detection], camera: Camera) -> list[Person]:
+    def embody(
+        self,
+        image: np.ndarray,
+        found: Sequence[Detection],
+        camera: Camera,
+        height: float | Sequence[float] | np.ndarray | None = None,
+    ) -> list[Person]:
         """Bodies of people who are detected already; what a call does once it has found them.
 
         Args:
             image: (H, W, 3) uint8 RGB.
             found: N people, at least one, photo pixels, with keypoints of one joint set.
             camera: Camera of the photo.
+            height: Stature of everyone, or (N,) statures, metres. Default: not known.
 
         Returns:
             One person a detection, in their order.
@@ -179,7 +206,9 @@ class Reconstructor:
             state = initial.state
             rows = zip(state.rotations, state.translation, state.betas, found)
             bodies = [{"rotations": r, "translation": t, "betas": b, "score": f.score} for r, t, b, f in rows]
-        return [
+        if height is not None:
+            bodies = self._with_heights(bodies, height)
+        people = [
             Person(
                 self.body,
                 camera=camera,
@@ -192,6 +221,39 @@ class Reconstructor:
             )
             for body, detection in zip(bodies, found)
         ]
+        return _with_gravity(people, GravitySettings() if height is None else GravitySettings(stature=0.0))
+
+    def _with_heights(
+        self, bodies: list[dict[str, Any]], height: float | Sequence[float] | np.ndarray
+    ) -> list[dict[str, Any]]:
+        """Bodies, as the fields of a person, with the given statures."""
+        fields = ("rotations", "translation", "betas")
+        state = BodyState(*(torch.from_numpy(np.stack([body[name] for body in bodies])).double() for name in fields))
+        model = self.body if self.body.v_template.device.type == "cpu" else copy(self.body).cpu()
+        state = with_stature(model, state, torch.as_tensor(np.broadcast_to(height, len(bodies)).copy()))
+        return [
+            body | {"translation": translation.numpy(), "betas": betas.numpy()}
+            for body, translation, betas in zip(bodies, state.translation, state.betas)
+        ]
+
+
+def require_height(height: float | Sequence[float] | np.ndarray) -> None:
+    """Refuse statures that nobody has.
+
+    Raises:
+        InputError: One is not a number of metres from 0.3 to 2.6.
+    """
+    for metres in np.atleast_1d(np.asarray(height, dtype=object)).tolist():
+        if not (isinstance(metres, int | float) and LEAST <= metres <= MOST):  # false for NaN
+            raise InputError(f"a height must be a number of metres from {LEAST} to {MOST}, not {metres}.")
+
+
+def _with_gravity(people: list[Person], settings: GravitySettings) -> list[Person]:
+    """Everyone in a photo with the direction of gravity in it."""
+    joints = np.stack([p.joints() for p in people])
+    deviations = [p.joint_deviation for p in people if p.joint_deviation is not None]
+    gravity = gravity_of(joints, np.stack(deviations) if deviations else None, settings)
+    return [replace(p, gravity=gravity.direction, gravity_deviation=gravity.deviation) for p in people]
 
 
 def photo_camera(photo: Photo, focal: float | None = None, camera: Camera | None = None) -> Camera:

@@ -30,7 +30,13 @@ def to_screen(vertices: Array, camera: AnyCamera) -> Tensor:
 
     Returns:
         (B, V, 3): u, v in pixels and depth in metres.
+
+    Raises:
+        TypeError: ``camera`` is no camera.
+        ValueError: The vertices have another shape.
     """
+    if not isinstance(camera, AnyCamera):
+        raise TypeError(f"camera must be a Camera or a WeakPerspectiveCamera, not {type(camera).__name__}")
     points = as_vertices(vertices)
     if len(points) == 1:
         points = points.expand(camera_batch(camera), -1, -1)

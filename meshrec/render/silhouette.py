@@ -53,6 +53,7 @@ def silhouette(
         (B, H, W) in [0, 1], or (H, W) for one mesh (V, 3).
 
     Raises:
+        TypeError: ``camera`` is no camera.
         ValueError: ``softness_px`` or ``soft`` is out of range, a shape is wrong, or the backend cannot draw it.
 
     Example:

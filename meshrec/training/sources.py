@@ -4,9 +4,11 @@ A source is a function from places in its own endless sequence of people to thei
 time. Pictures and masks are made only if the network or a loss needs them.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, fields, replace
+from filecmp import cmp
 from pathlib import Path
 from typing import Literal
 
@@ -39,6 +41,7 @@ from meshrec.training.pieces import Needs, Piece, joined, mirrored
 
 VALIDATION_SEED = 30_000  # seed of the synthetic people on whom all trainings are validated
 TEXELS = 192  # side of textures; pictures of less than 128 pixels get proportionally smaller ones
+LEAST_COPY = 1 << 16  # bytes of a file in a folder that is compared with those of other folders
 TINY = 2  # side of crops whose pictures are not needed, pixels
 
 Source = Callable[[range], Piece]
@@ -131,8 +134,8 @@ def validation_sources(config: TrainingConfig, body: BodyModel) -> dict[str, tup
         for other, trained in (config.datasets or {}).items():
             if _overlap(dataset.path, trained.path):
                 raise InputError(
-                    f"'validation.datasets.{name}' reads {dataset.path}, and 'datasets.{other}' trains on it: hold "
-                    "people out in a file of their own."
+                    f"'validation.datasets.{name}' reads {dataset.path}, and 'datasets.{other}' trains on it or a copy "
+                    "of it: hold people out in a file of their own."
                 )
         found[name] = labelled_source(dataset, needs, config.validation.people)
     return found
@@ -275,9 +278,23 @@ def _seen_by_labels(batch: Batch, needs: Needs) -> Piece:
 
 
 def _overlap(one: Path, other: Path) -> bool:
-    """Whether two paths are the same file or folder, or one lies in the other."""
+    """Whether two paths are the same file or folder, one lies in the other, or they have a file of the same content."""
     one, other = one.resolve(), other.resolve()
-    return one == other or one in other.parents or other in one.parents
+    if one == other or one in other.parents or other in one.parents:
+        return True
+    files = defaultdict(list)
+    for file, size in _files(one):
+        files[size].append(file)
+    # Contents are compared only as far as they agree, and so only copies are read whole.
+    return any(cmp(mine, file, shallow=False) for file, size in _files(other) for mine in files.get(size, ()))
+
+
+def _files(path: Path) -> list[tuple[Path, int]]:
+    """A file, or those of a folder that are large enough to be no mere notes or licences, and their sizes in bytes."""
+    if path.is_file():
+        return [(path, path.stat().st_size)]
+    sizes = [(file, file.stat().st_size) for file in path.rglob("*") if file.is_file()]
+    return [(file, size) for file, size in sizes if size >= LEAST_COPY]
 
 
 def _check_bodies(datasets: Mapping[str, DatasetConfig], body: BodyModel, name: str) -> None:

@@ -254,11 +254,28 @@ def test_autocast_leaves_the_body_in_full_precision():
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])
 @pytest.mark.parametrize("argument", ["betas", "body_pose", "global_orient", "transl"])
-def test_what_is_not_finite_spoils_its_own_body_alone(argument, value):
+def test_what_is_not_finite_is_named(argument, value):
+    body, pose = make_body(), random_pose(3)
+    pose[argument][1, -1] = value  # of the pose a joint that moves no other
+    with pytest.raises(ValueError, match=f"{argument} should be finite, but row 1 has"):
+        body(**pose)
+    body(**{argument: torch.full_like(pose[argument][:1], 1e-30)})
+    with pytest.raises(ValueError, match=f"{argument} should be finite, but row 0 has"):
+        body(**{argument: pose[argument][1:2]})
+
+
+def test_large_values_are_not_taken_for_infinite_ones():
+    assert make_body()(transl=torch.full((40, 3), 1e37)).joints.isfinite().all()
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+@pytest.mark.parametrize("argument", ["betas", "body_pose", "global_orient", "transl"])
+def test_what_is_not_finite_in_training_spoils_its_own_body_alone(argument, value):
     body, pose = make_body(), random_pose(3)
     expected = body(**pose).vertices
     pose[argument][1, 0] = value
-    found = body(**pose).vertices
+    estimates = {name: given.requires_grad_() * 1 for name, given in pose.items()}
+    found = body(**estimates).vertices
     assert torch.allclose(found[[0, 2]], expected[[0, 2]], atol=1e-6)
     assert not found[1].isfinite().all(-1).any()
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+import torch
 from helpers.paths import EXAMPLES, SHARED
 
 from meshrec.body import joint_set
@@ -285,6 +286,22 @@ def test_the_runtimes_chatter_is_dropped_and_errors_pass(capfd):
         *("ERROR: trouble", "INFO: of another thread"),
         *("before the error", "after"),
     ]
+
+
+def test_threads_of_a_network_do_not_change_its_outputs():
+    """Also where there are more threads than cores."""
+    picture = np.random.default_rng(0).uniform(size=(256, 256, 3)).astype(np.float32)
+    before, outputs = torch.get_num_threads(), []
+    for threads in (1, 2, 3):
+        torch.set_num_threads(threads)
+        try:
+            network = LiteNetwork(FOLDER / "pose_landmark_full.tflite")
+        finally:
+            torch.set_num_threads(before)
+        assert network.threads == threads
+        outputs.append(network(picture))
+    for other in outputs[1:]:
+        assert all(map(np.array_equal, outputs[0], other))
 
 
 def test_only_loading_a_network_redirects_stderr(monkeypatch, capfd):

@@ -30,7 +30,12 @@ ORDERS = {
         "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "right_eye", "left_eye",
         "right_ear", "left_ear",
     ],
-    # the same page, "Pose Output Format (BODY_25)"
+    # POSE_MPI_BODY_PARTS of its poseParameters.cpp; the 15th point is the chest
+    "openpose_mpi14": [
+        "head_top", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow",
+        "left_wrist", "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle",
+    ],
+    # doc/02_output.md, "Pose Output Format (BODY_25)"
     "openpose25": [
         "nose", "thorax", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist",
         "mid_hip", "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "right_eye",
@@ -84,7 +89,7 @@ def require_in_place(people, layout: str) -> None:
 @pytest.mark.parametrize(
     ("layout", "rest"),
     [("coco17", 0), ("coco18", 0), ("openpose25", 0), ("halpe26", 0), ("halpe26", 110), ("wholebody23", 110),
-     ("wholebody23", 0)],
+     ("wholebody23", 0), ("openpose_mpi14", 1)],
 )  # fmt: skip
 def test_layouts_are_known_by_their_number(tmp_path, layout, rest):
     row = {"image_id": "a.jpg", "category_id": 1, "keypoints": flat(layout, rest), "score": 2.7}
@@ -183,6 +188,35 @@ def test_mmpose(tmp_path):
         assert person.box.tolist() == [90, 30, 290, 250] and person.score == 0.75
         for joint, keypoint in zip(joint_set("wholebody23"), person.keypoints, strict=True):
             assert keypoint == pytest.approx(PLACES[joint], abs=1e-4)
+
+
+def test_mmpose_0(tmp_path):
+    """Pose results as a program dumps them, and the files of tools/test.py for top-down and bottom-up networks."""
+    values = np.reshape(flat("coco17"), (-1, 3))
+    result = {"bbox": [90.0, 30.0, 290.0, 250.0, 0.75], "keypoints": values.tolist()}
+    for name, content in {"a.json": [result], "b.json": [[result]]}.items():
+        (person,) = for_photo(read_keypoints(write(tmp_path / name, content)), "x/a.jpg")
+        assert person.box.tolist() == [90, 30, 290, 250]
+        assert np.allclose(person.keypoints, [PLACES[joint] for joint in joint_set("coco17")], atol=1e-4)
+    tagged = np.column_stack([values, np.ones(17)])
+    batches = [
+        {"preds": [values.tolist()] * 2, "boxes": [[1.0] * 6] * 2, "image_paths": ["data/a.jpg", "data/b.jpg"]},
+        {"preds": [tagged.tolist(), np.zeros((17, 4)).tolist()], "scores": [0.5, 0.1], "image_paths": ["data/c.jpg"]},
+        {"preds": [], "image_paths": ["data/d.jpg"]},
+    ]
+    path = write(tmp_path / "c.json", batches)
+    found = read_keypoints(path)
+    for photo in "abc":
+        require_in_place(for_photo(found, f"data/{photo}.jpg"), "coco17")
+    assert "people without keypoints (1)" in found.notes(path)[0] and for_photo(found, "d.jpg") == []
+    batches[0]["preds"][1] = [[1.0, 2.0]]
+    found = read_keypoints(write(path, batches))
+    require_in_place(for_photo(found, "data/a.jpg"), "coco17")
+    with pytest.raises(InputError, match="the keypoints of person 0 must be a list"):
+        for_photo(found, "data/b.jpg")
+    batches[0]["image_paths"] = ["a.jpg", "b.jpg", "c.jpg"]
+    with pytest.raises(InputError, match="image_paths with one for each"):
+        read_keypoints(write(path, batches))
 
 
 @pytest.mark.parametrize("layout", ["aic14", "crowdpose14", "halpe26"])

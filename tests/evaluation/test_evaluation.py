@@ -25,6 +25,7 @@ from meshrec.evaluation import EvaluationSet, evaluate, open_evaluation_set, syn
 from meshrec.evaluation.report import PCK_MM
 from meshrec.evaluation.run import with_h36m_rows
 from meshrec.evaluation.scores import MISSED_MM, SHAPE
+from meshrec.files.folder_lock import locked
 from meshrec.metrics import SILHOUETTE_PARTS
 from meshrec.models.build import build_network
 from meshrec.models.checkpoints import save_checkpoint
@@ -282,6 +283,16 @@ def test_nobody_and_nothing_to_compare_with(body):
     blank = replace(sample, keypoints_2d=0 * sample.keypoints_2d, joints_3d=0 * sample.joints_3d, body="another")
     with pytest.raises(InputError, match="mine has no label to compare with"):
         evaluate(regressor, EvaluationSet("mine", [blank], [0]), body, detections="labels")
+
+
+def test_one_evaluation_at_a_time_in_a_folder(tmp_path, capsys):
+    command = ["evaluate", "--checkpoint", "none", "--dataset", "synthetic", "--out", str(tmp_path / "out")]
+    with locked(tmp_path / "out"):
+        assert main(command) == 1
+        assert f"another run is writing into {tmp_path / 'out'}; wait until it ends" in capsys.readouterr().err
+    assert main(command) == 1  # there is neither network nor fit
+    assert "another run" not in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_command_line(checkpoint, tmp_path, capsys):

@@ -10,7 +10,7 @@ from helpers.people import CAMERA, SIZE, posed_sample
 
 from meshrec.body import joint_set
 from meshrec.data.sample import cut
-from meshrec.detect.people import Detection
+from meshrec.detect.people import CloseUp, Detection
 from meshrec.errors import InputError
 from meshrec.evaluation.detections import detect_samples, load_detections, save_detections
 from meshrec.evaluation.prediction import FromCrops, FromDetections
@@ -120,6 +120,27 @@ def test_detections_are_kept_by_name(people, tmp_path):
     np.savez(tmp_path / "other.npz", a=np.zeros(3))
     with pytest.raises(InputError, match="holds no detections"):
         load_detections(tmp_path / "other.npz")
+
+
+def test_close_ups_are_kept(people, tmp_path):
+    rng = np.random.default_rng(0)
+    parts = [("head", 468), ("left_wrist", 21), ("right_wrist", 21)]
+    looks = tuple(
+        CloseUp(joint, rng.normal(size=(count, 3)).astype(np.float32), rng.normal(size=2).astype(np.float32), 0.75)
+        for joint, count in parts
+    )
+    first, second, third = (person.detection for person in people[:3])
+    found = {"one": replace(first, close_ups=looks), "two": second, "three": replace(third, close_ups=looks[1:])}
+    path = save_detections(tmp_path / "detections.npz", found)
+    for name, own in found.items():
+        kept = load_detections(path)[name].close_ups
+        assert [close.joint for close in kept] == [close.joint for close in own.close_ups]
+        for a, b in zip(kept, own.close_ups):
+            assert np.array_equal(a.points, b.points) and np.array_equal(a.center, b.center) and a.score == b.score
+    with np.load(path) as arrays:
+        old = {key: value for key, value in arrays.items() if not key.startswith("close")}
+    np.savez(tmp_path / "old.npz", **old)
+    assert all(detection.close_ups == () for detection in load_detections(tmp_path / "old.npz").values())
 
 
 def test_a_detector_is_asked_only_what_it_has_not_said(body, people, tmp_path):

@@ -79,6 +79,8 @@ def people(draw) -> Person:
         keypoints_2d=draw(st.none() | keypoints),
         keypoint_names=keypoint_names,
         joint_deviation=draw(st.none() | arrays(np.float32, 24, elements=share)),
+        gravity=draw(st.none() | arrays(np.float32, 3, elements=floats)),
+        gravity_deviation=draw(st.none() | arrays(np.float32, 2, elements=share)),
         made_by=draw(st.sampled_from(["", "fit", "proxy + fit"])),
     )
 

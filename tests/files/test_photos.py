@@ -288,6 +288,60 @@ def test_pixels_do_not_depend_on_strips(tmp_path, monkeypatch):
         assert again.fingerprint.sha256 == hashlib.sha256(photo.path.read_bytes()).hexdigest()
 
 
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+@pytest.mark.parametrize("lossless", [True, False])
+def test_large_webp_is_read_as_pillow_reads_small_ones(tmp_path, monkeypatch, mode, lossless):
+    values = np.random.default_rng(0).integers(0, 256, (61, 47, len(mode)), np.uint8)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    path = tmp_path / "a.webp"
+    Image.fromarray(values).save(path, exif=exif, lossless=lossless)
+    small = read_photo(path)
+    monkeypatch.setattr("meshrec.files.photos.PILLOW_WEBP_PIXELS", 100)
+    large = read_photo(path)
+    assert large.image.shape == (47, 61, 3) and np.array_equal(large.image, small.image)
+    assert (large.notes, large.fingerprint) == (small.notes, small.fingerprint)
+    assert np.array_equal(read_photo("b.webp", path.read_bytes()).image, small.image)
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(InputError, match="damaged"):
+        read_photo(path)
+
+
+def test_large_animated_webp_is_refused(tmp_path, monkeypatch):
+    frames = [Image.new("RGB", (40, 30), color) for color in ("red", "blue")]
+    frames[0].save(tmp_path / "a.webp", save_all=True, append_images=frames[1:])
+    assert read_photo(tmp_path / "a.webp").notes == ("the first of 2 frames is used",)
+    monkeypatch.setattr("meshrec.files.photos.PILLOW_WEBP_PIXELS", 100)
+    with pytest.raises(InputError, match="animated"):
+        read_photo(tmp_path / "a.webp")
+
+
+@pytest.mark.parametrize("size", [(64, 48), (47, 61)])
+def test_large_jpeg_2000_is_read_at_half_its_size(tmp_path, monkeypatch, size):
+    x, y = np.meshgrid(np.linspace(0, 250, size[0]), np.linspace(0, 250, size[1]))
+    Image.fromarray(np.stack([x, y, 250 - x], axis=-1).astype(np.uint8)).save(tmp_path / "a.jp2")
+    whole = read_photo(tmp_path / "a.jp2")
+    monkeypatch.setattr("meshrec.files.photos.WHOLE_JPEG2000_PIXELS", 100)
+    half = read_photo(tmp_path / "a.jp2")
+    assert half.image.shape == whole.image.shape == (*size[::-1], 3)
+    assert np.abs(half.image.astype(int) - whole.image).max() < 8  # its colours change by 5 a pixel
+    assert half.notes == ("JPEG 2000 of this size is read at half its resolution",)
+
+
+def test_a_photo_that_changes_while_it_is_read_is_refused(tmp_path, scene, monkeypatch):
+    path = tmp_path / "a.png"
+    Image.fromarray(scene).save(path)
+    real = Image.open
+
+    def changed(*arguments, **options):
+        path.write_bytes(path.read_bytes() + b"more")
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(Image, "open", changed)
+    with pytest.raises(InputError, match="changed while it was read"):
+        read_photo(path)
+
+
 def test_broken_files_give_one_sentence(tmp_path, scene):
     good = tmp_path / "good.jpg"
     Image.fromarray(scene).resize((640, 480)).save(good)

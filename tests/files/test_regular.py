@@ -1,12 +1,13 @@
 """Only regular files are read, and only up to a size; nothing waits."""
 
+import hashlib
 import os
 import socket
 
 import pytest
 
 from meshrec.errors import InputError
-from meshrec.files.fingerprint import is_unchanged, read_fingerprinted
+from meshrec.files.fingerprint import fingerprint_of, has_changed, is_unchanged
 from meshrec.files.npz import read_npy, read_npz
 from meshrec.files.photos import read_photo
 from meshrec.files.picture import Picture
@@ -49,8 +50,12 @@ def test_a_size_that_is_too_large(tmp_path):
 def test_fingerprints_tell_other_contents(tmp_path):
     path = tmp_path / "a"
     path.write_bytes(b"one")
-    data, seen = read_fingerprinted(path, 10)
-    assert data == b"one" and is_unchanged(path, seen, 10)
+    with path.open("rb") as file:
+        seen = fingerprint_of(file)
+        assert seen.sha256 == hashlib.sha256(b"one").hexdigest() and file.read() == b"one"
+        assert is_unchanged(path, seen, 10) and not has_changed(file, seen)
+        path.write_bytes(b"more")
+        assert has_changed(file, seen)
     path.write_bytes(b"two")  # of the same size and time
     os.utime(path, ns=(seen.modified, seen.modified))
     assert not is_unchanged(path, seen, 10)

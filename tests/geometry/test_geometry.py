@@ -300,6 +300,30 @@ def test_nearest_rotation_gradient_is_finite_where_many_are_nearest(matrix):
     assert torch.autograd.grad((nearest_rotation(leaf) * weights).sum(), leaf)[0].isfinite().all()
 
 
+@pytest.mark.parametrize(
+    "source, target, weights, error, message",
+    [
+        ([[0.0, 0, 0]], torch.zeros(1, 3), None, TypeError, "source must be a tensor of floating numbers, not list"),
+        (torch.zeros(4, 3), torch.zeros(4, 3).long(), None, TypeError, "target must be .*, not int64"),
+        (torch.zeros(4, 2), torch.zeros(4, 3), None, ValueError, r"source must be \(..., N, 3\), not \(4, 2\)"),
+        (torch.zeros(4, 3), torch.zeros(3), None, ValueError, r"target must be \(..., N, 3\), not \(3,\)"),
+        (torch.zeros(4, 3), torch.zeros(5, 3), None, ValueError, "target has 5 points, but source 4"),
+        (torch.zeros(4, 3), torch.zeros(4, 3), torch.ones(3), ValueError, r"weights must be \(..., 4\), .* not \(3,\)"),
+        (
+            torch.zeros(2, 4, 3),
+            torch.zeros(3, 4, 3),
+            None,
+            ValueError,
+            "source, target of shapes .* do not correspond",
+        ),
+        (torch.zeros(2, 4, 3), torch.zeros(4, 3), torch.ones(3, 4), ValueError, "source, target, weights of shapes"),
+    ],
+)
+def test_procrustes_names_what_is_wrong(source, target, weights, error, message):
+    with pytest.raises(error, match=message):
+        procrustes(source, target, weights)
+
+
 def test_procrustes_gradient():
     source, target = random_sets(6, 2, 5).requires_grad_(), random_sets(7, 2, 5)
     weights = torch.rand(2, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)

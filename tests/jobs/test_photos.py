@@ -17,16 +17,18 @@ import pytest
 import torch
 from helpers.gltf import Gltf
 from helpers.paths import EXAMPLES
+from helpers.results import check_results
 from PIL import Image
 from pygltflib import GLTF2
 
 import meshrec
 from meshrec import Camera, InputError, Person, load_body
 from meshrec.body import joint_set
+from meshrec.body.measures import body_measures
 from meshrec.cli import main
 from meshrec.export import read_parameters
 from meshrec.files import folder_lock
-from meshrec.geometry import CAMERA_TO_Y_UP, camera_to_y_up
+from meshrec.geometry import CAMERA_TO_Y_UP, camera_to_y_up, quaternion_to_matrix
 from meshrec.jobs import photos as photos_module
 from meshrec.jobs.inputs import list_photos, unread_files
 from meshrec.jobs.photos import Settings, plan_run, reconstruct_photos
@@ -36,6 +38,7 @@ from meshrec.models.checkpoints import save_checkpoint
 from meshrec.poses.named_poses import named_pose
 
 SIZE = (320, 240)
+NOT_READ = {"notes", "gravity", "ground"}  # keys of a record that are there for users alone
 
 
 def write_photo(path: Path, brightness: int = 90) -> Path:
@@ -268,6 +271,8 @@ def test_other_wishes_and_other_photos_are_done_anew(folder, standing):
     assert len(left(replace(settings, formats=("ply",)))) == 3
     assert len(left(replace(settings, focal=500.0))) == 3
     assert len(left(replace(settings, refine=False))) == 3
+    assert len(left(replace(settings, ground=True))) == 3
+    assert len(left(replace(settings, height=(1.7,)))) == 3
     assert len(left(replace(settings, regressor="other.safetensors"))) == 3
     write_keypoints(folder / "poses.json", {"a/1.jpg": 1, "b/1.png": 1, "b/2.png": 0}, standing)
     assert left(settings) == ["1.png"]
@@ -357,6 +362,44 @@ def test_skinned_people(folder):
         person = Person.load(folder / "out" / "b" / "1.png" / f"person_{number}.json")
         vertices = camera_to_y_up(person.vertices)[person.faces]
         assert np.abs(scene.posed(mesh=number)[scene.faces(number)] - vertices).max() < 1e-4
+
+
+@pytest.mark.parametrize("skinned", [False, True])
+def test_a_scene_on_its_floor(folder, skinned):
+    """Everyone's lowest point is at zero, has the given stature, and is seen by the scene's camera as in the photo."""
+    options = ["--format", "glb", "--keypoints", "poses.json", *(["--skinned"] if skinned else [])]
+    assert main(["reconstruct", "b/1.png", "--out", "out", "--ground", "--height", "1.80,1.75", *options]) == 0
+    out = folder / "out" / "b" / "1.png"
+    record = json.loads((out / RECORD).read_bytes())
+    ground, scene = record["ground"], Gltf(out / "scene.glb")
+    rotation, up = np.array(ground["rotation"]), np.array([0, ground["height"], 0])
+    assert np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-5) and np.linalg.det(rotation) > 0
+    assert np.allclose(rotation[1], -np.array(record["gravity"]["direction"]), atol=1e-5)
+    assert ground["on_floor"] == [True, True] and ground["deviation"] > 0
+    node = next(node for node in scene.file.nodes if node.camera is not None)
+    turn = quaternion_to_matrix(torch.tensor(node.rotation)[[3, 0, 1, 2]]).numpy()
+    for number, height in enumerate([1.80, 1.75]):
+        person, lift = Person.load(out / f"person_{number}.json"), np.array([0, ground["lifts"][number], 0])
+        measures = body_measures(person.body, torch.from_numpy(person.betas)[None])
+        assert measures["height"].item() == pytest.approx(1000 * height, abs=2)
+        expected = person.vertices @ rotation.T + up + lift
+        assert abs(expected[:, 1].min()) < 1e-4
+        written = scene.posed(mesh=number) if skinned else scene.attribute("POSITION", number)
+        assert np.abs(written[scene.faces(number)] - expected[person.faces]).max() < 1e-3
+        seen = (expected - lift - np.array(node.translation)) @ turn  # in the camera's own space, which is y up
+        assert np.abs(camera_to_y_up(seen) - person.vertices).max() < 1e-4
+    check_results(out)
+
+
+def test_without_a_floor_gravity_is_told_all_the_same(folder):
+    assert run("--format", "obj") == 0
+    record = json.loads((folder / "out" / "a" / "1.jpg" / RECORD).read_bytes())
+    person = Person.load(folder / "out" / "a" / "1.jpg" / "person_0.json")
+    assert record["ground"] is None
+    assert np.allclose(person.gravity, record["gravity"]["direction"], atol=1e-5)
+    assert np.allclose(person.gravity_deviation, record["gravity"]["deviation"], atol=1e-5)
+    nobody = json.loads((folder / "out" / "b" / "2.png" / RECORD).read_bytes())
+    assert nobody["gravity"] is None and nobody["ground"] is None
 
 
 class Deadly:
@@ -465,9 +508,15 @@ def test_damaged_records_are_those_of_unfinished_photos(folder):
     path = folder / "out" / "a" / "1.jpg" / RECORD
     good = json.loads(path.read_bytes())
     contents = [b"", b"[" * 100_000, b"[]", b"3", b"\xff", b'{"photo": "x", "people": [], "request": {}}']
-    contents += [json.dumps({k: v for k, v in good.items() if k != key}).encode() for key in good if key != "notes"]
+    contents += [
+        json.dumps({k: v for k, v in good.items() if k != key}).encode() for key in good if key not in NOT_READ
+    ]
     changes = [
-        {key: value} for key in good if key != "notes" for value in (None, 0, "x", [], {}, [[1]]) if good[key] != value
+        {key: value}
+        for key in good
+        if key not in NOT_READ
+        for value in (None, 0, "x", [], {}, [[1]])
+        if good[key] != value
     ]
     for key in good["photo"]:
         changes += [
@@ -541,6 +590,12 @@ def test_export_from_the_command_line(folder, capfd):
         (["--format", "obj", "--skinned"], "needs the format glb"),
         (["--jobs", "0"], "at least 1"),
         (["--focal", "-3"], "positive number of pixels"),
+        (["--height", "0.2"], "a height must be a number of metres from 0.3 to 2.6, not 0.2"),
+        (["--height", "180"], "a height must be a number of metres from 0.3 to 2.6, not 180.0"),
+        (["--height", "nan"], "a height must be a number of metres from 0.3 to 2.6, not nan"),
+        (["--height", "tall"], "'tall' should be numbers separated by commas"),
+        (["--height", ","], "a height must be a number of metres, or several separated by commas"),
+        (["--height", "1.8,1.7,1.6"], "b/1.png: 3 heights for 2 people: give one, or one a person"),
         (["--regressor", "nonsense"], "there is no regressor 'nonsense'"),
         (["--regressor", "poses.json"], "poses.json is not a readable .safetensors file"),
         (["--regressor", "none", "--no-refine"], "a regressor is needed"),

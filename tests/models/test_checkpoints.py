@@ -57,6 +57,8 @@ def test_half_precision_and_the_errors_covariance(body, tmp_path):
         sizes.append(path.stat().st_size)
         checkpoint = load_checkpoint(path, body)
         assert torch.equal(checkpoint.error_covariance, covariance)
+        kept = checkpoint.error_covariance.untyped_storage().nbytes()
+        assert kept == covariance.nbytes  # and not the whole file
         assert torch.equal(checkpoint.shape_calibration, calibration)
         assert all(p.dtype == torch.float32 for p in checkpoint.network.parameters())
         for ours, theirs in zip(checkpoint.network.parameters(), network.parameters()):

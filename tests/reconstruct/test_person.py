@@ -35,6 +35,8 @@ def make_person(body: BodyModel, seed: int = 0) -> Person:
         keypoints_2d=np.column_stack([rng.uniform(0, 400, (17, 2)), rng.uniform(0, 1, 17)]),
         keypoint_names=joint_set("coco17"),
         joint_deviation=rng.uniform(0, 0.3, 24),
+        gravity=[0.0, 0.6, 0.8],
+        gravity_deviation=[0.1, 0.05],
     )
 
 
@@ -87,7 +89,7 @@ def test_parameters_give_the_person_back(tmp_path, person, suffix):
     person.save(tmp_path / f"p{suffix}")
     again = Person.load(tmp_path / f"p{suffix}")
     assert np.abs(again.vertices - person.vertices).max() < 1e-5
-    for name in ("betas", "translation", "box", "keypoints_2d", "joint_deviation"):
+    for name in ("betas", "translation", "box", "keypoints_2d", "joint_deviation", "gravity", "gravity_deviation"):
         assert np.array_equal(getattr(again, name), getattr(person, name)), name
     assert again.keypoint_names == person.keypoint_names
     assert again.score == person.score

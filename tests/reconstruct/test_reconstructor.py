@@ -14,6 +14,7 @@ from PIL import Image
 
 from meshrec import Camera, InputError, Reconstructor, load_body
 from meshrec.body import joint_set
+from meshrec.body.measures import stature
 from meshrec.body.state import BodyState
 from meshrec.detect import Detection
 from meshrec.files import Photo
@@ -166,6 +167,43 @@ def test_cameras(tmp_path):
     for focal in (0, -3, math.nan, math.inf):
         with pytest.raises(InputError, match="positive number of pixels"):
             photo_camera(photo, focal=focal)
+
+
+def height_of(person) -> float:
+    return float(stature(person.body.rest(torch.from_numpy(person.betas)[None])[0]))
+
+
+def test_a_given_height_settles_stature_and_distance(reconstructor, body, keypoints):
+    usual, tall = (reconstructor(PHOTO, keypoints=keypoints[None], camera=CAMERA, height=h)[0] for h in (None, 1.95))
+    assert height_of(tall) == pytest.approx(1.95, abs=0.002)
+    assert tall.translation[2] / usual.translation[2] == pytest.approx(1.95 / height_of(usual), rel=0.02)
+    before, after = (CAMERA.project(torch.from_numpy(p.joints()))[:, :2].numpy() for p in (usual, tall))
+    assert np.linalg.norm(after - before, axis=1).max() < 2.5  # of a person 250 pixels high
+
+
+def test_heights_are_in_the_order_of_the_result(reconstructor, keypoints):
+    people = reconstructor(PHOTO, keypoints=np.stack([keypoints] * 2), camera=CAMERA, height=[1.6, 1.9])
+    assert [height_of(person) for person in people] == pytest.approx([1.6, 1.9], abs=0.002)
+    listed = reconstructor([PHOTO, PHOTO], keypoints=[keypoints[None]] * 2, camera=CAMERA, height=[None, [1.9]])
+    assert height_of(listed[1][0]) == pytest.approx(1.9, abs=0.002) != height_of(listed[0][0])
+
+
+@pytest.mark.parametrize("height", [0.29, 2.7, 0, -1.8, math.nan, math.inf, "1.8", [1.8, 180], [[1.8]]])
+def test_heights_that_nobody_has(reconstructor, keypoints, height):
+    with pytest.raises(InputError, match=r"metres from 0\.3 to 2\.6"):
+        reconstructor(PHOTO, keypoints=keypoints[None], camera=CAMERA, height=height)
+
+
+def test_as_many_heights_as_people(reconstructor, keypoints):
+    with pytest.raises(InputError, match="2 heights for 1 person"):
+        reconstructor(PHOTO, keypoints=keypoints[None], camera=CAMERA, height=[1.8, 1.7])
+
+
+def test_gravity_is_that_of_the_photo(reconstructor, keypoints):
+    people = reconstructor(PHOTO, keypoints=np.stack([keypoints] * 2), camera=CAMERA)
+    assert np.array_equal(people[0].gravity, people[1].gravity)
+    assert people[0].gravity[1] > 0.95 and np.linalg.norm(people[0].gravity) == pytest.approx(1, abs=1e-6)
+    assert (people[0].gravity_deviation > 0).all()
 
 
 @pytest.mark.parametrize(("focal", "view"), [(26, "173"), (50, "166"), (30_000, "1.53")])

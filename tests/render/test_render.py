@@ -262,6 +262,9 @@ def test_mistakes_are_named():
         render.depth(vertices, faces, camera, backend="opengl")
     with pytest.raises(ValueError, match="softness_px must be positive"):
         render.silhouette(vertices, faces, camera, softness_px=0)
+    for draw in (render.silhouette, render.depth):
+        with pytest.raises(TypeError, match="camera must be a Camera or a WeakPerspectiveCamera, not float"):
+            draw(vertices, faces, 500.0)
 
 
 def test_backends_that_are_missing(monkeypatch):

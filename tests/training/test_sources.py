@@ -1,6 +1,7 @@
 """Sources of training samples: the same people whoever asks, centred, and seen as the network wants them."""
 
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -19,7 +20,7 @@ from meshrec.synthetic.people import SyntheticPeople
 from meshrec.synthetic.simulated_detector import observe
 from meshrec.training import load_config
 from meshrec.training.pieces import Piece, mirrored
-from meshrec.training.sources import training_sources, validation_sources
+from meshrec.training.sources import _overlap, training_sources, validation_sources
 
 SIZE = 64
 
@@ -227,3 +228,17 @@ def test_hashes_of_bodies_that_the_training_cannot_use(body, tmp_path):
     for bodies in ({"neutral": other}, {"male": other, "female": other}, {"neutral": other, "male": body.hash}):
         with pytest.raises(InputError, match=rf"datasets\.d\.bodies\.\w+' is the hash {other}.* hash {body.hash}"):
             sources(bodies)
+
+
+def test_copies_in_folders_overlap(tmp_path):
+    random = np.random.default_rng(0)
+    for folder in ("train", "held_out"):
+        (tmp_path / folder / "parts").mkdir(parents=True)
+        (tmp_path / folder / "LICENSE").write_text("the same everywhere")
+        (tmp_path / folder / "parts" / "0.tar").write_bytes(random.bytes(1 << 17))
+    assert not _overlap(tmp_path / "train", tmp_path / "held_out")
+    assert not _overlap(tmp_path / "train", tmp_path / "missing")
+    shutil.copy(tmp_path / "train" / "parts" / "0.tar", tmp_path / "held_out" / "other.tar")
+    assert _overlap(tmp_path / "train", tmp_path / "held_out")
+    assert _overlap(tmp_path / "train", tmp_path / "held_out" / "other.tar")
+    assert not _overlap(tmp_path / "train", tmp_path / "held_out" / "parts")

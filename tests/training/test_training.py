@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -433,7 +434,9 @@ def test_nobody_is_validated_on_who_is_trained_on(tmp_path, body):
     trained = [f"datasets.mine.{key}" for key in solid]
     again = [f"validation.datasets.again.{key}" for key in solid]
     (tmp_path / "link.npz").symlink_to(tmp_path / "mine.npz")
-    for held_out in (again, [*again, f"validation.datasets.again.path={tmp_path}/link.npz"]):
+    shutil.copy(tmp_path / "mine.npz", tmp_path / "copy.npz")
+    paths = [f"validation.datasets.again.path={tmp_path}/{name}.npz" for name in ("link", "copy")]
+    for held_out in (again, [*again, paths[0]], [*again, paths[1]]):
         with pytest.raises(InputError, match=r"'validation\.datasets\.again' reads .* 'datasets\.mine' trains on it"):
             train(_config(tmp_path / "run", *trained, *held_out))
     with pytest.raises(InputError, match=r"'validation\.datasets\.synthetic' is named as another source"):

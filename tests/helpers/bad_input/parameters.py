@@ -104,6 +104,9 @@ def parameters() -> Iterable[Case]:
         ("betas-of-0", {"betas": []}, "num_betas cannot be 0|betas"),
         ("score-word", {"score": "high"}, "score holds something that is not a number"),
         ("box-of-3", {"box": [1.0, 2.0, 3.0]}, "box must have shape"),
+        ("gravity-of-2", {"gravity": [0.0, 1.0]}, "gravity must have shape"),
+        ("gravity-word", {"gravity": "down"}, "gravity holds something that is not a number"),
+        ("gravity-deviation-of-1", {"gravity_deviation": [0.1]}, "gravity_deviation must have shape"),
         ("camera-list", {"camera": [500.0]}, "camera must be an object"),
         (
             "camera-without-size",

@@ -221,7 +221,7 @@ def keypoints() -> Iterable[Case]:
         ("image-unknown", coco(image_id=7), "person 0 belongs to image 7, which is not among the images"),
         ("image-a-list", coco(image_id=[1]), r"belongs to image \[1\], which is not among the images"),
         ("of-another-photo", coco(file_name="b.jpg"), "does not name this photo"),
-        ("15-keypoints", coco(keypoints=line * 15), "person 0 must have 17 keypoints .*, or .* known layout"),
+        ("19-keypoints", coco(keypoints=line * 19), "person 0 must have 17 keypoints .*, or .* known layout"),
         (
             "keypoints-of-animals",
             coco(category_id=1, categories=[{"id": 1, "name": "dog", "keypoints": ["Left Knee", *"abcdefghijklmnop"]}]),
@@ -281,6 +281,11 @@ def options() -> Iterable[Case]:
     yield case("jobs-negative", "--jobs -2", "at least 1")
     for value in ("0", "-3", "nan", "inf"):
         yield case(f"focal-{value}", f"--focal {value}", "the focal length must be a positive number of pixels")
+    for value in ("0", "0.29", "2.61", "180", "nan", "inf", "1.8,0"):
+        yield case(f"height-{value}", f"--height {value}", "a height must be a number of metres from 0.3 to 2.6, not ")
+    for value in ("tall", "1.8m", "1,8;1,7"):
+        yield case(f"height-{value}", f"--height {value}", f"'{value}' should be numbers separated by commas")
+    yield case("height-none", "--height ,", "a height must be a number of metres, or several separated by commas")
     for value in ("26", "50", "1e-30", "30000", "1e300"):
         sentence = f"a focal length of {float(value):g} pixels would be a field of view of .* not in millimetres"
         yield case(f"focal-of-{value}", f"{poses} --focal {value}", sentence.replace("+", "[+]"))
