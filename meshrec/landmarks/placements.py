@@ -2,8 +2,8 @@
 
 The landmarks of a detector are not the landmarks of the body. MediaPipe places ankles 3 cm above the ankle joint; a fit
 that takes one for the other bends the knees of people who stand straight. The table of MediaPipe was measured on
-renders of the open body, whose landmarks are known: 512 people with seed 1000, of whom the heavy network found 511
-(``tools/detect_renders.py``, ``tools/measure_detector.py``).
+renders of the open body in clothes, whose landmarks are known: 1,024 people with seed 1000, of whom the heavy network
+found 1,017 (``tools/detect_renders.py --clothes``, ``tools/measure_detector.py``).
 
 Annotators do not mark the centres of rotation of a skeleton either. They mark what is visible: the top of the shoulder,
 the side of the hip, the kneecap. For this reason published bodies have separate joints for the labels of LSP (SPIN's
@@ -41,23 +41,23 @@ class Placement:
 # Left and central landmarks; the right ones are their mirror images. MediaPipe's elbow is the outer corner of the elbow
 # and moves with both the upper arm and the forearm.
 MEDIAPIPE = {
-    "nose": Placement({"head": (0, 9, -24)}, 0.0099),
-    "left_eye_inner": Placement({"head": (-4, 5, -15)}, 0.0086),
-    "left_eye": Placement({"head": (-11, 4, -21)}, 0.0089),
-    "left_eye_outer": Placement({"head": (-11, 3, -21)}, 0.0091),
-    "left_ear": Placement({"head": (-30, 6, 28)}, 0.0076),
-    "mouth_left": Placement({"head": (-8, 11, -17)}, 0.009),
-    "left_shoulder": Placement({"spine3": (8, 22, -8)}, 0.0112),
-    "left_elbow": Placement({"left_shoulder": (27, 5, 1), "left_elbow": (-34, -2, 2)}, 0.0066),
-    "left_wrist": Placement({"left_wrist": (12, -2, 2)}, 0.0055),
-    "left_pinky": Placement({"left_wrist": (-10, -9, 21)}, 0.0069),
-    "left_index": Placement({"left_wrist": (-17, -7, -14)}, 0.0069),
-    "left_thumb": Placement({"left_wrist": (3, 22, -31)}, 0.008),
-    "left_hip": Placement({"pelvis": (1, -7, 8)}, 0.0129),
-    "left_knee": Placement({"left_hip": (1, -18, 1)}, 0.0104),
-    "left_ankle": Placement({"left_knee": (2, 26, 4)}, 0.0051),
-    "left_heel": Placement({"left_ankle": (1, 3, 19)}, 0.0071),
-    "left_foot_index": Placement({"left_ankle": (-12, 15, -30)}, 0.0083),
+    "nose": Placement({"head": (0, 11, -20)}, 0.0095),
+    "left_eye_inner": Placement({"head": (-4, 6, -12)}, 0.0086),
+    "left_eye": Placement({"head": (-9, 5, -17)}, 0.0085),
+    "left_eye_outer": Placement({"head": (-12, 4, -18)}, 0.0087),
+    "left_ear": Placement({"head": (-31, 7, 29)}, 0.0085),
+    "mouth_left": Placement({"head": (-8, 11, -12)}, 0.0088),
+    "left_shoulder": Placement({"spine3": (11, 28, -8)}, 0.0109),
+    "left_elbow": Placement({"left_shoulder": (24, 4, 3), "left_elbow": (-33, -1, 2)}, 0.0073),
+    "left_wrist": Placement({"left_wrist": (13, 0, 4)}, 0.0063),
+    "left_pinky": Placement({"left_wrist": (-9, -9, 24)}, 0.0067),
+    "left_index": Placement({"left_wrist": (-15, -6, -11)}, 0.0071),
+    "left_thumb": Placement({"left_wrist": (-2, 22, -24)}, 0.0081),
+    "left_hip": Placement({"pelvis": (6, -8, 10)}, 0.015),
+    "left_knee": Placement({"left_hip": (3, -17, 13)}, 0.0101),
+    "left_ankle": Placement({"left_knee": (0, 28, 5)}, 0.0063),
+    "left_heel": Placement({"left_ankle": (-1, 5, 20)}, 0.0086),
+    "left_foot_index": Placement({"left_ankle": (-11, 14, -23)}, 0.0085),
 }
 
 LSP = {

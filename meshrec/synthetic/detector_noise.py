@@ -63,7 +63,7 @@ class DetectorNoise:
             224.
     """
 
-    scale: float = 1.7
+    scale: float = 2.0
     spread: float = 0.7
     common: float = 0.9
     hidden: float = 2.5
