@@ -20,7 +20,7 @@ HIDDEN_DEPTH = 0.13
 # Radii in metres of the capsules between two joints, chosen so that they hide the landmarks that renders hide.
 CAPSULES = {
     ("neck", "head_top"): 0.065,
-    ("pelvis", "neck"): 0.085,
+    ("pelvis", "neck"): 0.1,
     ("left_hip", "left_shoulder"): 0.085,
     ("left_shoulder", "left_elbow"): 0.05,
     ("left_elbow", "left_wrist"): 0.04,

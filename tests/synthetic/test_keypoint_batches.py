@@ -88,4 +88,4 @@ def test_masks_are_cut_off_covered_and_imperfect_as_those_of_people_who_are_draw
         mask, exact = seen.silhouette[:, 0] > 0.5, batch.mask > 127
         wrong = (mask ^ exact).float().mean((1, 2))
         statistics.append(torch.stack([exact.float().mean(), wrong.mean(), wrong.median()]))
-    assert torch.allclose(*statistics, rtol=0.15)
+    assert torch.allclose(*statistics, rtol=0.25)
