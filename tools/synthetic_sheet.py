@@ -21,6 +21,7 @@ from meshrec.synthetic.people import SyntheticPeople
 from meshrec.synthetic.pictures import Pictures
 from meshrec.synthetic.sheet import benchmark_sheet, people_sheet
 from meshrec.synthetic.textures import TextureLayout
+from meshrec.synthetic.wardrobe import Wardrobe
 
 RESOLUTION = 224
 
@@ -32,6 +33,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="seed of the people")
     parser.add_argument("--first", type=int, default=0, help="index of the first person")
     parser.add_argument("--backgrounds", type=Path, help="folder of pictures to put behind them (default: noise)")
+    parser.add_argument("--clothes", type=Path, help="folder of MakeHuman's garments to wear (default: only paint)")
     parser.add_argument("--benchmark", action="store_true", help="show people of the frozen benchmark instead")
     options = parser.parse_args()
 
@@ -43,7 +45,8 @@ def main() -> None:
         behind = noise_backgrounds if options.backgrounds is None else FolderBackgrounds(options.backgrounds)
         source = SyntheticPeople(body, options.seed, resolution=RESOLUTION)
         numbers = range(options.first, options.first + options.count)
-        sheet = people_sheet(source, numbers, Pictures(TextureLayout.of_body(body), behind))
+        wardrobe = None if options.clothes is None else Wardrobe.of_folder(options.clothes, body)
+        sheet = people_sheet(source, numbers, Pictures(TextureLayout.of_body(body), behind, wardrobe=wardrobe))
     print(write_file(options.out, encode_png(sheet)))
 
 

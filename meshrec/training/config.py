@@ -79,6 +79,7 @@ class SyntheticConfig:
         noise: Errors of the simulated detector.
         clothes: Clothes in the detector's masks, for networks that see no pictures; null is none.
         backgrounds: Folder of pictures for the background; null is noise.
+        garments: Folder of MakeHuman's garments (``.mhclo``) that people in pictures wear; null is paint alone.
         mirror_images: Whether each person with a picture is used twice, the second time mirrored, which halves the cost
             of rendering (Hoffer et al. 2020, "Augment your batch").
     """
@@ -90,6 +91,7 @@ class SyntheticConfig:
     noise: DetectorNoise = field(default_factory=DetectorNoise)
     clothes: ClothesMix | None = field(default_factory=ClothesMix)
     backgrounds: Path | None = None
+    garments: Path | None = None
     mirror_images: bool = False
 
 

@@ -36,6 +36,7 @@ from meshrec.synthetic.people import SyntheticPeople
 from meshrec.synthetic.pictures import Pictures
 from meshrec.synthetic.render_batches import DetectedKeypoints
 from meshrec.synthetic.textures import TextureLayout
+from meshrec.synthetic.wardrobe import Wardrobe
 from meshrec.training.config import DatasetConfig, LabelledConfig, RendersConfig, SyntheticConfig, TrainingConfig
 from meshrec.training.pieces import Needs, Piece, joined, mirrored
 
@@ -177,7 +178,8 @@ def synthetic_source(
             layout = TextureLayout.of_body(body, min(TEXELS, TEXELS * needs.resolution // 128))
         except InputError as error:
             raise InputError(f"{error}: set 'synthetic' to null, and train on 'datasets'.") from None
-        photographed = _Photographed(people, needs, config.noise, Pictures(layout, backgrounds))
+        wardrobe = None if config.garments is None else Wardrobe.of_folder(config.garments, body)
+        photographed = _Photographed(people, needs, config.noise, Pictures(layout, backgrounds, wardrobe=wardrobe))
         twice = config.mirror_images and split == "train"
         return _WithMirrorImages(photographed, needs.joints) if twice else photographed
     seen = SyntheticKeypoints(people, needs.joints, config.noise, needs.silhouettes, needs.masks, config.clothes)
