@@ -34,7 +34,7 @@ def _renders(source, noise):
         center=people.camera.center.numpy(), photo=people.photo.numpy(), box=people.box.numpy(),
         score=np.ones(PEOPLE), keypoints=seen.keypoints.numpy(), world=np.zeros((PEOPLE, 33, 3)),
         mask=(255 * mask[:, 0]).round().byte().numpy(), seed=np.array(31), resolution=np.array(96),
-        joint_set=np.array("mediapipe33"), body=np.array(source.body.hash),
+        joint_set=np.array("mediapipe33"), body=np.array(source.body.hash), dressed=np.array(False),
     )  # fmt: skip
 
 

@@ -65,7 +65,7 @@ def test_the_true_bodies_have_no_error(body, people, joints_of):
 def test_detected_masks_are_compared_where_they_lie(body, people):
     seen = [replace(s, detection=labelled_detection(s.sample, s.camera.size)) for s in people]
     scores = _score(body, seen, _true_bodies(body, [s.sample for s in people]))
-    assert (scores.people["detector_mask_iou"] > 0.97).all()  # of 112 pixels a side
+    assert (scores.people["detector_mask_iou"] > 0.95).all()  # of 112 pixels a side
     assert np.array_equal(scores.people["whole_mask_iou"], scores.people["detector_mask_iou"])
 
 
