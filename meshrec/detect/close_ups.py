@@ -170,8 +170,8 @@ def face_region(keypoints: np.ndarray, scale: float) -> tuple[Region, float]:
     place = lambda name: keypoints[_index(name), :2]  # noqa: E731
     eyes = (place("left_eye_outer") + place("right_eye_outer")) / 2
     mouth = (place("mouth_left") + place("mouth_right")) / 2
-    size = max(2.4 * np.linalg.norm(eyes - mouth), np.linalg.norm(place("left_ear") - place("right_ear")))
-    return _square((eyes + mouth) / 2, eyes - mouth, scale * size), float(size)
+    size = float(max(2.4 * np.linalg.norm(eyes - mouth), np.linalg.norm(place("left_ear") - place("right_ear"))))
+    return _square((eyes + mouth) / 2, eyes - mouth, scale * size), size
 
 
 def hand_region(points: np.ndarray, scale: float) -> tuple[Region, float]:

@@ -73,7 +73,7 @@ def look_at_renders(
         images = photograph(people, source.body, pictures, source.streams(part, "picture")).movedim(1, -1).cpu().numpy()
         for i, image in enumerate(images):
             x0, y0, x1, y1 = np.clip(np.ceil(people.photo[i].cpu().numpy()).astype(int), 0, len(image))
-            box = people.box[i].cpu().numpy() - np.array([x0, y0, x0, y0], np.float32)
+            box: np.ndarray = people.box[i].cpu().numpy() - np.array([x0, y0, x0, y0], np.float32)
             photo = np.ascontiguousarray(image[y0:y1, x0:x1])
             found = person_at(detector(photo, box[None]), box)
             if found is not None and found.score > 0:

@@ -119,7 +119,7 @@ def _of_chunk(
     masks = torch.from_numpy(renders.mask[rows])[:, None].float() / 255
     masks = torch.nn.functional.interpolate(masks, (size, size), mode="bilinear", align_corners=False)
     real = replace(truth, keypoints=torch.from_numpy(renders.keypoints[rows]), silhouette=masks)
-    return tuple(_errors(joints, truth, proxies, sides) for proxies in (real, seen))
+    return _errors(joints, truth, real, sides), _errors(joints, truth, seen, sides)
 
 
 def _errors(joints: str, truth: Proxies, seen: Proxies, sides: np.ndarray) -> DetectorErrors:

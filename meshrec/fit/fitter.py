@@ -214,7 +214,9 @@ class Fitter:
         cutoff, _ = balance.annealing[-1]
         terms: list[Term] = [replace(seen, cutoff=cutoff), *known.terms()]
         outlines: list[Term] = []
-        for reach, steps in self.settings.outline.reaches if view is not None else ():
+        for reach, steps in self.settings.outline.reaches:
+            if view is None:
+                break
             outline = match_outlines(self.body, self._joints, state, view, reach, self.settings.outline, hidden)
             if outline is None:
                 break

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 from meshrec.fit.initial import Initial
 from meshrec.fit.solver import Term
 from meshrec.fit.terms import Closeness, UprightTerm
 from meshrec.fit.turns import ObservedTurns
 from meshrec.fit.unseen import UnseenLegs
-
-_Part = TypeVar("_Part", Initial, ObservedTurns, UnseenLegs)
 
 
 @dataclass(frozen=True)
@@ -34,18 +30,25 @@ class Knowledge:
     legs: UnseenLegs | None = None
 
     def __getitem__(self, index: slice) -> Knowledge:
-        return self._each(lambda part: part[index])
+        return replace(
+            self,
+            initial=self.initial and self.initial[index],
+            turns=self.turns and self.turns[index],
+            legs=self.legs and self.legs[index],
+        )
 
     def repeated(self, count: int) -> Knowledge:
         """What is known for ``count`` bodies of each person, those of one person next to each other."""
-        return self._each(lambda part: part.repeated(count))
+        return replace(
+            self,
+            initial=self.initial and self.initial.repeated(count),
+            turns=self.turns and self.turns.repeated(count),
+            legs=self.legs and self.legs.repeated(count),
+        )
 
     def terms(self) -> list[Term]:
         """All terms that there are."""
-        closeness = self.initial and Closeness(self.initial.state, self.initial.whiten)
-        parts = (closeness, self.turns, self.legs)
-        return [*self.everybody, self.upright, *(part for part in parts if part is not None)]
-
-    def _each(self, change: Callable[[_Part], _Part]) -> Knowledge:
-        parts = {name: getattr(self, name) for name in ("initial", "turns", "legs")}
-        return replace(self, **{name: part if part is None else change(part) for name, part in parts.items()})
+        terms: list[Term] = [*self.everybody, self.upright]
+        if self.initial is not None:
+            terms.append(Closeness(self.initial.state, self.initial.whiten))
+        return terms + [term for term in (self.turns, self.legs) if term is not None]

@@ -305,11 +305,11 @@ def _read_faces(path: Path, count: int) -> np.ndarray:
     try:
         content = BytesIO(read_regular(path, MOST_BYTES))
         mesh = trimesh.load(content, file_type="obj", process=False, maintain_order=True, skip_materials=True)
-        faces = np.asarray(mesh.faces, np.int64)
+        vertices, faces = (np.asarray(getattr(mesh, name)) for name in ("vertices", "faces"))
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from error
     except (ValueError, IndexError, AttributeError, TypeError) as error:
         raise InputError(f"{path} is no mesh in the OBJ format.") from error
-    if len(mesh.vertices) != count or not len(faces):
-        raise InputError(f"{path} has {len(mesh.vertices)} vertices, but its .mhclo file places {count}.")
-    return faces
+    if len(vertices) != count or not len(faces):
+        raise InputError(f"{path} has {len(vertices)} vertices, but its .mhclo file places {count}.")
+    return faces.astype(np.int64)

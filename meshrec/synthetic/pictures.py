@@ -116,7 +116,8 @@ def _drawn(
     Returns:
         (N, 3, H, W) RGB in [0, 1].
     """
-    camera = Camera(people.camera.focal[rows], people.camera.center[rows], people.camera.size)
+    focal, center = (torch.as_tensor(value)[rows] for value in (people.camera.focal, people.camera.center))
+    camera = Camera(focal, center, people.camera.size)
     fragments = rasterize(vertices, faces, supersampled(camera, supersample))
     person = rows[fragments.sample]
     normals = fragments.facing(fragments.interpolate(vertex_normals(vertices, fragments.faces)))

@@ -210,7 +210,8 @@ def _cloth(streams: Streams, layout: TextureLayout, noise: Tensor) -> Tensor:
 
 def _stripes(along: Tensor, across: Tensor, per_metre: Tensor) -> tuple[Tensor, Tensor]:
     """Whether places lie on stripes of both directions; ``per_metre`` (..., 2) broadcasts against the places."""
-    return tuple((place * per_metre[..., i]).frac().abs() > 0.5 for i, place in enumerate((along, across)))
+    stripes, columns = ((place * per_metre[..., i]).frac().abs() > 0.5 for i, place in enumerate((along, across)))
+    return stripes, columns
 
 
 def _cloth_color(streams: Streams) -> Tensor:

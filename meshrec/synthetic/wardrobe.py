@@ -45,7 +45,7 @@ class Fabrics:
         hair: (B, 3) RGB of hair.
     """
 
-    cloths: tuple[Cloth, Cloth, Cloth]
+    cloths: tuple[Cloth, ...]
     trousers: Cloth
     two_pieces: Tensor
     hair: Tensor
