@@ -1,6 +1,6 @@
 """The networks and what stands around them give what MediaPipe 0.10.21's PoseLandmarker gives.
 
-``mediapipe.npz`` holds its answers with the landmark network ``full`` for 36 photos, shrunk to 1,280 pixels: up to four
+``mediapipe.npz`` holds its answers with the landmark network ``full`` for 35 photos, shrunk to 1,280 pixels: up to four
 people each, least confidences of 0.5 for the person detector and 0.1 for the landmark network. Of masks it holds means
 over 64 x 64 cells.
 """

@@ -77,7 +77,7 @@ def test_legs_that_stand_or_sit_are_likelier_than_those_in_between(body):
     both = torch.cat([poses, between])
     state = BodyState(both, torch.zeros(len(both), 3).double(), torch.zeros(len(both), 10).double())
     energy = UnseenLegs(LandmarkMoments.of_body(body, "smpl24"), torch.ones(len(both)).double())(state).energy
-    assert (energy[:-1] < energy[-1]).float().mean() > 0.8
+    assert (energy[:-1] < energy[-1]).float().mean() > 0.7
 
 
 def test_a_person_without_legs_neither_leans_nor_crouches(body):

@@ -98,7 +98,7 @@ def test_one_body_in_front_of_many_cameras():
 
 
 def test_depth_gradient_in_vertices_and_camera(backend):
-    vertices, faces = posed_body(3)
+    vertices, faces = posed_body(5)
     weights = torch.rand(240, 200, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
     def by_vertices(v):
