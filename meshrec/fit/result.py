@@ -19,6 +19,8 @@ from meshrec.landmarks.numba_backend import landmark_jacobians, landmark_positio
 TYPICAL_ERROR = 0.02  # reprojection error, as a share of the box, that lowers a score by the factor 1 / e
 TYPICAL_OVERLAP = 0.8  # overlap with the mask that is assumed for people without a mask
 
+UNKNOWN = 1.0  # metres; deviation of joints about whose places the fit knows nothing
+
 
 @dataclass(frozen=True)
 class FitResult:
@@ -67,14 +69,16 @@ def joint_deviations(joints: LandmarkMoments, state: BodyState, final: Quadratic
         final: The energy's quadratic there.
 
     Returns:
-        (B, 24) metres, over all three axes.
+        (B, 24) metres, over all three axes; :data:`UNKNOWN` where the Hessian is not positive definite or not finite,
+        as at a body that no step improved.
     """
     _, jacobian = landmark_jacobians(joints, state)
     pelvis = joint_index("pelvis", "smpl24")
     relative = jacobian - jacobian[:, pelvis : pelvis + 1]
-    factor, _ = torch.linalg.cholesky_ex(final.hessian + 1e-9 * torch.eye(state.unknowns, dtype=relative.dtype))
+    factor, failed = torch.linalg.cholesky_ex(final.hessian + 1e-9 * torch.eye(state.unknowns, dtype=relative.dtype))
     spread = torch.linalg.solve_triangular(factor, relative.flatten(1, 2).transpose(1, 2), upper=False)
-    return spread.square().sum(1).unflatten(1, (-1, 3)).sum(-1).sqrt()
+    deviations = spread.square().sum(1).unflatten(1, (-1, 3)).sum(-1).sqrt()
+    return torch.where((failed[:, None] == 0) & deviations.isfinite(), deviations, UNKNOWN)
 
 
 def reprojection_error(seen: Reprojection, state: BodyState, box: np.ndarray) -> float:

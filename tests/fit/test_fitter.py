@@ -14,7 +14,8 @@ from meshrec.errors import InputError
 from meshrec.fit import FitSettings, Fitter, Initial, nuisance
 from meshrec.fit.clothes import REGIONS
 from meshrec.fit.outline import OutlineTerm
-from meshrec.fit.solver import minimize, total
+from meshrec.fit.result import UNKNOWN, joint_deviations
+from meshrec.fit.solver import Quadratic, minimize, total
 from meshrec.fit.terms import Closeness, LimitTerm, PoseTerm, Reprojection, ShapeTerm, UprightTerm
 from meshrec.fit.turns import ObservedTurns
 from meshrec.geometry import CAMERA_TO_Y_UP, Camera, axis_angle_to_matrix, procrustes, random_rotations
@@ -316,3 +317,17 @@ def test_random_rotations_are_reached(body):
     whiten = torch.eye(target.unknowns, dtype=torch.float64)[None]
     found, _ = minimize([Closeness(reference, whiten)], target, 25)
     assert (found.rotations - reference.rotations).abs().max() < 1e-4
+
+
+def test_joints_of_a_body_that_no_step_improved_are_unknown(body):
+    """A Hessian that is not finite or not positive definite says nothing of where joints are."""
+    skeleton = LandmarkMoments.of_body(body, "smpl24")
+    state = BodyState(
+        torch.eye(3).double().repeat(3, 24, 1, 1), torch.zeros(3, 3).double(), torch.zeros(3, 10).double()
+    )
+    hessian = 1e4 * torch.eye(state.unknowns).double().repeat(3, 1, 1)
+    hessian[1, 5, 5] = torch.nan
+    hessian[2, 7, 7] = -1.0
+    found = joint_deviations(skeleton, state, Quadratic(torch.zeros(3), torch.zeros(3, state.unknowns), hessian))
+    assert found[0, 1:].min() > 0 and found[0].max() < 0.1
+    assert (found[1:] == UNKNOWN).all()
