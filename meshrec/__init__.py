@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from meshrec.geometry import Camera
     from meshrec.reconstruct.person import Person
     from meshrec.reconstruct.reconstructor import Reconstructor
+    from meshrec.reconstruct.track import Track
     from meshrec.training import train
 
 __version__ = "0.1.0"
@@ -28,6 +29,7 @@ _LAZY = {
     "MissingDependency": "meshrec.errors",
     "Person": "meshrec.reconstruct.person",
     "Reconstructor": "meshrec.reconstruct.reconstructor",
+    "Track": "meshrec.reconstruct.track",
     "TrainingDiverged": "meshrec.errors",
     "evaluate": "meshrec.evaluation",
     "load_body": "meshrec.body",
@@ -49,6 +51,7 @@ __all__ = [
     "MissingDependency",
     "Person",
     "Reconstructor",
+    "Track",
     "TrainingDiverged",
     "body",
     "evaluate",
