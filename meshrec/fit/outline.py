@@ -21,7 +21,7 @@ from meshrec.detect.people import Detection
 from meshrec.fit.clothes import ClothesPrior, worn_over
 from meshrec.fit.nuisance import Nuisance, robust_squares
 from meshrec.fit.solver import Quadratic
-from meshrec.fit.terms import projected
+from meshrec.fit.terms import NEAREST, projected
 from meshrec.geometry import Camera
 from meshrec.landmarks.moments import LandmarkMoments
 from meshrec.render import rasterize
@@ -225,7 +225,8 @@ def match_outlines(
             np.stack([to_own, np.arange(len(view.points))], 1)[gap.min(0) < reach * side],
         ]
     )
-    ours, theirs = pairs[~np.isin(body.part_labels[vertex[pairs[:, 0]]], hidden)].T
+    left_out = np.isin(body.part_labels[vertex], hidden) | (vertices[vertex, 2].numpy() < NEAREST)
+    ours, theirs = pairs[~left_out[pairs[:, 0]]].T
     if not len(ours):
         return None
     targets = view.points[theirs] + screen[vertex[ours]] - own[ours]

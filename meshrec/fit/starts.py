@@ -154,6 +154,32 @@ class PoseLibrary:
         return pose[kept], turn[kept]
 
 
+def in_front(state: BodyState, landmarks: LandmarkMoments, precision: Tensor) -> BodyState:
+    """Move bodies away from the camera until all their detected landmarks are in front of it.
+
+    The estimate of a person very near the camera may have a hand or a foot behind it, where no camera could have seen
+    it and where a fit cannot start. Such a body is moved along the line of sight through the middle of its detected
+    landmarks; the others stay as they are.
+
+    Args:
+        state: B bodies.
+        landmarks: The K landmarks.
+        precision: (B, K) as in :meth:`PoseLibrary.search`; landmarks of precision 0 may lie anywhere.
+
+    Returns:
+        The bodies, those that were moved with their nearest detected landmark at a depth of twice
+        :data:`meshrec.fit.terms.NEAREST`.
+    """
+    points, detected = landmark_positions(landmarks, state), precision > 0
+    nearest = points[..., 2].masked_fill(~detected, torch.inf).amin(1)
+    missing = torch.where(nearest < NEAREST, 2 * NEAREST - nearest, 0)
+    middle = (points * detected[..., None]).sum(1) / detected.sum(1).clamp(min=1)[:, None]
+    along = middle / middle[:, 2:].clamp(min=NEAREST)
+    straight = along.new_tensor([0.0, 0.0, 1.0])  # behind the camera there is no line of sight
+    along = torch.where(middle[:, 2:] > NEAREST, along, straight)
+    return BodyState(state.rotations, state.translation + missing[:, None] * along, state.betas)
+
+
 def _translation(offsets: Tensor, rays: Tensor, weight: Tensor) -> Tensor:
     """Translations for which points project closest to rays: x + tx = r (z + tz) is linear in the translation.
 

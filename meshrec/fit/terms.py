@@ -78,7 +78,8 @@ class Reprojection:
         landmarks: The K landmarks.
         camera: The photo's camera.
         pixels: (B, K, 2) detected landmarks, photo pixels.
-        precision: (B, K) inverse of their standard deviation, 1 / pixels; 0 for landmarks that were not detected.
+        precision: (B, K) inverse of their standard deviation, 1 / pixels; 0 for landmarks that were not detected, which
+            may lie anywhere, also behind the camera.
         shared: (B, S, K) standard deviation by which each of S shared errors moves each landmark along x and along y,
             pixels.
         cutoff: c, in standard deviations.
@@ -105,8 +106,9 @@ class Reprojection:
     def __call__(self, state: BodyState) -> Quadratic:
         """The term's quadratic in the P unknowns of B bodies."""
         pixels, slopes = projected(self.landmarks, self.camera, state)
-        offsets = (pixels - self.pixels) * self.precision[..., None]
-        slopes = slopes * self.precision[..., None, None]
+        missing = (self.precision == 0)[..., None]  # they may lie behind the camera, where projections are NaN
+        offsets = ((pixels - self.pixels) * self.precision[..., None]).masked_fill(missing, 0)
+        slopes = (slopes * self.precision[..., None, None]).masked_fill(missing[..., None], 0)
         return robust_squares(offsets.flatten(1), slopes.flatten(1, 2), self._shared_errors, self._shrink)
 
     @cached_property
@@ -182,18 +184,25 @@ class UprightTerm:
     Attributes:
         deviation: Scale of the distribution, radians.
         freedom: Degrees of freedom.
-        up: Unit vector in camera space, by default that of a level camera.
+        up: Unit vector in camera space, by default that of a level camera; or (B, 3) one for each body.
     """
 
     deviation: float = 0.2
     freedom: float = 4.0
-    up: tuple[float, float, float] = (0.0, -1.0, 0.0)
+    up: tuple[float, float, float] | Tensor = (0.0, -1.0, 0.0)
+
+    def __getitem__(self, index: slice) -> "UprightTerm":
+        return replace(self, up=self.up[index]) if isinstance(self.up, Tensor) else self
+
+    def repeated(self, count: int) -> "UprightTerm":
+        """The term for ``count`` bodies of each person, those of one person next to each other."""
+        return replace(self, up=self.up.repeat_interleave(count, 0)) if isinstance(self.up, Tensor) else self
 
     def __call__(self, state: BodyState) -> Quadratic:
         """The term's quadratic in the P unknowns of B bodies."""
         root = state.rotations[:, 0]
         spine = root.new_tensor([0.0, 1.0, 0.0])
-        values = (root @ spine - root.new_tensor(self.up)) / self.deviation
+        values = (root @ spine - torch.as_tensor(self.up, dtype=root.dtype)) / self.deviation
         slopes = -root @ skew(spine) / self.deviation
         squared = values.square().sum(-1)
         weight = ((self.freedom + 2) / (self.freedom + squared)).sqrt()[:, None]
@@ -261,3 +270,27 @@ class Closeness:
     @cached_property
     def _information(self) -> Tensor:
         return self.whiten.mT @ self.whiten
+
+
+@dataclass(frozen=True)
+class Linearised:
+    """A term's quadratic at one state, in place of the term: residuals change with a step as their slopes say there.
+
+    Attributes:
+        reference: B bodies.
+        quadratic: The quadratic there.
+    """
+
+    reference: BodyState
+    quadratic: Quadratic
+
+    def __call__(self, state: BodyState) -> Quadratic:
+        """The quadratic in the P unknowns of B bodies."""
+        turns = turns_between(self.reference.rotations, state.rotations)
+        moves = (state.translation - self.reference.translation, state.betas - self.reference.betas)
+        offset = torch.cat([turns.flatten(1), *moves], dim=1)[..., None]
+        slopes, gradient = right_jacobian_inverse(turns), self.quadratic.gradient[..., None]
+        pull = self.quadratic.hessian @ offset
+        energy = self.quadratic.energy + (offset.mT @ (gradient + pull / 2)).flatten()
+        hessian = pull_back(slopes, pull_back(slopes, self.quadratic.hessian).mT)
+        return Quadratic(energy, pull_back(slopes, gradient + pull).squeeze(-1), hessian)

@@ -25,7 +25,7 @@ def test_the_parts_that_bear_the_body_touch_the_floor(body, name):
     above = height - height.amin(1, keepdim=True)
     for part in FLOOR[name].parts:
         skin = torch.from_numpy(body.part_labels == joint_index(part, "smpl24"))
-        assert above[:, skin].amin(1).max() < 0.05, part
+        assert above[:, skin].amin(1).max() < 0.02, part
 
 
 @pytest.mark.parametrize("name", FLOOR)
