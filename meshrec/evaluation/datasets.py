@@ -18,8 +18,9 @@ from meshrec.datasets.spin_npz import SpinSamples
 from meshrec.errors import InputError
 from meshrec.metrics import torso_size
 from meshrec.synthetic.benchmark import HARD, SyntheticBenchmark
+from meshrec.synthetic.loose_clothes import ClothesMix
 
-SYNTHETIC = "synthetic"
+SYNTHETIC, DRESSED = "synthetic", "synthetic-dressed"
 
 Search = Literal["box", "photo", "crop"]
 
@@ -144,8 +145,8 @@ def open_evaluation_set(
     """Open a data set by what ``meshrec evaluate --dataset`` takes.
 
     Args:
-        name: ``synthetic`` for the frozen benchmark, or ``form:path`` where form is one of
-            :data:`meshrec.datasets.formats.FORMATS` or :data:`PROTOCOLS`.
+        name: ``synthetic`` for the frozen benchmark, ``synthetic-dressed`` for the same people with masks in clothes,
+            or ``form:path`` where form is one of :data:`meshrec.datasets.formats.FORMATS` or :data:`PROTOCOLS`.
         body: Body of the people of the frozen benchmark.
         pictures: Folder of the pictures, where the format needs one.
         bodies: Bodies that the data set's betas belong to, by ``neutral``, ``male``, ``female``; see
@@ -161,12 +162,12 @@ def open_evaluation_set(
         >>> open_evaluation_set("synthetic", meshrec.load_body("neutral")).name
         'synthetic benchmark'
     """
-    if name == SYNTHETIC:
-        return synthetic_set(body, resolution)
+    if name in (SYNTHETIC, DRESSED):
+        return synthetic_set(body, resolution, dressed=name == DRESSED)
     form, _, path = name.partition(":")
     if not path or form not in (*FORMATS, *PROTOCOLS):
         known = ", ".join(f"{form}:PATH" for form in (*FORMATS, *PROTOCOLS))
-        raise InputError(f"there is no data set '{name}'; give {SYNTHETIC}, or one of {known}.")
+        raise InputError(f"there is no data set '{name}'; give {SYNTHETIC}, {DRESSED}, or one of {known}.")
     protocol = (PROTOCOLS | PHOTOS).get(form) or Protocol(cast(Format, form))
     if protocol.joints_of == "mesh" and not {"male", "female"} <= set(bodies or {}):
         raise InputError(f"{form} compares with true meshes: name the bodies they were made with, --male and --female.")
@@ -188,12 +189,13 @@ def open_evaluation_set(
     )
 
 
-def synthetic_set(body: BodyModel, resolution: int = 224) -> EvaluationSet:
+def synthetic_set(body: BodyModel, resolution: int = 224, dressed: bool = False) -> EvaluationSet:
     """The frozen synthetic benchmark with its groups.
 
     Args:
         body: Body model of the people.
         resolution: Side of the pictures, pixels.
+        dressed: Whether the detected masks show everyone in the clothes of training, instead of bare.
 
     Example:
         >>> import meshrec
@@ -202,10 +204,11 @@ def synthetic_set(body: BodyModel, resolution: int = 224) -> EvaluationSet:
         >>> len(data), "hard" in data.members()
         (2000, True)
     """
-    benchmark = SyntheticBenchmark(body, resolution)
+    benchmark = SyntheticBenchmark(body, resolution, clothes=ClothesMix(bare=0) if dressed else None)
     rows = range(len(benchmark))
     groups = [benchmark.place(i)[0] for i in rows]
-    return EvaluationSet("synthetic benchmark", benchmark, rows, groups=groups, pools={"hard": HARD})
+    name = "synthetic benchmark, dressed" if dressed else "synthetic benchmark"
+    return EvaluationSet(name, benchmark, rows, groups=groups, pools={"hard": HARD})
 
 
 def _scored(samples: Samples, protocol: Protocol, path: str) -> Sequence[int]:

@@ -19,7 +19,8 @@ from meshrec.data.proxies import Proxies
 from meshrec.data.sample import Batch, Sample
 from meshrec.detect.people import Detection, Mask, person_box, photo_edges
 from meshrec.synthetic.batches import labels
-from meshrec.synthetic.detector_noise import DetectorNoise
+from meshrec.synthetic.detector_noise import DetectorNoise, detected_masks
+from meshrec.synthetic.loose_clothes import ClothesMix, Tailor, draw_clothes
 from meshrec.synthetic.people import SyntheticPeople
 from meshrec.synthetic.pictures import Pictures, photograph
 from meshrec.synthetic.random_cameras import ViewMix
@@ -27,6 +28,7 @@ from meshrec.synthetic.random_poses import PoseMix
 from meshrec.synthetic.random_shapes import ShapeMix
 from meshrec.synthetic.simulated_detector import observe
 from meshrec.synthetic.textures import TextureLayout
+from meshrec.synthetic.visibility import inside_photo
 
 SEED = 20_000
 JOINTS, DETECTED = "union55", "mediapipe33"
@@ -90,11 +92,20 @@ class SyntheticBenchmark:
         body: The body model of the people; figures are comparable only for the open neutral body.
         resolution: Side of the crops in pixels.
         groups: Names of the groups to take from :data:`GROUPS`, such as :data:`HARD`.
+        clothes: Clothes of the people in the masks that are detected; by default they wear none. Pictures, keypoints
+            and true masks stay those of bare people.
     """
 
-    def __init__(self, body: BodyModel, resolution: int = 224, groups: tuple[str, ...] = tuple(GROUPS)) -> None:
+    def __init__(
+        self,
+        body: BodyModel,
+        resolution: int = 224,
+        groups: tuple[str, ...] = tuple(GROUPS),
+        clothes: ClothesMix | None = None,
+    ) -> None:
         self.groups = groups
         self._body = body
+        self._clothes = clothes
         self._sources = {
             name: SyntheticPeople(
                 body, SEED + i, "held_out", resolution, poses=group.poses, views=group.views, shapes=group.shapes
@@ -106,6 +117,10 @@ class SyntheticBenchmark:
     @cached_property
     def _pictures(self) -> Pictures:
         return Pictures(TextureLayout.of_body(self._body))
+
+    @cached_property
+    def _tailor(self) -> Tailor:
+        return Tailor(self._body)
 
     def __len__(self) -> int:
         return sum(GROUPS[name].count for name in self.groups)
@@ -163,6 +178,12 @@ class SyntheticBenchmark:
         source = self._sources[group]
         people = source.draw(numbers)
         seen = observe(people, source.body, source.streams(numbers, "detector"), DETECTED, _NOISE)
+        if self._clothes is not None:
+            clothes = draw_clothes(source.streams(numbers, "clothes"), self._clothes)
+            inside = inside_photo(people.photo, people.camera.size)
+            exact = self._tailor.mask(people.vertices, people.camera, clothes) & ~people.covered & inside
+            mask = detected_masks(exact, inside, source.streams(numbers, "dressed"), _NOISE.mask)
+            seen = replace(seen, silhouette=mask[:, None].float())
         points = source.body.joints_from(people.vertices, JOINTS)
         names = tuple(f"synthetic benchmark, {group} {number}" for number in numbers)
         known = labels(points, people.rotations, people.betas, people.camera, source.body.hash, JOINTS, names)

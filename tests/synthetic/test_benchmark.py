@@ -8,6 +8,7 @@ from meshrec.body import BodyModel, joint_index, joint_set
 from meshrec.data.sample import collate, cut
 from meshrec.geometry.affine import apply
 from meshrec.synthetic.benchmark import GROUPS, HARD, SyntheticBenchmark
+from meshrec.synthetic.loose_clothes import ClothesMix
 from meshrec.synthetic.random_shapes import heaviness
 
 # Where the first left shoulder of each group lies.
@@ -87,3 +88,14 @@ def test_it_is_frozen(whole):
     people = whole.observed([_first(group) for group in GROUPS])
     detected = [apply(sample.to_crop, detection.keypoints[shoulder, :2]) for sample, detection in people]
     assert np.allclose(detected, DETECTED, atol=5e-3), np.round(detected, 4).tolist()
+
+
+def test_clothes_widen_the_detected_masks_alone(body, whole):
+    dressed = SyntheticBenchmark(body, resolution=48, clothes=ClothesMix(bare=0))
+    numbers = [_first("usual"), _first("heavy"), _first("heavy") + 1]
+    for (bare, one), (worn, other) in zip(whole.observed(numbers), dressed.observed(numbers)):
+        assert np.array_equal(one.keypoints, other.keypoints)
+        assert np.array_equal(bare.mask, worn.mask) and np.array_equal(bare.betas, worn.betas)
+        inner, outer = one.mask.crop(one.box, (64, 64)) > 0.5, other.mask.crop(one.box, (64, 64)) > 0.5
+        assert (inner & outer).sum() > 0.8 * inner.sum()
+        assert outer.sum() > inner.sum()
