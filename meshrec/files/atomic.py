@@ -52,11 +52,48 @@ def write_file(path: str | os.PathLike, data: bytes) -> Path:
         'whole'
     """
     path = Path(path)
-    with _reported(path):
+    with reported_writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with _temporary_name(path, path.parent) as part, _create(part, data):
             os.replace(part, path)
     return path
+
+
+@contextmanager
+def replacing(path: str | os.PathLike) -> Iterator[Path]:
+    """A temporary name beside ``path``, for a file that is written little by little, such as a video.
+
+    The temporary file takes the place of ``path`` when the block ends. After an error in the block it is removed, and
+    what was at ``path`` stays. Missing folders are created.
+
+    Args:
+        path: The file.
+
+    Yields:
+        The name of an empty file that may be opened and written.
+
+    Raises:
+        InputError: As for :func:`write_file`.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from meshrec.files.atomic import replacing
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with replacing(f"{folder}/note.txt") as part:
+        ...         _ = part.write_text("whole")
+        ...     Path(f"{folder}/note.txt").read_text()
+        'whole'
+    """
+    path = Path(path)
+    with ExitStack() as stack:
+        with reported_writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part = stack.enter_context(_temporary_name(path, path.parent))
+            stack.enter_context(_create(part, b""))
+        yield part
+        with reported_writing(path):
+            os.replace(part, path)
 
 
 def require_writable(path: str | os.PathLike) -> None:
@@ -66,7 +103,7 @@ def require_writable(path: str | os.PathLike) -> None:
         InputError: :func:`write_file` would raise it.
     """
     path = Path(path)
-    with _reported(path):
+    with reported_writing(path):
         # Missing folders are only created when there is a file to put into them.
         there = next(folder for folder in path.absolute().parents if os.path.lexists(folder))
         with _temporary_name(path, there) as part, _create(part, b""):
@@ -125,7 +162,7 @@ def hold(file: IO[bytes]) -> None:
 
 
 @contextmanager
-def _reported(path: Path) -> Iterator[None]:
+def reported_writing(path: Path) -> Iterator[None]:
     """Report errors of the system as those of writing ``path``."""
     if os.path.isdir(path):
         raise InputError(f"cannot write {path}: it is a folder; name a file in it, such as {path / 'person.glb'}.")

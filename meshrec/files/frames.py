@@ -1,7 +1,11 @@
-"""Number of frames in a picture's file, counted no further than needed. Pillow's own count is quadratic for TIFF."""
+"""Number and times of the frames in a picture's file. Pillow's own count is quadratic for TIFF, and it would have to
+decode an animation to tell its times.
+"""
 
 import os
 import struct
+from collections.abc import Iterator
+from itertools import islice
 from typing import BinaryIO
 
 from PIL import Image
@@ -48,22 +52,53 @@ def _tiff_frames(file: BinaryIO) -> int:
 
 
 def _gif_frames(file: BinaryIO) -> int:
-    """Pictures of a GIF, whose blocks follow one another (GIF89a, sections 15 to 27)."""
-    data = _part(file, 0, -1)
-    counted, at = 0, 13 + _colours(data, 10)
-    while at < len(data) and counted <= MOST_FRAMES:
+    """Pictures of a GIF, no further counted than needed."""
+    return sum(1 for _ in islice(gif_delays(_part(file, 0, -1)), MOST_FRAMES + 1))
+
+
+def gif_delays(data: bytes) -> Iterator[float]:
+    """How long each picture of a GIF is shown, seconds; its blocks follow one another (GIF89a, sections 15 to 27).
+
+    Args:
+        data: The file's content.
+    """
+    delay, at = 0, 13 + _colours(data, 10)
+    while at < len(data):
         kind = data[at]
         if kind == 0x2C:  # a picture: place, size and flags, its own colours, and the size of its codes
-            counted += 1
+            yield delay / 100
+            delay = 0
             at += 11 + _colours(data, at + 9)
         elif kind == 0x21:  # an extension
+            if data[at + 1 : at + 3] == b"\xf9\x04":  # of graphic control: flags, and hundredths of a second
+                delay = int.from_bytes(data[at + 4 : at + 6], "little")
             at += 2
         else:
             break
         while at < len(data) and data[at]:  # blocks of up to 255 bytes, until an empty one
             at += 1 + data[at]
         at += 1
-    return counted
+
+
+def png_delays(data: bytes) -> Iterator[float]:
+    """How long each picture of an animated PNG is shown, seconds (PNG 3, section 11.3.6)."""
+    at = 8
+    while at + 8 <= len(data):
+        length = int.from_bytes(data[at : at + 4], "big")
+        if data[at + 4 : at + 8] == b"fcTL":
+            above, below = struct.unpack(">HH", data[at + 28 : at + 32].ljust(4, b"\0"))
+            yield above / (below or 100)
+        at += 12 + length
+
+
+def webp_delays(data: bytes) -> Iterator[float]:
+    """How long each picture of an animated WebP is shown, seconds (RFC 9649, section 2.7.1.1)."""
+    at = 12
+    while at + 8 <= len(data):
+        length = int.from_bytes(data[at + 4 : at + 8], "little")
+        if data[at : at + 4] == b"ANMF":
+            yield int.from_bytes(data[at + 20 : at + 23], "little") / 1000
+        at += 8 + length + length % 2
 
 
 def _part(file: BinaryIO, at: int, count: int) -> bytes:

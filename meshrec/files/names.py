@@ -1,4 +1,4 @@
-"""Names of pictures in files that other computers wrote: URLs, backslashes, other folders."""
+"""Names of pictures in files that other computers wrote: URLs, backslashes, other folders; and the order of names."""
 
 import os
 import re
@@ -37,3 +37,15 @@ def find_picture(folder: Path, name: str, suffixes: Sequence[str] = ("",)) -> Pa
     tried = [name, *("/".join(parts[start:]) for start in range(len(parts)))]
     guesses = [folder / (path + suffix) for path in tried for suffix in suffixes]
     return next((file for file in guesses if os.path.isfile(file)), guesses[0])
+
+
+def natural_key(name: str) -> tuple[tuple[int, int | str], ...]:
+    """A key for sorting names as people do, by the values of the numbers in them.
+
+    Example:
+        >>> from meshrec.files.names import natural_key
+        >>> sorted(["frame_10.png", "frame_2.png", "Frame_1.png"], key=natural_key)
+        ['Frame_1.png', 'frame_2.png', 'frame_10.png']
+    """
+    parts = re.split(r"([0-9]+)", name.casefold())
+    return (*((0, int(part)) if part.isascii() and part.isdigit() else (1, part) for part in parts if part), (1, name))

@@ -259,7 +259,7 @@ def _reason(path: Path, head: bytes, error: OSError) -> MeshrecError:
                 f'{path}: HEIC files need pillow-heif (pip install "meshrec[heic]"); or convert it to JPEG or PNG.'
             )
         if head[4:8] == b"ftyp":
-            kind = "this HEIC file is damaged" if head[8:12] in HEIC_BRANDS else "video files are not read"
+            kind = "this HEIC file is damaged" if head[8:12] in HEIC_BRANDS else "this is a video, not a photo"
             return InputError(f"{path}: {kind}; export it as JPEG or PNG.")
         if head[:4] in (b"II*\0", b"MM\0*"):
             return InputError(f"{path}: this kind of TIFF is not read; save it with 8 or 16 bits a channel.")

@@ -35,7 +35,7 @@ def photos() -> Iterable[Case]:
     for brand in (b"heic", b"mif1", b"hevc"):
         sentence = r"HEIC files need pillow-heif|this HEIC file is damaged"
         yield photo(f"heic-{brand.decode()}", "a.heic", b"\0\0\0\x18ftyp" + brand + bytes(64), sentence)
-    yield photo("video", "a.mp4", b"\0\0\0\x20ftypisom" + bytes(64), "video files are not read")
+    yield photo("video", "a.mp4", b"\0\0\0\x20ftypisom" + bytes(64), "video, not a photo")
     for kind, suffix in (("JPEG", "jpg"), ("PNG", "png"), ("WEBP", "webp"), ("TIFF", "tif"), ("GIF", "gif")):
         whole = make.picture(kind)
         for share in (0.05, 0.3, 0.6):
