@@ -20,7 +20,7 @@ from meshrec.detect.blazepose_settings import BlazePoseSettings
 from meshrec.detect.candidate import Candidate, apart, nobody, visibility
 from meshrec.detect.close_ups import CloseUps
 from meshrec.detect.looks import Look, in_photo, inside, look_at, show, without_people
-from meshrec.detect.people import Detection, Mask, Region, keypoint_box, photo_edges
+from meshrec.detect.people import Detection, Mask, Region, box_iou, keypoint_box, photo_edges
 from meshrec.detect.tiles import Square, beside, cut_out, overlaps, share_inside, tiles
 from meshrec.errors import InputError
 
@@ -71,26 +71,49 @@ class BlazePoseDetector:
             people = _clear_people(self._in_boxes(image, whole), (image.shape[1], image.shape[0]), self.settings)
         return self._close_ups(image, people) if self._close_ups else people
 
-    def follow(self, image: np.ndarray, regions: Sequence[Region]) -> list[Detection]:
-        """Find people whose regions are known, as from the frame before of a video, by one look at each.
+    def follow(
+        self, image: np.ndarray, people: Sequence[Detection], hidden: Sequence[Detection] = ()
+    ) -> list[Detection]:
+        """Find people again who were seen in the frame before of a video, by two looks at each.
+
+        Looks at people whose boxes overlap are those of a crowd, which show the box alone.
 
         Args:
             image: (H, W, 3) uint8 RGB.
-            regions: Where the people are, such as :attr:`meshrec.detect.Detection.region` of the frame before.
+            people: The people where they should be in this frame, such as where they were in the frame before, with
+                :attr:`meshrec.detect.Detection.region`.
+            hidden: Others, already found in this frame, who are painted over; all looks are then those of a crowd.
 
         Returns:
-            One detection for each region, in their order; its score is 0 if the region shows nobody.
+            One detection for each person, in their order; its score is 0 if the person is not seen there.
+
+        Raises:
+            MeshrecError: This process was forked from one that has used meshrec.
         """
-        size = image.shape[1], image.shape[0]
-        poses = over_items(lambda i: look_at(self._networks.look, image, regions[i]), len(regions), self._threads)
-        found = []
-        for region, pose in zip(regions, poses):
-            around = np.concatenate([region.center - region.side / 2, region.center + region.side / 2])
-            around = around.astype(np.float32)
-            person = Candidate(pose, around, (), replace(self.settings, confirming=1)).detection(size)
-            lost = pose.presence < self.settings.followed_presence or person is None
-            found.append(nobody(around) if lost or person is None else person)
-        return found
+        require_own_threads()
+        boxes = np.array([person.box for person in people]).reshape(-1, 4)
+        overlap = box_iou(boxes, boxes) - np.eye(len(boxes))
+        crowded = (overlap > self.settings.followed_crowd).any(1) | bool(hidden)
+        found = [nobody(person.box) for person in people]
+        for crowd, others in ((False, None), (True, list(hidden))):
+            group = np.flatnonzero(crowded == crowd)
+            candidates = [self._followed(people[i], image, crowd) for i in group]
+            for i, person in zip(group, self._looked_at(image, candidates, others)):
+                found[i] = person or found[i]
+        return self._close_ups(image, found) if self._close_ups else found
+
+    def _followed(self, person: Detection, image: np.ndarray, crowded: bool) -> Candidate:
+        """Somebody who is to be seen again."""
+        settings = self.settings
+        world = np.zeros((len(person.keypoints), 3), np.float32) if person.world is None else person.world
+        return Candidate(
+            seed=Pose(person.keypoints, world, mask=None, region=person.region),
+            box=keypoint_box(person.keypoints) if crowded else person.box,
+            views=settings.crowd_looks[: settings.confirming] if crowded else settings.followed_looks,
+            settings=settings,
+            cut=_share_outside(person.keypoints, (image.shape[1], image.shape[0])) > settings.cut,
+            followed=True,
+        )
 
     def _everyone(self, image: np.ndarray) -> list[Detection]:
         """Everyone in a photo, highest score first.

@@ -18,13 +18,15 @@ class Candidate:
     """Somebody who may be a person, and the looks at them so far.
 
     Attributes:
-        seed: A rough pose in photo pixels, by which the person is told from others; it is one of those that agree.
-            Without one, the person is told by the box.
+        seed: A rough pose in photo pixels, by which the person is told from others; it is one of those that agree,
+            unless the person is followed. Without one, the person is told by the box.
         box: (4,) x0, y0, x1, y1 of the person, photo pixels.
         views: Views of the square around the box that are still to be looked at.
         settings: The detector's settings.
         cut: Whether the photo's edge cuts the person off.
         crowded: Whether to give up as soon as too few views are left to confirm the person.
+        followed: Whether the seed is where the person should be after the frame before, of a video. It then only
+            decides between looks that disagree.
         poses: The poses so far.
         members: Indices of the poses that agree, the one with most support first.
     """
@@ -35,11 +37,12 @@ class Candidate:
     settings: BlazePoseSettings
     cut: bool = False
     crowded: bool = False
+    followed: bool = False
     poses: list[Pose] = field(default_factory=list)
     members: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        if self.seed is not None:
+        if self.seed is not None and not self.followed:
             self._take(self.seed)
 
     def next_views(self, count: int) -> tuple[Look, ...]:
@@ -54,25 +57,29 @@ class Candidate:
     def distance(self, pose: Pose) -> float:
         """How far a pose is from the person's rough pose, or without one from the box; from 1 it is another's."""
         if self.seed is not None:
-            return apart(pose.keypoints, self.seed.keypoints) / self.settings.other
+            most = self.settings.followed_other if self.followed else self.settings.other
+            return apart(pose.keypoints, self.seed.keypoints) / most
         overlap = float(box_iou(keypoint_box(pose.keypoints)[None], self.box[None])[0, 0])
         return (1 - overlap) / self.settings.outside
 
     def likely(self, regions: list[Region]) -> list[Region]:
-        """The regions that may be this person's, as far as the rough pose tells."""
+        """The regions that may be this person's, as far as the rough pose tells; that of a followed one for none."""
         if self.seed is None or self.seed.region is None:
             return regions
         own = self.seed.region
-        return [r for r in regions if np.linalg.norm(r.center - own.center) < self.settings.elsewhere * own.side]
+        near = [r for r in regions if np.linalg.norm(r.center - own.center) < self.settings.elsewhere * own.side]
+        return near or ([own] if self.followed else [])
 
     def add(self, pose: Pose) -> None:
         """Take another look's pose, unless it shows nobody or somebody else."""
-        if pose.presence >= self.settings.least_presence and self.distance(pose) < 1:
+        least = self.settings.followed_presence if self.followed else self.settings.least_presence
+        if pose.presence >= least and self.distance(pose) < 1:
             self._take(pose)
 
     def _take(self, pose: Pose) -> None:
         self.poses.append(pose)
-        self.keypoints, self.world, self.members = consensus(self.poses, self.settings.near)
+        before = self.seed.keypoints if self.followed and self.seed is not None else None
+        self.keypoints, self.world, self.members = consensus(self.poses, self.settings.near, before)
 
     def detection(self, size: tuple[int, int]) -> Detection | None:
         """The person, or None without any close look, in a photo of ``size`` (width, height)."""

@@ -18,6 +18,7 @@ of both, it is that photo's.
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -134,6 +135,27 @@ def names_of_photos(found: ByPhoto[Found], photos: Sequence[str | Path]) -> dict
         if chosen[photo] is None and not found.named and len(known) == len(paths) == 1:
             chosen[photo] = known[0]
     return chosen
+
+
+def found_in_frames(found: ByPhoto[Found], clip: str | Path) -> dict[int, Found]:
+    """What a file has of the frames of a clip, by their numbers from 0.
+
+    A frame goes by the last number in its name, as OpenPose, AlphaPose and others call frames, such as
+    ``dance_000000000012`` or ``12.jpg``. Names that begin with another clip's name are left out if some begin with
+    this one's.
+
+    Args:
+        found: Boxes or detections by name.
+        clip: The clip's file.
+
+    Raises:
+        InputError: The entries of a frame are damaged.
+    """
+    stem = Path(clip).stem
+    stems = {name: Path(name_parts(name)[-1]).stem if name_parts(name) else "" for name in (*found, *found.errors)}
+    own = [name for name in stems if stems[name].startswith(stem)] or list(stems)
+    digits = {name: re.findall(r"[0-9]+", stems[name].removeprefix(stem)) for name in own}
+    return {int(digits[name][-1]): of_name(found, name) for name in own if digits[name]}
 
 
 def for_photo(found: ByPhoto[Found], photo: str | Path) -> Found | None:

@@ -164,7 +164,9 @@ def in_photo(region: Region, matrix: np.ndarray) -> Region:
     return Region(center, region.side * float(np.linalg.norm(across)), math.atan2(across[1], across[0]))
 
 
-def consensus(poses: Sequence[Pose], near: float) -> tuple[np.ndarray, np.ndarray, list[int]]:
+def consensus(
+    poses: Sequence[Pose], near: float, before: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, list[int]]:
     """Combine the poses of several looks at one person.
 
     In single looks the network now and then exchanges left and right or misplaces a limb, but seldom in the same way.
@@ -174,6 +176,8 @@ def consensus(poses: Sequence[Pose], near: float) -> tuple[np.ndarray, np.ndarra
     Args:
         poses: Poses in photo pixels, at least one.
         near: Mean landmark distance up to which two poses agree, as a share of the body's extent.
+        before: (33, 3) the person's keypoints in the frame before, of a video. They vote where poses disagree, but are
+            no part of the result.
 
     Returns:
         Keypoints (33, 3) in photo pixels, whose confidence is the median visibility times the share of all poses,
@@ -184,6 +188,9 @@ def consensus(poses: Sequence[Pose], near: float) -> tuple[np.ndarray, np.ndarra
     extent = np.median(np.linalg.norm(np.ptp(points[..., :2], axis=1), axis=-1))
     distance = np.linalg.norm(points[:, None, :, :2] - points[None, :, :, :2], axis=-1) / max(extent, 1e-6)
     support = np.exp(-np.square(distance.mean(-1) / near)) @ points[..., 2].mean(1)
+    if before is not None:
+        moved = np.linalg.norm(points[..., :2] - before[:, :2], axis=-1).mean(-1) / max(extent, 1e-6)
+        support += np.exp(-np.square(moved / near)) * before[:, 2].mean()
     best = int(support.argmax())
     members = np.flatnonzero(distance[best].mean(-1) <= near)
     close = [i for i in members if poses[i].mask is not None] or members

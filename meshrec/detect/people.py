@@ -138,6 +138,9 @@ class Detection:
 class Detector(Protocol):
     """A function that finds people in a photo.
 
+    For videos it may have a method ``follow(image, people, hidden=())``, which finds people of the frame before again
+    at less cost than a search, as :meth:`meshrec.detect.blazepose_detector.BlazePoseDetector.follow` does.
+
     Example:
         >>> import numpy as np
         >>> import meshrec

@@ -329,7 +329,7 @@ def test_settings_change_whom_a_detector_reports():
     assert max(found.mask.values.shape) <= 256 and np.median(apart) < 0.03 * max(person.box[2:] - person.box[:2])
 
 
-def test_people_are_followed_by_one_look(detector, monkeypatch):
+def test_people_are_followed_by_two_looks(detector, monkeypatch):
     """In the same photo, shifted a little, a followed person is where they are, with fewer runs of the network."""
     image = read_photo(EXAMPLES / "dancer.jpg").image
     (person,) = detector(image)
@@ -337,12 +337,37 @@ def test_people_are_followed_by_one_look(detector, monkeypatch):
     looks = []
     network = detector._networks.look
     monkeypatch.setattr(network, "look", lambda crop, look=network.look: looks.append(1) or look(crop))
-    found, nobody = detector.follow(moved, [person.region, Region(np.array([60.0, 60.0]), 80.0, 0.0)])
-    assert len(looks) == 2 and nobody.score == 0 and found.score > 0.7
+    (found,) = detector.follow(moved, [person])
+    assert len(looks) == 2 and found.score > 0.7
     sure = person.keypoints[:, 2] > 0.5
     apart = found.keypoints[sure, :2] - person.keypoints[sure, :2] - (-9, 6)
-    assert np.median(np.linalg.norm(apart, axis=1)) < 0.02 * max(person.box[2:] - person.box[:2])
+    extent = max(person.box[2:] - person.box[:2])
+    assert np.median(np.linalg.norm(apart, axis=1)) < 0.02 * extent
     assert np.linalg.norm(found.region.center - person.region.center - (-9, 6)) < 0.1 * person.region.side
+    grown = found.mask.crop(photo_edges(image.shape[1::-1]), image.shape[:2]) > 0.5
+    shown = person.mask.crop(photo_edges(image.shape[1::-1]), image.shape[:2]) > 0.5
+    overlap = np.roll(shown, (6, -9), axis=(0, 1))
+    assert (grown & overlap).sum() > 0.9 * (grown | overlap).sum()
+    assert [c.joint for c in found.close_ups] == [c.joint for c in person.close_ups]
+
+
+def test_who_is_gone_is_not_followed(detector):
+    image = read_photo(EXAMPLES / "dancer.jpg").image
+    (person,) = detector(image)
+    assert detector.follow(np.full_like(image, 128), [person])[0].score == 0
+    assert detector.follow(image, []) == []
+
+
+def test_the_frame_before_decides_between_looks_that_disagree():
+    """Two looks of equal visibility, one with left and right exchanged: the one that fits the frame before counts."""
+    points = np.random.default_rng(3).uniform(0, 100, (33, 2))
+    keypoints = np.column_stack([points, np.full(33, 0.8)]).astype(np.float32)
+    world = np.zeros((33, 3), np.float32)
+    right, wrong = (Pose(k, world, np.zeros((2, 2), np.float32)) for k in (keypoints, keypoints[MIRRORED]))
+    for before in (keypoints, keypoints[MIRRORED]):
+        for poses in ([right, wrong], [wrong, right]):
+            middle, _, members = consensus(poses, 0.08, before + np.array([1, 1, 0], np.float32))
+            assert len(members) == 1 and np.array_equal(middle[:, :2], before[:, :2])
 
 
 @pytest.mark.parametrize("factor", [0.5, 2.0, 4.0])
