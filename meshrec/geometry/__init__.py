@@ -13,6 +13,7 @@ from meshrec.geometry.rotations import (
     rotation_angle,
 )
 from meshrec.geometry.spaces import CAMERA_TO_Y_UP, Placement, camera_to_y_up
+from meshrec.geometry.world_motion import camera_space_motion, world_motion
 
 __all__ = [
     "CAMERA_TO_Y_UP",
@@ -21,6 +22,7 @@ __all__ = [
     "Similarity",
     "WeakPerspectiveCamera",
     "axis_angle_to_matrix",
+    "camera_space_motion",
     "camera_to_y_up",
     "matrix_to_axis_angle",
     "matrix_to_quaternion",
@@ -31,4 +33,5 @@ __all__ = [
     "random_rotations",
     "rotation_6d_to_matrix",
     "rotation_angle",
+    "world_motion",
 ]

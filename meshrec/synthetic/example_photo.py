@@ -34,12 +34,12 @@ def draw_example_photo() -> np.ndarray:
     camera = Camera(focal=1.1 * SIZE[1], size=SIZE)
     room = _room(camera, shadow=vertices)
     light = Phong(direction=(-0.5, -0.8, -0.9), specular=0.04)
-    picture = shaded(vertices, body.faces, camera, _clothes(body), light, background=room, supersample=3)
+    picture = shaded(vertices, body.faces, camera, painted_clothes(body), light, background=room, supersample=3)
     grain = np.random.default_rng(0).normal(0, 0.012, picture.shape)
     return np.rint(255 * (picture.numpy() + grain).clip(0, 1)).astype(np.uint8)
 
 
-def _clothes(body: BodyModel) -> Tensor:
+def painted_clothes(body: BodyModel) -> Tensor:
     """RGB of each vertex (V, 3): skin, shirt, trousers, hair or face, depending on its place on the body at rest."""
     vertices, joints = (part[0] for part in body.rest())
     at = dict(zip(body.joint_names, joints))
