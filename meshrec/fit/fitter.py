@@ -9,6 +9,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from meshrec.body import BodyModel
 from meshrec.body.kinematics import mirror_pose
@@ -16,6 +17,7 @@ from meshrec.body.state import BodyState
 from meshrec.detect.people import Detection
 from meshrec.errors import InputError
 from meshrec.fit.contact import Forearms
+from meshrec.fit.evidence import Evidence
 from meshrec.fit.gravity import gravity_of
 from meshrec.fit.initial import Initial
 from meshrec.fit.knowledge import Knowledge
@@ -23,10 +25,10 @@ from meshrec.fit.outline import MaskView, drawn_faces, match_outlines
 from meshrec.fit.result import FitResult, confidence_in, joint_deviations, reprojection_error
 from meshrec.fit.settings import Balance, FitSettings
 from meshrec.fit.solver import Quadratic, Term, minimize
-from meshrec.fit.starts import PoseLibrary
+from meshrec.fit.starts import PoseLibrary, in_front
 from meshrec.fit.terms import PoseTerm, Reprojection
 from meshrec.fit.turns import ObservedTurns
-from meshrec.fit.unseen import LEGS_AND_FEET, UnseenLegs, less_sure, unseen_legs
+from meshrec.fit.unseen import UnseenLegs, less_sure, unseen_legs
 from meshrec.geometry import Camera
 from meshrec.landmarks.moments import LandmarkMoments
 from meshrec.landmarks.numba_backend import landmark_positions
@@ -35,6 +37,8 @@ from meshrec.poses.authored_poses import authored_poses
 from meshrec.poses.everyday_poses import everyday_poses
 from meshrec.poses.pose_bank import load_pose_bank
 from meshrec.poses.pose_prior import PosePrior, load_pose_prior
+
+FRAMES_FOR_GRAVITY = 16  # frames of one person from which the direction of gravity is estimated
 
 
 class Fitter:
@@ -96,46 +100,84 @@ class Fitter:
         """
         if not detections:
             return []
-        joints = detections[0].joint_set
-        if any(detection.joint_set != joints for detection in detections):
-            raise InputError("all people of a photo need keypoints of the same joint set.")
-        keypoints = torch.tensor(np.stack([d.keypoints for d in detections]), dtype=torch.float64)
-        box = torch.tensor(np.stack([d.box for d in detections]), dtype=torch.float64)
-        certainty = self._balance(initial).evidence * precision(joints, keypoints, box, camera.size)
-        shared = face_errors(joints, box)
-        seen = Reprojection(self.landmarks(joints), camera, keypoints[..., :2], certainty, shared)
-        unseen = unseen_legs(joints, keypoints, camera.size, self.settings.unseen)
-        turns = ObservedTurns.of(detections, camera, self.body.tree, self.settings.turns)
-        known = self._knowledge(initial, turns, UnseenLegs(self._joints, unseen, self.settings.unseen))
-        if initial is None:
-            starts = self._library(joints).search(seen.landmarks, camera, seen.pixels, certainty, self.settings.starts)
-        else:
-            starts = initial.state
-        balance = self._balance(initial)
-        state, final, known = self._refine(starts, seen, known, balance)
+        evidence = self.evidence(detections, camera, initial)
+        balance = self.balance(initial)
+        state, final, evidence = self.refine(self.starts(evidence, initial), evidence, balance)
         results = []
         for i, detection in enumerate(detections):
             own, near, overlap, view = state[i : i + 1], final[i : i + 1], None, None
             if self.silhouettes and detection.mask is not None:
                 others = [other for other in detections if other is not detection]
                 view = MaskView.around(detection, others, camera, self.settings.outline)
-            hidden = LEGS_AND_FEET if unseen[i] > 0.5 else ()
-            own, near = self._by_skin(own, near, view, seen[i : i + 1], known[i : i + 1], balance, hidden)
+            own, near = self._by_skin(own, near, view, evidence[i : i + 1], balance)
             if view is not None:
                 overlap = view.overlap(drawn_faces(self.body, own, view.camera)[1])
-            error = reprojection_error(seen[i : i + 1], own, detection.box)
+            error = reprojection_error(evidence.seen[i : i + 1], own, detection.box)
             results.append(
                 FitResult(
                     rotations=own.rotations[0].float().numpy(),
                     betas=own.betas[0].float().numpy(),
                     translation=own.translation[0].float().numpy(),
-                    joint_deviation=joint_deviations(self._joints, own, near)[0].float().numpy(),
+                    joint_deviation=joint_deviations(self.skeleton, own, near)[0].float().numpy(),
                     reprojection_error=error,
                     mask_iou=overlap,
                     score=confidence_in(detection, error, overlap),
                 )
             )
         return results
+
+    def evidence(
+        self,
+        detections: Sequence[Detection],
+        camera: Camera,
+        initial: Initial | None = None,
+        balance: Balance | None = None,
+    ) -> Evidence:
+        """The landmarks of detected people, and what else is known about them.
+
+        Args:
+            detections: At least one person.
+            camera: The photo's camera.
+            initial: A regressor's estimates of them.
+            balance: Weights. Default: those of :meth:`balance`.
+
+        Raises:
+            InputError: As for a call.
+        """
+        balance = self.balance(initial) if balance is None else balance
+        joints = detections[0].joint_set
+        if any(detection.joint_set != joints for detection in detections):
+            raise InputError("all people of a photo need keypoints of the same joint set.")
+        keypoints = torch.tensor(np.stack([d.keypoints for d in detections]), dtype=torch.float64)
+        box = torch.tensor(np.stack([d.box for d in detections]), dtype=torch.float64)
+        certainty = balance.evidence * precision(joints, keypoints, box, camera.size)
+        shared = face_errors(joints, box)
+        seen = Reprojection(self.landmarks(joints), camera, keypoints[..., :2], certainty, shared)
+        unseen = unseen_legs(joints, keypoints, camera.size, self.settings.unseen)
+        turns = ObservedTurns.of(detections, camera, self.body.tree, self.settings.turns)
+        legs = UnseenLegs(self.skeleton, unseen, self.settings.unseen)
+        known = self._knowledge(initial, turns, legs, balance)
+        return Evidence(seen, known, unseen, joints)
+
+    def starts(self, evidence: Evidence, initial: Initial | None) -> BodyState:
+        """Where the fit starts: the regressor's estimates, or else the most similar poses of the library.
+
+        Args:
+            evidence: What is known about N people.
+            initial: A regressor's estimates of them.
+
+        Returns:
+            N bodies, or several for each person, those of one person next to each other.
+        """
+        seen = evidence.seen
+        if initial is not None:
+            return in_front(initial.state, seen.landmarks, seen.precision)
+        library = self._library(evidence.joints)
+        return library.search(seen.landmarks, seen.camera, seen.pixels, seen.precision, self.settings.starts)
+
+    def balance(self, initial: Initial | None) -> Balance:
+        """The weights of a fit with or without a regressor's estimates."""
+        return self.settings.alone if initial is None else self.settings.beside_regressor
 
     def landmarks(self, joints: str) -> LandmarkMoments:
         """The landmarks of a named joint set on this body, at the positions where its detector sees them."""
@@ -144,12 +186,14 @@ class Fitter:
         return self._landmarks[joints]
 
     @cached_property
-    def _joints(self) -> LandmarkMoments:
+    def skeleton(self) -> LandmarkMoments:
+        """The ``smpl24`` joints as landmarks."""
         return LandmarkMoments.of_body(self.body, "smpl24")
 
     @cached_property
-    def _forearms(self) -> Forearms:
-        return Forearms.of_body(self.body, self._joints, self.settings.contact)
+    def forearms(self) -> Forearms:
+        """What keeps forearms out of the body."""
+        return Forearms.of_body(self.body, self.skeleton, self.settings.contact)
 
     def _library(self, joints: str) -> PoseLibrary:
         if joints not in self._libraries:
@@ -160,30 +204,45 @@ class Fitter:
             self._libraries[joints] = PoseLibrary.build(poses, self.landmarks(joints), settings.yaws)
         return self._libraries[joints]
 
-    def _refine(
-        self, state: BodyState, seen: Reprojection, known: Knowledge, balance: Balance
-    ) -> tuple[BodyState, Quadratic, Knowledge]:
+    def refine(
+        self, state: BodyState, evidence: Evidence, balance: Balance, turns: Tensor | None = None
+    ) -> tuple[BodyState, Quadratic, Evidence]:
         """Refine all starts by landmarks.
 
+        Args:
+            state: One or several starts of each person, as :meth:`starts` returns them.
+            evidence: What is known about N people, or about one in N frames.
+            balance: Weights.
+            turns: (N, 3, 3) rotations from a common space to the camera space of each, where these differ, as in
+                frames of a camera that pans.
+
         Returns:
-            The best body of each person, the energy's quadratic there, and what is known with gravity in it, which is
-            estimated from everyone before the last round.
+            The best body of each person, the energy's quadratic there, and the evidence with gravity in it, which is
+            estimated from everyone before the last round, and the last cutoff of the landmarks.
         """
-        people, last = len(seen), len(balance.annealing) - 1
+        people, last = len(evidence), len(balance.annealing) - 1
         for number, (cutoff, steps) in enumerate(balance.annealing):
             count = len(state) // people
-            each = replace(seen, cutoff=cutoff).repeated(count)
-            state, final = minimize([each, *known.repeated(count).terms()], state, steps)
+            evidence = replace(evidence, seen=replace(evidence.seen, cutoff=cutoff))
+            each, known = evidence.seen.repeated(count), evidence.known.repeated(count)
+            state, final = minimize([each, *known.terms()], state, steps)
             state, final = _keep_best(state, final, people, 1 if number == last else self.settings.kept)
             if number == last - 1:
-                up = self._up(*_keep_best(state, final, people, 1))
-                known = replace(known, upright=replace(known.upright, up=up))
-        return state, final, known
+                up = self._up(*_keep_best(state, final, people, 1), turns)
+                upright = replace(evidence.known.upright, up=up)
+                evidence = replace(evidence, known=replace(evidence.known, upright=upright))
+        return state, final, evidence
 
-    def _up(self, state: BodyState, final: Quadratic) -> tuple[float, float, float]:
-        """The direction away from gravity, by the body of each person in a photo."""
-        joints = landmark_positions(self._joints, state).numpy()
-        gravity = gravity_of(joints, joint_deviations(self._joints, state, final).numpy())
+    def _up(self, state: BodyState, final: Quadratic, turns: Tensor | None) -> tuple[float, float, float] | Tensor:
+        """The direction away from gravity, by the body of each person in a photo, or of one in several frames."""
+        points = landmark_positions(self.skeleton, state)
+        deviations = joint_deviations(self.skeleton, state, final)
+        if turns is not None:
+            some = slice(None, None, -(-len(state) // FRAMES_FOR_GRAVITY))
+            common = points[some] @ turns[some]
+            down = gravity_of(common.numpy(), deviations[some].numpy()).direction
+            return -turns @ torch.from_numpy(down)
+        gravity = gravity_of(points.numpy(), deviations.numpy())
         x, y, z = (-gravity.direction).tolist()
         return x, y, z
 
@@ -192,10 +251,8 @@ class Fitter:
         state: BodyState,
         final: Quadratic,
         view: MaskView | None,
-        seen: Reprojection,
-        known: Knowledge,
+        evidence: Evidence,
         balance: Balance,
-        hidden: Sequence[int],
     ) -> tuple[BodyState, Quadratic]:
         """Refine one body by its skin: its outline, and where it touches itself.
 
@@ -203,47 +260,46 @@ class Fitter:
             state: The body.
             final: The energy's quadratic there.
             view: The person's mask, if there is one.
-            seen: The person's landmarks.
-            known: What else is known about the person.
+            evidence: The person's landmarks, and what else is known about the person.
             balance: Weights.
-            hidden: Joints whose parts of the skin the photo does not show.
 
         Returns:
             The refined body, and the energy's quadratic there.
         """
-        cutoff, _ = balance.annealing[-1]
-        terms: list[Term] = [replace(seen, cutoff=cutoff), *known.terms()]
+        terms = evidence.terms()
         outlines: list[Term] = []
         for reach, steps in self.settings.outline.reaches:
             if view is None:
                 break
-            outline = match_outlines(self.body, self._joints, state, view, reach, self.settings.outline, hidden)
+            outline = match_outlines(
+                self.body, self.skeleton, state, view, reach, self.settings.outline, evidence.hidden(0)
+            )
             if outline is None:
                 break
             outlines = [replace(outline, weight=balance.evidence * outline.weight)]
-            state, final = minimize([*outlines, *self._contact(state), *terms], state, steps)
+            state, final = minimize([*outlines, *self.contact(state), *terms], state, steps)
         for _ in range(self.settings.contact.rounds):
-            contact = self._contact(state)
+            contact = self.contact(state)
             if not contact:
                 break
             state, final = minimize([*outlines, *contact, *terms], state, self.settings.contact.steps)
         return state, final
 
-    def _contact(self, state: BodyState) -> list[Term]:
-        contact = self._forearms.match(state)
+    def contact(self, state: BodyState) -> list[Term]:
+        """The term that pushes the forearms of one body out of it, if they are inside."""
+        contact = self.forearms.match(state)
         return [] if contact is None else [contact]
 
-    def _knowledge(self, initial: Initial | None, turns: ObservedTurns | None, legs: UnseenLegs) -> Knowledge:
-        settings, pose = self.settings, PoseTerm(self.prior, self._balance(initial).prior)
+    def _knowledge(
+        self, initial: Initial | None, turns: ObservedTurns | None, legs: UnseenLegs, balance: Balance
+    ) -> Knowledge:
+        settings, pose = self.settings, PoseTerm(self.prior, balance.prior)
         everybody: tuple[Term, ...] = (pose, settings.limits, settings.knees)
         if initial is None:
             everybody = (*everybody, settings.shape, settings.hands)
         else:
             initial = Initial(initial.state, less_sure(initial.whiten, legs.unseen, settings.unseen))
         return Knowledge(everybody, settings.upright, initial, turns, legs if legs.unseen.any() else None)
-
-    def _balance(self, initial: Initial | None) -> Balance:
-        return self.settings.alone if initial is None else self.settings.beside_regressor
 
 
 def _keep_best(state: BodyState, final: Quadratic, people: int, count: int) -> tuple[BodyState, Quadratic]:

@@ -32,6 +32,7 @@ class Knowledge:
     def __getitem__(self, index: slice) -> Knowledge:
         return replace(
             self,
+            upright=self.upright[index],
             initial=self.initial and self.initial[index],
             turns=self.turns and self.turns[index],
             legs=self.legs and self.legs[index],
@@ -41,6 +42,7 @@ class Knowledge:
         """What is known for ``count`` bodies of each person, those of one person next to each other."""
         return replace(
             self,
+            upright=self.upright.repeated(count),
             initial=self.initial and self.initial.repeated(count),
             turns=self.turns and self.turns.repeated(count),
             legs=self.legs and self.legs.repeated(count),

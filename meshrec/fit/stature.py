@@ -57,7 +57,7 @@ def with_stature(body: BodyModel, state: BodyState, heights: Tensor) -> BodyStat
     joints = LandmarkMoments.of_body(body, "smpl24")
     old = landmark_positions(joints, state)
     other = replace(state, betas=betas, translation=torch.zeros_like(state.translation))
-    return replace(other, translation=_on_rays(old, landmark_positions(joints, other)))
+    return replace(other, translation=on_rays(old, landmark_positions(joints, other)))
 
 
 def _scaled_shapes(body: BodyModel, betas: Tensor, heights: Tensor) -> Tensor:
@@ -87,7 +87,7 @@ def _scaled_shapes(body: BodyModel, betas: Tensor, heights: Tensor) -> Tensor:
     return betas
 
 
-def _on_rays(old: Tensor, new: Tensor) -> Tensor:
+def on_rays(old: Tensor, new: Tensor) -> Tensor:
     """Translations (B, 3) that bring points (B, K, 3) closest to the camera's rays through others (B, K, 3)."""
     ratio = old[..., :2] / old[..., 2:]
     eye = torch.eye(2).to(ratio).expand(*ratio.shape[:2], 2, 2)

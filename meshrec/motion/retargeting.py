@@ -177,6 +177,39 @@ def retarget(motion: Motion, rest_joints: ndarray) -> ndarray:
     return _share_forearm_twist(local_rotations(torch.from_numpy(world), SMPL_TREE).numpy(), rest_joints)
 
 
+def retarget_translation(motion: Motion, rotations: ndarray, rest_joints: ndarray) -> ndarray:
+    """Where SMPL's body stands in a motion.
+
+    The middle of its hips is where that of the source's is, in a world that is scaled by the ratio of the two bodies'
+    leg lengths. Feet that stand therefore nearly stand, as far as thighs and shins have the same ratio in both.
+
+    Args:
+        motion: The take.
+        rotations: (T, 24, 3, 3) local rotations, as :func:`retarget` returns them.
+        rest_joints: (24, 3) joints of the target body in its T-pose, metres.
+
+    Returns:
+        (T, 3) translation of the body, metres; y is up.
+
+    Raises:
+        InputError: As for :func:`retarget`.
+    """
+    table, skeleton = _joint_table(motion), motion.skeleton
+    places, hips, lengths = motion.joint_positions(), [], []
+    for side in ("left", "right"):
+        bone = table[f"{side}_hip"].bone
+        assert bone is not None
+        ankle = table[f"{side}_ankle"].joints[0]
+        hip, knee, foot = (places[:, skeleton.index(name)] for name in (*bone, ankle))
+        hips.append(hip)
+        lengths.append(np.linalg.norm(knee - hip, axis=-1) + np.linalg.norm(foot - knee, axis=-1))
+    own = {name: rest_joints[SMPL_JOINTS.index(name)] for name in ("left_hip", "left_knee", "left_ankle", "right_hip")}
+    length = np.linalg.norm(own["left_knee"] - own["left_hip"]) + np.linalg.norm(own["left_ankle"] - own["left_knee"])
+    middle = length / np.mean(lengths) * (hips[0] + hips[1]) / 2
+    lever = (own["left_hip"] + own["right_hip"]) / 2 - rest_joints[0]
+    return middle - rotations[:, 0] @ lever - rest_joints[0]
+
+
 def _share_forearm_twist(rotations: ndarray, rest_joints: ndarray) -> ndarray:
     """Give elbow and wrist half the forearm's twist each, so that the skin does not collapse.
 
