@@ -127,6 +127,26 @@ class Glb:
             node.rotation, node.translation = [*axis, w], placement.translation.tolist()
         return self.add_node(node, root=True)
 
+    def add_channel(self, node: int, path: str, times: int, values: np.ndarray, steps: bool = False) -> None:
+        """Animate a node. All channels of a file are in one animation, so that everybody moves on one clock.
+
+        Args:
+            node: Node index.
+            path: What changes: translation, rotation or scale.
+            times: Accessor index of (K,) key times, seconds, stored with bounds.
+            values: (K, 3), or (K, 4) quaternions as x, y, z, w.
+            steps: Whether each value stays until the next key. Default: what lies between is interpolated.
+        """
+        if not self.gltf.animations:
+            self.gltf.animations.append(gl.Animation(name="motion"))
+        animation = self.gltf.animations[0]
+        sampler = gl.AnimationSampler(input=times, output=self.add_array(values.astype(np.float32)))
+        if steps:
+            sampler.interpolation = "STEP"
+        target = gl.AnimationChannelTarget(node=node, path=path)
+        animation.channels.append(gl.AnimationChannel(sampler=len(animation.samplers), target=target))
+        animation.samplers.append(sampler)
+
     def to_bytes(self) -> bytes:
         """The finished GLB file."""
         self.gltf.buffers = [gl.Buffer(byteLength=len(self._blob))]

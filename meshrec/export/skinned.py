@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pygltflib as gl
@@ -133,13 +134,20 @@ def write_skinned(
     return notes
 
 
-def add_skinned(glb: Glb, person: SkinnedMesh, frame_rate: float = 30.0) -> list[str]:
+def add_skinned(
+    glb: Glb, person: SkinnedMesh, frame_rate: float = 30.0, start: float = 0.0, until: float | None = None
+) -> list[str]:
     """Add a body with its skeleton to a file, and its animation if it has several poses.
 
+    Before ``start``, and from one frame after the last pose to ``until``, the body is hidden: its root has a scale of
+    zero, which shrinks the mesh to a point. glTF has no visibility, and names this for it (section 3.11).
+
     Args:
-        glb: The file; it may hold other bodies.
+        glb: The file; it may hold other bodies, whose animations run on the same clock.
         person: The body.
         frame_rate: Poses per second.
+        start: Time of the first pose, seconds.
+        until: When the last pose of everyone in the file is, seconds. Default: that of this body.
 
     Returns:
         Notes on what is left out, as :func:`write_skinned` returns them.
@@ -153,7 +161,7 @@ def add_skinned(glb: Glb, person: SkinnedMesh, frame_rate: float = 30.0) -> list
     if frame_rate <= 0:
         raise ValueError(f"the frame rate must be positive, not {frame_rate}")
     rotations, root, moving = _frames(rig, pose, translation)
-    quaternions = _continuous(_xyzw(rotations))
+    quaternions = xyzw_continuous(rotations)
 
     weights, joints, lost = strongest_influences(rig.weights)
     notes = []
@@ -164,14 +172,15 @@ def add_skinned(glb: Glb, person: SkinnedMesh, frame_rate: float = 30.0) -> list
             f"Each vertex keeps its {INFLUENCES} strongest joints; up to {lost:.2g} of its weight is left out."
         )
 
-    nodes = _add_skeleton(glb, rig, root[0], quaternions[0])
+    nodes = _add_skeleton(glb, rig, f"{rest.name} skeleton", root[0], quaternions[0])
     inverse_bind = np.eye(4, dtype=np.float32)[None].repeat(len(nodes), 0)
     inverse_bind[:, 3, :3] = -rig.joints  # column-major: the translation is the last row
     skin = gl.Skin(name=rest.name, joints=nodes, skeleton=nodes[0], inverseBindMatrices=glb.add_array(inverse_bind))
     glb.gltf.skins.append(skin)
     glb.add_object(glb.add_mesh(rest, weights, joints), rest.name, skin=len(glb.gltf.skins) - 1)
     if moving:
-        _add_animation(glb, nodes, np.arange(len(root)) / frame_rate, root, quaternions)
+        times = start + np.arange(len(root)) / frame_rate
+        _add_animation(glb, nodes, times, root, quaternions, times[-1] if until is None else until)
     return notes
 
 
@@ -240,43 +249,45 @@ def _frames(rig: Rig, pose: Array | None, translation: Array | None) -> tuple[np
     return rotations, np.broadcast_to(rig.joints[0] + shift, (len(rotations), 3)), moving
 
 
-def _add_skeleton(glb: Glb, rig: Rig, root: np.ndarray, quaternions: np.ndarray) -> list[int]:
-    """Add one node per joint, parents before children; returns the nodes' indices."""
+def _add_skeleton(glb: Glb, rig: Rig, name: str, root: np.ndarray, quaternions: np.ndarray) -> list[int]:
+    """Add one node per joint, parents before children, below a node of their own; returns the joints' indices.
+
+    Without that node Blender would make one armature of everybody's joints in a scene, with the camera below it.
+    """
+    above = glb.add_node(gl.Node(name=name), root=True)
     offsets = rig.joints - np.where(rig.parents[:, None] < 0, 0, rig.joints[rig.parents])
     offsets[0] = root
     nodes = []
     for name, parent, offset, quaternion in zip(rig.names, rig.parents.tolist(), offsets, quaternions):
         node = gl.Node(name=name, translation=offset.tolist(), rotation=quaternion.tolist())
-        nodes.append(glb.add_node(node, root=parent < 0))
-        if parent >= 0:
-            glb.gltf.nodes[nodes[parent]].children.append(nodes[-1])
+        nodes.append(glb.add_node(node))
+        glb.gltf.nodes[above if parent < 0 else nodes[parent]].children.append(nodes[-1])
     return nodes
 
 
-def _add_animation(glb: Glb, nodes: list[int], times: np.ndarray, root: np.ndarray, quaternions: np.ndarray) -> None:
-    """Add an animation with keys for the rotation of every joint and the position of the root."""
-    animation = gl.Animation(name="motion")
+def _add_animation(
+    glb: Glb, nodes: list[int], times: np.ndarray, root: np.ndarray, quaternions: np.ndarray, until: float
+) -> None:
+    """Add keys for the rotation of every joint, the position of the root, and for when the body is there."""
     key_times = glb.add_array(times.astype(np.float32), bounds=True)
-    tracks = [(nodes[0], "translation", root)]
-    tracks += [(node, "rotation", quaternions[:, j]) for j, node in enumerate(nodes)]
-    for node, property_name, values in tracks:
-        sampler = gl.AnimationSampler(input=key_times, output=glb.add_array(values.astype(np.float32)))
-        target = gl.AnimationChannelTarget(node=node, path=property_name)
-        animation.channels.append(gl.AnimationChannel(sampler=len(animation.samplers), target=target))
-        animation.samplers.append(sampler)
-    glb.gltf.animations.append(animation)
+    glb.add_channel(nodes[0], "translation", key_times, root)
+    for j, node in enumerate(nodes):
+        glb.add_channel(node, "rotation", key_times, quaternions[:, j])
+    step = times[-1] - times[-2] if len(times) > 1 else 0.0
+    shown = [(0.0, times[0] <= 0), (times[0], True), (times[-1] + step, times[-1] + step >= until)]
+    changes = [shown[0], *(new for old, new in pairwise(shown) if old[1] != new[1])]
+    if len(changes) > 1:
+        scale_times = glb.add_array(np.array([time for time, _ in changes], np.float32), bounds=True)
+        scales = np.array([[float(there)] * 3 for _, there in changes])
+        glb.add_channel(nodes[0], "scale", scale_times, scales, steps=True)
 
 
-def _xyzw(matrices: np.ndarray) -> np.ndarray:
-    """The quaternions (..., 4) of rotations (..., 3, 3) in glTF's order, x, y, z, w."""
-    return np.roll(matrix_to_quaternion(torch.from_numpy(matrices)).numpy(), -1, axis=-1)
-
-
-def _continuous(quaternions: np.ndarray) -> np.ndarray:
-    """Choose the signs of quaternions (T, J, 4) so that neighbouring frames are close.
+def xyzw_continuous(matrices: np.ndarray) -> np.ndarray:
+    """The quaternions (T, ..., 4) of rotations (T, ..., 3, 3) in glTF's order, x, y, z, w, neighbouring frames close.
 
     q and -q are the same rotation, but viewers interpolate the components.
     """
+    quaternions = np.roll(matrix_to_quaternion(torch.from_numpy(matrices)).numpy(), -1, axis=-1)
     signs = np.sign((quaternions[1:] * quaternions[:-1]).sum(-1, keepdims=True))
     signs[signs == 0] = 1
     return np.concatenate([quaternions[:1], quaternions[1:] * signs.cumprod(0)])

@@ -8,7 +8,7 @@ only given types from a list, and bytes whose number agrees with type and shape,
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +43,7 @@ _KNOWN = {
     *("builtins.object", "__builtin__.object", "builtins.set", "__builtin__.set"),
     *_RECONSTRUCT, *_SCALAR, *_FROM_BUFFER, *_NEW, *_BYTES,
 }  # fmt: skip
+DICTIONARIES = ("collections.defaultdict", "collections.OrderedDict", "__builtin__.dict", "builtins.dict")
 _DAMAGED = "; the file is damaged or cut short"
 
 
@@ -84,9 +85,17 @@ class PickledArrays(Mapping[str, object]):
         self._decoder = decoder
         self._path = path
 
+    @property
+    def tables(self) -> "dict[str, PickledArrays]":
+        """Those of the values that are dictionaries themselves, in the file's order."""
+        entries = {key: entries_of(node) for key, node in self._content.items()}
+        return {
+            key: PickledArrays(found, self._decoder, self._path) for key, found in entries.items() if found is not None
+        }
+
     def __getitem__(self, key: str) -> object:
         node = self._content[key]
-        with _input_errors(self._path, f"{short(key)} is no array that can be read", advice=""):
+        with reported(self._path, f"{short(key)} is no array that can be read", advice=""):
             value = self._decoder.decode(node)
             if isinstance(value, SparseMatrix):
                 self._decoder.count(math.prod(value.shape) * value.data.itemsize)
@@ -119,8 +128,8 @@ def unpickle_arrays(path: str | Path) -> PickledArrays:
     """
     path = Path(path)
     data = read_regular(path, MOST_BYTES)
-    with _input_errors(path):
-        content = read_pickle(data, _only_arrays(path)).content
+    with reported(path):
+        content = read_pickle(data, only_arrays(path)).content
     if not isinstance(content, dict):
         kind = str(content.function) if isinstance(content, Call) else type(content).__name__
         raise InputError(f"{path}: the pickle holds a {short(kind)}, not a dictionary of arrays")
@@ -138,8 +147,8 @@ def unpickle_element(data: bytes, index: int, path: str | Path) -> np.ndarray | 
     Raises:
         InputError: As for :func:`unpickle_arrays`.
     """
-    with _input_errors(path):
-        value = ArrayDecoder(len(data)).decode(read_pickle(data, _only_arrays(path)).content)
+    with reported(path):
+        value = ArrayDecoder(len(data)).decode(read_pickle(data, only_arrays(path)).content)
         element = value[index] if isinstance(value, list) else None
         if not isinstance(element, np.ndarray | SparseMatrix):
             raise ValueError(f"element {index} is no array")
@@ -279,7 +288,7 @@ class ArrayDecoder:
         """An array of its own memory, in the machine's byte order."""
         if not isinstance(shape, tuple) or len(shape) > MOST_AXES or not all(is_count(size) for size in shape):
             raise ValueError("an array without a shape")
-        kind, content = _plain_type(dtype), self.binary(data)
+        kind, content = plain_type(dtype), self.binary(data)
         wanted = f"an array of {short(' x '.join(map(str, shape)))} {kind.name}"
         if math.prod(shape) * kind.itemsize != len(content):
             raise ValueError(f"{wanted} in {len(content)} bytes")
@@ -406,7 +415,7 @@ def _attribute(call: Call, *names: str) -> object:
     return found[0]
 
 
-def _plain_type(node: object) -> np.dtype:
+def plain_type(node: object) -> np.dtype:
     """The type of plain numbers or text that a record of ``numpy.dtype`` names, never one of objects or of fields."""
     name = node.arguments[0] if isinstance(node, Call) and node.function == _DTYPE and node.arguments else None
     if not isinstance(node, Call) or not isinstance(name, str):
@@ -428,9 +437,16 @@ def is_count(value: object) -> TypeGuard[int]:
     return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value >= 0)
 
 
-def _only_arrays(path: str | Path) -> Callable[[Global], None]:
+def only_arrays(path: str | Path, also: Collection[str] = ()) -> Callable[[Global], None]:
+    """A check for :func:`meshrec.files.pickles.read_pickle` that refuses names that arrays do not need.
+
+    Args:
+        path: The file, for messages.
+        also: Further names that may stand in it.
+    """
+
     def check(name: Global) -> None:
-        if str(name) not in _KNOWN and not _SPARSE.fullmatch(str(name)):
+        if str(name) not in _KNOWN and str(name) not in also and not _SPARSE.fullmatch(str(name)):
             raise InputError(
                 f"{path}: refused, because it asks to run '{short(name)}'; "
                 "only numpy, scipy.sparse and chumpy arrays are read"
@@ -444,7 +460,7 @@ def _refuse(node: object) -> Any:
 
 
 @contextmanager
-def _input_errors(path: str | Path, what: str = "not a readable pickle", advice: str = _DAMAGED) -> Iterator[None]:
+def reported(path: str | Path, what: str = "not a readable pickle", advice: str = _DAMAGED) -> Iterator[None]:
     """Report any failure as the file's."""
     try:
         yield
@@ -462,6 +478,13 @@ def short(value: object, most: int = 80) -> str:
     text = str(value)[: 4 * most]
     text = text if text.isprintable() else "".join(c for c in text if c.isprintable())
     return text if len(text) <= most else f"{text[:most]}..."
+
+
+def entries_of(node: object) -> dict | None:
+    """The entries of a dictionary or of one of the standard library's kinds of it; None of anything else."""
+    if isinstance(node, Call) and str(node.function) in DICTIONARIES:
+        return node.entries or {}
+    return node if isinstance(node, dict) else None
 
 
 def _text(key: object) -> str:

@@ -96,13 +96,22 @@ class Pickle:
     end: int
 
 
-def read_pickle(data: bytes, check: Callable[[Global], None] = lambda name: None, start: int = 0) -> Pickle:
+def read_pickle(
+    data: bytes,
+    check: Callable[[Global], None] = lambda name: None,
+    start: int = 0,
+    built: Callable[[Call, int], int] = lambda call, position: position,
+    most_opcodes: int = MOST_OPCODES,
+) -> Pickle:
     """Write down what a pickle says. Text of Python 2, which may be binary data, is read as Latin-1.
 
     Args:
         data: The pickle, possibly with more before and after it.
         check: Called with each name that the pickle asks for, to raise an error if that name is not welcome.
         start: Where in ``data`` the pickle starts.
+        built: Called with each object whose attributes were set and the position behind it, to return where the pickle
+            goes on: joblib puts the numbers of an array right there, between two opcodes.
+        most_opcodes: Limit of the number of opcodes.
 
     Raises:
         ValueError: The pickle is damaged, cut short or longer than any that this package is for.
@@ -114,9 +123,9 @@ def read_pickle(data: bytes, check: Callable[[Global], None] = lambda name: None
         >>> str(call.function), call.arguments
         ('builtins.range', (0, 3, 1))
     """
-    machine = _Machine(data, check, start)
+    machine = _Machine(data, check, start, built)
     try:
-        return machine.run()
+        return machine.run(most_opcodes)
     except (IndexError, KeyError):
         raise ValueError(f"the opcode before byte {machine.position} lacks what it works on") from None
 
@@ -124,17 +133,20 @@ def read_pickle(data: bytes, check: Callable[[Global], None] = lambda name: None
 class _Machine:
     """The stack machine. Each method ``on_<name>`` is the opcode of that name in :mod:`pickletools`."""
 
-    def __init__(self, data: bytes, check: Callable[[Global], None], position: int) -> None:
+    def __init__(
+        self, data: bytes, check: Callable[[Global], None], position: int, built: Callable[[Call, int], int]
+    ) -> None:
         self.data = data
         self.check = check
+        self.built = built
         self.position = position
         self.stack: list[Any] = []
         self.below_marks: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
         self.outside: list[Persistent] = []
 
-    def run(self) -> Pickle:
-        for _ in range(MOST_OPCODES):
+    def run(self, most_opcodes: int) -> Pickle:
+        for _ in range(most_opcodes):
             code = self.data[self.position]
             self.position += 1
             if code == _STOP:
@@ -146,7 +158,7 @@ class _Machine:
                 step(self)
             else:
                 step(self, self.argument(extent))
-        raise ValueError(f"more than {MOST_OPCODES} opcodes")
+        raise ValueError(f"more than {most_opcodes} opcodes")
 
     def argument(self, extent: int) -> bytes:
         """The bytes that follow an opcode, without their count or the end of their line."""
@@ -376,6 +388,7 @@ class _Machine:
         if not isinstance(made, Call) or made.state is not None:
             raise ValueError("an object whose attributes cannot be set")
         made.state = state
+        self.position = self.built(made, self.position)
 
     def on_persid(self, line: bytes) -> None:
         self.stack.append(Persistent(line.decode()))

@@ -101,6 +101,59 @@ def euler_to_matrix(angles: ndarray, axes: str) -> ndarray:
     return result
 
 
+def matrix_to_euler(rotations: ndarray, axes: str) -> ndarray:
+    """Intrinsic Euler angles about three different axes, the inverse of :func:`euler_to_matrix`.
+
+    With the axes i, j, k and s = 1 if they are in cyclic order, else -1, the product R_i(a) R_j(b) R_k(c) has R_jk =
+    -s sin a cos b and R_kk = cos a cos b, which give a. The other two follow from R_i(a)^T R = R_j(b) R_k(c), so that
+    the three fit each other also where cos b is so small that a is hardly known.
+
+    Args:
+        rotations: (..., 3, 3).
+        axes: The letters x, y and z in any order and case, e.g. "ZXY".
+
+    Returns:
+        (..., 3) radians; the second is in [-pi / 2, pi / 2].
+
+    Example:
+        >>> import numpy as np
+        >>> from meshrec.motion.motion import euler_to_matrix, matrix_to_euler
+        >>> matrix_to_euler(euler_to_matrix(np.array([0.3, -0.2, 0.1]), "ZXY"), "ZXY").round(6).tolist()
+        [0.3, -0.2, 0.1]
+    """
+    i, j, k = ("xyz".index(axis) for axis in axes.lower())
+    sign = 1 if (j - i) % 3 == 1 else -1
+    entry = {(row, column): rotations[..., row, column] for row in range(3) for column in range(3)}
+    first = np.arctan2(-sign * entry[j, k], entry[k, k])
+    cosine, sine = np.cos(first), sign * np.sin(first)
+    second = np.arctan2(sign * entry[i, k], cosine * entry[k, k] - sine * entry[j, k])
+    third = np.arctan2(sign * (cosine * entry[j, i] + sine * entry[k, i]), cosine * entry[j, j] + sine * entry[k, j])
+    return np.stack([first, second, third], axis=-1)
+
+
+def continuous_euler(angles: ndarray) -> ndarray:
+    """The same rotations with angles that jump as little as possible from frame to frame.
+
+    (a, b, c) and (a + pi, pi - b, c + pi) are the same rotation, and so is any angle plus whole turns.
+
+    Args:
+        angles: (T, ..., 3) radians, as :func:`matrix_to_euler` returns them.
+
+    Returns:
+        (T, ..., 3) radians, not limited to one turn.
+    """
+    result = angles.copy()
+    other = np.stack([angles[..., 0] + np.pi, np.pi - angles[..., 1], angles[..., 2] + np.pi], -1)
+    for frame in range(1, len(angles)):
+        before = result[frame - 1]
+        near, far = (
+            option - 2 * np.pi * np.round((option - before) / (2 * np.pi)) for option in (angles[frame], other[frame])
+        )
+        closer = np.abs(far - before).sum(-1) < np.abs(near - before).sum(-1)
+        result[frame] = np.where(closer[..., None], far, near)
+    return result
+
+
 def twist_angle(rotations: ndarray, axis: ndarray) -> ndarray:
     """The angle of the rotation about ``axis`` that is nearest to each rotation.
 

@@ -29,26 +29,31 @@ class Gltf:
 
     def posed(self, time: float | None = None, mesh: int = 0) -> np.ndarray:
         nodes = self.file.nodes
-        local = {i: (node.translation or [0, 0, 0], node.rotation or [0, 0, 0, 1]) for i, node in enumerate(nodes)}
+        local = {
+            i: {"translation": node.translation or [0, 0, 0], "rotation": node.rotation or [0, 0, 0, 1], "scale": 1}
+            for i, node in enumerate(nodes)
+        }
         if time is not None:
             animation = self.file.animations[0]
             for channel in animation.channels:
                 sampler = animation.samplers[channel.sampler]
-                key = int(np.argmin(np.abs(self.array(sampler.input)[:, 0] - time)))
-                value, (moved, turned) = self.array(sampler.output)[key], local[channel.target.node]
-                rotates = channel.target.path == "rotation"
-                local[channel.target.node] = (moved, value) if rotates else (value, turned)
+                after = self.array(sampler.input)[:, 0] - time
+                steps = sampler.interpolation == "STEP"
+                key = max(0, int((after <= 0).sum()) - 1) if steps else int(np.argmin(np.abs(after)))
+                local[channel.target.node][channel.target.path] = self.array(sampler.output)[key]
         world = {}
 
         def visit(index: int, parent: np.ndarray) -> None:
             matrix = np.eye(4)
-            matrix[:3, 3], matrix[:3, :3] = local[index][0], Rotation.from_quat(local[index][1]).as_matrix()
+            matrix[:3, 3] = local[index]["translation"]
+            matrix[:3, :3] = Rotation.from_quat(local[index]["rotation"]).as_matrix() * local[index]["scale"]
             world[index] = parent @ matrix
             for child in nodes[index].children or []:
                 visit(child, world[index])
 
         for root in self.file.scenes[0].nodes:
             visit(root, np.eye(4))
+        self.world = world
         (skin,) = (self.file.skins[node.skin] for node in nodes if node.mesh == mesh)
         inverse = self.array(skin.inverseBindMatrices).reshape(-1, 4, 4).transpose(0, 2, 1)
         joint_matrices = np.stack([world[j] for j in skin.joints]) @ inverse

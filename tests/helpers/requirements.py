@@ -12,6 +12,7 @@ REQUIREMENTS = {
     "pillow-heif": ("pillow-heif",),
     "jsonschema": ("jsonschema",),
     "gltf-validator": ("gltf-validator",),
+    "bpy": ("bpy",),
     "rtmlib": ("rtmlib",),
     "onnx": ("onnx",),
     "gpu": ("a gpu",),

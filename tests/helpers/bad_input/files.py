@@ -144,6 +144,14 @@ class Hostile:
         return os.mkdir, ("harm",)
 
 
+def walk(**changes: np.ndarray) -> bytes:
+    """A motion as AMASS stores it, of two frames, with changed arrays."""
+    arrays = {"poses": np.zeros((2, 156)), "trans": np.zeros((2, 3)), "mocap_framerate": np.array(30.0)}
+    stream = io.BytesIO()
+    np.savez(stream, **(arrays | changes))
+    return stream.getvalue()
+
+
 def asking_for(name: str) -> bytes:
     """A pickle that asks its reader to import one name."""
     module, _, attribute = name.rpartition(".")

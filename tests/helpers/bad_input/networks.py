@@ -229,7 +229,12 @@ def evaluation() -> Iterable[Case]:
     ):
         yield Case(f"evaluate-{name}", f"evaluate --checkpoint {checkpoint} --fit --dataset synthetic", sentence)
     for name, dataset, sentence, files in (
-        ("unknown", "zip:x", "there is no data set 'zip:x'; give synthetic, or one of spin:PATH", {}),
+        (
+            "unknown",
+            "zip:x",
+            "there is no data set 'zip:x'; give synthetic, synthetic-dressed, or one of spin:PATH",
+            {},
+        ),
         ("without-path", "spin", "there is no data set 'spin'", {}),
         ("spin-missing", "spin:a.npz", r"a\.npz: not a readable .npz of plain arrays \(No such file", {}),
         ("spin-bomb", "spin:a.npz", "it unpacks to 4 GiB", {"a.npz": make.zip_bomb}),
