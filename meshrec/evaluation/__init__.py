@@ -1,8 +1,10 @@
 """Accuracy of networks, of the fit, of both together and of the detector itself.
 
-:func:`evaluate` makes a :class:`Report` on one method, :func:`compare` one on each of several.
+:func:`evaluate` makes a :class:`Report` on one method, :func:`compare` one on each of several, and
+:func:`compare_clips` on each frame alone beside whole clips.
 """
 
+from meshrec.evaluation.clips import compare_clips, evaluate_clips
 from meshrec.evaluation.datasets import PROTOCOLS, EvaluationSet, open_evaluation_set, synthetic_set
 from meshrec.evaluation.methods import Method, methods_of
 from meshrec.evaluation.output import print_comparison, print_report, write_report
@@ -15,7 +17,9 @@ __all__ = [
     "Method",
     "Report",
     "compare",
+    "compare_clips",
     "evaluate",
+    "evaluate_clips",
     "methods_of",
     "open_evaluation_set",
     "print_comparison",

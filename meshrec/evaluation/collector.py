@@ -102,11 +102,12 @@ class Collector:
         if not self._stages:
             people, joints = (_given(values, found) for values in (people, joints))
         predicted = np.concatenate([part.predicted for part in self._parts])
-        moving = acceleration_of(
-            predicted, np.concatenate(self._truth), self._data.joints, sequences, np.array(times, float)
-        )
-        if not np.isnan(moving).all():
-            people["acceleration"] = moving
+        for name, joint_names in (("acceleration", self._data.joints), ("acceleration_camera", None)):
+            moving = acceleration_of(
+                predicted, np.concatenate(self._truth), joint_names, sequences, np.array(times, float)
+            )
+            if not np.isnan(moving).all():
+                people[name] = moving
         stages = {name: _joined([scores.people for scores in of], sizes) for name, of in self._stages.items()}
         pixels = [part.pixels for part in self._parts if part.pixels is not None]
         return Report(

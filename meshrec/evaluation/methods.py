@@ -194,7 +194,7 @@ class Ready:
         stages: Stages = {}
         for predictor in self.predictors:
             bodies = predictor([subjects[i] for i in rows]) if len(rows) else dict.fromkeys(predictor.stages)
-            stages |= {name: _among(bodies[name], rows, len(subjects), body) for name in predictor.stages}
+            stages |= {name: among(bodies[name], rows, len(subjects), body) for name in predictor.stages}
         return stages
 
 
@@ -236,8 +236,15 @@ def _reconstructor(regressor: Regressor | str, body: BodyModel, refine: bool) ->
     return Reconstructor(body.v_template.device, regressor, body, refine=refine)
 
 
-def _among(bodies: Bodies | None, rows: Tensor, count: int, body: BodyModel) -> Bodies:
-    """Bodies of some rows among those of all ``count``, the others at rest in front of the camera."""
+def among(bodies: Bodies | None, rows: Tensor, count: int, body: BodyModel) -> Bodies:
+    """Bodies of some rows among those of all ``count``, the others at rest in front of the camera.
+
+    Args:
+        bodies: Bodies of the rows; None if there are none.
+        rows: Their numbers, rising.
+        count: Number of all.
+        body: Body model of the bodies.
+    """
     if bodies is not None and len(rows) == count:
         return bodies
     place = torch.tensor([0.0, 0.0, IN_FRONT], dtype=torch.float64)

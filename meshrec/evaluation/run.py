@@ -13,7 +13,7 @@ from meshrec.compiled.device import usable_device
 from meshrec.detect import Detector, load_detector
 from meshrec.errors import InputError
 from meshrec.evaluation.collector import Collector
-from meshrec.evaluation.datasets import SYNTHETIC, EvaluationSet, open_evaluation_set
+from meshrec.evaluation.datasets import DRESSED, SYNTHETIC, EvaluationSet, open_evaluation_set
 from meshrec.evaluation.methods import DETECTOR, Method, load_method
 from meshrec.evaluation.report import Report
 from meshrec.evaluation.subjects import (
@@ -239,7 +239,7 @@ def _source(said: str | Path | Detector | None, data: EvaluationSet) -> Detectio
 def _is_synthetic(dataset: str | EvaluationSet) -> bool:
     if isinstance(dataset, EvaluationSet):
         return isinstance(dataset.samples, SyntheticBenchmark)
-    return dataset == SYNTHETIC
+    return dataset in (SYNTHETIC, DRESSED)
 
 
 def _known_set(joints: str) -> str:

@@ -63,6 +63,7 @@ MEASURES = {
     "pck3d": Measure("PCK 150 mm", missed=0.0),
     "auc3d": Measure("AUC", missed=0.0),
     "acceleration": Measure("acceleration error", "mm/frame²"),
+    "acceleration_camera": Measure("acceleration error, camera space", "mm/frame²"),
     "pck2d": Measure(f"2D PCK@{PCK_SHARE}", missed=0.0),
     "pck2d_marked": Measure(f"2D PCK@{PCK_SHARE}, joints as labelled", missed=0.0),
     "detector_pck2d": Measure("2D PCK of detections", missed=0.0),
@@ -201,14 +202,14 @@ def shape_errors(body: BodyModel, betas: Tensor, truth: Truth) -> dict[str, np.n
 
 
 def acceleration_of(
-    predicted: np.ndarray, true: np.ndarray, joints: str, sequences: Sequence[str], times: np.ndarray
+    predicted: np.ndarray, true: np.ndarray, joints: str | None, sequences: Sequence[str], times: np.ndarray
 ) -> np.ndarray:
     """(N,) mean acceleration error at each person whose neighbours in time are known too, millimetres per frame^2.
 
     Args:
         predicted: (N, K, 3) metres, NaN for people who were not found.
         true: (N, K, 4) metres, and confidence.
-        joints: Name of their joint set.
+        joints: Name of their joint set, to take accelerations relative to its root. None takes those in camera space.
         sequences: (N,) names of motions; empty for single pictures.
         times: (N,) seconds. Frames are neighbours if no more than 1.5 times the median step lies between them.
     """

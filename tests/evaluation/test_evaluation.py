@@ -253,7 +253,7 @@ def test_meshes_are_a_stage_before_their_bodies(body, tmp_path):
     [
         ({"checkpoint": None}, "add --fit"),
         ({"checkpoint": "nothing"}, "there is no regressor 'nothing'"),
-        ({"dataset": "coco"}, "there is no data set 'coco'; give synthetic, or one of spin:PATH"),
+        ({"dataset": "coco"}, "there is no data set 'coco'; give synthetic, synthetic-dressed, or one of spin:PATH"),
         ({"dataset": "spin:missing.npz"}, "folder of their pictures"),
         ({"dataset": "lspe:missing.tar"}, "missing.tar"),
         ({"joints": "lsp15"}, "unknown joint set 'lsp15'"),
