@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import meshrec
 from meshrec.commands import (
+    animate,
     benchmark,
     body,
     convert_body,
@@ -28,6 +29,7 @@ from meshrec.errors import exit_code
 COMMANDS = {
     "reconstruct": reconstruct,
     "export": export,
+    "animate": animate,
     "body": body,
     "convert-body": convert_body,
     "import-checkpoint": import_checkpoint,

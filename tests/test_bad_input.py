@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.bad_input import files as make
+from helpers.bad_input.animations import animations
 from helpers.bad_input.bodies import BODY, SUFFIXES, bodies
 from helpers.bad_input.case import Content
 from helpers.bad_input.motion import AMC, ASF, BVH, motion
@@ -33,7 +34,7 @@ from meshrec.benchmarks.random_body import random_arrays
 from meshrec.body import BodyModel
 from meshrec.body.files import body_from_arrays
 from meshrec.cli import main
-from meshrec.jobs.photos import Settings
+from meshrec.jobs.settings import Settings
 from meshrec.motion.acclaim import read_acclaim
 from meshrec.motion.bvh import read_bvh
 
@@ -46,6 +47,7 @@ PARTS = (
     checkpoints,
     parameters,
     motion,
+    animations,
     configs,
     evaluation,
     folders,
@@ -78,16 +80,16 @@ def smpl() -> BodyModel:
 def fast(reconstructor, smpl, monkeypatch) -> None:
     """What takes time and is not broken is made once: the body and fit of the photo job, and SMPL's body."""
     import meshrec.body
-    import meshrec.jobs.photos
+    import meshrec.jobs.run
 
-    make_reconstructor, load_body = meshrec.jobs.photos._reconstructor, meshrec.body.load_body
+    make_reconstructor, load_body = meshrec.jobs.run.make_reconstructor, meshrec.body.load_body
 
     def made_once(settings):
         usual = Settings(boxes=settings.boxes, keypoints=settings.keypoints)
         chosen = any(getattr(settings, name) != getattr(usual, name) for name in CHOSEN)
         return make_reconstructor(settings) if chosen else reconstructor
 
-    monkeypatch.setattr(meshrec.jobs.photos, "_reconstructor", made_once)
+    monkeypatch.setattr(meshrec.jobs.run, "make_reconstructor", made_once)
     monkeypatch.setattr(
         meshrec.body, "load_body", lambda body, **options: smpl if body == "SMPL" else load_body(body, **options)
     )
@@ -161,13 +163,14 @@ def test_what_the_table_breaks_is_whole_otherwise(fast, tmp_path, monkeypatch, c
     monkeypatch.chdir(tmp_path)
     put({**GOOD_PHOTO, "p.json": coco(keypoints=[0.0] * 51), "boxes.json": "[[10, 20, 300, 200]]"}, tmp_path)
     put({f"b{suffix}": make.body(suffix) for suffix in SUFFIXES} | {"q.json": edited()}, tmp_path)
-    put({"a.bvh": BVH, "a.asf": ASF, "a.amc": AMC}, tmp_path)
+    put({"a.bvh": BVH, "a.asf": ASF, "a.amc": AMC, "m.npz": make.walk}, tmp_path)
     for command in (
         "reconstruct a.jpg --out out --keypoints p.json",
         "reconstruct a.jpg --out out --boxes boxes.json",
         *(f"convert-body b{suffix} out{suffix}.npz" for suffix in SUFFIXES),
         "export q.json --out out",
         "read-bvh a.bvh",
+        "animate m.npz -o m.glb --up=y",
         "read-acclaim a.asf a.amc",
     ):
         assert run(command) == 0, capfd.readouterr().err
@@ -181,6 +184,7 @@ WRITING = {
     "export": ("export q.json --out out", {"q.json": edited()}),
     "body": ("body --body b.npz --poses squat --out out", BODY),
     "convert-body": ("convert-body b.npz out.npz", BODY),
+    "animate": ("animate m.npz -o out.glb --up=y", {"m.npz": make.walk}),
 }  # fmt: skip
 
 

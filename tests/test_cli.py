@@ -31,6 +31,7 @@ def test_help_of_every_command_gives_an_example(capsys):
     for command in (
         "reconstruct",
         "export",
+        "animate",
         "body",
         "convert-body",
         "import-checkpoint",

@@ -28,8 +28,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--dataset",
         required=True,
-        help="synthetic, or FORMAT:PATH with the formats spin, coco, 3dpw, lspe, multiview, shards, or with the "
-        "published protocols h36m-p1, h36m-p2, 3dpw-test",
+        help="synthetic, synthetic-dressed (the same people with masks in clothes), or FORMAT:PATH with the formats "
+        "spin, coco, 3dpw, lspe, multiview, shards, or with the published protocols h36m-p1, h36m-p2, 3dpw-test",
     )
     parser.add_argument(
         "--pictures", type=Path, help="folder of the pictures, for spin, coco, 3dpw and the published protocols"
@@ -55,6 +55,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--h36m-regressor", type=Path, help="J_regressor_h36m.npy, which gives the joints of published figures"
     )
+    parser.add_argument(
+        "--clips",
+        action="store_true",
+        help="reconstruct the frames of each sequence together, as a clip, beside each frame alone",
+    )
     parser.add_argument("--limit", type=int, help="largest number of people, evenly spread over the data set")
     parser.add_argument("--no-mirror", action="store_true", help="do not average with the mirror image's estimate")
     parser.add_argument("--device", default="cpu", help="where the network runs: cpu or cuda (default: cpu)")
@@ -74,18 +79,20 @@ def run(options: Namespace) -> None:
 
 
 def _evaluate(options: Namespace) -> None:
-    from meshrec.evaluation import compare, methods_of, print_comparison, print_report, write_report
+    from meshrec.evaluation import compare, compare_clips, methods_of, print_comparison, print_report, write_report
     from meshrec.files.atomic import require_writable
 
     use_threads(options.threads)
     methods = methods_of(options.checkpoint, options.fit, not options.no_mirror)
-    single = len(methods) == 1
+    single = len(methods) == 1 and not options.clips
     folders = []
     if options.out is not None:
-        folders = [options.out] if single else [options.out / method.folder for method in methods]
+        names = [method.folder for method in methods]
+        names += [f"{name}-clips" for name in names] if options.clips else []
+        folders = [options.out] if single else [options.out / name for name in names]
     for folder in folders:
         require_writable(folder / "report.json")
-    reports = compare(
+    reports = (compare_clips if options.clips else compare)(
         methods,
         options.dataset,
         body=options.body,

@@ -1,6 +1,6 @@
-"""Turn photos into posed 3D bodies: meshes, parameters, a scene, and a picture of them on the photo.
+"""Turn photos and clips of people into posed 3D bodies: meshes, animations, parameters, a scene, and pictures of them.
 
-Example: meshrec reconstruct holiday/ portrait.jpg --out out --jobs 2
+Example: meshrec reconstruct holiday/ portrait.jpg dance.mp4 --out out --jobs 2
 """
 
 from argparse import ArgumentParser, Namespace
@@ -11,8 +11,10 @@ from meshrec.errors import complain
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("photos", nargs="+", help="photo files, folders, or patterns such as 'holiday/**/*.jpg'")
-    parser.add_argument("--out", type=Path, required=True, help="folder to write into; each photo gets a folder in it")
+    parser.add_argument(
+        "sources", nargs="+", help="photos, videos, folders of them, or patterns such as 'holiday/**/*.jpg'"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder to write into; each file gets a folder in it")
     parser.add_argument("--format", default="obj,glb", help="of obj, ply, glb, separated by commas (default: obj,glb)")
     parser.add_argument("--skinned", action="store_true", help="give everyone in .glb files a skeleton that poses them")
     parser.add_argument("--body", default="neutral", help="neutral, male, female, or an SMPL file (default: neutral)")
@@ -35,15 +37,27 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--device", default="cpu", help="where to compute: cpu or cuda (default: cpu)")
     parser.add_argument(
-        "--jobs", type=int, default=1, help="photos to work on at a time, 0.75 to 1.6 GB each (default: 1)"
+        "--jobs", type=int, default=1, help="files to work on at a time, 0.75 to 1.6 GB each (default: 1)"
     )
-    parser.add_argument("--force", action="store_true", help="also reconstruct photos that are finished")
+    parser.add_argument("--force", action="store_true", help="also reconstruct what is finished")
+    clips = parser.add_argument_group("clips")
+    clips.add_argument("--clip", action="store_true", help="each folder that is given holds the frames of one clip")
+    clips.add_argument("--fps", type=float, help="frames per second to use (default: the clip's; of folders 30)")
+    clips.add_argument("--stride", type=int, default=1, help="use every n-th frame (default: 1)")
+    clips.add_argument("--start", type=float, help="seconds at which to begin (default: the clip's begin)")
+    clips.add_argument("--end", type=float, help="seconds at which to end (default: the clip's end)")
+    clips.add_argument("--people", type=int, help="keep so many people: those seen longest and largest (default: all)")
+    clips.add_argument("--smooth", type=float, default=0.5, help="smoothness of motions, from 0 to 1 (default: 0.5)")
+    clips.add_argument("--static", action="store_true", help="the camera stands still (default: its turns are found)")
 
 
 def run(options: Namespace) -> int:
     from meshrec.files.folder_lock import locked
-    from meshrec.jobs.photos import Settings, plan_run, reconstruct_photos
+    from meshrec.jobs.plan import plan_run
     from meshrec.jobs.progress import show_progress
+    from meshrec.jobs.run import run_jobs
+    from meshrec.jobs.settings import Settings
+    from meshrec.reconstruct.clips import ClipSettings
 
     settings = Settings(
         body=options.body,
@@ -59,10 +73,20 @@ def run(options: Namespace) -> int:
         refine=not options.no_refine,
         ground=options.ground,
         height=None if options.height is None else tuple(numbers(options.height)),
+        clip=ClipSettings(
+            options.start,
+            options.end,
+            options.stride,
+            options.fps,
+            options.people,
+            options.smooth,
+            options.static,
+        ),
+        folders_are_clips=options.clip,
     )
     with locked(options.out):
-        plan = plan_run(options.photos, options.out, settings, options.force)
-        work = reconstruct_photos(plan.jobs, settings, options.jobs)
+        plan = plan_run(options.sources, options.out, settings, options.force)
+        work = run_jobs(plan.jobs, settings, options.jobs)
         outcomes = show_progress(plan.outcomes, work, len(plan.jobs), plan.notes)
     failures = [outcome.error for outcome in outcomes if outcome.error is not None]
     for error in failures:

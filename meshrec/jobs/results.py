@@ -16,36 +16,44 @@ surrogates U+DC80 to U+DCFF (PEP 383), in JSON ``"\\udcff"``. ``os.fsencode`` ma
 :func:`meshrec.export.load_schema` describes both JSON files for programs.
 """
 
-import json
 import math
-import os
 import re
-import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from meshrec.errors import InputError
 from meshrec.files import Photo
 from meshrec.files.atomic import write_file
 from meshrec.files.fingerprint import Fingerprint, is_unchanged
-from meshrec.files.json_text import parse_json
 from meshrec.files.photos import MOST_BYTES
-from meshrec.files.regular import read_regular
+from meshrec.jobs.records import Kind, remove_results, write_record
 from meshrec.reconstruct.ground import Ground
 from meshrec.reconstruct.person import Person
 
 RECORD, OVERLAY, SCENE = "photo.json", "overlay.png", "scene.glb"
-SCHEMA, VERSION = "meshrec.photo", 1
-MOST_RECORD_BYTES = 16 << 20
 OWN_FILES = re.compile(r"person_\d+\.(obj|glb|ply|json)|overlay\.png|scene\.glb|photo\.json|\.[0-9a-f]{16}\.part")
 OVERLAY_SIZE = 1024, 512  # pixels into which a photo of one person is scaled, whatever its own size
 SIDE_ASPECT = 0.75  # width over height of one person's view from the side
 PNG_COMPRESSION = 1  # of 9; photos hardly become smaller with the slower levels
+
+
+def _result_files(record: Mapping[str, Any]) -> set[str]:
+    """Names of all result files of a photo but the record."""
+    count = len(record["people"])
+    if record["people"] != [f"person_{i}.json" for i in range(count)]:
+        raise ValueError("people are numbered")
+    own = {f"person_{i}.{suffix}" for i in range(count) for suffix in (*record["request"]["formats"], "json")}
+    return own | {SCENE, OVERLAY} if count else own
+
+
+def _unchanged(photo: Path, file: Fingerprint) -> bool:
+    return is_unchanged(photo, file, MOST_BYTES)
+
+
+PHOTO = Kind(RECORD, "meshrec.photo", 1, "photo", "people", _result_files, OWN_FILES, _unchanged)
 
 
 def write_results(
@@ -77,7 +85,7 @@ def write_results(
     file = photo.fingerprint
     if file is None:
         raise ValueError("results are written of photos that were read from files")
-    _remove_results(folder)
+    remove_results(folder, PHOTO)
     colors = [tuple(color) for color in person_colors(len(people)).tolist()]
     names = [f"person_{i}" for i in range(len(people))]
     places = [None] * len(people) if ground is None else ground.placements
@@ -94,24 +102,14 @@ def write_results(
             meshes = [(p.skinned if skinned else p.mesh)(name, color, place) for p, name, color, place in found]
             write_scene(folder / SCENE, meshes, people[0].camera, None if ground is None else ground.camera)
             write_file(folder / OVERLAY, drawn.result())
-    record = {
-        "schema": SCHEMA,
-        "version": VERSION,
-        "photo": {
-            "path": os.path.abspath(photo.path),
-            "bytes": file.size,
-            "modified": file.modified,
-            "changed": file.changed,
-            "sha256": file.sha256,
-        },
-        "request": request or {},
+    content = {
+        "request": {"formats": sorted(formats)} if request is None else request,
         "notes": photo.notes,
         "people": [f"{name}.json" for name in names],
         "gravity": _gravity(people),
         "ground": None if ground is None else _ground(ground),
-        "files": {name: (folder / name).stat().st_size for name in _result_files(len(people), formats)},
     }
-    write_file(folder / RECORD, (json.dumps(record, indent=2) + "\n").encode())
+    write_record(folder, PHOTO, Path(photo.path), file, content)
 
 
 def _gravity(people: Sequence[Person]) -> dict[str, object] | None:
@@ -135,108 +133,6 @@ def _ground(ground: Ground) -> dict[str, object]:
 def _numbers(values: np.ndarray) -> list[float]:
     """Numbers for a record. Six digits are a hundredth of a millimetre at ten metres."""
     return np.asarray(values, np.float64).round(6).tolist()
-
-
-def finished(folder: Path, photo: Path, request: Mapping[str, object]) -> int | None:
-    """Check whether the results of a photo are complete and up to date.
-
-    Args:
-        folder: The folder for the photo's results.
-        photo: The photo's file.
-        request: The settings on which the results depend.
-
-    Returns:
-        The number of people found, or None if the photo, as it is now, has to be reconstructed for this request.
-
-    Raises:
-        InputError: The photo cannot be read, or the folder contains the results of another photo or of a newer version.
-    """
-    record = _read_record(folder)
-    if record is None:
-        return None
-    try:
-        same_photo = is_unchanged(photo, record.photo, MOST_BYTES)
-    except OSError as error:
-        raise InputError(f"{photo}: {error.strerror or error}.") from error
-    if not same_photo:
-        if record.path != os.path.abspath(photo):
-            raise InputError(
-                f"{photo}: {folder} contains the results of {record.path}; choose another --out, or use --force."
-            )
-        return None
-    complete = all(_size(folder / name) == size for name, size in record.files.items())
-    return record.people if complete and record.request == json.loads(json.dumps(request)) else None
-
-
-@dataclass(frozen=True)
-class _Record:
-    """The content of a photo's record, checked.
-
-    Attributes:
-        path: Path of the photo.
-        photo: Its content.
-        request: The settings on which the results depend.
-        people: Number of people.
-        files: Sizes of the result files by name.
-    """
-
-    path: str
-    photo: Fingerprint
-    request: dict[str, Any]
-    people: int
-    files: dict[str, int]
-
-
-def _read_record(folder: Path) -> _Record | None:
-    """The record in a folder, or None if there is none of this version, or it lacks something or is damaged.
-
-    Raises:
-        InputError: It is of a newer version.
-    """
-    try:
-        content = parse_json(read_regular(folder / RECORD, MOST_RECORD_BYTES))
-        newer = content["schema"] == SCHEMA and content["version"] > VERSION
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    if newer:
-        raise InputError(
-            f"{folder / RECORD} is of version {content['version']}, but {VERSION} is the newest known; update meshrec, "
-            "choose another --out, or use --force."
-        )
-    try:
-        if (content["schema"], content["version"]) != (SCHEMA, VERSION):
-            return None
-        photo, request, files = content["photo"], dict(content["request"]), dict(content["files"])
-        people = len(content["people"])
-        if content["people"] != [f"person_{i}.json" for i in range(people)]:
-            return None
-        file = Fingerprint(photo["sha256"], photo["bytes"], photo["modified"], photo["changed"])
-        texts, numbers = (photo["path"], file.sha256), (file.size, file.modified, file.changed)
-        sound = (
-            all(isinstance(text, str) for text in texts)
-            and len(file.sha256) == 64
-            and all(isinstance(number, int) for number in numbers)
-        )
-        if not sound or files.keys() != _result_files(people, request["formats"]):
-            return None
-        return _Record(photo["path"], file, request, people, files)
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _result_files(people: int, formats: Iterable[str]) -> set[str]:
-    """Names of all result files of a photo but the record."""
-    own = {f"person_{i}.{suffix}" for i in range(people) for suffix in (*formats, "json")}
-    return own | {SCENE, OVERLAY} if people else own
-
-
-def _size(path: Path) -> int | None:
-    """Number of bytes of a file, None for what is no file."""
-    try:
-        status = path.lstat()
-    except OSError:
-        return None
-    return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
 def draw_overlay(image: np.ndarray, people: Sequence[Person]) -> np.ndarray:
@@ -278,16 +174,3 @@ def _from_the_side(people: Sequence[Person], height: int) -> np.ndarray:
     size = round(cell * SIDE_ASPECT), cell
     cells = [turned([people[i].vertices], people[i].faces, "side", size, colors[i : i + 1]) for i in order]
     return contact_sheet(cells, columns, height=cell, gap=0)
-
-
-def _remove_results(folder: Path) -> None:
-    """Delete earlier results, the record first: from then on the photo counts as unfinished."""
-    if not os.path.isdir(folder):
-        return
-    try:
-        (folder / RECORD).unlink(missing_ok=True)
-        for path in folder.iterdir():
-            if OWN_FILES.fullmatch(path.name):
-                path.unlink()
-    except OSError as error:
-        raise InputError(f"cannot replace the results in {folder}: {error.strerror or error}.") from error

@@ -1,20 +1,27 @@
-"""The floor on which the people of a photo stand, and a scene with y up and its floor at zero."""
+"""The floor on which the people of a photo or clip stand, and a scene with y up and its floor at zero."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import torch
 
 from meshrec.body import joint_index
+from meshrec.body.state import BodyState
 from meshrec.errors import InputError
+from meshrec.fit.feet import floor_of, foot_points
 from meshrec.fit.gravity import FEET, GravitySettings, heights_apart
 from meshrec.geometry import Placement
+from meshrec.landmarks.numba_backend import landmark_positions
 from meshrec.reconstruct.person import Person
+from meshrec.reconstruct.track import Track
 
 CONSISTENT = 2.0  # standard deviations by which the lowest point of someone who stands on the floor may miss it
+LOW = 10  # percentile of the heights of someone's lowest foot that is the floor's, if no foot stands
 ROUNDS = 5  # of choosing those who stand on the floor, and taking their mean for it
 
 
@@ -70,9 +77,30 @@ class Ground:
             raise InputError("a floor needs people whose gravity is known, as Reconstructor returns them.")
         if not np.isclose(np.linalg.norm(people[0].gravity), 1, atol=1e-2):
             raise InputError("gravity should be a unit vector.")
-        rotation = _upright(people[0].gravity)
+        rotation = upright(people[0].gravity)
         lowest = np.array([(person.vertices @ rotation[1]).min() for person in people], np.float64)
         error = np.sqrt(settings.ground**2 + (settings.stature * lowest) ** 2 + _tilt(people) ** 2 + _feet(people) ** 2)
+        floor, standing = _floor(lowest, error)
+        lifts = np.where(standing, floor - lowest, 0.0)
+        return cls(rotation, -floor, float((standing / error**2).sum() ** -0.5), standing, lifts)
+
+    @classmethod
+    def under_tracks(cls, tracks: Sequence[Track], settings: GravitySettings = GravitySettings()) -> Ground:
+        """Find the floor under people in a clip, by the feet that stand; ``standing`` and ``lifts`` are of each track.
+
+        Args:
+            tracks: At least one track.
+            settings: What is assumed of people.
+
+        Raises:
+            InputError: There is nobody, or their gravity is not known.
+        """
+        if not tracks or tracks[0].gravity is None:
+            raise InputError("a floor needs tracks whose gravity is known, as Reconstructor.clip returns them.")
+        gravity = tracks[0].gravity
+        rotation = upright(gravity)
+        lowest = np.array([_floor_below(track, gravity) for track in tracks], np.float64)
+        error = np.sqrt(settings.ground**2 + (settings.stature * lowest) ** 2)
         floor, standing = _floor(lowest, error)
         lifts = np.where(standing, floor - lowest, 0.0)
         return cls(rotation, -floor, float((standing / error**2).sum() ** -0.5), standing, lifts)
@@ -86,6 +114,18 @@ class Ground:
     def camera(self) -> Placement:
         """From camera space to the scene, for the camera and all else that does not stand on the floor."""
         return Placement(self.rotation, np.array([0.0, self.height, 0.0]))
+
+
+def _floor_below(track: Track, gravity: np.ndarray) -> float:
+    """Height of the floor under a person, above the camera: where the feet stand; else where they are lowest."""
+    body = track.body if track.body.v_template.device.type == "cpu" else copy(track.body).cpu()
+    rotations, translation = (torch.from_numpy(part).double() for part in (track.rotations, track.translation))
+    betas = torch.from_numpy(track.betas).double().expand(len(track), -1)
+    feet = landmark_positions(foot_points(body), BodyState(rotations, translation, betas)).numpy()
+    feet = feet @ track.turns  # in the world
+    if track.contacts is not None and (plane := floor_of(feet[track.contacts], gravity)) is not None:
+        return -plane.offset
+    return float(np.percentile((feet @ -gravity.astype(np.float64)).min(1), LOW))
 
 
 def _floor(lowest: np.ndarray, error: np.ndarray) -> tuple[float, np.ndarray]:
@@ -104,7 +144,7 @@ def _floor(lowest: np.ndarray, error: np.ndarray) -> tuple[float, np.ndarray]:
     return floor, standing
 
 
-def _upright(gravity: np.ndarray) -> np.ndarray:
+def upright(gravity: np.ndarray) -> np.ndarray:
     """The rotation (3, 3) from camera space to one with y up, in which the camera looks along -z, up or down."""
     up = -gravity.astype(np.float64) / np.linalg.norm(gravity)
     back = np.array([0.0, 1e-6, -1.0])  # a camera that looks straight down has the photo's upper edge ahead

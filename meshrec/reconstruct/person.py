@@ -112,29 +112,7 @@ class Person:
             InputError: The file or the body cannot be read, or the parameters belong to another body.
         """
         parameters = read_parameters(path)
-        stored = parameters.body_name.removeprefix("open_")  # a body in memory has the name in its file
-        if body is None and stored not in OPEN_BODIES:
-            raise InputError(
-                f"{path}: its betas belong to the body '{parameters.body_name}', which is none of "
-                f"{', '.join(OPEN_BODIES)}: name that body's file with --body (in Python, body=...)"
-            )
-        name, count = stored if body is None else body, len(parameters.betas)
-        try:
-            if not isinstance(body, BodyModel):
-                model = load_body(name, num_betas=count)
-            else:
-                model = body if body.hash == parameters.body_hash else body.truncated(count)
-        except InputError as error:
-            raise InputError(
-                f"{path}: its {count} betas belong to the body '{parameters.body_name}' of hash "
-                f"{parameters.body_hash}, but {error}"
-            ) from None
-        if model.hash != parameters.body_hash:
-            raise InputError(
-                f"{path}: its betas belong to the body '{parameters.body_name}' of hash {parameters.body_hash}, "
-                f"but '{name if isinstance(name, str | Path) else model.data.name}' has hash {model.hash}; "
-                "name the body with which it was made."
-            )
+        model = matching_body(path, parameters.body_name, parameters.body_hash, len(parameters.betas), body)
         return cls(
             body=model,
             betas=parameters.betas,
@@ -347,6 +325,45 @@ class Person:
     def _tensor(self, name: str) -> torch.Tensor:
         """A field as a batch of one on the body's device."""
         return torch.from_numpy(getattr(self, name))[None].to(self.body.v_template)
+
+
+def matching_body(
+    path: str | os.PathLike, body_name: str, body_hash: str, count: int, body: str | Path | BodyModel | None = None
+) -> BodyModel:
+    """The body to which the betas in a file belong.
+
+    Args:
+        path: The file, for messages.
+        body_name, body_hash: The body that the file names. Its word is never enough to open another file.
+        count: Number of betas.
+        body: The body that the user names. Default: that of the file, if it is one of the open bodies.
+
+    Raises:
+        InputError: The body cannot be read, or is another one.
+    """
+    stored = body_name.removeprefix("open_")  # a body in memory has the name in its file
+    if body is None and stored not in OPEN_BODIES:
+        raise InputError(
+            f"{path}: its betas belong to the body '{body_name}', which is none of "
+            f"{', '.join(OPEN_BODIES)}: name that body's file with --body (in Python, body=...)"
+        )
+    name = stored if body is None else body
+    try:
+        if not isinstance(body, BodyModel):
+            model = load_body(name, num_betas=count)
+        else:
+            model = body if body.hash == body_hash else body.truncated(count)
+    except InputError as error:
+        raise InputError(
+            f"{path}: its {count} betas belong to the body '{body_name}' of hash {body_hash}, but {error}"
+        ) from None
+    if model.hash != body_hash:
+        raise InputError(
+            f"{path}: its betas belong to the body '{body_name}' of hash {body_hash}, "
+            f"but '{name if isinstance(name, str | Path) else model.data.name}' has hash {model.hash}; "
+            "name the body with which it was made."
+        )
+    return model
 
 
 def _seen_by(camera: Camera | None, points: np.ndarray) -> np.ndarray | None:

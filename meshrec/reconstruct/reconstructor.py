@@ -30,6 +30,7 @@ from meshrec.fit.gravity import GravitySettings, gravity_of
 from meshrec.fit.stature import LEAST, MOST, with_stature
 from meshrec.geometry import Camera
 from meshrec.reconstruct.person import Person
+from meshrec.reconstruct.track import Track
 from meshrec.regress.weights import NONE, load_regressor, regressor_name
 
 Regressor = Callable[[np.ndarray, Sequence[Detection], Camera], Initial]
@@ -84,11 +85,11 @@ class Reconstructor:
         own = load_body("neutral" if body is None else body)  # a new body, also of a BodyModel: it may be moved
         self.body = own.truncated(NUM_BETAS).to(usable_device(device))
         self.body_name = self.body_name or self.body.data.name
-        self._regressor, name = _as_regressor(regressor, self.body)
-        if self._regressor is None and not refine:
+        self.regressor, name = _as_regressor(regressor, self.body)
+        if self.regressor is None and not refine:
             raise InputError("without the fit a regressor is needed: one of them has to estimate the body.")
         self._detector = load_detector(detector) if isinstance(detector, str | Path) else detector
-        self._fitter = Fitter(self.body) if refine else None
+        self.fitter = Fitter(self.body) if refine else None
         self.made_by = " + ".join([*([name] if name else []), *(["fit"] if refine else [])])
 
     @overload
@@ -169,15 +170,20 @@ class Reconstructor:
             raise InputError("give boxes or keypoints, not both: keypoints already tell where people are.")
         size = photo.image.shape[1], photo.image.shape[0]
         if keypoints is not None:
-            return people_in_photo(_as_detections(keypoints, size), size, photo.path)
+            return people_in_photo(as_detections(keypoints, size), size, photo.path)
         if boxes is not None:
             boxes = boxes_in_photo(boxes, size, photo.path)
             if not len(boxes):
                 return []
+        return [person for person in self.detector(photo.image, boxes) if person.score > 0]
+
+    @property
+    def detector(self) -> Detector:
+        """The detector, which is loaded when it is first needed."""
         if self._detector is None:
             with _loading:
                 self._detector = self._detector or load_detector()
-        return [person for person in self._detector(photo.image, boxes) if person.score > 0]
+        return self._detector
 
     def embody(
         self,
@@ -198,9 +204,9 @@ class Reconstructor:
             One person a detection, in their order.
         """
         require_own_threads()
-        initial = self._regressor(image, found, camera) if self._regressor else None
-        if self._fitter:
-            bodies = [vars(fit) for fit in self._fitter(found, camera, initial)]
+        initial = self.regressor(image, found, camera) if self.regressor else None
+        if self.fitter:
+            bodies = [vars(fit) for fit in self.fitter(found, camera, initial)]
         else:
             assert initial is not None
             state = initial.state
@@ -236,6 +242,53 @@ class Reconstructor:
             for body, translation, betas in zip(bodies, state.translation, state.betas)
         ]
 
+    def clip(
+        self,
+        source: Any,
+        *,
+        fps: float | None = None,
+        stride: int = 1,
+        start: float | None = None,
+        end: float | None = None,
+        keypoints: Sequence[Sequence[Detection] | np.ndarray | None] | None = None,
+        focal: float | None = None,
+        camera: Camera | None = None,
+        height: float | Sequence[float] | np.ndarray | None = None,
+        people: int | None = None,
+        smooth: float = 0.5,
+        static_camera: bool = False,
+    ) -> list[Track]:
+        """Reconstruct the people in a clip: each is followed through the frames, with one shape and a smooth motion.
+
+        Args:
+            source: A video file, an animated GIF, WebP or PNG, a folder of frames, or an iterable of frames, (H, W, 3)
+                uint8 RGB, with ``fps``. Frames are decoded one by one.
+            fps: Frames per second to which a file is resampled (default: its own), or at which frames were taken.
+            stride: Every so many frames one is used.
+            start: Seconds at which to begin. Default: at the clip's begin.
+            end: Seconds at which to end. Default: at the clip's end.
+            keypoints: For each frame that is used, (N, K, 3) keypoints or detections, as a call takes them. If given,
+                no detector is needed.
+            focal: Focal length of the first frame in pixels. Default: a diagonal field of view of 55 degrees.
+            camera: The camera of the first frame, instead of ``focal``.
+            height: Stature of everyone in metres, or of each person in the order of the result. Default: what the clip
+                suggests.
+            people: Number of people to keep: those seen longest and largest. Default: everyone.
+            smooth: How smooth motions are, from 0 for each frame alone to 1.
+            static_camera: Whether the camera is known to stand still. By default its rotation and zoom are found from
+                the background.
+
+        Returns:
+            A track for each person, those seen longest and largest first; empty if nobody is found.
+
+        Raises:
+            InputError: The clip cannot be read, or an argument does not fit it.
+        """
+        from meshrec.reconstruct.clips import ClipSettings, reconstruct_clip
+
+        settings = ClipSettings(start, end, stride, fps, people, smooth, static_camera)
+        return reconstruct_clip(self, source, settings, keypoints, focal, camera, height)
+
 
 def require_height(height: float | Sequence[float] | np.ndarray) -> None:
     """Refuse statures that nobody has.
@@ -256,6 +309,21 @@ def _with_gravity(people: list[Person], settings: GravitySettings) -> list[Perso
     return [replace(p, gravity=gravity.direction, gravity_deviation=gravity.deviation) for p in people]
 
 
+def clip_camera(size: tuple[int, int], focal: float | None, camera: Camera | None, name: str) -> Camera:
+    """Choose the camera of a clip's first frame.
+
+    Args:
+        size: (W, H) of the frames, pixels.
+        focal: Focal length in pixels. Default: one that gives a diagonal field of view of 55 degrees.
+        camera: The camera, instead of ``focal``.
+        name: Name of the clip, for messages.
+
+    Raises:
+        InputError: As for :func:`photo_camera`.
+    """
+    return _camera(size, name, None, focal, camera)
+
+
 def photo_camera(photo: Photo, focal: float | None = None, camera: Camera | None = None) -> Camera:
     """Choose the camera of a photo.
 
@@ -272,29 +340,40 @@ def photo_camera(photo: Photo, focal: float | None = None, camera: Camera | None
         InputError: The camera has another picture size, both are given, or the focal length is not a positive number of
             pixels with which a camera could have taken the photo.
     """
-    size = photo.image.shape[1], photo.image.shape[0]
+    return _camera((photo.image.shape[1], photo.image.shape[0]), photo.path, photo.focal_px, focal, camera)
+
+
+def _camera(
+    size: tuple[int, int], name: object, known: float | None, focal: float | None, camera: Camera | None
+) -> Camera:
+    """The camera that is given, else one with the given focal length, or the known one."""
     if camera is not None:
         if focal is not None:
             raise InputError("give a focal length or a camera, not both.")
         if camera.size != size:
             width, height = camera.size
             raise InputError(
-                f"{photo.path}: the photo has {size[0]} x {size[1]} pixels, its camera {width} x {height}."
+                f"{name}: the pictures have {size[0]} x {size[1]} pixels, their camera {width} x {height}."
             )
         return camera
     if focal is not None and not (math.isfinite(focal) and focal > 0):
         raise InputError(f"the focal length must be a positive number of pixels, not {focal}.")
-    focal = photo.focal_px if focal is None else float(focal)
+    focal = known if focal is None else float(focal)
     if focal is not None and not is_plausible(focal, size):
         raise InputError(
-            f"{photo.path}: a focal length of {focal:g} pixels would be a field of view of "
+            f"{name}: a focal length of {focal:g} pixels would be a field of view of "
             f"{field_of_view(focal, size):.3g} degrees; give it in pixels, not in millimetres (1 mm of a 35 mm camera "
-            f"is {math.hypot(*size) / FILM_DIAGONAL:.3g} pixels in this photo)."
+            f"is {math.hypot(*size) / FILM_DIAGONAL:.3g} pixels here)."
         )
     return Camera.from_fov(size) if focal is None else Camera(float(focal), size=size)
 
 
-def _as_detections(keypoints: np.ndarray | Sequence[Detection], size: tuple[int, int]) -> list[Detection]:
+def as_detections(keypoints: np.ndarray | Sequence[Detection], size: tuple[int, int]) -> list[Detection]:
+    """Detections as they are, or those of keypoints (N, K, 3) in a picture of size (W, H).
+
+    Raises:
+        InputError: The array is not one of keypoints.
+    """
     if not isinstance(keypoints, np.ndarray):
         return list(keypoints)
     if keypoints.ndim != 3 or keypoints.shape[2] != 3:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,8 +14,9 @@ import torch
 
 from meshrec.body import NUM_JOINTS, BodyModel
 from meshrec.body.kinematics import joint_motions
+from meshrec.export import Animation, Mesh
 from meshrec.export.mesh import float_array
-from meshrec.geometry import Camera
+from meshrec.geometry import CAMERA_TO_Y_UP, Camera, Placement
 from meshrec.reconstruct.person import Person
 
 CONTACTS = ("left_heel", "left_toes", "right_heel", "right_toes")
@@ -151,6 +154,12 @@ class Track:
         """Mean score of the frames in which the person is seen."""
         return None if self.scores is None else float(self.scores[self.seen].mean())
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Reasons to distrust the track, for the user: how often the body does not lie on the person in the frames."""
+        bad = sum(bool(person.notes) for person in self)
+        return (f"in {bad} of {len(self)} frames the body misses the person",) if bad else ()
+
     def at(self, frame: int) -> Person:
         """The person in a frame of the clip.
 
@@ -210,6 +219,79 @@ class Track:
         rotations[:, 0] = back @ rotations[:, 0]
         place = self.translation + self.pelvis
         return rotations, np.einsum("tij,tj->ti", back, place) - self.pelvis
+
+    def animation(
+        self,
+        name: str = "body",
+        color: tuple[float, float, float] = Mesh.color,
+        placement: Placement | None = None,
+    ) -> Animation:
+        """The body's motion in the world, y up, as animated files contain it.
+
+        Args:
+            name: Name of the mesh in files.
+            color: (r, g, b) sRGB in [0, 1].
+            placement: From the world to the space of the animation, such as one of
+                :class:`meshrec.reconstruct.Ground`. Default: half a turn about x.
+        """
+        place = Placement(CAMERA_TO_Y_UP.numpy(), np.zeros(3)) if placement is None else placement
+        rotations, translation = self.in_world()
+        rotations[:, 0] = place.rotation @ rotations[:, 0]
+        moved = place.points(translation + self.pelvis) - self.pelvis
+        start = float(self.times[0])
+        return Animation(self.body, self.betas, rotations, moved, self.frame_rate, name, color, start)
+
+    def save(
+        self,
+        path: str | os.PathLike,
+        *,
+        name: str = "body",
+        color: tuple[float, float, float] = Mesh.color,
+        placement: Placement | None = None,
+    ) -> None:
+        """Write the track; the suffix chooses the format. The file is written completely or not at all.
+
+        - ``.glb``, ``.bvh``: the animated mesh and its skeleton, or the skeleton alone, y up in the world.
+        - ``.npz``: as AMASS stores motions, z up in the world, and everything else that is known, in camera space.
+        - ``.json``: everything that is known, in camera space, to read.
+
+        :meth:`load` reads ``.npz`` and ``.json``.
+
+        Args:
+            path: The file to write.
+            name: Name of the mesh in the file.
+            color: (r, g, b) sRGB in [0, 1] of the mesh.
+            placement: From the world to the space of the animation, as for :meth:`animation`.
+
+        Raises:
+            InputError: The suffix is unknown, or the file cannot be written.
+        """
+        from meshrec.reconstruct.track_files import write_track
+
+        write_track(path, self, self.animation(name, color, placement))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike, body: str | Path | BodyModel | None = None) -> Track:
+        """Load a track from a ``.npz`` or ``.json`` file of :meth:`save`.
+
+        Args:
+            path: The file.
+            body: The body to which the betas belong, as for :meth:`meshrec.Person.load`.
+
+        Raises:
+            InputError: The file or the body cannot be read, or the betas belong to another body.
+        """
+        from meshrec.reconstruct.track_files import read_track
+
+        return read_track(path, body)
+
+    def vertices(self, frames: slice = slice(None)) -> np.ndarray:
+        """(T, V, 3) vertices of some of the track's frames in the camera space of each, metres."""
+        rotations, translation = (torch.from_numpy(part[frames]) for part in (self.rotations, self.translation))
+        betas = torch.from_numpy(self.betas).expand(len(rotations), -1)
+        tensors = (part.to(self.body.v_template) for part in (betas, rotations[:, 1:], rotations[:, 0], translation))
+        with torch.no_grad():
+            return self.body(*tensors).vertices.cpu().numpy()
 
     def joints(self) -> np.ndarray:
         """(T, 24, 3) ``smpl24`` joints in the camera space of each frame, metres."""

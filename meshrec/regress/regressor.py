@@ -81,6 +81,11 @@ class NetworkRegressor:
         self._whiten = whitening(covariance, body.num_betas, self._knows_shape, settings)
         self._calibration = calibration
 
+    @property
+    def sees_pictures(self) -> bool:
+        """Whether the network sees pictures, and not only what a detector says of them."""
+        return "rgb" in self.encoder.inputs
+
     def __call__(self, image: np.ndarray, detections: Sequence[Detection], camera: Camera) -> Initial:
         """Estimate everyone in a photo.
 

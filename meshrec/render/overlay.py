@@ -46,6 +46,7 @@ def overlay(
     camera: Camera,
     colors: Array | None = None,
     opacity: float = 0.95,
+    samples: int = SAMPLES,
 ) -> np.ndarray:
     """Draw people over their photo, each in a different colour.
 
@@ -56,6 +57,7 @@ def overlay(
         camera: The photo's camera.
         colors: (N, 3) RGB in [0, 1]. Default: those of :func:`person_colors`.
         opacity: Opacity of the people, in [0, 1]; 1 hides the photo behind them.
+        samples: Samples along each axis of a pixel. With 1, edges are rough, and drawing takes a third of the time.
 
     Returns:
         (H, W, 3) uint8 RGB.
@@ -74,7 +76,7 @@ def overlay(
         part = canvas[start : min(start + height, bottom), left:right]
         size = (part.shape[1], part.shape[0])
         window = replace(camera, center=center - torch.tensor([left, start]), size=size)
-        drawn = _drawn(mesh, triangles, paint, window, part).numpy()
+        drawn = _drawn(mesh, triangles, paint, window, part, samples).numpy()
         part[:] = as_bytes(drawn * opacity + part * np.float32((1 - opacity) / 255))
     return canvas
 
@@ -85,6 +87,8 @@ def turned(
     view: str = "side",
     size: tuple[int, int] = (512, 512),
     colors: Array | None = None,
+    frame: tuple[Sequence[float], float] | None = None,
+    samples: int = SAMPLES,
 ) -> np.ndarray:
     """Draw people from another direction on a plain background, without perspective, scaled to fill the picture.
 
@@ -94,6 +98,9 @@ def turned(
         view: "front" as in the photo, "side" from its right, "top" with the camera at the lower edge, or "back".
         size: (W, H) of the picture, pixels.
         colors: (N, 3) RGB in [0, 1]. Default: those of :func:`person_colors`.
+        frame: Point (3,) of camera space in the middle of the picture, and the metres that its height shows, so that
+            several pictures have one scale. Default: what fills the picture.
+        samples: Samples along each axis of a pixel, as for :func:`overlay`.
 
     Returns:
         (H, W, 3) uint8 RGB.
@@ -104,13 +111,16 @@ def turned(
     seen = mesh[mesh.isfinite().all(-1)]
     if not len(seen):
         return as_bytes(np.broadcast_to(np.array(PAPER, np.float32), (height, width, 3)))
-    low, high = seen.amin(0), seen.amax(0)
-    extent = (high - low).clamp_min(1e-6)
-    fit = 0.9 * min(width / float(extent[0]), height / float(extent[1]))  # pixels per metre
+    if frame is None:
+        low, high = seen.amin(0), seen.amax(0)
+        extent = (high - low).clamp_min(1e-6)
+        middle, fit = (low + high) / 2, 0.9 * min(width / float(extent[0]), height / float(extent[1]))
+    else:
+        middle, fit = turn @ torch.as_tensor(frame[0], dtype=mesh.dtype), height / frame[1]  # pixels per metre
     # A weak-perspective camera measures x in half widths and y in half heights.
-    mesh = (mesh - (low + high) / 2) * torch.tensor([1.0, width / height, 1.0])
+    mesh = (mesh - middle) * torch.tensor([1.0, width / height, 1.0])
     camera = WeakPerspectiveCamera(scale=2 * fit / width, size=size)
-    return as_bytes(_drawn(mesh, triangles, paint, camera, PAPER))
+    return as_bytes(_drawn(mesh, triangles, paint, camera, PAPER, samples))
 
 
 def contact_sheet(pictures: Sequence[Array], columns: int | None = None, height: int = 256, gap: int = 8) -> np.ndarray:
@@ -188,11 +198,16 @@ def _scene(
 
 
 def _drawn(
-    mesh: Tensor, triangles: Tensor, paint: Tensor, camera: AnyCamera, background: Array | tuple[float, float, float]
+    mesh: Tensor,
+    triangles: Tensor,
+    paint: Tensor,
+    camera: AnyCamera,
+    background: Array | tuple[float, float, float],
+    samples: int,
 ) -> Tensor:
     """Draw a mesh whose vertices have the colours ``paint`` (V, 3), RGB in [0, 1]: (H, W, 3)."""
-    fragments = rasterize(mesh, triangles, supersampled(camera, SAMPLES))
-    return fragments.picture(fragments.interpolate(paint), as_picture(background, paint), shrink=SAMPLES)[0]
+    fragments = rasterize(mesh, triangles, supersampled(camera, samples))
+    return fragments.picture(fragments.interpolate(paint), as_picture(background, paint), shrink=samples)[0]
 
 
 def _box_on_screen(mesh: Tensor, camera: Camera) -> tuple[int, int, int, int]:

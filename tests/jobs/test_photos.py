@@ -29,10 +29,12 @@ from meshrec.cli import main
 from meshrec.export import read_parameters
 from meshrec.files import folder_lock
 from meshrec.geometry import CAMERA_TO_Y_UP, camera_to_y_up, quaternion_to_matrix
-from meshrec.jobs import photos as photos_module
-from meshrec.jobs.inputs import list_photos, unread_files
-from meshrec.jobs.photos import Settings, plan_run, reconstruct_photos
+from meshrec.jobs.inputs import list_inputs, unread_files
+from meshrec.jobs.photos import reconstruct_photo
+from meshrec.jobs.plan import plan_run
 from meshrec.jobs.results import RECORD
+from meshrec.jobs.run import run_jobs
+from meshrec.jobs.settings import Settings
 from meshrec.models.build import build_network
 from meshrec.models.checkpoints import save_checkpoint
 from meshrec.poses.named_poses import named_pose
@@ -78,7 +80,7 @@ def write_keypoints(path: Path, people: dict[str, int], standing: list[float]) -
 
 
 def folders(sources, out="out") -> list[str]:
-    return [task.folder.relative_to(out).as_posix() for task in list_photos(sources, out)]
+    return [task.folder.relative_to(out).as_posix() for task in list_inputs(sources, out)]
 
 
 def files(folder: Path) -> list[str]:
@@ -120,20 +122,20 @@ def test_results_are_no_photos(folder):
 
 
 def test_what_a_folder_holds_besides_is_counted(folder):
-    for name in ("a/clip.mp4", "a/2.MOV", "b/raw.dng", "b/notes.txt", ".hidden/3.mov", "out/4.mov", "b/c.jfif"):
+    for name in ("a/a.psd", "a/2.NEF", "b/raw.dng", "b/notes.txt", ".hidden/3.nef", "out/4.nef", "b/c.jfif"):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(b"x")
     (folder / "b/gone.jpg").symlink_to("nowhere.jpg")
     (folder / "b/more").symlink_to("../a", target_is_directory=True)
     (folder / "b/same.jpg").symlink_to("../a/1.jpg")
     assert folders(["."]) == ["a/1.jpg", "b/1.png", "b/2.png", "b/c.jfif", "b/same.jpg"]
-    assert unread_files(["."], "out") == ("5 files not read: .dng (1), .mov (1), .mp4 (1), links (2)",)
-    assert unread_files(["a", "a/*", "a"], "out") == ("2 files not read: .mov (1), .mp4 (1)",)
-    assert unread_files(["a/1.jpg", "a/clip.mp4", "b/*.txt"], "out") == ()
-    (folder / "videos").mkdir()
-    (folder / "videos/1.mov").touch()
-    with pytest.raises(InputError, match=r"videos: no photos there \(1 file not read: \.mov \(1\)\)"):
-        folders(["videos"])
+    assert unread_files(["."], "out") == ("5 files not read: .dng (1), .nef (1), .psd (1), links (2)",)
+    assert unread_files(["a", "a/*", "a"], "out") == ("2 files not read: .nef (1), .psd (1)",)
+    assert unread_files(["a/1.jpg", "a/a.psd", "b/*.txt"], "out") == ()
+    (folder / "raw").mkdir()
+    (folder / "raw/1.dng").touch()
+    with pytest.raises(InputError, match=r"raw: no photos or videos there \(1 file not read: \.dng \(1\)\)"):
+        folders(["raw"])
 
 
 @pytest.mark.parametrize("installed", [True, False])
@@ -149,7 +151,7 @@ def test_heic_in_folders(folder, monkeypatch, installed):
 def test_sources_without_photos(folder):
     (folder / "empty").mkdir()
     for source in ("empty", "*.webp"):
-        with pytest.raises(InputError, match=rf"{source.replace('*', '.')}: no photos there"):
+        with pytest.raises(InputError, match=rf"{source.replace('*', '.')}: no photos or videos there"):
             folders([source])
     with pytest.raises(InputError, match="is a file; choose another"):
         folders(["a"], out=".")
@@ -195,12 +197,12 @@ def test_a_run_writes_what_it_says(folder, capfd):
 
 
 def test_the_summary_counts_what_was_left_out(folder, standing, capfd):
-    (folder / "a/clip.mp4").write_bytes(b"x")
+    (folder / "a/1.dng").write_bytes(b"x")
     content = json.loads((folder / "poses.json").read_text())
     content["annotations"].append({"image_id": 0, "bbox": [1, 2, 3, 4]})
     (folder / "poses.json").write_text(json.dumps(content), encoding="utf-8-sig")
     assert run() == 0
-    summary = "3 photos, 3 people; 1 file not read: .mp4 (1); poses.json: left out people without keypoints (1)"
+    summary = "3 photos, 3 people; 1 file not read: .dng (1); poses.json: left out people without keypoints (1)"
     assert capfd.readouterr().out.splitlines()[-1] == summary
 
 
@@ -264,9 +266,9 @@ def test_other_wishes_and_other_photos_are_done_anew(folder, standing):
     settings = Settings(keypoints=Path("poses.json"))
 
     def left(settings: Settings) -> list[str]:
-        return [job.photo.name for job in plan_run(["a", "b"], "out", settings).jobs]
+        return [job.source.name for job in plan_run(["a", "b"], "out", settings).jobs]
 
-    list(reconstruct_photos(plan_run(["a", "b"], "out", settings).jobs, settings))
+    list(run_jobs(plan_run(["a", "b"], "out", settings).jobs, settings))
     assert left(settings) == []
     assert len(left(replace(settings, formats=("ply",)))) == 3
     assert len(left(replace(settings, focal=500.0))) == 3
@@ -278,7 +280,7 @@ def test_other_wishes_and_other_photos_are_done_anew(folder, standing):
     assert left(settings) == ["1.png"]
     write_photo(folder / "a" / "1.jpg", brightness=10)  # edited
     assert left(settings) == ["1.jpg", "1.png"]
-    list(reconstruct_photos(plan_run(["a", "b"], "out", settings).jobs, settings))
+    list(run_jobs(plan_run(["a", "b"], "out", settings).jobs, settings))
     assert files(folder / "out" / "b" / "1.png") == sorted([*PERSON, "overlay.png", "photo.json", "scene.glb"])
 
 
@@ -345,7 +347,7 @@ def test_a_photo_that_fails_does_so_alone(folder, capfd):
 
 
 def test_a_place_that_cannot_be_written_to_is_found_out_before_the_work(folder, capfd, monkeypatch):
-    monkeypatch.setattr("meshrec.jobs.photos.Reconstructor.__call__", lambda *_, **__: pytest.fail("the work was done"))
+    monkeypatch.setattr("meshrec.jobs.work.Reconstructor.__call__", lambda *_, **__: pytest.fail("the work was done"))
     (folder / "out").write_text("a file")
     assert run() == 1
     error = capfd.readouterr().err.splitlines()
@@ -414,7 +416,7 @@ def test_photos_fail_alone_and_so_do_those_whose_process_dies(folder):
     settings = Settings(keypoints=Path("poses.json"), formats=("ply",))
     jobs = plan_run(["a", "b"], "out", settings).jobs
     jobs[0] = replace(jobs[0], people=Deadly())
-    outcomes = {outcome.photo: outcome for outcome in reconstruct_photos(jobs, settings, processes=2)}
+    outcomes = {outcome.source: outcome for outcome in run_jobs(jobs, settings, processes=2)}
     assert "ended with exit code 9" in outcomes[Path("a/1.jpg")].error
     assert "this is not a photo" in outcomes[Path("b/2.png")].error
     assert outcomes[Path("b/1.png")].people == 2
@@ -457,12 +459,12 @@ def test_a_kill_leaves_whole_files_and_the_rest_to_do(folder, standing, jobs):
         else:
             assert path.name == folder_lock.LOCK or path.suffix == ".part"  # a whole file, killed between its two names
     left = plan_run(["a"], "out", Settings(keypoints=Path("poses.json")))
-    assert {job.photo.name for job in left.jobs} == {Path(name).name for name in photos} - done
+    assert {job.source.name for job in left.jobs} == {Path(name).name for name in photos} - done
     assert all(outcome.people == 1 for outcome in left.outcomes)
 
 
 def photos_left(settings: Settings = Settings(keypoints=Path("poses.json"))) -> list[str]:
-    return [job.photo.name for job in plan_run(["a", "b"], "out", settings).jobs]
+    return [job.source.name for job in plan_run(["a", "b"], "out", settings).jobs]
 
 
 def test_the_record_tells_the_photo_that_was_read(folder):
@@ -479,7 +481,7 @@ def test_the_record_tells_the_photo_that_was_read(folder):
 
     job = plan_run(["a"], "out", settings).jobs[0]
     read = photo.read_bytes()
-    assert photos_module._reconstruct(job, Replacing(), settings).people == 1
+    assert reconstruct_photo(job, Replacing(), settings).people == 1
     record = json.loads((job.folder / RECORD).read_bytes())
     assert record["photo"]["sha256"] == hashlib.sha256(read).hexdigest()
     assert photo.stat().st_size == before.st_size

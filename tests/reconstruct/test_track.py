@@ -53,6 +53,10 @@ def test_joints_are_those_of_its_people(track):
     assert np.allclose(track.joints(), expected, atol=1e-5)
 
 
+def test_vertices_are_those_of_its_people(track):
+    assert np.allclose(track.vertices(slice(2, 4)), [track.person(i).vertices for i in (2, 3)], atol=1e-5)
+
+
 def test_the_world_turned_into_the_camera_is_what_the_camera_sees(track):
     rotations, translation = track.in_world()
     for index, person in enumerate(track):

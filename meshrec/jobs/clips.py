@@ -1,0 +1,137 @@
+"""The reconstruction of one clip of a run, which goes on where an interrupted run stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from meshrec.detect import Detection
+from meshrec.detect.inputs import boxes_in_photo, people_in_photo
+from meshrec.errors import InputError
+from meshrec.files.atomic import require_writable, write_file
+from meshrec.files.clips import Clip
+from meshrec.files.fingerprint import Fingerprint
+from meshrec.fit.gravity import GravitySettings
+from meshrec.jobs.clip_results import (
+    CLIP,
+    OVERLAY,
+    RECORD,
+    WORK,
+    source_fingerprint,
+    write_clip_record,
+    write_clip_results,
+)
+from meshrec.jobs.clip_video import write_clip_video
+from meshrec.jobs.plan import Job, Outcome, Progress
+from meshrec.jobs.records import remove_results
+from meshrec.jobs.settings import Settings
+from meshrec.reconstruct.clips import opened
+from meshrec.reconstruct.ground import Ground
+from meshrec.reconstruct.observations import Observations
+from meshrec.reconstruct.reconstructor import Reconstructor, clip_camera
+from meshrec.reconstruct.track import Track
+from meshrec.reconstruct.track_fitting import heights_of, kept_tracks, numbered, track_of
+from meshrec.reconstruct.watching import FoundIn, camera_summary, watch
+
+BEGUN = "begun.json"  # in the folder of an unfinished clip: of which clip it is, and for which settings
+
+
+def reconstruct_clip(job: Job, reconstructor: Reconstructor, settings: Settings) -> Iterator[Outcome | Progress]:
+    """Reconstruct everyone in a clip, and write the files that :mod:`meshrec.jobs.clip_results` lists.
+
+    What is seen is written every fifty frames, and each person's motion as soon as it is fitted, so that another run
+    goes on from there.
+
+    Yields:
+        How far the work is, and at last the outcome.
+
+    Raises:
+        InputError: The clip cannot be read, the settings do not fit it, or its folder cannot be written to.
+    """
+    require_writable(job.folder / RECORD)  # before the work, not after it
+    clip = opened(job.source, settings.clip)
+    camera = clip_camera(clip.size, settings.focal, None, str(job.source))
+    file = source_fingerprint(job.source)
+    work = _work_folder(job, file)
+    observations = Observations(work)
+    found = _found_in(job, clip, reconstructor) if job.frames is not None else None
+    for done in watch(reconstructor, clip, camera, observations, settings.clip.static, found):
+        yield Progress(job.source, "watching", done, clip.count)
+    if not len(observations):
+        raise InputError(f"{job.source}: the clip has no frames.")
+    tracks: list[Track] = []
+    numbers = kept_tracks(observations, settings.clip.people)
+    for number, height in zip(numbers, heights_of(settings.height, len(numbers))):
+        yield Progress(job.source, "fitting people", len(tracks), len(numbers))
+        fitted = work / f"fitted_{number}.npz"
+        with suppress(InputError):
+            tracks.append(Track.load(fitted, reconstructor.body))
+            continue
+        smooth = settings.clip.smooth
+        tracks.append(track_of(reconstructor, number, observations, camera, clip.rate, smooth, height))
+        tracks[-1].save(fitted)
+    tracks = numbered(tracks, settings.height is not None)
+    remove_results(job.folder, CLIP)
+    ground = None
+    if tracks:
+        known = GravitySettings() if settings.height is None else GravitySettings(stature=0.0)
+        floor = Ground.under_tracks(tracks, known)
+        ground = floor if settings.ground else None
+        write_clip_results(job.folder, tracks, ground)
+        for done in write_clip_video(job.folder / OVERLAY, clip, tracks, floor):
+            yield Progress(job.source, "drawing", done, clip.count)
+    notes = _notes(clip, tracks, camera_summary(observations))
+    write_clip_record(job.folder, job.source, file, clip, tracks, job.request, notes, ground)
+    shutil.rmtree(work, ignore_errors=True)
+    yield Outcome(job.source, job.folder, len(tracks), notes=notes, clip=True)
+
+
+def _work_folder(job: Job, file: Fingerprint) -> Path:
+    """The folder of an unfinished clip, empty unless what is in it is of this clip and these settings."""
+    work = job.folder / WORK
+    begun = (json.dumps({"clip": asdict(file), "request": job.request}, sort_keys=True) + "\n").encode()
+    try:
+        if (work / BEGUN).read_bytes() == begun:
+            return work
+    except OSError:
+        pass
+    try:
+        if os.path.isdir(work):
+            shutil.rmtree(work)
+        work.mkdir(parents=True)
+    except OSError as error:
+        raise InputError(f"cannot write into {work}: {error.strerror or error}.") from error
+    write_file(work / BEGUN, begun)
+    return work
+
+
+def _found_in(job: Job, clip: Clip, reconstructor: Reconstructor) -> FoundIn:
+    """The user's own boxes or keypoints in each frame; nobody in frames that are not named."""
+
+    def found(number: int, image: np.ndarray) -> Sequence[Detection]:
+        assert job.frames is not None
+        people = job.frames.get(number)
+        name = f"{job.source}, frame {number}"
+        if people is None:
+            return []
+        if isinstance(people, np.ndarray):
+            boxes = boxes_in_photo(people, clip.size, name)
+            return [person for person in reconstructor.detector(image, boxes) if person.score > 0] if len(boxes) else []
+        return people_in_photo(people, clip.size, name)
+
+    return found
+
+
+def _notes(clip: Clip, tracks: Sequence[Track], camera: str) -> tuple[str, ...]:
+    """What the user should know of the results of a clip."""
+    notes = [*clip.notes, *([camera] if camera and tracks else [])]
+    for number, track in enumerate(tracks):
+        notes += [f"track_{number}: {note}" for note in track.notes]
+    return tuple(notes)

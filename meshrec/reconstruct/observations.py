@@ -1,0 +1,216 @@
+"""What is seen in the frames of a clip, kept in a folder, so that memory stays flat and an interrupted run goes on."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from meshrec.body.state import BodyState
+from meshrec.detect.people import Detection
+from meshrec.detect.storage import detection_arrays, detections_of
+from meshrec.errors import InputError
+from meshrec.files.atomic import write_file
+from meshrec.files.npz import read_npz
+from meshrec.fit import Initial
+
+FRAMES_A_FILE = 50
+MASK_SIDE = 128  # of the maps in which masks are kept, pixels; the fit compares outlines on 112
+FILES = re.compile(r"frames_\d{8}\.npz")
+
+State = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What is seen in one frame.
+
+    Attributes:
+        number: Number of the frame in the clip.
+        time: Seconds.
+        turn: (3, 3) rotation from the camera of the clip's first frame to that of this frame.
+        zoom: Focal length over that of the first frame.
+        people: The people, by the number of their track.
+        initial: A regressor's estimates of these people, in their order, where it needs the picture.
+    """
+
+    number: int
+    time: float
+    turn: np.ndarray
+    zoom: float
+    people: dict[int, Detection]
+    initial: Initial | None = None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One person in all frames between the first and the last in which they are seen, N of T of them.
+
+    Attributes:
+        frames: (T,) indices among all frames that were watched.
+        present: (N,) indices among the T frames, of those in which the person is seen.
+        detections: N detections.
+        others: The other people in each of the T frames.
+        initial: The regressor's N estimates, where it needed the pictures.
+    """
+
+    frames: np.ndarray
+    present: np.ndarray
+    detections: list[Detection]
+    others: list[list[Detection]]
+    initial: Initial | None
+
+    @property
+    def nearest(self) -> np.ndarray:
+        """(T,) index of the detection in the nearest frame that has one."""
+        middle = (self.present[1:] + self.present[:-1]) / 2
+        return np.searchsorted(middle, np.arange(len(self.frames)))
+
+
+class Observations:
+    """The observations of a clip, in files of :data:`FRAMES_A_FILE` frames.
+
+    Args:
+        folder: Their folder. If it has observations, :meth:`add` continues them.
+
+    Attributes:
+        state: What the tracker and others wanted to remember with the last file; empty if there is none.
+
+    Raises:
+        InputError: A file in the folder is damaged.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.state: State = {}
+        self._files: list[Path] = []
+        self._waiting: list[Observed] = []
+        frames = []
+        for path in sorted(p for p in folder.iterdir() if FILES.fullmatch(p.name)) if folder.is_dir() else ():
+            arrays = _read(path)
+            self._files.append(path)
+            frames.append({name: arrays[name] for name in ("number", "time", "turn", "zoom", "tracks", "counts")})
+            self.state = {name[6:]: value for name, value in arrays.items() if name.startswith("state.")}
+        self._frames = frames
+
+    def __len__(self) -> int:
+        return sum(len(part["number"]) for part in self._frames) + len(self._waiting)
+
+    @property
+    def last(self) -> int | None:
+        """Number of the last frame; None if there is none."""
+        if self._waiting:
+            return self._waiting[-1].number
+        return int(self._frames[-1]["number"][-1]) if self._frames else None
+
+    def add(self, frame: Observed) -> bool:
+        """Add a frame. Returns whether it is time to :meth:`save`."""
+        self._waiting.append(frame)
+        return len(self._waiting) >= FRAMES_A_FILE
+
+    def save(self, state: State) -> None:
+        """Write the frames that are not yet written, and what to remember with them."""
+        if not self._waiting:
+            return
+        people = [person for frame in self._waiting for person in frame.people.values()]
+        frames = {
+            "number": np.array([frame.number for frame in self._waiting]),
+            "time": np.array([frame.time for frame in self._waiting]),
+            "turn": np.stack([frame.turn for frame in self._waiting]),
+            "zoom": np.array([frame.zoom for frame in self._waiting]),
+            "tracks": np.array([track for frame in self._waiting for track in frame.people], np.int64),
+            "counts": np.array([len(frame.people) for frame in self._waiting]),
+        }
+        stream = io.BytesIO()
+        np.savez_compressed(
+            stream,
+            **frames,
+            **detection_arrays(people, MASK_SIDE),
+            **_initial_arrays([frame.initial for frame in self._waiting if frame.initial is not None]),
+            **{f"state.{name}": value for name, value in state.items()},
+        )
+        path = self.folder / f"frames_{len(self) - len(self._waiting):08d}.npz"
+        self._files.append(write_file(path, stream.getvalue()))
+        self._frames.append(frames)
+        self._waiting = []
+        self.state = state
+
+    def of_frames(self, name: str) -> np.ndarray:
+        """``number``, ``time``, ``turn`` or ``zoom`` of all frames that are written, (F, ...)."""
+        return np.concatenate([part[name] for part in self._frames])
+
+    def tracks(self) -> dict[int, np.ndarray]:
+        """The tracks' numbers, and for each the indices of the frames in which the person is seen."""
+        tracks = np.concatenate([part["tracks"] for part in self._frames]) if self._frames else np.zeros(0, int)
+        counts = np.concatenate([part["counts"] for part in self._frames]) if self._frames else np.zeros(0, int)
+        frames = np.repeat(np.arange(len(counts)), counts)
+        return {int(track): frames[tracks == track] for track in np.unique(tracks)}
+
+    def person(self, track: int) -> Seen:
+        """Everything that was seen of one person."""
+        present = self.tracks()[track]
+        frames = np.arange(present[0], present[-1] + 1)
+        detections: list[Detection] = []
+        others: list[list[Detection]] = [[] for _ in frames]
+        initials: list[Initial] = []
+        first = 0
+        for part, path in zip(self._frames, self._files):
+            last = first + len(part["number"])
+            if first <= present[-1] and last > present[0]:
+                arrays = _read(path)
+                everyone = detections_of(arrays)
+                where = np.repeat(np.arange(first, last), arrays["counts"]) - present[0]
+                for row, frame in enumerate(where.tolist()):
+                    if arrays["tracks"][row] == track:
+                        detections.append(everyone[row])
+                    elif 0 <= frame < len(frames):
+                        others[frame].append(everyone[row])
+                if "rotations" in arrays:
+                    initials.append(_initial_of(arrays, np.flatnonzero(arrays["tracks"] == track)))
+            first = last
+        return Seen(frames, present - present[0], detections, others, joined(initials) if initials else None)
+
+    def boxes(self) -> dict[int, list[Detection | None]]:
+        """For each track a detection in all frames, with box and score alone; None where the person is not seen."""
+        tracks: dict[int, list[Detection | None]] = {track: [None] * len(self) for track in self.tracks()}
+        nothing, first = np.zeros((0, 3), np.float32), 0
+        for part, path in zip(self._frames, self._files):
+            arrays = _read(path)
+            frames = np.repeat(np.arange(len(part["number"])), arrays["counts"]) + first
+            for track, frame, box, score in zip(arrays["tracks"], frames, arrays["box"], arrays["score"]):
+                tracks[int(track)][frame] = Detection(box, nothing, "", float(score))
+            first += len(part["number"])
+        return tracks
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    arrays = read_npz(path)
+    if not {"number", "tracks", "counts", "box", "score"} <= arrays.keys():
+        raise InputError(f"{path} is damaged; delete {path.parent} and start again.")
+    return arrays
+
+
+def _initial_arrays(initials: list[Initial]) -> dict[str, np.ndarray]:
+    if not initials:
+        return {}
+    everyone = joined(initials)
+    parts = {**vars(everyone.state), "whiten": everyone.whiten}
+    return {name: part.float().numpy() for name, part in parts.items()}
+
+
+def _initial_of(arrays: Mapping[str, np.ndarray], rows: np.ndarray) -> Initial:
+    names = ("rotations", "translation", "betas", "whiten")
+    *state, whiten = (torch.from_numpy(arrays[name][rows]).double() for name in names)
+    return Initial(BodyState(*state), whiten)
+
+
+def joined(initials: Sequence[Initial]) -> Initial:
+    """The estimates of several people, or of one in several frames, one after the other."""
+    states = [vars(initial.state) for initial in initials]
+    state = BodyState(**{name: torch.cat([one[name] for one in states]) for name in states[0]})
+    return Initial(state, torch.cat([initial.whiten for initial in initials]))

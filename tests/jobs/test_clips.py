@@ -1,0 +1,233 @@
+"""Clips in a run: what is written, what an interrupted run keeps, and bad clips that fail alone."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from helpers.gltf import Gltf
+from PIL import Image
+from pygltflib import GLTF2
+
+import meshrec
+from meshrec import Camera, InputError, Track, load_body
+from meshrec.body.measures import body_measures
+from meshrec.cli import main
+from meshrec.files.clips import open_clip
+from meshrec.files.npz import read_npz
+from meshrec.files.videos import VideoWriter
+from meshrec.geometry import CAMERA_TO_Y_UP
+from meshrec.jobs.clip_results import CLIP, WORK
+from meshrec.jobs.clips import reconstruct_clip
+from meshrec.jobs.plan import Outcome, Progress, plan_run
+from meshrec.jobs.records import finished
+from meshrec.jobs.settings import Settings
+from meshrec.motion.bvh import read_bvh
+from meshrec.poses.named_poses import named_pose
+from meshrec.reconstruct import observations
+from meshrec.reconstruct.clips import ClipSettings
+
+SIZE, FRAMES, RATE, SPEED = (320, 240), 12, 10, 0.12  # metres a frame; slower feet would be taken to stand
+
+
+@pytest.fixture(scope="module")
+def walking() -> list[np.ndarray]:
+    """COCO keypoints (17, 3) of somebody who glides to the right, in each frame."""
+    body = load_body("neutral")
+    transl = torch.tensor([[-0.66 + SPEED * i, 0.2, 4.0] for i in range(FRAMES)])
+    with torch.no_grad():
+        pose = named_pose("arms down")[None].expand(FRAMES, -1, -1, -1)
+        out = body(body_pose=pose, global_orient=CAMERA_TO_Y_UP.expand(FRAMES, -1, -1), transl=transl)
+    screen = Camera(400.0, size=SIZE).project(body.joints_from(out.vertices, "coco17"))
+    screen[..., 2] = 2
+    return list(screen.numpy())
+
+
+@pytest.fixture
+def folder(tmp_path, walking, monkeypatch) -> Path:
+    """The current folder, with a clip and the keypoints of its frames."""
+    monkeypatch.chdir(tmp_path)
+    prepare(tmp_path, walking)
+    return tmp_path
+
+
+def prepare(folder: Path, walking: list[np.ndarray]) -> None:
+    write_clip(folder / "walk.mp4")
+    images = [{"id": i, "file_name": f"walk_{i:012d}.jpg"} for i in range(FRAMES)]
+    rows = [{"image_id": i, "keypoints": points.flatten().tolist()} for i, points in enumerate(walking)]
+    (folder / "poses.json").write_text(json.dumps({"images": images, "annotations": rows}))
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory, walking) -> Path:
+    """The results of the clip, on its floor, with a known height."""
+    folder = tmp_path_factory.mktemp("done")
+    prepare(folder, walking)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert run("walk.mp4", "--keypoints", "poses.json", "--ground", "--height", "1.9") == 0
+    return folder / "out/walk.mp4"
+
+
+def pictures(count: int = FRAMES) -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    wall = rng.integers(60, 200, (SIZE[1] // 8, SIZE[0] // 8, 3), np.uint8).repeat(8, 0).repeat(8, 1)
+    return [np.where(np.indices(wall.shape)[0] < 2 + i, 0, wall).astype(np.uint8) for i in range(count)]
+
+
+def write_clip(path: Path, count: int = FRAMES) -> Path:
+    with VideoWriter(path, SIZE, RATE) as video:
+        for picture in pictures(count):
+            video.write(picture)
+    return path
+
+
+def run(*options: str) -> int:
+    return main(["reconstruct", "--out", "out", "--focal", "400", *options])
+
+
+def settings(**changes) -> Settings:
+    return Settings(focal=400.0, keypoints=Path("poses.json"), **changes)
+
+
+def test_a_clip_becomes_tracks_a_scene_and_a_video(done):
+    names = {"track_0.npz", "track_0.glb", "track_0.bvh", "track_0.json", "scene.glb", "overlay.mp4", "clip.json"}
+    assert {path.name for path in done.iterdir()} == names
+    motion = read_npz(done / "track_0.npz")
+    assert motion["poses"].shape == (FRAMES, 72) and motion["mocap_framerate"] == RATE
+    assert len(read_bvh(done / "track_0.bvh")) == FRAMES
+    drawn = open_clip(done / "overlay.mp4")
+    assert drawn.count == FRAMES and drawn.size == (SIZE[0] + 144, SIZE[1])
+    for name in ("track_0.glb", "scene.glb"):
+        assert len(GLTF2().load_binary(str(done / name)).animations) == 1
+
+
+def test_the_track_is_that_of_the_person(done):
+    track = Track.load(done / "track_0.npz")
+    assert len(track) == FRAMES and track.frame_rate == pytest.approx(RATE)
+    assert track.seen.all() and np.nanmax(track.reprojection_errors) < 0.02
+    stature = float(body_measures(track.body, torch.from_numpy(track.betas)[None])["height"])
+    assert stature == pytest.approx(1900, abs=2)
+    steps = np.diff(track.joints()[:, 0], axis=0) * stature_of_the_mean() / stature  # a tall person is farther away
+    assert np.allclose(steps[2:-2], [SPEED, 0, 0], atol=0.01)
+
+
+def stature_of_the_mean() -> float:
+    body = load_body("neutral")
+    return float(body_measures(body, torch.zeros(1, body.num_betas))["height"])
+
+
+def test_json_and_npz_of_a_track_say_the_same(done):
+    tracks = [Track.load(done / f"track_0.{suffix}") for suffix in ("npz", "json")]
+    for name, value in vars(tracks[0]).items():
+        if isinstance(value, np.ndarray):
+            assert np.allclose(value, getattr(tracks[1], name), atol=2e-6, equal_nan=True), name
+
+
+def test_on_the_ground_the_lowest_foot_is_at_zero(done):
+    assert abs(Gltf(done / "track_0.glb").posed(0.5)[:, 1].min()) < 0.03
+
+
+def test_a_second_run_does_what_is_left(folder, capfd):
+    assert run("walk.mp4", "--keypoints", "poses.json") == 0
+    assert capfd.readouterr().out.startswith("walk.mp4: 1 person -> out/walk.mp4")
+    assert run("walk.mp4", "--keypoints", "poses.json") == 0
+    assert "finished before" in capfd.readouterr().out
+    job = plan_run(["walk.mp4"], "out", settings()).outcomes[0]
+    assert job.skipped and job.clip
+    changed = settings(clip=ClipSettings(smooth=0.2))
+    assert [job.source.name for job in plan_run(["walk.mp4"], "out", changed).jobs] == ["walk.mp4"]
+    (folder / "out/walk.mp4/track_0.bvh").unlink()
+    assert len(plan_run(["walk.mp4"], "out", settings()).jobs) == 1
+
+
+def test_an_interrupted_clip_goes_on_where_it_stopped(folder, monkeypatch):
+    monkeypatch.setattr(observations, "FRAMES_A_FILE", 4)
+    (job,) = plan_run(["walk.mp4"], "out", settings()).jobs
+    reconstructor = meshrec.Reconstructor()
+    whole = list(reconstruct_clip(job, reconstructor, settings()))
+    expected = Track.load(job.folder / "track_0.npz")
+    (job.folder / CLIP.record).unlink()
+
+    begun = reconstruct_clip(job, reconstructor, settings())
+    for _ in range(7):  # of which four are written
+        next(begun)
+    begun.close()
+    assert [path.name for path in (job.folder / WORK).glob("frames_*")] == ["frames_00000000.npz"]
+    rest = list(reconstruct_clip(job, reconstructor, settings()))
+    watched = [news.done for news in rest if isinstance(news, Progress) and news.stage == "watching"]
+    assert watched == list(range(5, FRAMES + 1))
+    assert isinstance(whole[-1], Outcome) and isinstance(rest[-1], Outcome)
+    found = Track.load(job.folder / "track_0.npz")
+    assert np.array_equal(found.rotations, expected.rotations)
+    assert np.array_equal(found.translation, expected.translation)
+    assert not (job.folder / WORK).exists()
+    assert finished(job.folder, CLIP, job.source, job.request) == 1
+
+
+def test_what_is_begun_for_another_clip_is_not_gone_on_with(folder):
+    (job,) = plan_run(["walk.mp4"], "out", settings()).jobs
+    begun = reconstruct_clip(job, meshrec.Reconstructor(), settings())
+    next(begun)
+    begun.close()
+    (job.folder / WORK / "frames_00000000.npz").write_bytes(b"of another clip")
+    (job.folder / WORK / "begun.json").write_text("{}")
+    assert run("walk.mp4", "--keypoints", "poses.json") == 0
+
+
+def test_a_folder_of_frames_is_a_clip_if_asked_for(folder, capfd):
+    (folder / "frames").mkdir()
+    for i, picture in enumerate(pictures()):
+        Image.fromarray(picture).save(folder / f"frames/{i}.png")
+    images = [{"id": i, "file_name": f"{i}.png"} for i in range(FRAMES)]
+    content = json.loads((folder / "poses.json").read_text())
+    (folder / "poses.json").write_text(json.dumps(content | {"images": images}))
+    assert run("frames", "--clip", "--fps", "20", "--keypoints", "poses.json") == 0
+    track = Track.load(folder / "out/frames/track_0.npz")
+    assert len(track) == FRAMES and track.frame_rate == 20
+
+
+def test_photos_and_clips_share_a_run(folder, capfd):
+    (folder / "photos").mkdir()
+    Image.fromarray(pictures()[0]).save(folder / "photos/still.gif")
+    frames = [Image.fromarray(picture) for picture in pictures(4)]
+    frames[0].save(folder / "photos/moving.gif", save_all=True, append_images=frames[1:], duration=100)
+    (folder / "photos/broken.mp4").write_bytes(b"no video")
+    assert run("photos", "--jobs", "2") == 1
+    output = capfd.readouterr()
+    lines = output.out.splitlines()
+    assert lines[-1].startswith("1 photo, 2 clips, 0 people; 1 failed")
+    assert any(line.startswith("photos/moving.gif: nobody found") for line in lines)
+    assert output.err.startswith("meshrec: photos/broken.mp4: ") and len(output.err.splitlines()) == 1
+    record = json.loads((folder / "out/photos/moving.gif/clip.json").read_text())
+    assert record["tracks"] == []
+
+
+def test_keypoints_of_no_frame_are_refused(folder, capfd):
+    (folder / "poses.json").write_text(json.dumps({"images": [], "annotations": []}))
+    assert run("walk.mp4", "--keypoints", "poses.json") == 1
+    assert "names no frames of this clip" in capfd.readouterr().err
+
+
+def test_a_clip_in_python(walking):
+    tracks = meshrec.Reconstructor().clip(pictures(), fps=RATE, keypoints=[w[None] for w in walking], focal=400.0)
+    (track,) = tracks
+    assert len(track) == FRAMES and track.at(3).camera.focal == (400.0, 400.0)
+    assert np.isfinite(track.gravity).all() and track.number == 0
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"stride": 0}, "stride"),
+        ({"smooth": 2.0}, "from 0 to 1"),
+        ({"people": 0}, "at least 1"),
+        ({"start": 5.0}, "lasts"),
+        ({"focal": -1.0}, "focal length"),
+        ({"height": 9.0}, "height"),
+    ],
+)
+def test_wishes_that_cannot_be_met(folder, options, message):
+    with pytest.raises(InputError, match=message):
+        meshrec.Reconstructor(detector=lambda image, boxes=None: []).clip("walk.mp4", **options)
