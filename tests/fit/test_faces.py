@@ -81,7 +81,7 @@ def test_a_face_that_is_found_too_low_bows_nobody(fit, monkeypatch):
         found = BodyState(
             *(torch.from_numpy(a)[None].double() for a in (result.pose, result.translation, result.betas))
         )
-        joints = [landmark_positions(fit._joints, state)[0] for state in (standing(), found)]
+        joints = [landmark_positions(fit.skeleton, state)[0] for state in (standing(), found)]
         trunks = [places[NECK] - places[0] for places in joints]
         return float(torch.rad2deg(torch.arccos(torch.cosine_similarity(*trunks, dim=0))))
 
