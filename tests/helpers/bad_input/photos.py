@@ -56,8 +56,8 @@ def photos() -> Iterable[Case]:
     for kind in ("GIF", "WEBP", "PNG"):
         yield photo(f"animated-{kind}", f"a.{kind.lower()}", make.animation(kind), "nobody found", code=0)
     yield Case("photo-folder-without", "reconstruct folder --out out", "folder: no photos or videos there", {"folder/": b""})
-    videos = {"folder/a.mov": b"x", "folder/b.mov": b"x", "folder/c.dng": b"x", "folder/notes.txt": b"x"}
-    sentence = r"folder/a\.mov: this is not a video(.|\n)*folder/b\.mov: this is not a video"
+    videos = {"folder/a.mov": b"x", "folder/c.dng": b"x", "folder/notes.txt": b"x"}
+    sentence = r"folder/a\.mov: this is not a video"
     yield Case("photo-folder-of-videos", "reconstruct folder --out out", sentence, videos)
     yield Case("photo-folder-named-jpg", "reconstruct a.jpg --out out", r"a\.jpg: no photos or videos there", {"a.jpg/": b""})
     yield Case("photo-missing", "reconstruct a.jpg --out out", r"a\.jpg: no such file")
