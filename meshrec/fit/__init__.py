@@ -5,5 +5,20 @@ from meshrec.fit.initial import Initial
 from meshrec.fit.result import FitResult
 from meshrec.fit.sequence import SequenceFit, SequenceFitter, SequenceSettings
 from meshrec.fit.settings import FitSettings
+from meshrec.fit.view_sequence import MultiViewSequenceFit, MultiViewSequenceFitter
+from meshrec.fit.views import MultiViewFit, MultiViewFitter, ViewSettings
 
-__all__ = ["FitResult", "FitSettings", "Fitter", "Initial", "SequenceFit", "SequenceFitter", "SequenceSettings"]
+__all__ = [
+    "FitResult",
+    "FitSettings",
+    "Fitter",
+    "Initial",
+    "MultiViewFit",
+    "MultiViewFitter",
+    "MultiViewSequenceFit",
+    "MultiViewSequenceFitter",
+    "SequenceFit",
+    "SequenceFitter",
+    "SequenceSettings",
+    "ViewSettings",
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy, deepcopy
 from dataclasses import replace
 from functools import cached_property
@@ -17,7 +17,7 @@ from meshrec.body.state import BodyState
 from meshrec.detect.people import Detection
 from meshrec.errors import InputError
 from meshrec.fit.contact import Forearms
-from meshrec.fit.evidence import Evidence
+from meshrec.fit.evidence import Evidence, Seen
 from meshrec.fit.gravity import gravity_of
 from meshrec.fit.initial import Initial
 from meshrec.fit.knowledge import Knowledge
@@ -132,7 +132,7 @@ class Fitter:
         camera: Camera,
         initial: Initial | None = None,
         balance: Balance | None = None,
-    ) -> Evidence:
+    ) -> Evidence[Reprojection]:
         """The landmarks of detected people, and what else is known about them.
 
         Args:
@@ -159,7 +159,7 @@ class Fitter:
         known = self._knowledge(initial, turns, legs, balance)
         return Evidence(seen, known, unseen, joints)
 
-    def starts(self, evidence: Evidence, initial: Initial | None) -> BodyState:
+    def starts(self, evidence: Evidence[Reprojection], initial: Initial | None) -> BodyState:
         """Where the fit starts: the regressor's estimates, or else the most similar poses of the library.
 
         Args:
@@ -205,8 +205,8 @@ class Fitter:
         return self._libraries[joints]
 
     def refine(
-        self, state: BodyState, evidence: Evidence, balance: Balance, turns: Tensor | None = None
-    ) -> tuple[BodyState, Quadratic, Evidence]:
+        self, state: BodyState, evidence: Evidence[Seen], balance: Balance, turns: Tensor | None = None
+    ) -> tuple[BodyState, Quadratic, Evidence[Seen]]:
         """Refine all starts by landmarks.
 
         Args:
@@ -218,16 +218,16 @@ class Fitter:
 
         Returns:
             The best body of each person, the energy's quadratic there, and the evidence with gravity in it, which is
-            estimated from everyone before the last round, and the last cutoff of the landmarks.
+            estimated from everyone before the last round where it has a term, and the last cutoff of the landmarks.
         """
         people, last = len(evidence), len(balance.annealing) - 1
         for number, (cutoff, steps) in enumerate(balance.annealing):
             count = len(state) // people
-            evidence = replace(evidence, seen=replace(evidence.seen, cutoff=cutoff))
-            each, known = evidence.seen.repeated(count), evidence.known.repeated(count)
-            state, final = minimize([each, *known.terms()], state, steps)
+            evidence = replace(evidence, seen=evidence.seen.with_cutoff(cutoff))
+            known: Knowledge = evidence.known.repeated(count)
+            state, final = minimize([evidence.seen.repeated(count), *known.terms()], state, steps)
             state, final = _keep_best(state, final, people, 1 if number == last else self.settings.kept)
-            if number == last - 1:
+            if number == last - 1 and evidence.known.upright is not None:
                 up = self._up(*_keep_best(state, final, people, 1), turns)
                 upright = replace(evidence.known.upright, up=up)
                 evidence = replace(evidence, known=replace(evidence.known, upright=upright))
@@ -251,32 +251,41 @@ class Fitter:
         state: BodyState,
         final: Quadratic,
         view: MaskView | None,
-        evidence: Evidence,
+        evidence: Evidence[Reprojection],
         balance: Balance,
     ) -> tuple[BodyState, Quadratic]:
-        """Refine one body by its skin: its outline, and where it touches itself.
+        """Refine one body by its skin in one view, which is None for people without a mask."""
+
+        def outlines(at: BodyState, reach: float) -> list[Term]:
+            return [] if view is None else self.outline(at, view, reach, balance, evidence.hidden(0))
+
+        return self.refine_by_skin(state, final, evidence.terms(), outlines)
+
+    def refine_by_skin(
+        self,
+        state: BodyState,
+        final: Quadratic,
+        terms: Sequence[Term],
+        outlines_of: Callable[[BodyState, float], list[Term]],
+    ) -> tuple[BodyState, Quadratic]:
+        """Refine one body by its skin: its outlines, and where it touches itself.
 
         Args:
             state: The body.
             final: The energy's quadratic there.
-            view: The person's mask, if there is one.
-            evidence: The person's landmarks, and what else is known about the person.
-            balance: Weights.
+            terms: The terms of the person's landmarks, and of what else is known about the person.
+            outlines_of: Function of a body and the farthest distance of a match, as a share of the picture's side,
+                that gives the terms of its outlines.
 
         Returns:
             The refined body, and the energy's quadratic there.
         """
-        terms = evidence.terms()
         outlines: list[Term] = []
         for reach, steps in self.settings.outline.reaches:
-            if view is None:
+            found = outlines_of(state, reach)
+            if not found:
                 break
-            outline = match_outlines(
-                self.body, self.skeleton, state, view, reach, self.settings.outline, evidence.hidden(0)
-            )
-            if outline is None:
-                break
-            outlines = [replace(outline, weight=balance.evidence * outline.weight)]
+            outlines = found
             state, final = minimize([*outlines, *self.contact(state), *terms], state, steps)
         for _ in range(self.settings.contact.rounds):
             contact = self.contact(state)
@@ -284,6 +293,22 @@ class Fitter:
                 break
             state, final = minimize([*outlines, *contact, *terms], state, self.settings.contact.steps)
         return state, final
+
+    def outline(
+        self, state: BodyState, view: MaskView, reach: float, balance: Balance, hidden: Sequence[int] = ()
+    ) -> list[Term]:
+        """The term that pulls one body's outline to that of its mask; none if no points match.
+
+        Args:
+            state: The body, in the camera space of the mask.
+            view: The mask.
+            reach: Farthest distance of a match, as a share of the picture's side.
+            balance: Weights.
+            hidden: Joints of ``smpl24`` whose parts of the skin the photo does not show.
+        """
+        settings = self.settings.outline
+        outline = match_outlines(self.body, self.skeleton, state, view, reach, settings, hidden)
+        return [] if outline is None else [replace(outline, weight=balance.evidence * outline.weight)]
 
     def contact(self, state: BodyState) -> list[Term]:
         """The term that pushes the forearms of one body out of it, if they are inside."""

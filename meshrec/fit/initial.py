@@ -86,7 +86,7 @@ class Initial:
             places = 1 / _deviations(place, (len(state), 3), "place")
         return cls(state, torch.cat([1 / turns, places, 1 / betas], dim=1).diag_embed())
 
-    def __getitem__(self, index: slice) -> Initial:
+    def __getitem__(self, index: slice | Tensor) -> Initial:
         return Initial(self.state[index], self.whiten[index])
 
     def repeated(self, count: int) -> Initial:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from meshrec.fit.in_view import ViewTerms
 from meshrec.fit.initial import Initial
 from meshrec.fit.solver import Term
 from meshrec.fit.terms import Closeness, UprightTerm
@@ -17,22 +18,22 @@ class Knowledge:
 
     Attributes:
         everybody: Terms that are the same for all people, such as the prior of poses.
-        upright: Term of the pelvis' orientation against gravity.
+        upright: Term of the pelvis' orientation against gravity, which is estimated; None for no such term.
         initial: A regressor's estimates of the people.
         turns: Observed rotations of heads and wrists.
         legs: Prior of the people whose legs are not seen.
     """
 
     everybody: tuple[Term, ...]
-    upright: UprightTerm
+    upright: UprightTerm | None
     initial: Initial | None = None
-    turns: ObservedTurns | None = None
+    turns: ObservedTurns | ViewTerms | None = None
     legs: UnseenLegs | None = None
 
     def __getitem__(self, index: slice) -> Knowledge:
         return replace(
             self,
-            upright=self.upright[index],
+            upright=self.upright and self.upright[index],
             initial=self.initial and self.initial[index],
             turns=self.turns and self.turns[index],
             legs=self.legs and self.legs[index],
@@ -42,7 +43,7 @@ class Knowledge:
         """What is known for ``count`` bodies of each person, those of one person next to each other."""
         return replace(
             self,
-            upright=self.upright.repeated(count),
+            upright=self.upright and self.upright.repeated(count),
             initial=self.initial and self.initial.repeated(count),
             turns=self.turns and self.turns.repeated(count),
             legs=self.legs and self.legs.repeated(count),
@@ -50,7 +51,9 @@ class Knowledge:
 
     def terms(self) -> list[Term]:
         """All terms that there are."""
-        terms: list[Term] = [*self.everybody, self.upright]
+        terms: list[Term] = list(self.everybody)
+        if self.upright is not None:
+            terms.append(self.upright)
         if self.initial is not None:
             terms.append(Closeness(self.initial.state, self.initial.whiten))
         return terms + [term for term in (self.turns, self.legs) if term is not None]

@@ -23,18 +23,14 @@ from meshrec.body.state import BETAS, BodyState, choose
 from meshrec.detect.people import Detection
 from meshrec.fit.banded import banded_cholesky
 from meshrec.fit.coupled import BAND, UNKNOWNS, Coupled, Past, TimeTerm, alone, minimize_coupled
-from meshrec.fit.evidence import Evidence
 from meshrec.fit.feet import FOOT_POINTS, FootSettings, StandingTerm, contacts_of, foot_points
-from meshrec.fit.fitter import FRAMES_FOR_GRAVITY, Fitter
-from meshrec.fit.gravity import Gravity, gravity_of
+from meshrec.fit.film import Film, FilmOfOne, chunks
+from meshrec.fit.fitter import Fitter
+from meshrec.fit.gravity import Gravity
 from meshrec.fit.initial import Initial
-from meshrec.fit.outline import MaskView, drawn_faces, match_outlines
-from meshrec.fit.result import UNKNOWN, confidence_in, reprojection_error
-from meshrec.fit.settings import Balance
+from meshrec.fit.result import UNKNOWN
 from meshrec.fit.smoothness import Accelerations, JointAccelerations, TurnAccelerations
-from meshrec.fit.solver import Quadratic, Term, minimize, total
-from meshrec.fit.stature import on_rays
-from meshrec.fit.terms import Linearised
+from meshrec.fit.solver import Term, minimize, total
 from meshrec.geometry import Camera
 from meshrec.geometry.tangent import turned, turns_between
 from meshrec.landmarks.moments import LandmarkMoments
@@ -119,32 +115,20 @@ class SequenceFit:
 
 
 @dataclass(frozen=True, eq=False)
-class _Track:
-    """The input, with something in every frame.
+class Fitted:
+    """One body over T frames.
 
     Attributes:
-        detections: T detections; those of frames without one are of the nearest frame.
-        others: Other people in each frame.
-        cameras: Camera of each frame.
-        common: The detections as one camera would have seen them.
-        camera: That camera.
-        times: (T,) seconds.
-        turns: (T, 3, 3) from the world to camera space.
-        seen: (T,) bool, whether there is a detection.
-        nearest: (T,) nearest frame with a detection.
-        initial: Estimates of a regressor.
+        state: T bodies of one shape.
+        deviation: (T, 24) standard deviation of each ``smpl24`` joint relative to the pelvis, metres.
+        contacts: (T, 4) bool, which parts of the feet touch the floor.
+        gravity: The direction of gravity in the world.
     """
 
-    detections: list[Detection]
-    others: Sequence[Sequence[Detection]]
-    cameras: Sequence[Camera]
-    common: list[Detection]
-    camera: Camera
-    times: Tensor
-    turns: Tensor
-    seen: Tensor
-    nearest: Tensor
-    initial: Initial | None
+    state: BodyState
+    deviation: Tensor
+    contacts: Tensor
+    gravity: Gravity
 
 
 @dataclass(frozen=True, eq=False)
@@ -268,76 +252,66 @@ class SequenceFitter:
             InputError: The detections have different joint sets, or the body lacks one of their landmarks.
             ValueError: There is no detection, or the lengths differ, or times do not ascend.
         """
-        track = _track_of(detections, times, camera, initial, turns, others)
-        state, certainty = self._each_alone(track)
-        state = self._with_one_shape(track, state, certainty)
-        pelvis = self._pelvis(state.betas[:1])
-        state = _bridged(track, state, pelvis, track.seen)
-        gravity = self._gravity(track, state)
-        state, deviation, contacts = self._together(track, state, gravity)
-        inside = torch.zeros_like(track.seen)
-        for begin, end in _segments(track, self.settings.longest_gap):
-            inside[begin:end] = True
-        state = _bridged(track, state, pelvis, inside)
-        errors, overlaps, scores = self._judged(track, state)
+        film = FilmOfOne.of(self.fitter, detections, times, camera, initial, turns, others)
+        fitted = self.over_time(film)
+        errors, overlaps, scores = film.judged(fitted.state, self.settings.chunk)
         return SequenceFit(
-            rotations=state.rotations.float().numpy(),
-            betas=state.betas[0].float().numpy(),
-            translation=state.translation.float().numpy(),
-            joint_deviation=deviation.float().numpy(),
+            rotations=fitted.state.rotations.float().numpy(),
+            betas=fitted.state.betas[0].float().numpy(),
+            translation=fitted.state.translation.float().numpy(),
+            joint_deviation=fitted.deviation.float().numpy(),
             reprojection_error=errors,
             mask_iou=overlaps,
             score=scores,
-            contacts=contacts.numpy(),
-            gravity=gravity,
+            contacts=fitted.contacts.numpy(),
+            gravity=fitted.gravity,
         )
 
-    def _each_alone(self, track: _Track) -> tuple[BodyState, Tensor]:
+    def over_time(self, film: Film) -> Fitted:
+        """Fit one body to all frames of a film, by one camera or several."""
+        state, certainty = self._each_alone(film)
+        state = self._with_one_shape(film, state, certainty)
+        pelvis = self._pelvis(state.betas[:1])
+        state = _bridged(film, state, pelvis, film.seen)
+        gravity = film.gravity(state)
+        state, deviation, contacts = self._together(film, state, gravity)
+        inside = torch.zeros_like(film.seen)
+        for begin, end in _segments(film, self.settings.longest_gap):
+            inside[begin:end] = True
+        return Fitted(_bridged(film, state, pelvis, inside), deviation, contacts, gravity)
+
+    def _each_alone(self, film: Film) -> tuple[BodyState, Tensor]:
         """Fit every frame on its own.
 
         Returns:
             T bodies, and one over the standard deviations (T, S) of their betas.
         """
-        fitter, parts, certainties = self.fitter, [], []
-        masked = any(detection.mask is not None for detection in track.detections)
-        every = self.settings.outlined if masked else 1
-        chosen = track.seen & ((track.seen.cumsum(0) - 1) % every == 0)
-        for frames in _chunks(len(track.detections), self.settings.chunk):
-            initial = _initial(track, frames)
-            evidence = self._evidence(track, frames, fitter.balance(initial))
-            balance, turns = fitter.balance(initial), track.turns[frames]
-            state, final, evidence = fitter.refine(fitter.starts(evidence, initial), evidence, balance, turns)
-            views = [view if shape else None for view, shape in zip(self._views(track, frames), chosen[frames])]
-            for reach, steps in fitter.settings.outline.reaches:
-                if not any(view is not None for view in views):
+        parts, certainties = [], []
+        every = self.settings.outlined if film.masked else 1
+        chosen = film.seen & ((film.seen.cumsum(0) - 1) % every == 0)
+        for frames in chunks(len(film.times), self.settings.chunk):
+            state, final, shown = film.alone(frames)
+            for reach, steps in self.fitter.settings.outline.reaches:
+                skin = shown.skin(state, reach, touching=False, chosen=chosen[frames])
+                if skin is None:
                     break
-                skin = self._skin(state, views, evidence, balance, reach, touching=False)
-                state, final = minimize([skin, *evidence.terms()], state, steps)
+                state, final = minimize([skin, *shown.terms()], state, steps)
             parts.append(state)
             eye = 1e-9 * torch.eye(state.unknowns, dtype=torch.float64)
             variance = torch.linalg.inv(final.hessian + eye)[:, BETAS, BETAS].diagonal(dim1=1, dim2=2)
             certainties.append(chosen[frames, None] * variance.clamp(min=1e-6) ** -0.5)
         return _joined(parts), torch.cat(certainties)
 
-    def _with_one_shape(self, track: _Track, state: BodyState, certainty: Tensor) -> BodyState:
+    def _with_one_shape(self, film: Film, state: BodyState, certainty: Tensor) -> BodyState:
         """Give all frames the median shape, and move them so that they look the same."""
-        betas = weighted_median(state.betas[track.seen], certainty[track.seen])
-        old = landmark_positions(self.fitter.skeleton, state)
-        other = replace(state, betas=betas.expand_as(state.betas), translation=torch.zeros_like(state.translation))
-        return replace(other, translation=on_rays(old, landmark_positions(self.fitter.skeleton, other)))
+        betas = weighted_median(state.betas[film.seen], certainty[film.seen])
+        return film.look_alike(state, replace(state, betas=betas.expand_as(state.betas)))
 
-    def _gravity(self, track: _Track, state: BodyState) -> Gravity:
-        """The direction of gravity in the world, by frames that are spread over the track."""
-        seen = torch.nonzero(track.seen).flatten()
-        some = seen[:: -(-len(seen) // FRAMES_FOR_GRAVITY)]
-        points = landmark_positions(self.fitter.skeleton, state[some]) @ track.turns[some]
-        return gravity_of(points.numpy())
-
-    def _together(self, track: _Track, state: BodyState, gravity: Gravity) -> tuple[BodyState, Tensor, Tensor]:
+    def _together(self, film: Film, state: BodyState, gravity: Gravity) -> tuple[BodyState, Tensor, Tensor]:
         """Fit all frames of the track together, window by window.
 
         Args:
-            track: The input.
+            film: The input.
             state: T bodies of one shape.
             gravity: The direction of gravity in the world.
 
@@ -351,11 +325,11 @@ class SequenceFitter:
 
         def fit(frames: slice, past: Past | None, steps: Sequence[int], fixed: int = 0) -> _Window:
             start = BodyState(rotations[frames], translation[frames], state.betas[frames])
-            window = self._window(track, frames, start, past, contacts[frames], gravity, steps, fixed)
+            window = self._window(film, frames, start, past, contacts[frames], gravity, steps, fixed)
             rotations[frames], translation[frames] = window.state.rotations, window.state.translation
             return window
 
-        for windows in self._windows(track):
+        for windows in self._windows(film):
             pasts: list[Past | None] = [None]
             for start, stop, following in windows:
                 window = fit(slice(start, stop), pasts[-1], self.settings.steps[:-1])
@@ -363,16 +337,16 @@ class SequenceFitter:
                 deviation[start:following] = window.deviation()[: following - start]
             whole = slice(windows[0][0], windows[-1][1])
             now = BodyState(rotations[whole], translation[whole], state.betas[whole])
-            contacts[whole] = self._contacts(track, whole, now, gravity)
+            contacts[whole] = self._contacts(film, whole, now, gravity)
             for (start, stop, following), past in reversed(list(zip(windows, pasts))):
                 fixed = BAND if following < stop else 0
                 fit(slice(start, following + fixed), past, self.settings.steps[-1:], fixed)
         return BodyState(rotations, translation, state.betas), deviation, contacts
 
-    def _windows(self, track: _Track) -> Iterator[list[tuple[int, int, int]]]:
+    def _windows(self, film: Film) -> Iterator[list[tuple[int, int, int]]]:
         """For each part of the track: where its windows begin and end, and where the next one begins."""
         settings = self.settings
-        for begin, end in _segments(track, settings.longest_gap):
+        for begin, end in _segments(film, settings.longest_gap):
             windows, start = [], begin
             while start + settings.window < end:
                 stop = start + settings.window
@@ -382,7 +356,7 @@ class SequenceFitter:
 
     def _window(
         self,
-        track: _Track,
+        film: Film,
         frames: slice,
         state: BodyState,
         past: Past | None,
@@ -394,7 +368,7 @@ class SequenceFitter:
         """Fit the frames of a window.
 
         Args:
-            track: The input.
+            film: The input.
             frames: The window.
             state: The bodies from which to start.
             past: What is known of the first two frames by those before the window.
@@ -403,40 +377,37 @@ class SequenceFitter:
             rounds: Steps of each round.
             fixed: Number of frames at the window's end that stay as they are.
         """
-        settings, usual = self.settings, self.fitter.balance(track.initial)
-        balance = replace(usual, prior=settings.prior * usual.prior)
-        evidence = self._evidence(track, frames, balance)
-        cutoff, _ = balance.annealing[-1]
-        up = track.turns[frames] @ torch.from_numpy(-gravity.direction)
-        known = replace(evidence.known, upright=replace(evidence.known.upright, up=up))
-        evidence = replace(evidence, seen=replace(evidence.seen, cutoff=cutoff), known=known)
+        usual = film.balance
+        balance = replace(usual, prior=self.settings.prior * usual.prior)
+        shown = film.shown(frames, balance, gravity)
         reach, _ = self.fitter.settings.outline.reaches[-1]
-        views = self._views(track, frames)
         for number, steps in enumerate(rounds):
             if number:
-                contacts = self._contacts(track, frames, state, gravity)
+                contacts = self._contacts(film, frames, state, gravity)
+            skin = shown.skin(state, reach)
             window = _Window(
                 self.fitter.skeleton,
-                [self._skin(state, views, evidence, balance, reach), *evidence.terms()],
-                partial(self._time_terms, track, frames, contacts),
+                [*([] if skin is None else [skin]), *shown.terms()],
+                partial(self._time_terms, film, frames, contacts),
                 past,
                 state,
-                self._share(track, frames),
+                self._share(film, frames),
             )
             time_terms = window.time_terms(slice(0, len(state)))
             state, _ = minimize_coupled(window.frame_terms, time_terms, state, steps, fixed)
         return replace(window, state=state)
 
-    def _contacts(self, track: _Track, frames: slice, state: BodyState, gravity: Gravity) -> Tensor:
-        points = landmark_positions(self._feet, state) @ track.turns[frames]
-        found = contacts_of(points.numpy(), track.times[frames].numpy(), -gravity.direction, self.settings.feet)
+    def _contacts(self, film: Film, frames: slice, state: BodyState, gravity: Gravity) -> Tensor:
+        points = landmark_positions(self._feet, state) @ film.turns[frames]
+        feet = replace(self.settings.feet, depth=1.0) if film.sees_depth else self.settings.feet
+        found = contacts_of(points.numpy(), film.times[frames].numpy(), -gravity.direction, feet)
         return torch.from_numpy(found)
 
-    def _time_terms(self, track: _Track, frames: slice, contacts: Tensor, part: slice) -> list[TimeTerm]:
+    def _time_terms(self, film: Film, frames: slice, contacts: Tensor, part: slice) -> list[TimeTerm]:
         """The terms over time of a part of a window."""
         settings = self.settings
         terms: list[TimeTerm] = []
-        times, turns = track.times[frames][part], track.turns[frames][part]
+        times, turns = film.times[frames][part], film.turns[frames][part]
         if settings.smooth > 0 and len(times) > BAND:
             looseness = max(1 - settings.smooth, LEAST_LOOSENESS) / settings.smooth * USUAL_RATE**1.5
             skeleton, differences, freedom = self.fitter.skeleton, Accelerations.of(times), settings.freedom
@@ -446,90 +417,11 @@ class SequenceFitter:
             terms.append(StandingTerm(self._feet, turns, times, contacts[part], settings.feet))
         return terms
 
-    def _share(self, track: _Track, frames: slice) -> float:
+    def _share(self, film: Film, frames: slice) -> float:
         """The share of the time in which errors last that a frame stands for."""
-        times = track.times[frames]
+        times = film.times[frames]
         step = float(times.diff().mean()) if len(times) > 1 else np.inf
         return min(step / (2 * self.settings.lasting), 1.0)
-
-    def _evidence(self, track: _Track, frames: slice, balance: Balance) -> Evidence:
-        """The evidence of some frames. Without a detection there are only the priors that everybody has."""
-        seen, initial = track.seen[frames], _initial(track, frames)
-        evidence = self.fitter.evidence(track.common[frames], track.camera, initial, balance)
-        if seen.all():
-            return evidence
-        known = evidence.known
-        if known.initial is not None:
-            known = replace(known, initial=replace(known.initial, whiten=known.initial.whiten * seen[:, None, None]))
-        if known.legs is not None:
-            known = replace(known, legs=replace(known.legs, unseen=known.legs.unseen * seen))
-        return replace(evidence, known=known)
-
-    def _views(self, track: _Track, frames: slice) -> list[MaskView | None]:
-        views: list[MaskView | None] = []
-        for t in range(*frames.indices(len(track.detections))):
-            person = track.detections[t]
-            if person.mask is None or not self.fitter.silhouettes:
-                views.append(None)
-            else:
-                settings = self.fitter.settings.outline
-                views.append(MaskView.around(person, list(track.others[t]), track.cameras[t], settings))
-        return views
-
-    def _skin(
-        self,
-        state: BodyState,
-        views: list[MaskView | None],
-        evidence: Evidence,
-        balance: Balance,
-        reach: float,
-        touching: bool = True,
-    ) -> Linearised:
-        """The terms of the skin, which are matched and evaluated once: outlines, and forearms that are in the body.
-
-        Args:
-            state: B bodies.
-            views: Their masks.
-            evidence: What else is known about them.
-            balance: Weights.
-            reach: Farthest distance at which outlines match, as a share of the mask view's side.
-            touching: Whether to push forearms out of the body.
-        """
-        fitter, like, unknowns = self.fitter, state.betas, state.unknowns
-        energy, gradient = like.new_zeros(len(state)), like.new_zeros(len(state), unknowns)
-        hessian = like.new_zeros(len(state), unknowns, unknowns)
-        for i, view in enumerate(views):
-            own = state[i : i + 1]
-            terms = fitter.contact(own) if touching else []
-            if view is not None:
-                settings, hidden = fitter.settings.outline, evidence.hidden(i)
-                outline = match_outlines(fitter.body, fitter.skeleton, own, view, reach, settings, hidden)
-                if outline is not None:
-                    terms.append(replace(outline, weight=balance.evidence * outline.weight))
-            if terms:
-                found = total(terms, own)
-                energy[i], gradient[i], hessian[i] = found.energy[0], found.gradient[0], found.hessian[0]
-        return Linearised(state, Quadratic(energy, gradient, hessian))
-
-    def _judged(self, track: _Track, state: BodyState) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Reprojection errors, overlaps with masks, and scores, (T,) float32 each."""
-        count = len(state)
-        errors, overlaps = (np.full(count, np.nan, np.float32) for _ in range(2))
-        scores = np.zeros(count, np.float32)
-        for frames in _chunks(count, self.settings.chunk):
-            evidence = self._evidence(track, frames, self.fitter.balance(None))
-            views = self._views(track, frames)
-            for i, view in enumerate(views):
-                t, overlap = frames.start + i, None
-                if not track.seen[t]:
-                    continue
-                own, box = state[t : t + 1], track.common[t].box
-                errors[t] = reprojection_error(evidence.seen[i : i + 1], own, box)
-                if view is not None:
-                    overlap = view.overlap(drawn_faces(self.fitter.body, own, view.camera)[1])
-                    overlaps[t] = overlap
-                scores[t] = confidence_in(track.detections[t], float(errors[t]), overlap)
-        return errors, overlaps, scores
 
     def _pelvis(self, betas: Tensor) -> Tensor:
         """(3,) place of the pelvis at rest."""
@@ -559,114 +451,24 @@ def weighted_median(values: Tensor, weights: Tensor) -> Tensor:
     return ordered.gather(0, middle[None])[0]
 
 
-def _track_of(
-    detections: Sequence[Detection | None],
-    times: np.ndarray,
-    camera: Camera | Sequence[Camera],
-    initial: Initial | None,
-    turns: np.ndarray | None,
-    others: Sequence[Sequence[Detection]] | None,
-) -> _Track:
-    count = len(detections)
-    moments = torch.as_tensor(np.asarray(times, np.float64))
-    frames = [t for t, detection in enumerate(detections) if detection is not None]
-    if not frames:
-        raise ValueError("a track needs a detection")
-    cameras = [camera] * count if isinstance(camera, Camera) else list(camera)
-    common = torch.eye(3, dtype=torch.float64).expand(count, 3, 3)
-    if turns is not None:
-        common = torch.as_tensor(np.asarray(turns, np.float64))
-    beside = [()] * count if others is None else others
-    sizes = {len(moments), len(cameras), len(common), len(beside), count if initial is None else len(initial.state)}
-    if sizes != {count}:
-        raise ValueError(f"{count} detections need as many times, cameras, turns, estimates and lists of others")
-    if not (moments.diff() > 0).all():
-        raise ValueError("times must ascend")
-    index = np.array(frames)
-    nearest = _nearest(index, count)
-    seen = torch.zeros(count, dtype=torch.bool)
-    seen[index] = True
-    filled = []
-    for t, source in enumerate(nearest.tolist()):
-        detection = detections[source]
-        assert detection is not None
-        filled.append(detection if t == source else _unseen(detection))
-    reference = _reference(cameras)
-    seen_by = [_seen_by(d, own, reference) for d, own in zip(filled, cameras)]
-    near = torch.from_numpy(nearest)
-    return _Track(filled, beside, cameras, seen_by, reference, moments, common, seen, near, initial)
-
-
-def _nearest(index: np.ndarray, count: int) -> np.ndarray:
-    """The nearest of ascending numbers to each of 0 to ``count`` - 1."""
-    after = np.searchsorted(index, np.arange(count)).clip(0, len(index) - 1)
-    before = (after - 1).clip(0)
-    closer = np.abs(index[before] - np.arange(count)) <= np.abs(index[after] - np.arange(count))
-    return np.where(closer, index[before], index[after])
-
-
-def _unseen(detection: Detection) -> Detection:
-    """A detection that says nothing."""
-    keypoints = detection.keypoints * np.array([1, 1, 0], np.float32)
-    return replace(detection, keypoints=keypoints, score=0.0, mask=None, world=None, close_ups=())
-
-
-def _reference(cameras: Sequence[Camera]) -> Camera:
-    """The camera of all frames; where they differ, one whose picture has room for what all of them see."""
-    first = cameras[0]
-    if all(camera is first or camera == first for camera in cameras):
-        return first
-    focal = float(np.mean([np.mean(camera.focal) for camera in cameras]))
-    side = 4 * int(max(max(camera.size) * focal / np.mean(camera.focal) for camera in cameras))
-    return Camera(focal, size=(side, side))
-
-
-def _seen_by(detection: Detection, own: Camera, other: Camera) -> Detection:
-    """A detection without its mask, as a camera of another focal length in the same place sees it."""
-    if other is own or other == own:
-        return detection
-    scale = np.divide(other.focal, own.focal).astype(np.float32)
-    shift = np.subtract(other.center, scale * np.array(own.center)).astype(np.float32)
-    x, y, confidence = detection.keypoints.T
-    inside = (x > -0.5) & (x < own.size[0] - 0.5) & (y > -0.5) & (y < own.size[1] - 0.5)
-    keypoints = np.stack([x * scale[0] + shift[0], y * scale[1] + shift[1], confidence * inside], 1)
-    close_ups = tuple(replace(close, center=close.center * scale + shift) for close in detection.close_ups)
-    box = detection.box * np.tile(scale, 2) + np.tile(shift, 2)
-    return replace(detection, keypoints=keypoints, box=box, mask=None, close_ups=close_ups)
-
-
-def _initial(track: _Track, frames: slice) -> Initial | None:
-    """The estimates of some frames; those of frames without a detection are of the nearest frame."""
-    if track.initial is None:
-        return None
-    index = track.nearest[frames]
-    state = track.initial.state[index]
-    doubled = BodyState(state.rotations.double(), state.translation.double(), state.betas.double())
-    return Initial(doubled, track.initial.whiten[index].double())
-
-
-def _chunks(count: int, size: int) -> list[slice]:
-    return [slice(start, min(start + size, count)) for start in range(0, count, size)]
-
-
 def _joined(parts: Sequence[BodyState]) -> BodyState:
     return BodyState(*(torch.cat([getattr(p, name) for p in parts]) for name in ("rotations", "translation", "betas")))
 
 
-def _segments(track: _Track, longest: float) -> list[tuple[int, int]]:
+def _segments(film: Film, longest: float) -> list[tuple[int, int]]:
     """Beginnings and ends of the parts of a track between gaps that are too long."""
-    index = torch.nonzero(track.seen).flatten()
-    apart = torch.nonzero(track.times[index].diff() > longest).flatten()
+    index = torch.nonzero(film.seen).flatten()
+    apart = torch.nonzero(film.times[index].diff() > longest).flatten()
     starts = [int(index[0]), *(int(index[k + 1]) for k in apart)]
     stops = [*(int(index[k]) + 1 for k in apart), int(index[-1]) + 1]
     return list(zip(starts, stops))
 
 
-def _bridged(track: _Track, state: BodyState, pelvis: Tensor, known: Tensor) -> BodyState:
+def _bridged(film: Film, state: BodyState, pelvis: Tensor, known: Tensor) -> BodyState:
     """Interpolate the bodies of frames that are not known in the world, between those before and after.
 
     Args:
-        track: The input.
+        film: The input.
         state: T bodies of one shape.
         pelvis: (3,) place of the pelvis at rest.
         known: (T,) bool, the frames that stay.
@@ -677,14 +479,14 @@ def _bridged(track: _Track, state: BodyState, pelvis: Tensor, known: Tensor) -> 
     frames = np.arange(len(state))
     after = index[np.searchsorted(index, frames).clip(0, len(index) - 1)]
     before = index[(np.searchsorted(index, frames, side="right") - 1).clip(0)]
-    first, last = track.times[before], track.times[after]
-    share = ((track.times - first) / (last - first).clamp(min=1e-9)).clamp(0, 1)
+    first, last = film.times[before], film.times[after]
+    share = ((film.times - first) / (last - first).clamp(min=1e-9)).clamp(0, 1)
     rotations = state.rotations.clone()
-    rotations[:, 0] = track.turns.mT @ rotations[:, 0]
+    rotations[:, 0] = film.turns.mT @ rotations[:, 0]
     moves = turns_between(rotations[before], rotations[after])
     rotations = turned(rotations[before], share[:, None, None] * moves)
-    place = (track.turns.mT @ (pelvis + state.translation)[..., None]).squeeze(-1)
+    place = (film.turns.mT @ (pelvis + state.translation)[..., None]).squeeze(-1)
     place = place[before] + share[:, None] * (place[after] - place[before])
-    rotations[:, 0] = track.turns @ rotations[:, 0]
-    translation = (track.turns @ place[..., None]).squeeze(-1) - pelvis
+    rotations[:, 0] = film.turns @ rotations[:, 0]
+    translation = (film.turns @ place[..., None]).squeeze(-1) - pelvis
     return choose(known, state, BodyState(rotations, translation, state.betas))

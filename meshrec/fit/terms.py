@@ -103,6 +103,10 @@ class Reprojection:
         pixels, precision, shared = (t.repeat_interleave(count, 0) for t in (self.pixels, self.precision, self.shared))
         return replace(self, pixels=pixels, precision=precision, shared=shared)
 
+    def with_cutoff(self, cutoff: float) -> "Reprojection":
+        """The same landmarks with another cutoff."""
+        return replace(self, cutoff=cutoff)
+
     def __call__(self, state: BodyState) -> Quadratic:
         """The term's quadratic in the P unknowns of B bodies."""
         pixels, slopes = projected(self.landmarks, self.camera, state)

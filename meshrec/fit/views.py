@@ -1,0 +1,484 @@
+"""One body in all views of one instant: the fit of a photo with the landmarks and outlines of several cameras.
+
+The body's state lives in the world, and the terms of each camera are taken there (:mod:`meshrec.fit.in_view`). What the
+cameras see together leaves little open, so the prior of poses counts less than in a photo, and a network's estimates
+serve as starts only: each was made of one view, and summed up they would outweigh what all views show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from meshrec.body.joints import joint_set
+from meshrec.body.state import BodyState, choose
+from meshrec.detect.people import Detection
+from meshrec.detect.sides import exchanged
+from meshrec.detect.view_sides import ViewSideSettings, side_candidates
+from meshrec.errors import InputError
+from meshrec.fit.evidence import Evidence
+from meshrec.fit.fitter import Fitter
+from meshrec.fit.in_view import SeenInViews, ViewSpace, ViewTerm, ViewTerms
+from meshrec.fit.initial import Initial
+from meshrec.fit.knowledge import Knowledge
+from meshrec.fit.outline import MaskView, drawn_faces
+from meshrec.fit.result import confidence_in, joint_deviations, reprojection_error
+from meshrec.fit.settings import Balance
+from meshrec.fit.solver import Quadratic, Term, total
+from meshrec.fit.terms import Reprojection
+from meshrec.fit.turns import ObservedTurns
+from meshrec.fit.unseen import UnseenLegs
+from meshrec.geometry import Camera
+from meshrec.geometry.cameras import IDENTITY, ORIGIN
+from meshrec.landmarks.numba_backend import landmark_positions
+
+
+@dataclass(frozen=True)
+class ViewSettings:
+    """How a body is fitted in several views.
+
+    Attributes:
+        balance: Weights, and annealing of the landmarks.
+        starts: Number of starts from which the fit goes on: those that explain all views best.
+        placing: Rounds of reweighted least squares by which a start is placed in the world.
+        cutoff: Error of a landmark at which its cost is half its maximum while starts are placed and compared, in
+            standard deviations.
+        sides: When views have left and right exchanged.
+    """
+
+    balance: Balance = Balance(evidence=1.0, prior=0.2, annealing=((20.0, 5), (8.0, 5), (3.0, 5)))
+    starts: int = 3
+    placing: int = 4
+    cutoff: float = 20.0
+    sides: ViewSideSettings = ViewSideSettings()
+
+
+@dataclass(frozen=True, eq=False)
+class MultiViewFit:
+    """One fitted body in the world: ``body(betas, rotations[1:], rotations[0], translation)``.
+
+    Attributes:
+        rotations: (24, 3, 3) float32 local rotations; the first is the body's orientation in the world.
+        betas: (S,) float32 shape coefficients.
+        translation: (3,) float32, metres.
+        joint_deviation: (24,) float32 standard deviation of each ``smpl24`` joint relative to the pelvis, metres.
+        reprojection_error: (V,) float32 mean distance of detected and reprojected landmarks in each view, as a share of
+            the box's longer side; NaN in views without a detection.
+        mask_iou: (V,) float32 intersection over union of the silhouette and the detector's mask; NaN without a mask.
+        exchanged: (V,) bool, the views whose detections have left and right exchanged.
+        score: Confidence in [0, 1]: the mean over the views with a detection.
+    """
+
+    rotations: np.ndarray
+    betas: np.ndarray
+    translation: np.ndarray
+    joint_deviation: np.ndarray
+    reprojection_error: np.ndarray
+    mask_iou: np.ndarray
+    exchanged: np.ndarray
+    score: float
+
+
+@dataclass(frozen=True, eq=False)
+class ViewEvidence:
+    """What V cameras show of one person in N instants.
+
+    Attributes:
+        joint: The landmarks of all views, and what else is known.
+        views: What each camera shows, in its own space.
+        spaces: The cameras' spaces.
+        seen: (V, N) bool, where there is a detection.
+    """
+
+    joint: Evidence[SeenInViews]
+    views: list[Evidence[Reprojection]]
+    spaces: list[ViewSpace]
+    seen: Tensor
+
+    def __len__(self) -> int:
+        return len(self.joint)
+
+
+class MultiViewFitter:
+    """Fits one body to a person in all views: ``fit = multi_view_fitter(detections, cameras)``.
+
+    Args:
+        fitter: The fit of photos. Its body, prior and settings hold here too.
+        settings: What differs with several cameras.
+
+    Example:
+        >>> import numpy as np
+        >>> import torch
+        >>> import meshrec
+        >>> from meshrec.detect.people import keypoint_box
+        >>> from meshrec.fit.views import MultiViewFitter
+        >>> body = meshrec.load_body("neutral")
+        >>> front = meshrec.Camera(500.0, size=(512, 512), rotation=np.diag([1, -1, -1]), translation=[0, 0, 4])
+        >>> side = meshrec.Camera(500.0, size=(512, 512), rotation=[[0, 0, -1], [0, -1, 0], [-1, 0, 0]],
+        ...     translation=[0, 0, 4])
+        >>> points = body.joints_from(body(transl=torch.tensor([[0.1, 0.2, 0.3]])).vertices, "coco17")
+        >>> people = []
+        >>> for camera in (front, side):
+        ...     seen = camera.project(camera.world_to_camera(points))[0, :, :2].numpy()
+        ...     keypoints = np.hstack([seen, np.ones((17, 1), np.float32)])
+        ...     people.append(meshrec.Detection(keypoint_box(keypoints), keypoints, "coco17", score=1.0))
+        >>> fit = MultiViewFitter(meshrec.Fitter(body))(people, [front, side])
+        >>> bool(np.abs(fit.translation - [0.1, 0.2, 0.3]).max() < 0.02), bool(fit.reprojection_error.max() < 0.01)
+        (True, True)
+    """
+
+    def __init__(self, fitter: Fitter, settings: ViewSettings = ViewSettings()) -> None:
+        self.fitter = fitter
+        self.settings = settings
+
+    def __call__(
+        self,
+        detections: Sequence[Detection | None],
+        cameras: Sequence[Camera],
+        initial: Sequence[Initial | None] | None = None,
+        up: np.ndarray | None = None,
+        others: Sequence[Sequence[Detection]] | None = None,
+    ) -> MultiViewFit:
+        """Fit one body.
+
+        Args:
+            detections: The person in each of V views, in pixels without lens distortion; None where a camera misses the
+                person.
+            cameras: The V cameras, with extrinsics.
+            initial: A regressor's estimate of the person in the camera space of each view, as start; not read where
+                there is no detection. Default: starts from the library of poses.
+            up: (3,) unit vector against gravity in the world, where it is known.
+            others: Other people in each view, who may stand in front of the person.
+
+        Returns:
+            The body in the world. If one camera alone sees the person, it is that of a photo.
+
+        Raises:
+            InputError: The detections have different joint sets, or the body lacks one of their landmarks.
+            ValueError: No camera sees the person, or the lengths differ.
+        """
+        count = len(detections)
+        guesses: Sequence[Initial | None] = [None] * count if initial is None else initial
+        beside: Sequence[Sequence[Detection]] = [()] * count if others is None else others
+        if not count == len(cameras) == len(guesses) == len(beside):
+            raise ValueError(f"{count} detections need as many cameras, estimates and lists of others")
+        seen = [v for v, person in enumerate(detections) if person is not None]
+        if not seen:
+            raise ValueError("no camera sees the person")
+        if len(seen) == 1:
+            return self._alone(detections, cameras, guesses, beside, seen[0])
+        found = [[detections[v]] for v in seen]
+        chosen, starts = [cameras[v] for v in seen], [guesses[v] for v in seen]
+        swapped = self.exchanged_views(found, chosen, starts, up)
+        found = with_exchanged(found, swapped)
+        people = [person for view in found for person in view if person is not None]
+        state, final, evidence = self.fitted(found, chosen, starts, up)
+        views = [self.mask_view(p, beside[v], c) for p, v, c in zip(people, seen, chosen)]
+
+        def outlines(at: BodyState, reach: float) -> list[Term]:
+            return self.outlines(at, views, evidence, 0, reach)
+
+        state, final = self.fitter.refine_by_skin(state, final, evidence.joint.terms(), outlines)
+        errors, overlaps = (np.full(count, np.nan, np.float32) for _ in range(2))
+        sides, scores = np.zeros(count, bool), []
+        for i, v in enumerate(seen):
+            own, overlap = evidence.spaces[i].from_world(state), None
+            view = views[i]
+            errors[v] = reprojection_error(evidence.views[i].seen, own, people[i].box)
+            if view is not None:
+                overlap = view.overlap(drawn_faces(self.fitter.body, own, view.camera)[1])
+                overlaps[v] = overlap
+            sides[v] = swapped[i, 0]
+            scores.append(confidence_in(people[i], float(errors[v]), overlap))
+        deviation = joint_deviations(self.fitter.skeleton, state, final)[0]
+        return MultiViewFit(*_arrays(state), deviation.float().numpy(), errors, overlaps, sides, float(np.mean(scores)))
+
+    def evidence(
+        self,
+        detections: Sequence[Sequence[Detection | None]],
+        cameras: Sequence[Camera],
+        balance: Balance,
+        initial: Sequence[Initial | None] | None = None,
+        up: np.ndarray | None = None,
+    ) -> ViewEvidence:
+        """What the cameras show of one person in N instants.
+
+        Args:
+            detections: For each of V cameras the person in N instants; at least one is not None.
+            cameras: The V cameras, with extrinsics.
+            balance: Weights.
+            initial: For each camera a regressor's N estimates in its space, or None. They count in instants that one
+                camera alone sees.
+            up: (3,) unit vector against gravity in the world, where it is known.
+
+        Raises:
+            InputError: The detections have different joint sets, or the body lacks one of their landmarks.
+        """
+        joints = _joint_set_of(detections)
+        nobody = _nobody(joints)
+        filled = [[nobody if person is None else person for person in view] for view in detections]
+        seen = torch.tensor([[person is not None for person in view] for view in detections])
+        views = [self.fitter.evidence(view, camera, None, balance) for view, camera in zip(filled, cameras)]
+        spaces = [ViewSpace.of(camera, self.fitter.skeleton) for camera in cameras]
+        landmarks = SeenInViews([ViewTerm(own.seen, space) for own, space in zip(views, spaces)])
+        unseen = torch.stack([own.unseen for own in views]).amin(0)
+        known = self._knowledge(views, spaces, unseen * seen.any(0), up)
+        if initial is not None:
+            known = replace(known, initial=_of_single_views(initial, spaces, seen))
+        return ViewEvidence(Evidence(landmarks, known, unseen, joints), views, spaces, seen)
+
+    def starts(self, evidence: ViewEvidence, initial: Sequence[Initial | None]) -> BodyState:
+        """Where the fit starts: of the estimates from every view, or else of similar poses, those that fit all views.
+
+        Args:
+            evidence: What the cameras show in N instants.
+            initial: A regressor's N estimates in each camera's space, or None.
+
+        Returns:
+            Bodies in the world: the same number for each instant, those of one instant next to each other.
+        """
+        count, parts = len(evidence), []
+        for view, space, guess, seen in zip(evidence.views, evidence.spaces, initial, evidence.seen):
+            state = self.fitter.starts(view, guess)
+            each = len(state) // count
+            # A camera that does not see the person has no estimate; what another one says is tried in its place.
+            parts.append((space.to_world(state), each, seen))
+        states = [self.placed(state, evidence, each) for state, each, _ in parts]
+        number = sum(each for _, each, _ in parts)
+        together = _interleaved(states, [each for _, each, _ in parts], count)
+        alive = torch.cat([seen[:, None].expand(-1, each) for _, each, seen in parts], 1)
+        loose = evidence.joint.seen.with_cutoff(self.settings.cutoff)
+        terms: list[Term] = [loose.repeated(number), *evidence.joint.known.repeated(number).terms()]
+        energy = total(terms, together).energy.view(count, number).nan_to_num(torch.inf, torch.inf)
+        energy = torch.where(alive, energy, torch.inf)
+        best = energy.argsort(1)[:, : min(self.settings.starts, number)]
+        return together[(best + number * torch.arange(count)[:, None]).flatten()]
+
+    def placed(self, state: BodyState, evidence: ViewEvidence, each: int = 1) -> BodyState:
+        """Bodies in the place in which their landmarks project closest to those of all views.
+
+        With q = R (p + t) + T for a landmark p of a body without translation, q_xy = r q_z on the ray r is linear in
+        the translation t. Weights make its errors robust ones of pixels.
+
+        Args:
+            state: Bodies in the world, ``each`` of them for each of N instants.
+            evidence: What the cameras show.
+            each: Their number for each instant.
+        """
+        seen = evidence.joint.seen.repeated(each)
+        landmarks = evidence.views[0].seen.landmarks
+        points = landmark_positions(landmarks, replace(state, translation=torch.zeros_like(state.translation)))
+        designs, wants, scales, places = [], [], [], []
+        for view in seen.views:
+            own, space = view.term, view.space
+            focal = torch.as_tensor(own.camera.focal, dtype=torch.float64)
+            rays = (own.pixels - torch.as_tensor(own.camera.center, dtype=torch.float64)) / focal
+            turned = points @ space.rotation.T + space.translation
+            designs.append(space.rotation[:2] - rays[..., None] * space.rotation[2])  # (B, K, 2, 3)
+            wants.append(rays * turned[..., 2:] - turned[..., :2])
+            scales.append(own.precision * focal.mean())
+            places.append((turned[..., 2], space.rotation[2]))
+        design, wanted, scale = torch.cat(designs, 1), torch.cat(wants, 1), torch.cat(scales, 1)
+        weight, translation = scale, state.translation
+        eye = 1e-9 * torch.eye(3, dtype=torch.float64)
+        for _ in range(self.settings.placing):
+            share = weight[..., None, None].square()
+            normal = (design.mT @ (share * design)).sum(1) + eye
+            right = (design.mT @ (share * wanted[..., None])).sum(1)
+            translation = torch.linalg.solve(normal, right).squeeze(-1)
+            depth = torch.cat([z + (translation @ axis)[:, None] for z, axis in places], 1).clamp(min=0.3)
+            error = scale / depth * ((design @ translation[:, None, :, None]).squeeze(-1) - wanted).norm(dim=-1)
+            weight = scale / depth * self.settings.cutoff**2 / (self.settings.cutoff**2 + error.square())
+        return replace(state, translation=translation)
+
+    def mask_view(self, person: Detection | None, others: Sequence[Detection], camera: Camera) -> MaskView | None:
+        """The mask of a person in one view, in a picture whose camera has no extrinsics; None without a mask."""
+        if person is None or person.mask is None or not self.fitter.silhouettes:
+            return None
+        own = replace(camera, rotation=IDENTITY, translation=ORIGIN)
+        return MaskView.around(person, list(others), own, self.fitter.settings.outline)
+
+    def outlines(
+        self, state: BodyState, views: Sequence[MaskView | None], evidence: ViewEvidence, instant: int, reach: float
+    ) -> list[Term]:
+        """The terms of one body's outlines in all views.
+
+        Args:
+            state: The body in the world.
+            views: The person's mask in each view.
+            evidence: What the cameras show.
+            instant: Number of the instant.
+            reach: Farthest distance of a match, as a share of the picture's side.
+        """
+        terms: list[Term] = []
+        for view, space, own in zip(views, evidence.spaces, evidence.views):
+            if view is not None:
+                local, hidden = space.from_world(state), own.hidden(instant)
+                found = self.fitter.outline(local, view, reach, self.settings.balance, hidden)
+                terms += [ViewTerm(term, space) for term in found]
+        return terms
+
+    def _knowledge(
+        self,
+        views: Sequence[Evidence[Reprojection]],
+        spaces: Sequence[ViewSpace],
+        unseen: Tensor,
+        up: np.ndarray | None,
+    ) -> Knowledge:
+        """What is known besides landmarks: the priors of everybody, and what each view tells of heads and wrists."""
+        everybody = views[0].known.everybody
+        if up is not None:
+            x, y, z = np.asarray(up, np.float64).tolist()
+            everybody = (*everybody, replace(self.fitter.settings.upright, up=(x, y, z)))
+        turns = [
+            ViewTerm(own.known.turns, space)
+            for own, space in zip(views, spaces)
+            if isinstance(own.known.turns, ObservedTurns)
+        ]
+        # The trunk's lean along the line of sight, which one camera can hardly tell, is seen by the other ones.
+        settings = replace(self.fitter.settings.unseen, lean=np.inf)
+        legs = UnseenLegs(self.fitter.skeleton, unseen, settings) if unseen.any() else None
+        return Knowledge(everybody, None, None, ViewTerms(turns) if turns else None, legs)
+
+    def fitted(
+        self,
+        detections: Sequence[Sequence[Detection | None]],
+        cameras: Sequence[Camera],
+        initial: Sequence[Initial | None],
+        up: np.ndarray | None = None,
+    ) -> tuple[BodyState, Quadratic, ViewEvidence]:
+        """Fit the landmarks of one person in N instants, each on its own.
+
+        Args:
+            detections: For each of V cameras the person in N instants.
+            cameras: The V cameras, with extrinsics.
+            initial: For each camera a regressor's N estimates in its space, or None.
+            up: (3,) unit vector against gravity in the world, where it is known.
+
+        Returns:
+            N bodies in the world, the quadratics there, and what the cameras show, with the last cutoff.
+        """
+        evidence = self.evidence(detections, cameras, self.settings.balance, initial, up)
+        starts = self.starts(evidence, initial)
+        state, final, joint = self.fitter.refine(starts, evidence.joint, self.settings.balance)
+        return state, final, replace(evidence, joint=joint)
+
+    def exchanged_views(
+        self,
+        detections: Sequence[Sequence[Detection | None]],
+        cameras: Sequence[Camera],
+        initial: Sequence[Initial | None],
+        up: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Find the views that have left and right exchanged; the arguments are those of :meth:`fitted`.
+
+        Where views disagree, bodies are fitted with each way in which they agree; the lowest energy decides.
+
+        Returns:
+            (V, N) bool.
+        """
+        _joint_set_of(detections)
+        count = len(detections[0])
+        ways = np.zeros((3, len(cameras), count), bool)
+        numbers = []
+        for n in range(count):
+            views = [v for v, view in enumerate(detections) if view[n] is not None]
+            people = [person for person in (detections[v][n] for v in views) if person is not None]
+            candidates = side_candidates(people, [cameras[v] for v in views], self.settings.sides)
+            for way, candidate in zip(ways, candidates):
+                way[views, n] = candidate
+            if len(candidates) > 1:
+                numbers.append(n)
+        result = np.zeros((len(cameras), count), bool)
+        if not numbers:
+            return result
+        some = [[view[n] for n in numbers] for view in detections]
+        guesses = [None if guess is None else guess[torch.tensor(numbers)] for guess in initial]
+        energies = [self.fitted(with_exchanged(some, way[:, numbers]), cameras, guesses, up)[1].energy for way in ways]
+        best = torch.stack(energies).nan_to_num(torch.inf).argmin(0)
+        for n, way in zip(numbers, best.tolist()):
+            result[:, n] = ways[way, :, n]
+        return result
+
+    def _alone(
+        self,
+        detections: Sequence[Detection | None],
+        cameras: Sequence[Camera],
+        initial: Sequence[Initial | None],
+        others: Sequence[Sequence[Detection]],
+        view: int,
+    ) -> MultiViewFit:
+        """The fit of a photo, in the world."""
+        person = detections[view]
+        assert person is not None
+        camera = replace(cameras[view], rotation=IDENTITY, translation=ORIGIN)
+        fit = self.fitter([person], camera, initial[view])[0]
+        parts = (fit.rotations, fit.translation, fit.betas)
+        state = BodyState(*(torch.from_numpy(part).double()[None] for part in parts))
+        state = ViewSpace.of(cameras[view], self.fitter.skeleton).to_world(state)
+        errors, overlaps = (np.full(len(detections), np.nan, np.float32) for _ in range(2))
+        errors[view] = fit.reprojection_error
+        overlaps[view] = np.nan if fit.mask_iou is None else fit.mask_iou
+        sides = np.zeros(len(detections), bool)
+        return MultiViewFit(*_arrays(state), fit.joint_deviation, errors, overlaps, sides, fit.score)
+
+
+def _arrays(state: BodyState) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rotations, betas and translation of one body, float32."""
+    rotations, betas, translation = (p[0].float().numpy() for p in (state.rotations, state.betas, state.translation))
+    return rotations, betas, translation
+
+
+def _joint_set_of(detections: Sequence[Sequence[Detection | None]]) -> str:
+    """The joint set that all detections share.
+
+    Raises:
+        InputError: They have different ones.
+    """
+    found = {person.joint_set for view in detections for person in view if person is not None}
+    if len(found) > 1:
+        raise InputError(f"all views of a person need keypoints of the same joint set, not {', '.join(sorted(found))}.")
+    return found.pop()
+
+
+def _nobody(joints: str) -> Detection:
+    """A detection that says nothing."""
+    return Detection(np.array([0, 0, 1, 1], np.float32), np.zeros((len(joint_set(joints)), 3), np.float32), joints, 0.0)
+
+
+def with_exchanged(
+    detections: Sequence[Sequence[Detection | None]], swapped: np.ndarray
+) -> list[list[Detection | None]]:
+    """Detections of V cameras in N instants with left and right exchanged where ``swapped`` (V, N) is true."""
+    return [
+        [exchanged(person) if swap and person is not None else person for person, swap in zip(view, own)]
+        for view, own in zip(detections, swapped)
+    ]
+
+
+def _of_single_views(initial: Sequence[Initial | None], spaces: Sequence[ViewSpace], seen: Tensor) -> Initial | None:
+    """A regressor's estimates in the world of the instants that one camera alone sees; they know nothing of others."""
+    result = None
+    for guess, space, own in zip(initial, spaces, seen):
+        only = own & (seen.sum(0) == 1)
+        if guess is not None and only.any():
+            there = space.estimates_in_world(guess)
+            if result is None:
+                result = Initial(there.state, torch.zeros_like(there.whiten))
+            whiten = torch.where(only[:, None, None], there.whiten, result.whiten)
+            result = Initial(choose(only, there.state, result.state), whiten)
+    return result
+
+
+def _interleaved(states: Sequence[BodyState], each: Sequence[int], count: int) -> BodyState:
+    """Batches of ``each[k]`` bodies for each of ``count`` instants as one, those of one instant next to each other."""
+
+    def joined(name: str) -> Tensor:
+        parts = [getattr(state, name).unflatten(0, (count, n)) for state, n in zip(states, each)]
+        return torch.cat(parts, 1).flatten(0, 1)
+
+    return BodyState(joined("rotations"), joined("translation"), joined("betas"))
