@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 from contextlib import nullcontext
 from pathlib import Path
 
-from meshrec.commands.options import use_threads
+from meshrec.commands.options import numbers, use_threads
 from meshrec.errors import say
 
 
@@ -60,6 +60,10 @@ def add_arguments(parser: ArgumentParser) -> None:
         action="store_true",
         help="reconstruct the frames of each sequence together, as a clip, beside each frame alone",
     )
+    parser.add_argument(
+        "--views",
+        help="fit one body in several calibrated cameras of multiview: how many, such as 2,3,4, or all",
+    )
     parser.add_argument("--limit", type=int, help="largest number of people, evenly spread over the data set")
     parser.add_argument("--no-mirror", action="store_true", help="do not average with the mirror image's estimate")
     parser.add_argument("--device", default="cpu", help="where the network runs: cpu or cuda (default: cpu)")
@@ -78,11 +82,32 @@ def run(options: Namespace) -> None:
         _evaluate(options)
 
 
+def _evaluate_views(options: Namespace) -> None:
+    from meshrec.datasets.multiview import read_multiview
+    from meshrec.errors import InputError
+    from meshrec.evaluation.views import evaluate_views, print_views
+    from meshrec.reconstruct.reconstructor import Reconstructor
+
+    kind, _, folder = options.dataset.partition(":")
+    if kind != "multiview" or len(options.checkpoint) > 1:
+        raise InputError("--views needs one checkpoint and a data set of calibrated cameras, multiview:FOLDER.")
+    samples = read_multiview(folder)
+    most = len(set(samples.cameras.tolist()))
+    counts = range(2, most + 1) if options.views == "all" else [int(n) for n in numbers(options.views)]
+    if not all(1 <= count <= most for count in counts):
+        raise InputError(f"--views must be numbers of cameras from 1 to {most}, or all, not {options.views}.")
+    reconstructor = Reconstructor(options.device, options.checkpoint[0], options.body)
+    print_views(evaluate_views(reconstructor, samples, list(counts), progress=True))
+
+
 def _evaluate(options: Namespace) -> None:
     from meshrec.evaluation import compare, compare_clips, methods_of, print_comparison, print_report, write_report
     from meshrec.files.atomic import require_writable
 
     use_threads(options.threads)
+    if options.views is not None:
+        _evaluate_views(options)
+        return
     methods = methods_of(options.checkpoint, options.fit, not options.no_mirror)
     single = len(methods) == 1 and not options.clips
     folders = []

@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from meshrec.commands.options import names, numbers
-from meshrec.errors import complain
+from meshrec.errors import complain, say
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -40,6 +40,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--jobs", type=int, default=1, help="files to work on at a time, 0.75 to 1.6 GB each (default: 1)"
     )
     parser.add_argument("--force", action="store_true", help="also reconstruct what is finished")
+    parser.add_argument(
+        "--cameras",
+        type=Path,
+        help="calibration of the cameras whose pictures of one instant the files are; they are fitted together",
+    )
     clips = parser.add_argument_group("clips")
     clips.add_argument("--clip", action="store_true", help="each folder that is given holds the frames of one clip")
     clips.add_argument("--fps", type=float, help="frames per second to use (default: the clip's; of folders 30)")
@@ -84,6 +89,16 @@ def run(options: Namespace) -> int:
         ),
         folders_are_clips=options.clip,
     )
+    if options.cameras is not None:
+        from meshrec.jobs.cameras import reconstruct_instant
+        from meshrec.jobs.work import make_reconstructor
+
+        files = [Path(source) for source in options.sources]
+        with locked(options.out):
+            reconstructor = make_reconstructor(settings)
+            count = reconstruct_instant(files, options.cameras, options.out, settings, reconstructor)
+        say(f"{len(files)} cameras: {count} {'person' if count == 1 else 'people'} -> {options.out}")
+        return 0
     with locked(options.out):
         plan = plan_run(options.sources, options.out, settings, options.force)
         work = run_jobs(plan.jobs, settings, options.jobs)

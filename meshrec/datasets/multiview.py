@@ -40,6 +40,8 @@ class MultiviewSamples:
         size: (N, 2) width and height, pixels.
         calibration: (N, 3, 3) calibration matrices K.
         distortion: (N, 5) distortion coefficients as in OpenCV.
+        rotation: (N, 3, 3) world to camera.
+        translation: (N, 3) world to camera, metres.
         boxes: (N, 4) boxes x0, y0, x1, y1, pixels.
         joints: Names of the J joints.
         joints_3d: (N, J, 4) joints in camera space, metres, and confidence.
@@ -53,6 +55,8 @@ class MultiviewSamples:
     size: np.ndarray
     calibration: np.ndarray
     distortion: np.ndarray
+    rotation: np.ndarray
+    translation: np.ndarray
     boxes: np.ndarray
     joints: tuple[str, ...]
     joints_3d: np.ndarray
@@ -106,6 +110,8 @@ def read_multiview(folder: str | Path) -> MultiviewSamples:
         size=numbers(path, columns, "wh", (2,), rows),
         calibration=matrix,
         distortion=numbers(path, columns, "dist", (5,), rows),
+        rotation=rotation,
+        translation=translation,
         boxes=numbers(path, columns, "box2d", (4,), rows),
         joints=joints,
         joints_3d=joints_3d,

@@ -103,7 +103,7 @@ class Glb:
         """
         return self.add_node(gl.Node(mesh=mesh, skin=skin, name=name), root=True)
 
-    def add_camera(self, camera: Camera, placement: Placement | None = None) -> int:
+    def add_camera(self, camera: Camera, placement: Placement | None = None, name: str = "photo") -> int:
         """Put the photo's camera to where it sees people as the photo shows them.
 
         glTF cameras look through the middle of their picture, so a principal point elsewhere is lost.
@@ -111,6 +111,7 @@ class Glb:
         Args:
             camera: The camera.
             placement: From its space to that of the scene. Default: to y-up space, with the camera at the origin.
+            name: Name of the camera; that of its node ends in " camera".
 
         Returns:
             Node index.
@@ -120,8 +121,8 @@ class Glb:
         lens = gl.Perspective(
             yfov=2 * math.atan(height / 2 / fy), aspectRatio=width / fx / (height / fy), znear=0.05, zfar=1000.0
         )
-        self.gltf.cameras.append(gl.Camera(perspective=lens, type="perspective", name="photo"))
-        node = gl.Node(camera=len(self.gltf.cameras) - 1, name="photo camera")
+        self.gltf.cameras.append(gl.Camera(perspective=lens, type="perspective", name=name))
+        node = gl.Node(camera=len(self.gltf.cameras) - 1, name=f"{name} camera")
         if placement is not None:  # the node's own space is y-up space
             w, *axis = matrix_to_quaternion(torch.from_numpy(placement.rotation).float() @ CAMERA_TO_Y_UP).tolist()
             node.rotation, node.translation = [*axis, w], placement.translation.tolist()

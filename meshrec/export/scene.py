@@ -16,6 +16,7 @@ def write_scene(
     meshes: Sequence[Mesh | SkinnedMesh],
     camera: Camera | None = None,
     placement: Placement | None = None,
+    cameras: Sequence[tuple[str, Camera, Placement]] = (),
 ) -> Path:
     """Write meshes that share one space into one GLB, each an object with its own name and colour.
 
@@ -27,6 +28,7 @@ def write_scene(
             whose pose and translation bring it there (see :func:`meshrec.export.pose_to_y_up`).
         camera: The photo's camera, to look through in a 3D program.
         placement: From camera space to the space of the meshes. Default: to y-up space.
+        cameras: Names of more cameras, the cameras, and for each the placement from its space to that of the meshes.
 
     Returns:
         The path.
@@ -55,4 +57,6 @@ def write_scene(
     glb.gltf.asset.extras = {"notes": notes} if notes else {}
     if camera is not None:
         glb.add_camera(camera, placement)
+    for name, other, place in cameras:
+        glb.add_camera(other, place, name)
     return write_file(path, glb.to_bytes())

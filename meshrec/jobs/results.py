@@ -116,31 +116,32 @@ def _gravity(people: Sequence[Person]) -> dict[str, object] | None:
     """The direction of gravity in a photo, for its record; None if nobody tells it."""
     if not people or people[0].gravity is None or people[0].gravity_deviation is None:
         return None
-    return {"direction": _numbers(people[0].gravity), "deviation": _numbers(people[0].gravity_deviation)}
+    return {"direction": rounded(people[0].gravity), "deviation": rounded(people[0].gravity_deviation)}
 
 
 def _ground(ground: Ground) -> dict[str, object]:
     """The floor, for a photo's record."""
     return {
-        "rotation": [_numbers(row) for row in ground.rotation],
+        "rotation": [rounded(row) for row in ground.rotation],
         "height": round(ground.height, 4),
         "deviation": round(ground.deviation, 4),
         "on_floor": ground.standing.tolist(),
-        "lifts": _numbers(ground.lifts),
+        "lifts": rounded(ground.lifts),
     }
 
 
-def _numbers(values: np.ndarray) -> list[float]:
-    """Numbers for a record. Six digits are a hundredth of a millimetre at ten metres."""
+def rounded(values: np.ndarray) -> list[float]:
+    """Numbers (N,) for a record. Six digits are a hundredth of a millimetre at ten metres."""
     return np.asarray(values, np.float64).round(6).tolist()
 
 
-def draw_overlay(image: np.ndarray, people: Sequence[Person]) -> np.ndarray:
+def draw_overlay(image: np.ndarray, people: Sequence[Person], upright: Sequence[Person] | None = None) -> np.ndarray:
     """Draw the photo, the meshes on it, and each mesh from the side, in a row.
 
     Args:
         image: (H, W, 3) uint8 RGB.
         people: At least one person, all with cameras.
+        upright: The same people in the space in which they are shown from the side. Default: as the camera sees them.
 
     Returns:
         (H', W', 3) uint8 RGB. The size depends on the number of people, not on the size of the photo.
@@ -160,7 +161,9 @@ def draw_overlay(image: np.ndarray, people: Sequence[Person]) -> np.ndarray:
     if camera is None:
         raise ValueError("people without a camera cannot be drawn on their photo")
     drawn = overlay(small, vertices, faces, camera.resized(size))
-    return contact_sheet([small, drawn, _from_the_side(people, size[1])], columns=3, height=size[1])
+    return contact_sheet(
+        [small, drawn, _from_the_side(people if upright is None else upright, size[1])], columns=3, height=size[1]
+    )
 
 
 def _from_the_side(people: Sequence[Person], height: int) -> np.ndarray:

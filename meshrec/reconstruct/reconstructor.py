@@ -1,13 +1,15 @@
 """People from a photo: they are detected, and a body is estimated for each and fitted to the detection."""
 
+from __future__ import annotations
+
 import math
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import torch
@@ -32,6 +34,9 @@ from meshrec.geometry import Camera
 from meshrec.reconstruct.person import Person
 from meshrec.reconstruct.track import Track
 from meshrec.regress.weights import NONE, load_regressor, regressor_name
+
+if TYPE_CHECKING:
+    from meshrec.geometry.calibrated_cameras import Calibration
 
 Regressor = Callable[[np.ndarray, Sequence[Detection], Camera], Initial]
 Picture = Photo | Image.Image | np.ndarray | bytes | str | os.PathLike
@@ -288,6 +293,35 @@ class Reconstructor:
 
         settings = ClipSettings(start, end, stride, fps, people, smooth, static_camera)
         return reconstruct_clip(self, source, settings, keypoints, focal, camera, height)
+
+    def cameras(
+        self,
+        images: Mapping[str, Picture],
+        calibration: Calibration | str | Path,
+        keypoints: Mapping[str, np.ndarray | Sequence[Detection]] | None = None,
+    ) -> list[Person]:
+        """Reconstruct the people in pictures that several calibrated cameras took at one instant.
+
+        Args:
+            images: By name of the camera in the calibration, its picture. Some cameras may be missing.
+            calibration: The cameras, or a file of them as :func:`meshrec.geometry.calibration_files.read_calibration`
+                reads it. Lens distortion is removed first.
+            keypoints: By name of the camera, (N, K, 3) keypoints in pixels of its picture or detections, as a call
+                takes them. If given, no detector is needed.
+
+        Returns:
+            The people, those in most cameras first, in the calibration's world, whose axes are turned so that it is
+            level: x right, y down, z forward (:mod:`meshrec.reconstruct.cameras`). Files of meshes have y up.
+
+        Raises:
+            InputError: A picture cannot be read or does not belong to its camera, or the calibration is wrong.
+        """
+        from meshrec.geometry.calibrated_cameras import Calibration
+        from meshrec.geometry.calibration_files import read_calibration
+        from meshrec.reconstruct.cameras import reconstruct_cameras
+
+        known = calibration if isinstance(calibration, Calibration) else read_calibration(calibration)
+        return reconstruct_cameras(self, images, known, keypoints)
 
 
 def require_height(height: float | Sequence[float] | np.ndarray) -> None:

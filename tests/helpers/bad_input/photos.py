@@ -55,11 +55,14 @@ def photos() -> Iterable[Case]:
     yield photo("animated-TIFF", "a.tiff", make.animation("TIFF"), "the first of 3 frames is used", code=0)
     for kind in ("GIF", "WEBP", "PNG"):
         yield photo(f"animated-{kind}", f"a.{kind.lower()}", make.animation(kind), "nobody found", code=0)
-    yield Case("photo-folder-without", "reconstruct folder --out out", "folder: no photos or videos there", {"folder/": b""})
+    yield Case(
+        "photo-folder-without", "reconstruct folder --out out", "folder: no photos or videos there", {"folder/": b""}
+    )
     videos = {"folder/a.mov": b"x", "folder/c.dng": b"x", "folder/notes.txt": b"x"}
+    nothing = "no photos or videos there"
     sentence = r"folder/a\.mov: this is not a video"
     yield Case("photo-folder-of-videos", "reconstruct folder --out out", sentence, videos)
-    yield Case("photo-folder-named-jpg", "reconstruct a.jpg --out out", r"a\.jpg: no photos or videos there", {"a.jpg/": b""})
+    yield Case("photo-folder-named-jpg", "reconstruct a.jpg --out out", rf"a\.jpg: {nothing}", {"a.jpg/": b""})
     yield Case("photo-missing", "reconstruct a.jpg --out out", r"a\.jpg: no such file")
     yield Case("photo-pattern-without", "reconstruct '*.jpg' --out out", r"\*\.jpg: no photos or videos there")
     yield Case("photo-name-too-long", f"reconstruct {'x' * 300}.jpg --out out", "no such file")

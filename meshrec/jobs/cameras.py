@@ -1,0 +1,209 @@
+"""Pictures of one instant by several calibrated cameras: the people in all of them, in the calibration's world.
+
+==========================  =======================================================================================
+file                        content
+==========================  =======================================================================================
+person_0.obj, .glb, .ply    the mesh of each person, y up, metres; with a ground, on the floor at 0
+person_0.json               the person's parameters, as :mod:`meshrec.export.params` documents them; their space is that
+                            of a level camera at the world's origin
+scene.glb                   everybody, and all cameras
+overlay_cam1.png            for each camera its picture without lens distortion, the meshes on it, and from the side
+cameras.json                the record: pictures, cameras, people, axes. It is written last
+==========================  =======================================================================================
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from meshrec.detect import Detection
+from meshrec.detect.inputs import names_of_photos, of_name, read_keypoints
+from meshrec.errors import InputError
+from meshrec.export import write_scene
+from meshrec.files.atomic import require_writable, write_file
+from meshrec.files.clips import is_clip
+from meshrec.geometry import CAMERA_TO_Y_UP, Camera, Placement
+from meshrec.geometry.calibrated_cameras import Calibration
+from meshrec.geometry.calibration_files import read_calibration
+from meshrec.jobs.results import PNG_COMPRESSION, SCENE, draw_overlay, rounded
+from meshrec.jobs.settings import Settings
+from meshrec.reconstruct.cameras import SeenPerson, Views, detections_of, people_in_views, views_of
+from meshrec.reconstruct.ground import Ground
+from meshrec.reconstruct.person import Person
+from meshrec.reconstruct.reconstructor import Reconstructor
+
+RECORD = "cameras.json"
+SCHEMA, VERSION = "meshrec.cameras", 1
+
+
+def pictures_of_cameras(files: Sequence[Path], calibration: Calibration) -> dict[str, Path]:
+    """Which file is whose picture: by the cameras' names in the files' names, or else by their order.
+
+    Args:
+        files: A file for each camera.
+        calibration: The cameras.
+
+    Returns:
+        The files by name of the camera, in the files' order.
+
+    Raises:
+        InputError: Two files belong to one camera, or neither names nor order tell whose they are.
+    """
+    named = [[name for name in calibration.cameras if _contains(file, name)] for file in files]
+    longest = [max(names, key=len) if names else None for names in named]  # cam1 is in the name of cam10
+    if all(longest):
+        chosen = [name for name in longest if name is not None]
+    elif len(files) == len(calibration.cameras):
+        chosen = list(calibration.cameras)
+    else:
+        raise InputError(
+            f"{len(files)} files for the {len(calibration.cameras)} cameras of the calibration: name the files after "
+            f"their cameras ({', '.join(calibration.cameras)}), or give one for each in the calibration's order."
+        )
+    for name in set(chosen):
+        if chosen.count(name) > 1:
+            twice = [str(file) for file, own in zip(files, chosen) if own == name]
+            raise InputError(f"{' and '.join(twice)} are both of camera {name}; give one picture a camera.")
+    return dict(zip(chosen, files))
+
+
+def reconstruct_instant(
+    files: Sequence[Path], calibration: Path, out: Path, settings: Settings, reconstructor: Reconstructor
+) -> int:
+    """Reconstruct the people in pictures of one instant, and write the files that this module lists.
+
+    Args:
+        files: A photo of each camera.
+        calibration: The calibration's file.
+        out: The folder for the results.
+        settings: Settings of the run.
+        reconstructor: The reconstructor of these settings.
+
+    Returns:
+        The number of people.
+
+    Raises:
+        InputError: A file cannot be read, the pictures do not fit the calibration, or the folder cannot be written to.
+    """
+    cameras = read_calibration(calibration)
+    pictures = pictures_of_cameras(files, cameras)
+    for file in files:
+        if is_clip(file):
+            raise InputError(f"{file}: this is a clip; several cameras take photos of one instant so far.")
+    require_writable(out / RECORD)
+    views = views_of(pictures, cameras)
+    own = None if settings.keypoints is None else detections_of(_keypoints(pictures, settings), views, cameras)
+    people = people_in_views(reconstructor, views, own)
+    write_instant(out, pictures, views, people, settings)
+    return len(people)
+
+
+def _keypoints(pictures: Mapping[str, Path], settings: Settings) -> dict[str, list[Detection]]:
+    """The user's keypoints by name of the camera; nobody in pictures that the file does not name."""
+    assert settings.keypoints is not None
+    evidence = read_keypoints(settings.keypoints, settings.keypoint_layout)
+    names = names_of_photos(evidence, list(pictures.values()))
+    found = {camera: names[picture] for camera, picture in pictures.items()}
+    return {camera: of_name(evidence, name) for camera, name in found.items() if name is not None}
+
+
+def write_instant(
+    out: Path, pictures: Mapping[str, Path], views: Views, people: Sequence[SeenPerson], settings: Settings
+) -> None:
+    """Write the results of one instant.
+
+    Args:
+        out: The folder.
+        pictures: The files by name of the camera.
+        views: The pictures.
+        people: Everyone found.
+        settings: Settings of the run.
+
+    Raises:
+        InputError: The folder cannot be written to, or a floor is asked for where it is not known what is up.
+    """
+    from meshrec.render.overlay import encode_png, person_colors
+
+    bodies = [seen.person for seen in people]
+    ground = None
+    if settings.ground and bodies:
+        if not views.up:
+            raise InputError("a floor needs a calibration that tells what is up; leave --ground out.")
+        ground = Ground.under(bodies)
+    colors = [tuple(color) for color in person_colors(len(people)).tolist()]
+    places = [None] * len(people) if ground is None else ground.placements
+    names = [f"person_{i}" for i in range(len(people))]
+    for person, name, color, place in zip(bodies, names, colors, places):
+        for suffix in (*settings.formats, "json"):
+            person.save(out / f"{name}.{suffix}", skinned=settings.skinned, name=name, color=color, placement=place)
+    if people:
+        found = zip(bodies, names, colors, places)
+        meshes = [(p.skinned if settings.skinned else p.mesh)(name, color, place) for p, name, color, place in found]
+        base = Placement(CAMERA_TO_Y_UP.double().numpy(), np.zeros(3)) if ground is None else ground.camera
+        standing = [(name, camera, _standing(camera, base)) for name, camera in zip(views.names, views.cameras)]
+        write_scene(out / SCENE, meshes, cameras=standing)
+        for name, image, camera in zip(views.names, views.images, views.cameras):
+            picture = draw_overlay(image, [_seen_by(camera, person) for person in bodies], bodies)
+            write_file(out / f"overlay_{_file_name(name)}.png", encode_png(picture, PNG_COMPRESSION))
+    record: dict[str, Any] = {
+        "schema": SCHEMA,
+        "version": VERSION,
+        "notes": list(views.notes),
+        "axes": "meshes: x right, y up; parameters: a level camera's at the world's origin, x right, y down, z forward",
+        "from_calibration": [rounded(row) for row in views.level],
+        "up_known": views.up,
+        "cameras": [
+            {
+                "name": name,
+                "picture": str(pictures[name]),
+                "focal": rounded(np.asarray(camera.focal)),
+                "center": rounded(np.asarray(camera.center)),
+                "size": list(camera.size),
+                "rotation": [rounded(row) for row in np.asarray(camera.rotation)],
+                "translation": rounded(np.asarray(camera.translation)),
+            }
+            for name, camera in zip(views.names, views.cameras)
+        ],
+        "people": [
+            {"file": f"{name}.json", "reprojection_errors": seen.errors, "exchanged": list(seen.exchanged)}
+            for name, seen in zip(names, people)
+        ],
+    }
+    write_file(out / RECORD, (json.dumps(record, indent=2) + "\n").encode())
+
+
+def _standing(camera: Camera, base: Placement) -> Placement:
+    """From a camera's space to the scene's.
+
+    Args:
+        camera: With extrinsics from the level world.
+        base: From the level world to the scene.
+    """
+    back = np.asarray(camera.rotation, np.float64).T
+    place = -back @ np.asarray(camera.translation, np.float64)
+    return Placement(base.rotation @ back, base.rotation @ place + base.translation)
+
+
+def _seen_by(camera: Camera, person: Person) -> Person:
+    """The person in a camera's space."""
+    rotation, translation = (np.asarray(part, np.float64) for part in (camera.rotation, camera.translation))
+    pelvis = person.joints()[0] - person.translation  # the rest position of the pelvis, about which the body turns
+    rotations, place = Placement(rotation, translation).body(person.rotations, person.translation, pelvis)
+    plain = Camera(camera.focal, camera.center, camera.size)
+    return replace(person, rotations=rotations, translation=place, camera=plain, gravity=None, gravity_deviation=None)
+
+
+def _contains(file: Path, name: str) -> bool:
+    """Whether a camera's name is in a file's, and not just the beginning of a longer number."""
+    return re.search(rf"{re.escape(name)}(?![0-9])", file.stem, re.IGNORECASE) is not None
+
+
+def _file_name(name: str) -> str:
+    return re.sub(r"[^\w.-]+", "_", name)

@@ -1,0 +1,235 @@
+"""People in several calibrated cameras at one instant: one body of each, in the world of the calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from meshrec.detect.inputs import people_in_photo
+from meshrec.detect.matching import match_people
+from meshrec.detect.people import Detection
+from meshrec.errors import InputError
+from meshrec.files import as_photo
+from meshrec.fit.initial import Initial
+from meshrec.fit.views import MultiViewFitter
+from meshrec.geometry import Camera
+from meshrec.geometry.calibrated_cameras import CalibratedCamera, Calibration, undistort_image, undistort_points
+from meshrec.reconstruct.person import Person
+from meshrec.reconstruct.reconstructor import Reconstructor, as_detections
+
+# From a world whose axis of this name points up to a level one: x right, y down, z forward. People in it stand as
+# before a level camera at the world's origin, so that everything that writes or draws people works as for photos.
+LEVEL = {
+    "-y": np.eye(3),
+    "y": np.diag([1.0, -1.0, -1.0]),
+    "z": np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]]),
+    "-z": np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]]),
+    "x": np.array([[0.0, -1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, -1.0]]),
+    "-x": np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, -1.0]]),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Views:
+    """Pictures of one instant, without lens distortion.
+
+    Attributes:
+        names: Names of the V cameras.
+        images: V pictures, (H, W, 3) uint8 RGB.
+        cameras: V cameras with extrinsics from the level world, see :data:`LEVEL`.
+        level: (3, 3) rotation from the calibration's world to the level one.
+        up: Whether it is known what is up in the calibration's world; otherwise its own axes are kept.
+        notes: Remarks for the user.
+    """
+
+    names: tuple[str, ...]
+    images: tuple[np.ndarray, ...]
+    cameras: tuple[Camera, ...]
+    level: np.ndarray
+    up: bool
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class SeenPerson:
+    """A person, and the cameras that see them.
+
+    Attributes:
+        person: The body in the level world.
+        errors: By name of the camera, the reprojection error as a share of the box's longer side.
+        exchanged: Names of the cameras in which the detector exchanged left and right.
+    """
+
+    person: Person
+    errors: dict[str, float]
+    exchanged: tuple[str, ...]
+
+
+def views_of(images: Mapping[str, Any], calibration: Calibration) -> Views:
+    """The pictures of one instant as pinhole cameras would have taken them.
+
+    Args:
+        images: By name of the camera, a file or a picture, as :class:`meshrec.Reconstructor` takes photos.
+        calibration: The cameras.
+
+    Raises:
+        InputError: A picture cannot be read or has no camera, a camera has no extrinsics or another size than its
+            picture, or there are no pictures.
+    """
+    if not images:
+        raise InputError("there are no pictures of cameras.")
+    level = LEVEL["-y" if calibration.up is None else calibration.up]
+    pictures, cameras, notes = [], [], [*calibration.notes]
+    for name, image in images.items():
+        photo = as_photo(image)
+        lens = calibrated_camera(calibration, name).for_picture((photo.image.shape[1], photo.image.shape[0]))
+        pictures.append(undistort_image(np.ascontiguousarray(photo.image), lens))
+        cameras.append(in_level_world(lens.camera, level))
+        notes += [*photo.notes, *lens.notes]
+    return Views(tuple(images), tuple(pictures), tuple(cameras), level, calibration.up is not None, tuple(notes))
+
+
+def calibrated_camera(calibration: Calibration, name: str) -> CalibratedCamera:
+    """A camera of a calibration by its name.
+
+    Raises:
+        InputError: There is none, or it has no extrinsics.
+    """
+    if name not in calibration.cameras:
+        raise InputError(f"the calibration has no camera {name}; it has {', '.join(calibration.cameras)}.")
+    camera = calibration.cameras[name]
+    if not camera.placed:
+        raise InputError(f"camera {name} has no rotation and translation in the calibration.")
+    return camera
+
+
+def in_level_world(camera: Camera, level: np.ndarray) -> Camera:
+    """A camera with extrinsics from the level world instead of the calibration's.
+
+    Args:
+        camera: With extrinsics from the calibration's world.
+        level: (3, 3) rotation from that world to the level one.
+    """
+    return replace(camera, rotation=np.asarray(camera.rotation, np.float64) @ level.T)
+
+
+def people_in_views(
+    reconstructor: Reconstructor, views: Views, keypoints: Mapping[str, Any] | None = None
+) -> list[SeenPerson]:
+    """Reconstruct the people in several pictures of one instant.
+
+    Args:
+        reconstructor: Whose detector, regressor and fit are used.
+        views: The pictures and their cameras.
+        keypoints: By name of the camera, detections without lens distortion, instead of the detector's.
+
+    Returns:
+        Everyone, those in most cameras first.
+
+    Raises:
+        InputError: The reconstructor does not fit, or a regressor needs what there is not.
+    """
+    if reconstructor.fitter is None:
+        raise InputError("several cameras are fitted together; leave the fit in.")
+    found = [
+        _found(reconstructor, image, None if keypoints is None else keypoints.get(name, ()))
+        for name, image in zip(views.names, views.images)
+    ]
+    guesses = [_estimates(reconstructor, *seen) for seen in zip(views.images, found, views.cameras)]
+    fitter = MultiViewFitter(reconstructor.fitter)
+    up = np.array([0.0, -1.0, 0.0]) if views.up else None
+    people = []
+    for match in match_people(found, views.cameras):
+        own = [found[c][match.views[c]] if c in match.views else None for c in range(len(found))]
+        initial = [guess[match.views[c]] if c in match.views and guess else None for c, guess in enumerate(guesses)]
+        others = [[d for d in everyone if d is not one] for everyone, one in zip(found, own)]
+        fit = fitter(own, views.cameras, initial, up, others)
+        known = {name: float(e) for name, e in zip(views.names, fit.reprojection_error) if np.isfinite(e)}
+        ious = fit.mask_iou[np.isfinite(fit.mask_iou)]
+        person = Person(
+            reconstructor.body,
+            fit.betas,
+            fit.rotations,
+            fit.translation,
+            score=fit.score,
+            reprojection_error=float(np.mean(list(known.values()))),
+            mask_iou=float(ious.mean()) if len(ious) else None,
+            joint_deviation=fit.joint_deviation,
+            gravity=np.array([0.0, 1.0, 0.0]) if views.up else None,
+            gravity_deviation=np.zeros(2) if views.up else None,
+            body_name=reconstructor.body_name,
+            made_by=reconstructor.made_by,
+        )
+        people.append(SeenPerson(person, known, tuple(np.array(views.names)[fit.exchanged].tolist())))
+    return people
+
+
+def undistorted(people: Sequence[Detection], lens: CalibratedCamera) -> list[Detection]:
+    """Detections in pixels of a picture as the pinhole camera would have seen them; masks are left out.
+
+    Args:
+        people: The detections.
+        lens: The camera that took the picture.
+    """
+    if not lens.distorts:
+        return list(people)
+    moved = []
+    for person in people:
+        corners = person.box[[0, 1, 2, 1, 2, 3, 0, 3]].reshape(4, 2)
+        corners = undistort_points(corners, lens)
+        box = np.concatenate([corners.min(0), corners.max(0)]).astype(np.float32)
+        keypoints = undistort_points(person.keypoints, lens).astype(np.float32)
+        moved.append(replace(person, box=box, keypoints=keypoints, mask=None, close_ups=()))
+    return moved
+
+
+def reconstruct_cameras(
+    reconstructor: Reconstructor,
+    images: Mapping[str, Any],
+    calibration: Calibration,
+    keypoints: Mapping[str, Any] | None = None,
+) -> list[Person]:
+    """What :meth:`meshrec.Reconstructor.cameras` does."""
+    views = views_of(images, calibration)
+    own = None if keypoints is None else detections_of(keypoints, views, calibration)
+    return [seen.person for seen in people_in_views(reconstructor, views, own)]
+
+
+def detections_of(
+    keypoints: Mapping[str, np.ndarray | Sequence[Detection]], views: Views, calibration: Calibration
+) -> dict[str, list[Detection]]:
+    """The user's keypoints in pixels without lens distortion, by name of the camera.
+
+    Args:
+        keypoints: By name of the camera, (N, K, 3) keypoints or detections in pixels of its picture.
+        views: The pictures.
+        calibration: The cameras.
+
+    Raises:
+        InputError: Keypoints are no such array, or lie far outside their picture.
+    """
+    found = {}
+    for name, camera in zip(views.names, views.cameras):
+        people = people_in_photo(as_detections(keypoints.get(name, ()), camera.size), camera.size, name)
+        found[name] = undistorted(people, calibration.cameras[name].for_picture(camera.size))
+    return found
+
+
+def _found(reconstructor: Reconstructor, image: np.ndarray, people: Sequence[Detection] | None) -> list[Detection]:
+    if people is not None:
+        return list(people)
+    return [person for person in reconstructor.detector(image, None) if person.score > 0]
+
+
+def _estimates(
+    reconstructor: Reconstructor, image: np.ndarray, people: list[Detection], camera: Camera
+) -> list[Initial]:
+    """The regressor's estimates of everyone in a picture, in camera space; none without a regressor."""
+    if reconstructor.regressor is None or not people:
+        return []
+    plain = Camera(camera.focal, camera.center, camera.size)
+    together = reconstructor.regressor(image, people, plain)
+    return [together[i : i + 1] for i in range(len(people))]
