@@ -9,14 +9,16 @@ from itertools import combinations
 import numpy as np
 import torch
 
-from meshrec.body.joints import convert_joints, joint_set
+from meshrec.body.joints import convert_joints, joint_index, joint_set
 from meshrec.data.sample import with_middles
 from meshrec.datasets.multiview import MultiviewSamples
 from meshrec.detect.people import Detection, person_at
 from meshrec.fit.initial import Initial
+from meshrec.fit.view_sequence import MultiViewSequenceFitter
 from meshrec.fit.views import MultiViewFitter
 from meshrec.geometry import Camera
-from meshrec.metrics import mpjpe, pa_mpjpe
+from meshrec.metrics import acceleration_error, mpjpe, pa_mpjpe
+from meshrec.reconstruct.observations import joined
 from meshrec.reconstruct.reconstructor import Reconstructor
 
 JOINTS = "lsp14"
@@ -25,21 +27,25 @@ LEAST_JOINTS = 10  # known ones of an instant that is scored
 
 @dataclass(frozen=True)
 class ViewsReport:
-    """Errors of bodies that are fitted in several views, means over the instants and the sets of cameras.
+    """Errors of bodies that are fitted in several views, means over the sets of cameras and the instants.
 
     Attributes:
         cameras: Number of cameras.
+        takes: Whether all instants of a take were fitted together; otherwise each alone.
         fits: Number of bodies.
         absolute: MPJPE in the world without any alignment, mm.
         root: MPJPE relative to the hips, mm.
         aligned: PA-MPJPE, mm.
+        acceleration: Acceleration error in the world, mm/frame^2.
     """
 
     cameras: int
+    takes: bool
     fits: int
     absolute: float
     root: float
     aligned: float
+    acceleration: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,34 +66,66 @@ class _View:
 def evaluate_views(
     reconstructor: Reconstructor, samples: MultiviewSamples, counts: Sequence[int], progress: bool = False
 ) -> list[ViewsReport]:
-    """Evaluate the fit of single instants by all sets of 2, 3 or more of the cameras.
+    """Evaluate the fit by all sets of 2, 3 or more cameras: of each instant alone, and of whole takes.
 
     Args:
         reconstructor: Finds and fits the people.
-        samples: Pictures of calibrated cameras.
+        samples: Synchronised pictures of calibrated cameras that stand still.
         counts: Numbers of cameras.
         progress: Show a progress bar.
 
     Returns:
-        A report for each number of cameras.
+        For each number of cameras a report of instants and one of takes.
     """
+    times = np.unique(samples.time)
+    truth, views = [], []
+    for time in _followed(times.tolist()) if progress else times.tolist():
+        rows = np.flatnonzero(samples.time == time)
+        truth.append(_truth(samples, int(rows[0])))
+        views.append([_view(reconstructor, samples, int(row)) for row in rows])
+    true = np.stack(truth)
+    true[..., 3] *= ((true[..., 3] > 0).sum(1) >= LEAST_JOINTS)[:, None]
+    reports = []
+    for count in counts:
+        for fit in (_instants, _takes):
+            own = [
+                _errors(fit(reconstructor, [[view[c] for c in chosen] for view in views], times), true)
+                for chosen in combinations(range(len(views[0])), count)
+            ]
+            bodies = len(own) * int((true[..., 3] > 0).any(1).sum())
+            reports.append(ViewsReport(count, fit is _takes, bodies, *np.nanmean(own, axis=0).tolist()))
+    return reports
+
+
+def _instants(reconstructor: Reconstructor, views: Sequence[Sequence[_View]], times: np.ndarray) -> np.ndarray:
+    """Joints (T, 14, 3) of bodies that are fitted to each of T instants alone, in the world; NaN where nobody is."""
     assert reconstructor.fitter is not None
     fitter = MultiViewFitter(reconstructor.fitter)
-    errors: dict[int, list[list[float]]] = {count: [] for count in counts}
-    times = sorted(set(samples.time.tolist()))
-    for time in _followed(times) if progress else times:
-        rows = np.flatnonzero(samples.time == time)
-        truth = _truth(samples, int(rows[0]))
-        if int((truth[:, 3] > 0).sum()) < LEAST_JOINTS:
+    joints = []
+    for seen in views:
+        if all(view.person is None for view in seen):
+            joints.append(np.full((len(joint_set(JOINTS)), 3), np.nan))
             continue
-        views = [_view(reconstructor, samples, int(row)) for row in rows]
-        for count in counts:
-            for chosen in combinations(views, count):
-                if all(view.person is None for view in chosen):
-                    continue
-                fit = fitter([v.person for v in chosen], [v.camera for v in chosen], [v.initial for v in chosen])
-                errors[count].append(_errors(reconstructor, fit, truth))
-    return [ViewsReport(count, len(of), *np.nanmean(of, axis=0).tolist()) for count, of in errors.items()]
+        fit = fitter([v.person for v in seen], [v.camera for v in seen], [v.initial for v in seen])
+        joints.append(_joints(reconstructor, fit.betas, fit.rotations[None], fit.translation[None])[0])
+    return np.stack(joints)
+
+
+def _takes(reconstructor: Reconstructor, views: Sequence[Sequence[_View]], times: np.ndarray) -> np.ndarray:
+    """Joints (T, 14, 3) of one body that is fitted to all T instants, in the world."""
+    assert reconstructor.fitter is not None
+    fitter = MultiViewSequenceFitter(reconstructor.fitter)
+    cameras = [view.camera for view in views[0]]
+    people = [[seen[c].person for seen in views] for c in range(len(cameras))]
+    initial = [_all_instants([seen[c].initial for seen in views]) for c in range(len(cameras))]
+    fit = fitter(people, times, cameras, initial)
+    return _joints(reconstructor, fit.betas, fit.rotations, fit.translation)
+
+
+def _all_instants(initials: Sequence[Initial | None]) -> Initial | None:
+    """A regressor's estimates of all instants; where there is none, any other's, which is not read."""
+    some = next((initial for initial in initials if initial is not None), None)
+    return None if some is None else joined([initial or some for initial in initials])
 
 
 def print_views(reports: Sequence[ViewsReport]) -> None:
@@ -96,11 +134,12 @@ def print_views(reports: Sequence[ViewsReport]) -> None:
     from rich.table import Table
 
     table = Table(title=f"one body in several views, {JOINTS}, mm", title_justify="left")
-    for column in ("cameras", "fits", "absolute MPJPE", "MPJPE", "PA-MPJPE"):
+    for column in ("cameras", "fit of", "bodies", "absolute MPJPE", "MPJPE", "PA-MPJPE", "acceleration, mm/frame²"):
         table.add_column(column, justify="right")
     for report in reports:
-        values = (report.absolute, report.root, report.aligned)
-        table.add_row(str(report.cameras), str(report.fits), *(f"{value:.1f}" for value in values))
+        values = (report.absolute, report.root, report.aligned, report.acceleration)
+        kind = "takes" if report.takes else "instants"
+        table.add_row(str(report.cameras), kind, str(report.fits), *(f"{value:.1f}" for value in values))
     Console().print(table)
 
 
@@ -127,17 +166,32 @@ def _truth(samples: MultiviewSamples, row: int) -> np.ndarray:
     return with_middles(convert_joints(seen, samples.joints, names)[0], names)
 
 
-def _errors(reconstructor: Reconstructor, fit: object, truth: np.ndarray) -> list[float]:
-    """Absolute, root-aligned and Procrustes-aligned error of one body, mm."""
+def _joints(
+    reconstructor: Reconstructor, betas: np.ndarray, rotations: np.ndarray, translation: np.ndarray
+) -> np.ndarray:
+    """(T, 14, 3) joints of one shape in T poses, metres."""
     body = reconstructor.body
-    parts = [torch.from_numpy(getattr(fit, name))[None] for name in ("betas", "rotations", "translation")]
-    betas, rotations, translation = (part.to(body.v_template) for part in parts)
+    shape = torch.from_numpy(betas).expand(len(rotations), -1).to(body.v_template)
+    turns, place = (torch.from_numpy(part).to(body.v_template) for part in (rotations, translation))
     with torch.no_grad():
-        vertices = body(betas, rotations[:, 1:], rotations[:, 0], translation).vertices
-        own = body.joints_from(vertices, JOINTS)[0].cpu()
-    true, known = torch.from_numpy(truth[:, :3]).float(), torch.from_numpy(truth[:, 3]).float()
-    absolute = float((own - true).norm(dim=-1)[known > 0].mean()) * 1000
-    return [absolute, float(mpjpe(own, true, known, JOINTS)), float(pa_mpjpe(own, true, known))]
+        return body.joints_from(body(shape, turns[:, 1:], turns[:, 0], place).vertices, JOINTS).cpu().numpy()
+
+
+def _errors(own: np.ndarray, truth: np.ndarray) -> list[float]:
+    """Absolute, root-aligned, Procrustes-aligned and acceleration error of T bodies, mm.
+
+    Args:
+        own: (T, 14, 3) joints, metres; NaN where there is no body.
+        truth: (T, 14, 4) true joints, and confidence.
+    """
+    found = ~np.isnan(own).any((1, 2)) & (truth[..., 3] > 0).any(1)
+    ours, true = torch.from_numpy(own[found]).float(), torch.from_numpy(truth[found]).float()
+    places, known = true[..., :3], true[..., 3]
+    absolute = float((ours - places).norm(dim=-1)[known > 0].mean()) * 1000
+    hips = known[:, [joint_index(f"{side}_hip", JOINTS) for side in ("left", "right")]].min(1).values > 0
+    root = float(mpjpe(ours[hips], places[hips], known[hips], JOINTS))
+    moving = float(acceleration_error(ours, places, known)) if len(ours) > 2 else float("nan")
+    return [absolute, root, float(pa_mpjpe(ours, places, known)), moving]
 
 
 def _followed(times: Sequence[float]) -> Sequence[float]:
