@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 SUFFIXES = (".mp4", ".m4v")
 MOST_RATE = 1000  # frames per second
 MOST_SIDE = 8192  # pixels, of the encoders
+EXACT_TICKS = 90_000  # a second, of videos whose frames have times of their own
 
 
 @dataclass(frozen=True)
@@ -171,6 +172,93 @@ class VideoWriter:
         else:
             stream.bit_rate = int(self.settings.bits_per_pixel * width * height * self.rate)
         return stream
+
+
+def join_videos(
+    parts: Sequence[str | os.PathLike], path: str | os.PathLike, rate: float | Fraction, times: np.ndarray | None = None
+) -> None:
+    """Join videos that :class:`VideoWriter` wrote in one size and with the same settings, without encoding again.
+
+    Args:
+        parts: The videos, in their order.
+        path: The file to write; it appears whole or not at all.
+        rate: Frames per second, as for :class:`VideoWriter`.
+        times: (N,) seconds at which the frames of all parts are shown, rising; the first is shown at once. They are
+            exact to 1/90000 of a second. Default: at the constant rate.
+
+    Raises:
+        InputError: A part cannot be read or was encoded in another way, or the path cannot be written to.
+        ValueError: There are no parts, or the number of times is not that of the frames, or they do not rise.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from meshrec.files import VideoWriter, open_clip
+        >>> from meshrec.files.videos import join_videos
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for name in ("a", "b"):
+        ...         with VideoWriter(f"{folder}/{name}.mp4", (64, 48), 25) as video:
+        ...             video.write(np.zeros((48, 64, 3), np.uint8))
+        ...     join_videos([f"{folder}/a.mp4", f"{folder}/b.mp4"], f"{folder}/both.mp4", 25, np.array([0, 0.1]))
+        ...     open_clip(f"{folder}/both.mp4").times.tolist()
+        [0.0, 0.1]
+    """
+    import av
+
+    if not parts:
+        raise ValueError("there are no videos to join")
+    places = [_places_shown(Path(part)) for part in parts]
+    order = np.concatenate([own + first for own, first in zip(places, np.cumsum([0, *map(len, places[:-1])]))])
+    base, stamps = 1 / exact_rate(rate), np.arange(len(order))
+    if times is not None:
+        if len(times) != len(order):
+            raise ValueError(f"{len(times)} times for {len(order)} frames")
+        base = Fraction(1, EXACT_TICKS)
+        stamps = np.round((np.asarray(times, np.float64) - times[0]) * EXACT_TICKS).astype(np.int64)
+    steps = np.diff(stamps)
+    if (steps <= 0).any():
+        raise ValueError("times of frames must rise")
+    usual = max(round(float(1 / (exact_rate(rate) * base))), 1)
+    steps = np.append(steps, steps[-1] if len(steps) else usual)
+    # A frame cannot be decoded later than it is shown, so all are decoded as much earlier as the order differs.
+    early = int((np.arange(len(order)) - order).max())
+    decoded = np.concatenate([stamps[0] - steps[0] * np.arange(early, 0, -1), stamps])
+    with replacing(path) as part, _reported(Path(path)):
+        name = f"file:{os.path.abspath(part)}"
+        with av.open(name, "w", format="mp4", container_options={"movflags": "+faststart"}) as joined:
+            stream, number = None, 0
+            for source in parts:
+                with av.open(f"file:{os.path.abspath(source)}") as container:
+                    own = container.streams.video[0]
+                    if stream is None:
+                        stream = joined.add_stream_from_template(own)
+                        stream.time_base = base
+                        header = own.codec_context.extradata
+                    if own.codec_context.extradata != header:
+                        raise InputError(f"{source} was encoded in another way than {parts[0]}; write them again.")
+                    for packet in container.demux(own):
+                        if not packet.size:
+                            continue
+                        shown = int(order[number])
+                        packet.stream, packet.time_base = stream, base
+                        packet.pts, packet.dts = int(stamps[shown]), int(decoded[number])
+                        packet.duration = int(steps[shown])
+                        joined.mux(packet)
+                        number += 1
+
+
+def _places_shown(path: Path) -> np.ndarray:
+    """(N,) the place at which the frame of each packet is shown, from 0."""
+    import av
+
+    try:
+        with av.open(f"file:{os.path.abspath(path)}") as container:
+            shown = [packet.pts for packet in container.demux(container.streams.video[0]) if packet.size]
+    except (av.FFmpegError, OSError, IndexError) as error:
+        raise InputError(f"{path}: the video is damaged; write it again.") from error
+    if not shown or None in shown:
+        raise InputError(f"{path}: the video is damaged; write it again.")
+    return np.argsort(np.argsort(np.array(shown)))
 
 
 def exact_rate(rate: float | Fraction) -> Fraction:

@@ -304,25 +304,24 @@ class FilmOfOne:
         points = landmark_positions(self.fitter.skeleton, state[some]) @ self.turns[some]
         return gravity_of(points.numpy())
 
-    def judged(self, state: BodyState, chunk: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Reprojection errors, overlaps with masks, and scores, (T,) float32 each, ``chunk`` frames at once."""
-        count = len(state)
+    def judged(self, state: BodyState, frames: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Reprojection errors, overlaps with masks, and scores of some frames, (N,) float32 each."""
+        count = frames.stop - frames.start
         errors, overlaps = (np.full(count, np.nan, np.float32) for _ in range(2))
         scores = np.zeros(count, np.float32)
-        for frames in chunks(count, chunk):
-            balance = self.fitter.balance(None)
-            evidence = self._evidence(frames, balance)
-            views = ShownByOne(self, frames, evidence, balance).views
-            for i, view in enumerate(views):
-                t, overlap = frames.start + i, None
-                if not self.seen[t]:
-                    continue
-                own, box = state[t : t + 1], self.common[t].box
-                errors[t] = reprojection_error(evidence.seen[i : i + 1], own, box)
-                if view is not None:
-                    overlap = view.overlap(drawn_faces(self.fitter.body, own, view.camera)[1])
-                    overlaps[t] = overlap
-                scores[t] = confidence_in(self.detections[t], float(errors[t]), overlap)
+        balance = self.fitter.balance(None)
+        evidence = self._evidence(frames, balance)
+        views = ShownByOne(self, frames, evidence, balance).views
+        for i, view in enumerate(views):
+            t, overlap = frames.start + i, None
+            if not self.seen[t]:
+                continue
+            own, box = state[t : t + 1], self.common[t].box
+            errors[i] = reprojection_error(evidence.seen[i : i + 1], own, box)
+            if view is not None:
+                overlap = view.overlap(drawn_faces(self.fitter.body, own, view.camera)[1])
+                overlaps[i] = overlap
+            scores[i] = confidence_in(self.detections[t], float(errors[i]), overlap)
         return errors, overlaps, scores
 
     def _evidence(self, frames: slice, balance: Balance) -> Evidence[Reprojection]:

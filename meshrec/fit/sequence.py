@@ -10,7 +10,7 @@ If the terms were quadratic, the result would be that of one window.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -38,6 +38,9 @@ from meshrec.landmarks.numba_backend import landmark_jacobians, landmark_positio
 
 USUAL_RATE = 20.0  # frames per second for which the deviations of the settings are given
 LEAST_LOOSENESS = 0.01  # a smoothness of 1 would not allow any acceleration
+
+Kept = Callable[[str, Callable[[], dict[str, np.ndarray]]], Mapping[str, np.ndarray]]
+"""Gives the arrays that are kept under a name; if there are none, makes them by the function and keeps them."""
 
 
 @dataclass(frozen=True)
@@ -231,6 +234,7 @@ class SequenceFitter:
         initial: Initial | None = None,
         turns: np.ndarray | None = None,
         others: Sequence[Sequence[Detection]] | None = None,
+        kept: Kept | None = None,
     ) -> SequenceFit:
         """Fit one body to all frames.
 
@@ -244,6 +248,9 @@ class SequenceFitter:
             turns: (T, 3, 3) rotations from the world to the camera space of each frame. Default: the camera does not
                 move.
             others: Other people in each frame, who may stand in front of the person.
+            kept: Where parts of the work are kept, so that an interrupted fit of the same input goes on there: chunks
+                of frames that are fitted alone, and windows of each pass. An interruption loses the part that was being
+                fitted, and what takes no time: the common shape, gravity and contacts. Default: nothing is kept.
 
         Returns:
             The body in all frames. Times without a detection that are longer than a second are interpolated.
@@ -253,34 +260,41 @@ class SequenceFitter:
             ValueError: There is no detection, or the lengths differ, or times do not ascend.
         """
         film = FilmOfOne.of(self.fitter, detections, times, camera, initial, turns, others)
-        fitted = self.over_time(film)
-        errors, overlaps, scores = film.judged(fitted.state, self.settings.chunk)
+        kept = _not_kept if kept is None else kept
+        fitted = self.over_time(film, kept)
+
+        def judged(frames: slice) -> dict[str, np.ndarray]:
+            return dict(zip(("error", "overlap", "score"), film.judged(fitted.state, frames)))
+
+        parts = chunks(len(film.times), self.settings.chunk)
+        judgements = [kept(f"judged_{frames.start:08d}", partial(judged, frames)) for frames in parts]
         return SequenceFit(
             rotations=fitted.state.rotations.float().numpy(),
             betas=fitted.state.betas[0].float().numpy(),
             translation=fitted.state.translation.float().numpy(),
             joint_deviation=fitted.deviation.float().numpy(),
-            reprojection_error=errors,
-            mask_iou=overlaps,
-            score=scores,
+            reprojection_error=np.concatenate([part["error"] for part in judgements]),
+            mask_iou=np.concatenate([part["overlap"] for part in judgements]),
+            score=np.concatenate([part["score"] for part in judgements]),
             contacts=fitted.contacts.numpy(),
             gravity=fitted.gravity,
         )
 
-    def over_time(self, film: Film) -> Fitted:
-        """Fit one body to all frames of a film, by one camera or several."""
-        state, certainty = self._each_alone(film)
+    def over_time(self, film: Film, kept: Kept | None = None) -> Fitted:
+        """Fit one body to all frames of a film, by one camera or several; ``kept`` as for a call."""
+        kept = _not_kept if kept is None else kept
+        state, certainty = self._each_alone(film, kept)
         state = self._with_one_shape(film, state, certainty)
         pelvis = self._pelvis(state.betas[:1])
         state = _bridged(film, state, pelvis, film.seen)
         gravity = film.gravity(state)
-        state, deviation, contacts = self._together(film, state, gravity)
+        state, deviation, contacts = self._together(film, state, gravity, kept)
         inside = torch.zeros_like(film.seen)
         for begin, end in _segments(film, self.settings.longest_gap):
             inside[begin:end] = True
         return Fitted(_bridged(film, state, pelvis, inside), deviation, contacts, gravity)
 
-    def _each_alone(self, film: Film) -> tuple[BodyState, Tensor]:
+    def _each_alone(self, film: Film, kept: Kept) -> tuple[BodyState, Tensor]:
         """Fit every frame on its own.
 
         Returns:
@@ -290,30 +304,36 @@ class SequenceFitter:
         every = self.settings.outlined if film.masked else 1
         chosen = film.seen & ((film.seen.cumsum(0) - 1) % every == 0)
         for frames in chunks(len(film.times), self.settings.chunk):
-            state, final, shown = film.alone(frames)
-            for reach, steps in self.fitter.settings.outline.reaches:
-                skin = shown.skin(state, reach, touching=False, chosen=chosen[frames])
-                if skin is None:
-                    break
-                state, final = minimize([skin, *shown.terms()], state, steps)
-            parts.append(state)
-            eye = 1e-9 * torch.eye(state.unknowns, dtype=torch.float64)
-            variance = torch.linalg.inv(final.hessian + eye)[:, BETAS, BETAS].diagonal(dim1=1, dim2=2)
-            certainties.append(chosen[frames, None] * variance.clamp(min=1e-6) ** -0.5)
+            arrays = kept(f"alone_{frames.start:08d}", partial(self._chunk_alone, film, frames, chosen))
+            parts.append(_state_of(arrays))
+            certainties.append(torch.from_numpy(arrays["certainty"]))
         return _joined(parts), torch.cat(certainties)
+
+    def _chunk_alone(self, film: Film, frames: slice, chosen: Tensor) -> dict[str, np.ndarray]:
+        """Fit some frames on their own; ``chosen`` (T,) tells which are fitted to outlines, and tell of the shape."""
+        state, final, shown = film.alone(frames)
+        for reach, steps in self.fitter.settings.outline.reaches:
+            skin = shown.skin(state, reach, touching=False, chosen=chosen[frames])
+            if skin is None:
+                break
+            state, final = minimize([skin, *shown.terms()], state, steps)
+        eye = 1e-9 * torch.eye(state.unknowns, dtype=torch.float64)
+        variance = torch.linalg.inv(final.hessian + eye)[:, BETAS, BETAS].diagonal(dim1=1, dim2=2)
+        return _arrays_of(state, certainty=chosen[frames, None] * variance.clamp(min=1e-6) ** -0.5)
 
     def _with_one_shape(self, film: Film, state: BodyState, certainty: Tensor) -> BodyState:
         """Give all frames the median shape, and move them so that they look the same."""
         betas = weighted_median(state.betas[film.seen], certainty[film.seen])
         return film.look_alike(state, replace(state, betas=betas.expand_as(state.betas)))
 
-    def _together(self, film: Film, state: BodyState, gravity: Gravity) -> tuple[BodyState, Tensor, Tensor]:
+    def _together(self, film: Film, state: BodyState, gravity: Gravity, kept: Kept) -> tuple[BodyState, Tensor, Tensor]:
         """Fit all frames of the track together, window by window.
 
         Args:
             film: The input.
             state: T bodies of one shape.
             gravity: The direction of gravity in the world.
+            kept: Where the windows are kept.
 
         Returns:
             T bodies, the standard deviations (T, 24) of their joints relative to the pelvis, metres, and which parts of
@@ -325,22 +345,36 @@ class SequenceFitter:
 
         def fit(frames: slice, past: Past | None, steps: Sequence[int], fixed: int = 0) -> _Window:
             start = BodyState(rotations[frames], translation[frames], state.betas[frames])
-            window = self._window(film, frames, start, past, contacts[frames], gravity, steps, fixed)
-            rotations[frames], translation[frames] = window.state.rotations, window.state.translation
-            return window
+            return self._window(film, frames, start, past, contacts[frames], gravity, steps, fixed)
+
+        def forward(frames: slice, following: int, past: Past | None) -> dict[str, np.ndarray]:
+            window = fit(frames, past, self.settings.steps[:-1])
+            fitted = _arrays_of(window.state, deviation=window.deviation()[: following - frames.start])
+            behind = window.past(following - frames.start) if following < frames.stop else None
+            return fitted if behind is None else fitted | _past_arrays(behind)
+
+        def backward(frames: slice, past: Past | None, fixed: int) -> dict[str, np.ndarray]:
+            return _arrays_of(fit(frames, past, self.settings.steps[-1:], fixed).state)
+
+        def take(frames: slice, arrays: Mapping[str, np.ndarray]) -> None:
+            fitted = _state_of(arrays)
+            rotations[frames], translation[frames] = fitted.rotations, fitted.translation
 
         for windows in self._windows(film):
             pasts: list[Past | None] = [None]
             for start, stop, following in windows:
-                window = fit(slice(start, stop), pasts[-1], self.settings.steps[:-1])
-                pasts.append(window.past(following - start) if following < stop else None)
-                deviation[start:following] = window.deviation()[: following - start]
+                frames = slice(start, stop)
+                arrays = kept(f"forward_{start:08d}", partial(forward, frames, following, pasts[-1]))
+                take(frames, arrays)
+                pasts.append(_past_of(arrays))
+                deviation[start:following] = torch.from_numpy(arrays["deviation"])
             whole = slice(windows[0][0], windows[-1][1])
             now = BodyState(rotations[whole], translation[whole], state.betas[whole])
             contacts[whole] = self._contacts(film, whole, now, gravity)
             for (start, stop, following), past in reversed(list(zip(windows, pasts))):
                 fixed = BAND if following < stop else 0
-                fit(slice(start, following + fixed), past, self.settings.steps[-1:], fixed)
+                frames = slice(start, following + fixed)
+                take(frames, kept(f"backward_{start:08d}", partial(backward, frames, past, fixed)))
         return BodyState(rotations, translation, state.betas), deviation, contacts
 
     def _windows(self, film: Film) -> Iterator[list[tuple[int, int, int]]]:
@@ -449,6 +483,33 @@ def weighted_median(values: Tensor, weights: Tensor) -> Tensor:
     share = weights.gather(0, order).cumsum(0)
     middle = (share >= share[-1] / 2).int().argmax(0)
     return ordered.gather(0, middle[None])[0]
+
+
+def _not_kept(name: str, make: Callable[[], dict[str, np.ndarray]]) -> Mapping[str, np.ndarray]:
+    """Keeps nothing."""
+    return make()
+
+
+def _arrays_of(state: BodyState, **others: Tensor) -> dict[str, np.ndarray]:
+    """Bodies, and other tensors by name, as arrays; :func:`_state_of` gives the bodies back."""
+    return {name: part.numpy() for name, part in (vars(state) | others).items()}
+
+
+def _state_of(arrays: Mapping[str, np.ndarray], prefix: str = "") -> BodyState:
+    return BodyState(*(torch.from_numpy(arrays[prefix + name]) for name in ("rotations", "translation", "betas")))
+
+
+def _past_arrays(past: Past) -> dict[str, np.ndarray]:
+    """What the frames before a window tell, as arrays, for :func:`_past_of`."""
+    arrays = _arrays_of(past.reference, gradient=past.gradient, hessian=past.hessian)
+    return {f"past_{name}": array for name, array in arrays.items()}
+
+
+def _past_of(arrays: Mapping[str, np.ndarray]) -> Past | None:
+    if "past_gradient" not in arrays:
+        return None
+    gradient, hessian = (torch.from_numpy(arrays[f"past_{name}"]) for name in ("gradient", "hessian"))
+    return Past(_state_of(arrays, "past_"), gradient, hessian)
 
 
 def _joined(parts: Sequence[BodyState]) -> BodyState:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from meshrec.errors import InputError
+from meshrec.files.atomic import write_file
 from meshrec.files.clips import Clip
-from meshrec.files.videos import VideoWriter
+from meshrec.files.npz import read_npz
+from meshrec.files.videos import VideoWriter, join_videos
 from meshrec.geometry import camera_to_y_up
 from meshrec.reconstruct.ground import Ground
 from meshrec.reconstruct.track import Track
@@ -20,29 +25,89 @@ SIDE_ASPECT = 0.6  # width over height of the view from the side
 LEAST_VIEW = 2.6  # metres that the height of the view from the side shows
 MARGIN = 0.6  # metres around the pelvises that the view from the side shows too, on each side
 AT_ONCE = 32  # frames whose bodies are posed at a time
+FRAMES_A_PART = 50  # of the video, which an interrupted run keeps
+ROUNDED = 0.1  # of a frame, by which times may miss those of a constant rate
 
 
-def write_clip_video(path: Path, clip: Clip, tracks: Sequence[Track], ground: Ground) -> Iterator[int]:
+def write_clip_video(path: Path, clip: Clip, tracks: Sequence[Track], ground: Ground, work: Path) -> Iterator[int]:
     """Draw a clip's people on its frames, and everybody from the side, into a video.
+
+    The video is drawn in parts of :data:`FRAMES_A_PART` frames, which are joined in the end, so that an interrupted run
+    loses no more than one of them. Its frames are shown at the times of the clip's, from 0; where these are those of a
+    constant rate, it has this rate exactly.
 
     Args:
         path: The ``.mp4`` file.
         clip: The clip.
         tracks: At least one track in it.
         ground: The floor under them, on which the view from the side shows them.
+        work: The folder for the parts. Those that it has, from an interrupted call with the same arguments, are not
+            drawn again.
 
     Yields:
         The number of frames that are drawn, after each frame.
+
+    Raises:
+        InputError: The clip cannot be read, or the files cannot be written.
     """
     width, height = clip.size
     scale = min(1.0, TALLEST / height)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     drawing = _Drawing(tracks, ground, size)
-    with VideoWriter(path, (size[0] + drawing.panel[0], size[1]), clip.rate) as video:
-        for done, frame in enumerate(clip, 1):
-            small = cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA) if scale < 1 else frame.image
-            video.write(np.concatenate(drawing.of_frame(frame.number, small), axis=1))
-            yield done
+    parts, numbers, times = _drawn_parts(work)
+    frames = clip.after(int(numbers[-1])) if len(numbers) else iter(clip)
+    while part := list(islice(frames, 1)):
+        name = work / f"drawn_{len(numbers):08d}.mp4"
+        own = []
+        with VideoWriter(name, (size[0] + drawing.panel[0], size[1]), clip.rate) as video:
+            for frame in chain(part, islice(frames, FRAMES_A_PART - 1)):
+                small = cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA) if scale < 1 else frame.image
+                video.write(np.concatenate(drawing.of_frame(frame.number, small), axis=1))
+                own.append((frame.number, frame.time))
+                yield len(numbers) + len(own)
+        parts.append(name)
+        numbers = np.append(numbers, [number for number, _ in own])
+        times = np.append(times, [time for _, time in own])
+        _keep(name, numbers[-len(own) :], times[-len(own) :])
+    if not parts:
+        raise InputError(f"{clip.path}: the clip has no frames.")
+    join_videos(parts, path, clip.rate, None if is_constant(times, clip.rate) else times)
+
+
+def is_constant(times: np.ndarray, rate: float) -> bool:
+    """Whether frames come at a constant rate, but for what is rounded in their times.
+
+    Args:
+        times: (N,) seconds, rising.
+        rate: Frames per second.
+
+    Example:
+        >>> import numpy as np
+        >>> from meshrec.jobs.clip_video import is_constant
+        >>> is_constant(np.array([0, 0.033, 0.067, 0.1]), 30), is_constant(np.array([0, 0.033, 0.1]), 30)
+        (True, False)
+    """
+    return bool(np.abs((times - times[0]) * rate - np.arange(len(times))).max() < ROUNDED)
+
+
+def _keep(part: Path, numbers: np.ndarray, times: np.ndarray) -> None:
+    """Write numbers and times of the frames of a part beside it, which shows that the part is whole."""
+    stream = io.BytesIO()
+    np.savez(stream, number=numbers, time=times)
+    write_file(part.with_suffix(".npz"), stream.getvalue())
+
+
+def _drawn_parts(work: Path) -> tuple[list[Path], np.ndarray, np.ndarray]:
+    """The parts that are there, and the numbers and times of all their frames."""
+    parts, numbers, times = [], np.zeros(0, np.int64), np.zeros(0)
+    while (part := work / f"drawn_{len(numbers):08d}.mp4").is_file():
+        try:
+            own = read_npz(part.with_suffix(".npz"))
+            numbers, times = np.append(numbers, own["number"]), np.append(times, own["time"])
+        except (InputError, KeyError):
+            break
+        parts.append(part)
+    return parts, numbers, times
 
 
 class _Drawing:
@@ -106,9 +171,10 @@ class _Poser:
 
     def vertices(self, index: int) -> np.ndarray:
         """(V, 3) in the camera space of the frame."""
-        if not self._first <= index < self._first + len(self._posed):
-            self._first = index
-            self._posed = self.track.vertices(slice(index, index + AT_ONCE))
+        first = index - index % AT_ONCE  # the same frames together wherever drawing begins, as sums are rounded
+        if first != self._first or not len(self._posed):
+            self._first = first
+            self._posed = self.track.vertices(slice(first, first + AT_ONCE))
         return self._posed[index - self._first]
 
 

@@ -19,6 +19,7 @@ from meshrec.files.atomic import require_writable, write_file
 from meshrec.files.clips import Clip
 from meshrec.files.fingerprint import Fingerprint
 from meshrec.fit.gravity import GravitySettings
+from meshrec.geometry import Camera
 from meshrec.jobs.clip_results import (
     CLIP,
     OVERLAY,
@@ -34,7 +35,7 @@ from meshrec.jobs.records import remove_results
 from meshrec.jobs.settings import Settings
 from meshrec.reconstruct.clips import opened
 from meshrec.reconstruct.ground import Ground
-from meshrec.reconstruct.observations import Observations
+from meshrec.reconstruct.observations import Observations, kept_in
 from meshrec.reconstruct.reconstructor import Reconstructor, clip_camera
 from meshrec.reconstruct.track import Track
 from meshrec.reconstruct.track_fitting import heights_of, kept_tracks, numbered, track_of
@@ -70,13 +71,7 @@ def reconstruct_clip(job: Job, reconstructor: Reconstructor, settings: Settings)
     numbers = kept_tracks(observations, settings.clip.people)
     for number, height in zip(numbers, heights_of(settings.height, len(numbers))):
         yield Progress(job.source, "fitting people", len(tracks), len(numbers))
-        fitted = work / f"fitted_{number}.npz"
-        with suppress(InputError):
-            tracks.append(Track.load(fitted, reconstructor.body))
-            continue
-        smooth = settings.clip.smooth
-        tracks.append(track_of(reconstructor, number, observations, camera, clip.rate, smooth, height))
-        tracks[-1].save(fitted)
+        tracks.append(_fitted(reconstructor, number, observations, camera, clip, settings.clip.smooth, height, work))
     tracks = numbered(tracks, settings.height is not None)
     remove_results(job.folder, CLIP)
     ground = None
@@ -85,12 +80,33 @@ def reconstruct_clip(job: Job, reconstructor: Reconstructor, settings: Settings)
         floor = Ground.under_tracks(tracks, known)
         ground = floor if settings.ground else None
         write_clip_results(job.folder, tracks, ground)
-        for done in write_clip_video(job.folder / OVERLAY, clip, tracks, floor):
+        for done in write_clip_video(job.folder / OVERLAY, clip, tracks, floor, work):
             yield Progress(job.source, "drawing", done, clip.count)
     notes = _notes(clip, tracks, camera_summary(observations))
     write_clip_record(job.folder, job.source, file, clip, tracks, job.request, notes, ground)
     shutil.rmtree(work, ignore_errors=True)
     yield Outcome(job.source, job.folder, len(tracks), notes=notes, clip=True)
+
+
+def _fitted(
+    reconstructor: Reconstructor,
+    number: int,
+    observations: Observations,
+    camera: Camera,
+    clip: Clip,
+    smooth: float,
+    height: float | None,
+    work: Path,
+) -> Track:
+    """The track of a person, from its file if it has been fitted before."""
+    file, parts = work / f"fitted_{number}.npz", work / f"fit_{number}"
+    with suppress(InputError):
+        return Track.load(file, reconstructor.body)
+    kept = kept_in(parts)
+    track_of(reconstructor, number, observations, camera, clip.rate, smooth, height, kept).save(file)
+    shutil.rmtree(parts, ignore_errors=True)
+    # Files round rotations in their last digit. Whether a run was interrupted must make no difference.
+    return Track.load(file, reconstructor.body)
 
 
 def _work_folder(job: Job, file: Fingerprint) -> Path:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from meshrec.errors import InputError
 from meshrec.files.atomic import write_file
 from meshrec.files.npz import read_npz
 from meshrec.fit import Initial
+from meshrec.fit.sequence import Kept
 
 FRAMES_A_FILE = 50
 MASK_SIDE = 128  # of the maps in which masks are kept, pixels; the fit compares outlines on 112
@@ -186,6 +188,27 @@ class Observations:
                 tracks[int(track)][frame] = Detection(box, nothing, "", float(score))
             first += len(part["number"])
         return tracks
+
+
+def kept_in(folder: Path) -> Kept:
+    """Keeps parts of a fit in a folder, one file each, for :class:`meshrec.fit.sequence.SequenceFitter`.
+
+    A damaged file counts as none.
+
+    Args:
+        folder: The folder of the fit of one person; it is made when there is something to keep.
+    """
+
+    def kept(name: str, make: Callable[[], dict[str, np.ndarray]]) -> Mapping[str, np.ndarray]:
+        path = folder / f"{name}.npz"
+        with suppress(InputError):
+            return read_npz(path)
+        arrays, stream = make(), io.BytesIO()
+        np.savez(stream, **arrays)
+        write_file(path, stream.getvalue())
+        return arrays
+
+    return kept
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:

@@ -18,7 +18,7 @@ from meshrec.detect.tracks import most_prominent, worth_keeping
 from meshrec.errors import InputError
 from meshrec.fit import Initial
 from meshrec.fit.gravity import GravitySettings, gravity_of
-from meshrec.fit.sequence import SequenceFitter, SequenceSettings
+from meshrec.fit.sequence import Kept, SequenceFitter, SequenceSettings
 from meshrec.fit.stature import with_stature
 from meshrec.geometry import Camera
 from meshrec.reconstruct.observations import Observations, Seen, joined
@@ -110,6 +110,7 @@ def track_of(
     rate: float,
     smooth: float = 0.5,
     height: float | None = None,
+    kept: Kept | None = None,
 ) -> Track:
     """Fit one body to all that is seen of a person.
 
@@ -122,6 +123,7 @@ def track_of(
         rate: Frames per second.
         smooth: How smooth the motion is, from 0 to 1.
         height: Stature, metres. Default: what the clip suggests.
+        kept: Where parts of the fit are kept, from which an interrupted one goes on. Default: nowhere.
 
     Returns:
         The track, without gravity, which is estimated from everybody.
@@ -148,7 +150,7 @@ def track_of(
         fit = _unfitted(initial)
     else:
         fitter = SequenceFitter(reconstructor.fitter, SequenceSettings(smooth=smooth))
-        fitted = fitter(found, times, cameras, initial, turns, seen.others)
+        fitted = fitter(found, times, cameras, initial, turns, seen.others, kept)
         fit = {
             "rotations": fitted.rotations,
             "translation": fitted.translation,

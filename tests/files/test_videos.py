@@ -13,7 +13,8 @@ import pytest
 from helpers.clips import SIZE, level_of, levels
 
 from meshrec.errors import InputError, MissingDependency
-from meshrec.files.videos import VideoSettings, VideoWriter, exact_rate
+from meshrec.files.clips import open_clip
+from meshrec.files.videos import VideoSettings, VideoWriter, exact_rate, join_videos
 
 
 def test_an_independent_reader_finds_h264_that_browsers_play(tmp_path):
@@ -159,3 +160,54 @@ def test_wrong_arguments(tmp_path):
         with pytest.raises(ValueError, match="a frame must be"):
             video.write(image)
     assert not path.exists()
+
+
+def test_parts_are_joined_without_encoding_again(tmp_path):
+    images = levels(23)
+    for first in (0, 7, 20):
+        with VideoWriter(tmp_path / f"{first}.mp4", SIZE, 25) as video:
+            for image in images[first : {0: 7, 7: 20, 20: 23}[first]]:
+                video.write(image)
+    parts = [tmp_path / f"{first}.mp4" for first in (0, 7, 20)]
+    join_videos(parts, tmp_path / "whole.mp4", 25)
+    whole = open_clip(tmp_path / "whole.mp4")
+    assert np.allclose(whole.times, np.arange(23) / 25, atol=1e-9) and whole.rate == 25
+    assert [level_of(frame.image) for frame in whole] == list(range(23))
+    drawn = [frame.image for part in parts for frame in open_clip(part)]
+    assert all(np.array_equal(frame.image, image) for frame, image in zip(whole, drawn, strict=True))
+    sizes = [sum(packet.size for packet in packets(path)) for path in parts]
+    assert sum(packet.size for packet in packets(tmp_path / "whole.mp4")) == sum(sizes)
+
+
+def test_joined_frames_are_shown_at_their_times(tmp_path):
+    rng = np.random.default_rng(0)
+    times = 3.0 + np.cumsum(rng.uniform(0.01, 0.2, 20))
+    noise = rng.integers(0, 256, (20, 48, 64, 3), np.uint8)  # frames that are not alike are encoded out of order
+    for name, own in (("a", noise[:12]), ("b", noise[12:])):
+        with VideoWriter(tmp_path / f"{name}.mp4", SIZE, 25) as video:
+            for image in own:
+                video.write(image)
+    join_videos([tmp_path / "a.mp4", tmp_path / "b.mp4"], tmp_path / "c.mp4", 25, times)
+    assert np.abs(open_clip(tmp_path / "c.mp4").times - (times - times[0])).max() < 1e-5
+    decoded = [packet.dts for packet in packets(tmp_path / "c.mp4")]
+    assert (np.diff(decoded) > 0).all()
+
+
+def test_parts_that_do_not_belong_together_are_not_joined(tmp_path):
+    for name, size in (("a", SIZE), ("b", (32, 32))):
+        with VideoWriter(tmp_path / f"{name}.mp4", size, 25) as video:
+            video.write(np.zeros((size[1], size[0], 3), np.uint8))
+    with pytest.raises(InputError, match=r"b\.mp4 was encoded in another way"):
+        join_videos([tmp_path / "a.mp4", tmp_path / "b.mp4"], tmp_path / "c.mp4", 25)
+    with pytest.raises(InputError, match="damaged"):
+        join_videos([tmp_path / "missing.mp4"], tmp_path / "c.mp4", 25)
+    with pytest.raises(ValueError, match="2 times for 1 frames"):
+        join_videos([tmp_path / "a.mp4"], tmp_path / "c.mp4", 25, np.arange(2))
+    with pytest.raises(ValueError, match="no videos"):
+        join_videos([], tmp_path / "c.mp4", 25)
+    assert not (tmp_path / "c.mp4").exists()
+
+
+def packets(path):
+    with av.open(str(path)) as container:
+        return [packet for packet in container.demux(container.streams.video[0]) if packet.size]

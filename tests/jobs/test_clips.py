@@ -1,6 +1,9 @@
 """Clips in a run: what is written, what an interrupted run keeps, and bad clips that fail alone."""
 
+import functools
 import json
+import re
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +17,13 @@ import meshrec
 from meshrec import Camera, InputError, Track, load_body
 from meshrec.body.measures import body_measures
 from meshrec.cli import main
+from meshrec.files.atomic import write_file
 from meshrec.files.clips import open_clip
 from meshrec.files.npz import read_npz
 from meshrec.files.videos import VideoWriter
+from meshrec.fit.sequence import SequenceSettings
 from meshrec.geometry import CAMERA_TO_Y_UP
+from meshrec.jobs import clip_video
 from meshrec.jobs.clip_results import CLIP, WORK
 from meshrec.jobs.clips import reconstruct_clip
 from meshrec.jobs.plan import Outcome, Progress, plan_run
@@ -25,7 +31,7 @@ from meshrec.jobs.records import finished
 from meshrec.jobs.settings import Settings
 from meshrec.motion.bvh import read_bvh
 from meshrec.poses.named_poses import named_pose
-from meshrec.reconstruct import observations
+from meshrec.reconstruct import observations, track_fitting
 from meshrec.reconstruct.clips import ClipSettings
 
 SIZE, FRAMES, RATE, SPEED = (320, 240), 12, 10, 0.12  # metres a frame; slower feet would be taken to stand
@@ -164,6 +170,41 @@ def test_an_interrupted_clip_goes_on_where_it_stopped(folder, monkeypatch):
     assert np.array_equal(found.translation, expected.translation)
     assert not (job.folder / WORK).exists()
     assert finished(job.folder, CLIP, job.source, job.request) == 1
+
+
+def test_whatever_was_killed_whenever_the_files_are_the_same(folder, monkeypatch):
+    """Every run is killed after it has kept three parts of its work, whatever stage that is in."""
+    monkeypatch.setattr(observations, "FRAMES_A_FILE", 4)
+    monkeypatch.setattr(clip_video, "FRAMES_A_PART", 5)
+    small = functools.partial(SequenceSettings, chunk=4, window=6, overlap=3)
+    monkeypatch.setattr(track_fitting, "SequenceSettings", small)
+    kept: list[str] = []
+    allowed = [10**6]
+
+    def writing(path, data):
+        if not allowed[0]:
+            raise KeyboardInterrupt
+        allowed[0] -= 1
+        kept.append(f"{path.parent.name}/{path.name}")
+        return write_file(path, data)
+
+    for module in (observations, clip_video):
+        monkeypatch.setattr(module, "write_file", writing)
+    (job,) = plan_run(["walk.mp4"], "out", settings()).jobs
+    reconstructor = meshrec.Reconstructor()
+    list(reconstruct_clip(job, reconstructor, settings()))
+    whole, expected = {path.name: path.read_bytes() for path in job.folder.iterdir()}, sorted(kept)
+    (job.folder / CLIP.record).unlink()
+    kept.clear()
+    runs = 0
+    while not (job.folder / CLIP.record).exists():
+        allowed[0], runs = 3, runs + 1
+        with suppress(KeyboardInterrupt):
+            list(reconstruct_clip(job, reconstructor, settings()))
+    assert runs > 5 and sorted(kept) == expected  # nothing is done twice
+    stages = {re.sub(r"\d", "", name.split("/")[1]).split("_")[0] for name in kept}
+    assert stages == {"frames", "alone", "forward", "backward", "judged", "drawn"}
+    assert {path.name: path.read_bytes() for path in job.folder.iterdir()} == whole
 
 
 def test_what_is_begun_for_another_clip_is_not_gone_on_with(folder):
