@@ -47,8 +47,8 @@ BEGUN = "begun.json"  # in the folder of an unfinished clip: of which clip it is
 def reconstruct_clip(job: Job, reconstructor: Reconstructor, settings: Settings) -> Iterator[Outcome | Progress]:
     """Reconstruct everyone in a clip, and write the files that :mod:`meshrec.jobs.clip_results` lists.
 
-    What is seen is written every fifty frames, and each person's motion as soon as it is fitted, so that another run
-    goes on from there.
+    What is seen, what is fitted and what is drawn is kept every fifty frames or more often, so that another run goes
+    on from there, and its files are those of a run that was not interrupted.
 
     Yields:
         How far the work is, and at last the outcome.

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import io
 import re
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from meshrec.body.state import BodyState
-from meshrec.detect.people import Detection
+from meshrec.detect.people import Detection, Mask
 from meshrec.detect.storage import detection_arrays, detections_of
 from meshrec.errors import InputError
 from meshrec.files.atomic import write_file
@@ -165,7 +166,7 @@ class Observations:
             last = first + len(part["number"])
             if first <= present[-1] and last > present[0]:
                 arrays = _read(path)
-                everyone = detections_of(arrays)
+                everyone = [_lean(detection) for detection in detections_of(arrays)]
                 where = np.repeat(np.arange(first, last), arrays["counts"]) - present[0]
                 for row, frame in enumerate(where.tolist()):
                     if arrays["tracks"][row] == track:
@@ -211,6 +212,12 @@ def kept_in(folder: Path) -> Kept:
     return kept
 
 
+def _lean(person: Detection) -> Detection:
+    """A detection that keeps no array of its file alive."""
+    mask = None if person.mask is None else PackedMask(person.mask)
+    return replace(person, box=person.box.copy(), keypoints=person.keypoints.copy(), mask=mask)
+
+
 def _read(path: Path) -> dict[str, np.ndarray]:
     arrays = read_npz(path)
     if not {"number", "tracks", "counts", "box", "score"} <= arrays.keys():
@@ -222,18 +229,53 @@ def _initial_arrays(initials: list[Initial]) -> dict[str, np.ndarray]:
     if not initials:
         return {}
     everyone = joined(initials)
-    parts = {**vars(everyone.state), "whiten": everyone.whiten}
+    whiten = everyone.whiten if everyone.whiten.stride(0) else everyone.whiten[:1]
+    parts = {**vars(everyone.state), "whiten": whiten}
     return {name: part.float().numpy() for name, part in parts.items()}
 
 
 def _initial_of(arrays: Mapping[str, np.ndarray], rows: np.ndarray) -> Initial:
-    names = ("rotations", "translation", "betas", "whiten")
-    *state, whiten = (torch.from_numpy(arrays[name][rows]).double() for name in names)
-    return Initial(BodyState(*state), whiten)
+    state = (torch.from_numpy(arrays[name][rows]).double() for name in ("rotations", "translation", "betas"))
+    whiten = torch.from_numpy(arrays["whiten"])
+    same = len(whiten) == 1 < len(arrays["rotations"])
+    return Initial(BodyState(*state), whiten.expand(len(rows), -1, -1) if same else whiten[rows])
 
 
 def joined(initials: Sequence[Initial]) -> Initial:
-    """The estimates of several people, or of one in several frames, one after the other."""
+    """The estimates of several people, or of one in several frames, one after the other.
+
+    Where the uncertainty of all is the same, as a regressor without one of its own has it, it is an expanded tensor,
+    which takes no memory: at 28 KB an estimate it is otherwise most of what a long clip keeps.
+    """
     states = [vars(initial.state) for initial in initials]
     state = BodyState(**{name: torch.cat([one[name] for one in states]) for name in states[0]})
+    first = initials[0].whiten[:1]
+    if all(torch.equal(initial.whiten, first.expand_as(initial.whiten)) for initial in initials):
+        return Initial(state, first.clone().expand(len(state), -1, -1))
     return Initial(state, torch.cat([initial.whiten for initial in initials]))
+
+
+class PackedMask(Mask):
+    """A mask that is compressed in memory, since a long clip has one for each person in each frame.
+
+    Args:
+        mask: The mask.
+
+    Example:
+        >>> import numpy as np
+        >>> from meshrec.detect import Mask
+        >>> from meshrec.reconstruct.observations import PackedMask
+        >>> mask = Mask(np.eye(128, dtype=np.uint8), np.array([0, 0, 64, 64]))
+        >>> bool((PackedMask(mask).values == mask.values).all())
+        True
+    """
+
+    def __init__(self, mask: Mask) -> None:
+        object.__setattr__(self, "box", mask.box.copy())
+        object.__setattr__(self, "_shape", mask.values.shape)
+        object.__setattr__(self, "_packed", zlib.compress(mask.values.tobytes(), 1))
+
+    @property
+    def values(self) -> np.ndarray:  # type: ignore[override]
+        """(h, w) uint8, unpacked each time."""
+        return np.frombuffer(zlib.decompress(self._packed), np.uint8).reshape(self._shape)  # type: ignore[attr-defined]

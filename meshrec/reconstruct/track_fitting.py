@@ -216,16 +216,15 @@ def _estimates(regressor: Callable[..., Initial], detections: list[Detection], c
         stop = start + 1
         while stop < min(len(detections), start + AT_ONCE) and cameras[stop] == cameras[start]:
             stop += 1
-        parts.append(regressor(nothing, detections[start:stop], cameras[start]))
+        parts.append(joined([regressor(nothing, detections[start:stop], cameras[start])]))
         start = stop
     return joined(parts)
 
 
 def _in_all_frames(initial: Initial, seen: Seen) -> Initial:
     """Estimates of N frames in all T frames, where the person is not seen those of the nearest frame."""
-    whiten = initial.whiten
-    same = bool((whiten == whiten[:1]).all())
-    index = torch.from_numpy(seen.nearest)
+    whiten, index = initial.whiten, torch.from_numpy(seen.nearest)
+    same = not whiten.stride(0)  # expanded
     return Initial(initial.state[index], whiten[:1].expand(len(index), -1, -1) if same else whiten[index])
 
 
