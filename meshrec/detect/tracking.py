@@ -134,6 +134,11 @@ class Tracker:
             other searches each frame.
         settings: How people are followed.
 
+    Attributes:
+        scene: Number of the scene of the last frame. It grows at a cut, and goes back where the scene before comes
+            back after a flash.
+        scene_before: Number of the scene that would come back if the last cut was a flash.
+
     Example:
         >>> import numpy as np
         >>> from meshrec.detect import Detection
@@ -155,6 +160,9 @@ class Tracker:
         self._known: list[Known] = []
         self._before: list[Known] = []  # the people of the scene before the last cut
         self._cuts = Cuts(settings.cuts)
+        self.scene = 0
+        self.scene_before = 0
+        self._scenes = 1  # that there were
         self._next = 0
         self._time = NEVER
         self._searched = NEVER
@@ -176,11 +184,16 @@ class Tracker:
         """
         if not time > self._time:
             raise ValueError(f"frames come in order, but one at {time:g} s follows one at {self._time:g} s")
+        before = self._cuts.before
         change = self._cuts.step(image, time)
         if change is Change.CUT:
-            self._before, self._known, self._searched = self._before or self._known, [], NEVER
+            if before is None or self._cuts.before is not before:  # else the flash goes on
+                self._before, self.scene_before = self._known, self.scene
+            self._known, self._searched = [], NEVER
+            self.scene, self._scenes = self._scenes, self._scenes + 1
         elif change is Change.BACK:
             self._known, self._before, self._searched = self._before, [], NEVER
+            self.scene = self.scene_before
         self._known = [k for k in self._known if time - k.time <= self.settings.memory]
         people: list[Found] = [(person, None) for person in found or ()]
         if found is None and self._follow is None:
@@ -193,7 +206,8 @@ class Tracker:
 
     def state(self) -> dict[str, Any]:
         """All that the tracker knows, as arrays, numbers and strings by name, which :func:`numpy.savez` can store."""
-        state = {"next": self._next, "time": self._time, "searched": self._searched}
+        state: dict[str, Any] = {"next": self._next, "time": self._time, "searched": self._searched}
+        state |= {"scene": self.scene, "scenes": self._scenes, "scene_before": self.scene_before}
         for name, value in vars(self._cuts).items():
             if name != "settings" and value is not None:
                 state[f"cuts.{name}"] = value
@@ -215,6 +229,8 @@ class Tracker:
         """
         tracker = cls(detector, settings)
         tracker._next = int(state["next"])
+        tracker.scene, tracker._scenes = int(state["scene"]), int(state["scenes"])
+        tracker.scene_before = int(state["scene_before"])
         tracker._time, tracker._searched = float(state["time"]), float(state["searched"])
         cuts: dict[str, Any] = {name: state.get(f"cuts.{name}") for name in ("level", "last", "time", "before", "cut")}
         last, before = (None if cuts[name] is None else np.asarray(cuts[name]) for name in ("last", "before"))

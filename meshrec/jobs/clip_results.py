@@ -21,6 +21,7 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,10 @@ from meshrec.export import CameraAnimation, write_animated_scene
 from meshrec.files.clips import Clip
 from meshrec.files.fingerprint import Fingerprint, fingerprint_of, is_unchanged
 from meshrec.files.regular import open_regular
+from meshrec.geometry import CAMERA_TO_Y_UP, Placement
 from meshrec.jobs.records import Kind, write_record
 from meshrec.reconstruct.ground import Ground
+from meshrec.reconstruct.timing import ROUNDED, even_times, rotations_at
 from meshrec.reconstruct.track import Track
 
 RECORD, OVERLAY, SCENE, WORK = "clip.json", "overlay.mp4", "scene.glb", ".work"
@@ -72,13 +75,43 @@ def _unchanged(source: Path, file: Fingerprint) -> bool:
 CLIP = Kind(RECORD, "meshrec.clip", 1, "clip", "tracks", _result_files, OWN_FILES, _unchanged)
 
 
-def write_clip_results(folder: Path, tracks: Sequence[Track], ground: Ground | None = None) -> None:
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A part of a clip without a cut, which has a world of its own: the camera space of its first frame.
+
+    Attributes:
+        number: Its number among the scenes of the clip.
+        frames: (F,) numbers of its frames in the clip.
+        times: (F,) seconds of its frames.
+        turns: (F, 3, 3) rotations from the world to the camera of each frame.
+        tracks: Numbers of the tracks in it.
+        ground: The floor under these people; None if there are none.
+        camera: A sentence on how the camera moves.
+    """
+
+    number: int
+    frames: np.ndarray
+    times: np.ndarray
+    turns: np.ndarray
+    tracks: tuple[int, ...]
+    ground: Ground | None
+    camera: str
+
+    @property
+    def places(self) -> dict[int, Placement]:
+        """From the world to the floor, by the number of the track."""
+        return {} if self.ground is None else dict(zip(self.tracks, self.ground.placements))
+
+
+def write_clip_results(folder: Path, tracks: Sequence[Track], scenes: Sequence[Scene], ground: bool = False) -> None:
     """Write the animations of a clip.
 
     Args:
         folder: The folder for this clip alone.
         tracks: At least one track.
-        ground: The floor on which the animations stand. Default: they keep the first camera's axes, with y up.
+        scenes: The scenes of the clip.
+        ground: Whether the animations stand on the floor of each scene. Otherwise they keep the axes of the scene's
+            first camera, with y up.
 
     Raises:
         InputError: The folder cannot be written to.
@@ -86,22 +119,48 @@ def write_clip_results(folder: Path, tracks: Sequence[Track], ground: Ground | N
     from meshrec.render.overlay import person_colors
 
     colors = [tuple(color) for color in person_colors(len(tracks)).tolist()]
-    places = [None] * len(tracks) if ground is None else ground.placements
+    places = {number: place for scene in scenes for number, place in scene.places.items()} if ground else {}
     animations = []
-    for i, (track, color, place) in enumerate(zip(tracks, colors, places)):
+    for i, (track, color) in enumerate(zip(tracks, colors)):
         name = f"track_{i}"
         for suffix in SUFFIXES:
-            track.save(folder / f"{name}.{suffix}", name=name, color=color, placement=place)
-        animations.append(track.animation(name, color, place))
-    write_animated_scene(folder / SCENE, animations, tracks[0].camera, _camera_animation(tracks))
+            track.save(folder / f"{name}.{suffix}", name=name, color=color, placement=places.get(i))
+        animations.append(track.animation(name, color, places.get(i)))
+    rate = tracks[0].frame_rate
+    write_animated_scene(folder / SCENE, animations, tracks[0].camera, camera_animation(scenes, rate, ground))
 
 
-def _camera_animation(tracks: Sequence[Track]) -> CameraAnimation | None:
-    """How the camera turns, as far as there are people; None if it does not."""
-    longest = max(tracks, key=len)
-    if np.allclose(longest.turns, np.eye(3)):
+def camera_animation(scenes: Sequence[Scene], rate: float, ground: bool = False) -> CameraAnimation | None:
+    """How the camera of a clip turns, through all scenes with people.
+
+    Args:
+        scenes: The scenes of the clip.
+        rate: Frames per second.
+        ground: Whether people stand on the floor of each scene, and the camera above it.
+
+    Returns:
+        The animation; None if the camera stands at the origin and never turns.
+    """
+    half = CAMERA_TO_Y_UP.numpy().astype(np.float64)  # the animation's world has the floor's axes, but y down
+    shown = [scene for scene in scenes if scene.ground is not None]
+    if not shown:
         return None
-    return CameraAnimation(longest.turns, longest.frame_rate, start=float(longest.times[0]))
+    times = np.concatenate([scene.times for scene in shown])
+    order = np.argsort(times)
+    numbers = np.repeat(np.arange(len(shown)), [len(scene.times) for scene in shown])[order]
+    instants = even_times(times[order], rate)
+    now = numbers[np.searchsorted(times[order], instants + ROUNDED / rate, "right") - 1]
+    turns, places = np.tile(np.eye(3), (len(instants), 1, 1)), np.zeros((len(instants), 3))
+    for number, scene in enumerate(shown):
+        here = now == number
+        turns[here] = rotations_at(scene.turns.astype(np.float64), scene.times, instants[here])
+        if ground and scene.ground is not None:
+            turns[here] = turns[here] @ scene.ground.camera.rotation.T @ half
+            places[here] = half @ scene.ground.camera.translation
+    moves = bool(places.any())
+    if not moves and np.allclose(turns, np.eye(3)):
+        return None
+    return CameraAnimation(turns, rate, places if moves else None, start=float(instants[0]))
 
 
 def write_clip_record(
@@ -110,9 +169,10 @@ def write_clip_record(
     file: Fingerprint,
     clip: Clip,
     tracks: Sequence[Track],
+    scenes: Sequence[Scene],
     request: Mapping[str, object],
     notes: Sequence[str] = (),
-    ground: Ground | None = None,
+    ground: bool = False,
 ) -> None:
     """Write the record of a clip, when all other files are there.
 
@@ -122,11 +182,11 @@ def write_clip_record(
         file: The file as it was read.
         clip: The clip.
         tracks: The tracks.
+        scenes: The scenes.
         request: The settings on which the results depend.
         notes: Remarks for the user.
-        ground: The floor.
+        ground: Whether the animations stand on the floor of each scene.
     """
-    known = tracks[0].gravity if tracks else None
     content = {
         "request": request,
         "notes": list(notes),
@@ -135,13 +195,36 @@ def write_clip_record(
         "tracks": [
             {
                 "file": f"track_{i}.npz",
+                "scene": track.scene,
                 "frames": [int(track.frames[0]), int(track.frames[-1])],
                 "seen": int(track.seen.sum()),
                 "score": track.score,
             }
             for i, track in enumerate(tracks)
         ],
-        "gravity": None if known is None else np.asarray(known, np.float64).round(6).tolist(),
-        "ground": None if ground is None else {"height": round(ground.height, 4), "on_floor": ground.standing.tolist()},
+        "scenes": [_scene_record(scene, tracks, ground) for scene in scenes],
     }
     write_record(folder, CLIP, source, file, content)
+
+
+def _scene_record(scene: Scene, tracks: Sequence[Track], ground: bool) -> dict[str, object]:
+    """A scene, for the record."""
+    floor, gravity = scene.ground, tracks[scene.tracks[0]].gravity if scene.tracks else None
+    return {
+        "scene": scene.number,
+        "frames": [int(scene.frames[0]), int(scene.frames[-1])],
+        "camera": scene.camera,
+        "tracks": list(scene.tracks),
+        "gravity": None if gravity is None else np.asarray(gravity, np.float64).round(6).tolist(),
+        "ground": None if floor is None or not ground else _ground_record(floor),
+    }
+
+
+def _ground_record(ground: Ground) -> dict[str, object]:
+    return {
+        "rotation": np.asarray(ground.rotation, np.float64).round(6).tolist(),
+        "height": round(float(ground.height), 4),
+        "deviation": round(float(ground.deviation), 4),
+        "on_floor": ground.standing.tolist(),
+        "lifts": np.asarray(ground.lifts, np.float64).round(6).tolist(),
+    }

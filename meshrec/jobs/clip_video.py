@@ -15,8 +15,8 @@ from meshrec.files.atomic import write_file
 from meshrec.files.clips import Clip
 from meshrec.files.npz import read_npz
 from meshrec.files.videos import VideoWriter, join_videos
-from meshrec.geometry import camera_to_y_up
-from meshrec.reconstruct.ground import Ground
+from meshrec.geometry import Placement, camera_to_y_up
+from meshrec.reconstruct.timing import is_constant
 from meshrec.reconstruct.track import Track
 from meshrec.render.overlay import PAPER, as_bytes, overlay, person_colors, turned
 
@@ -26,10 +26,11 @@ LEAST_VIEW = 2.6  # metres that the height of the view from the side shows
 MARGIN = 0.6  # metres around the pelvises that the view from the side shows too, on each side
 AT_ONCE = 32  # frames whose bodies are posed at a time
 FRAMES_A_PART = 50  # of the video, which an interrupted run keeps
-ROUNDED = 0.1  # of a frame, by which times may miss those of a constant rate
 
 
-def write_clip_video(path: Path, clip: Clip, tracks: Sequence[Track], ground: Ground, work: Path) -> Iterator[int]:
+def write_clip_video(
+    path: Path, clip: Clip, tracks: Sequence[Track], places: Sequence[Placement], work: Path
+) -> Iterator[int]:
     """Draw a clip's people on its frames, and everybody from the side, into a video.
 
     The video is drawn in parts of :data:`FRAMES_A_PART` frames, which are joined in the end, so that an interrupted run
@@ -40,7 +41,7 @@ def write_clip_video(path: Path, clip: Clip, tracks: Sequence[Track], ground: Gr
         path: The ``.mp4`` file.
         clip: The clip.
         tracks: At least one track in it.
-        ground: The floor under them, on which the view from the side shows them.
+        places: From the world of each track to its floor, on which the view from the side shows it.
         work: The folder for the parts. Those that it has, from an interrupted call with the same arguments, are not
             drawn again.
 
@@ -53,7 +54,7 @@ def write_clip_video(path: Path, clip: Clip, tracks: Sequence[Track], ground: Gr
     width, height = clip.size
     scale = min(1.0, TALLEST / height)
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    drawing = _Drawing(tracks, ground, size)
+    drawing = _Drawing(tracks, places, size)
     parts, numbers, times = _drawn_parts(work)
     frames = clip.after(int(numbers[-1])) if len(numbers) else iter(clip)
     while part := list(islice(frames, 1)):
@@ -72,22 +73,6 @@ def write_clip_video(path: Path, clip: Clip, tracks: Sequence[Track], ground: Gr
     if not parts:
         raise InputError(f"{clip.path}: the clip has no frames.")
     join_videos(parts, path, clip.rate, None if is_constant(times, clip.rate) else times)
-
-
-def is_constant(times: np.ndarray, rate: float) -> bool:
-    """Whether frames come at a constant rate, but for what is rounded in their times.
-
-    Args:
-        times: (N,) seconds, rising.
-        rate: Frames per second.
-
-    Example:
-        >>> import numpy as np
-        >>> from meshrec.jobs.clip_video import is_constant
-        >>> is_constant(np.array([0, 0.033, 0.067, 0.1]), 30), is_constant(np.array([0, 0.033, 0.1]), 30)
-        (True, False)
-    """
-    return bool(np.abs((times - times[0]) * rate - np.arange(len(times))).max() < ROUNDED)
 
 
 def _keep(part: Path, numbers: np.ndarray, times: np.ndarray) -> None:
@@ -115,16 +100,16 @@ class _Drawing:
 
     Args:
         tracks: The tracks.
-        ground: The floor under them.
+        places: From the world of each to its floor.
         size: (width, height) of the frames, pixels.
 
     Attributes:
         panel: (width, height) of the view from the side.
     """
 
-    def __init__(self, tracks: Sequence[Track], ground: Ground, size: tuple[int, int]) -> None:
+    def __init__(self, tracks: Sequence[Track], places: Sequence[Placement], size: tuple[int, int]) -> None:
         self.panel = round(size[1] * SIDE_ASPECT), size[1]
-        self._size, self._tracks, self._places = size, tracks, ground.placements
+        self._size, self._tracks, self._places = size, tracks, places
         self._colors = person_colors(len(tracks))
         self._faces = tracks[0].body.faces
         # In the world, so that a camera that turns does not turn the people.

@@ -17,7 +17,6 @@ from meshrec.detect.inputs import boxes_in_photo, people_in_photo
 from meshrec.errors import InputError
 from meshrec.files.atomic import require_writable, write_file
 from meshrec.files.clips import Clip
-from meshrec.files.fingerprint import Fingerprint
 from meshrec.fit.gravity import GravitySettings
 from meshrec.geometry import Camera
 from meshrec.jobs.clip_results import (
@@ -25,6 +24,7 @@ from meshrec.jobs.clip_results import (
     OVERLAY,
     RECORD,
     WORK,
+    Scene,
     source_fingerprint,
     write_clip_record,
     write_clip_results,
@@ -39,7 +39,7 @@ from meshrec.reconstruct.observations import Observations, kept_in
 from meshrec.reconstruct.reconstructor import Reconstructor, clip_camera
 from meshrec.reconstruct.track import Track
 from meshrec.reconstruct.track_fitting import heights_of, kept_tracks, numbered, track_of
-from meshrec.reconstruct.watching import FoundIn, camera_summary, watch
+from meshrec.reconstruct.watching import FoundIn, camera_summaries, watch
 
 BEGUN = "begun.json"  # in the folder of an unfinished clip: of which clip it is, and for which settings
 
@@ -60,11 +60,14 @@ def reconstruct_clip(job: Job, reconstructor: Reconstructor, settings: Settings)
     clip = opened(job.source, settings.clip)
     camera = clip_camera(clip.size, settings.focal, None, str(job.source))
     file = source_fingerprint(job.source)
-    work = _work_folder(job, file)
+    begun = (json.dumps({"clip": asdict(file), "request": job.request}, sort_keys=True) + "\n").encode()
+    work = _work_folder(job, begun)
     observations = Observations(work)
     found = _found_in(job, clip, reconstructor) if job.frames is not None else None
     for done in watch(reconstructor, clip, camera, observations, settings.clip.static, found):
+        _mark(work, begun)
         yield Progress(job.source, "watching", done, clip.count)
+    _mark(work, begun)
     if not len(observations):
         raise InputError(f"{job.source}: the clip has no frames.")
     tracks: list[Track] = []
@@ -74,16 +77,14 @@ def reconstruct_clip(job: Job, reconstructor: Reconstructor, settings: Settings)
         tracks.append(_fitted(reconstructor, number, observations, camera, clip, settings.clip.smooth, height, work))
     tracks = numbered(tracks, settings.height is not None)
     remove_results(job.folder, CLIP)
-    ground = None
+    scenes = _scenes(observations, tracks, settings)
     if tracks:
-        known = GravitySettings() if settings.height is None else GravitySettings(stature=0.0)
-        floor = Ground.under_tracks(tracks, known)
-        ground = floor if settings.ground else None
-        write_clip_results(job.folder, tracks, ground)
-        for done in write_clip_video(job.folder / OVERLAY, clip, tracks, floor, work):
+        write_clip_results(job.folder, tracks, scenes, settings.ground)
+        places = [place for _, place in sorted(pair for scene in scenes for pair in scene.places.items())]
+        for done in write_clip_video(job.folder / OVERLAY, clip, tracks, places, work):
             yield Progress(job.source, "drawing", done, clip.count)
-    notes = _notes(clip, tracks, camera_summary(observations))
-    write_clip_record(job.folder, job.source, file, clip, tracks, job.request, notes, ground)
+    notes = _notes(clip, tracks, scenes)
+    write_clip_record(job.folder, job.source, file, clip, tracks, scenes, job.request, notes, settings.ground)
     shutil.rmtree(work, ignore_errors=True)
     yield Outcome(job.source, job.folder, len(tracks), notes=notes, clip=True)
 
@@ -109,23 +110,45 @@ def _fitted(
     return Track.load(file, reconstructor.body)
 
 
-def _work_folder(job: Job, file: Fingerprint) -> Path:
-    """The folder of an unfinished clip, empty unless what is in it is of this clip and these settings."""
+def _work_folder(job: Job, begun: bytes) -> Path:
+    """The folder of an unfinished clip. What is in it of another clip or for other settings is deleted."""
     work = job.folder / WORK
-    begun = (json.dumps({"clip": asdict(file), "request": job.request}, sort_keys=True) + "\n").encode()
     try:
-        if (work / BEGUN).read_bytes() == begun:
-            return work
-    except OSError:
-        pass
-    try:
-        if os.path.isdir(work):
+        if os.path.isdir(work) and not _is_begun(work, begun):
             shutil.rmtree(work)
-        work.mkdir(parents=True)
     except OSError as error:
         raise InputError(f"cannot write into {work}: {error.strerror or error}.") from error
-    write_file(work / BEGUN, begun)
     return work
+
+
+def _mark(work: Path, begun: bytes) -> None:
+    """Note of what clip the folder is, once there is something in it: a clip that cannot be read leaves no folder."""
+    if work.is_dir() and not (work / BEGUN).exists():
+        write_file(work / BEGUN, begun)
+
+
+def _is_begun(work: Path, begun: bytes) -> bool:
+    with suppress(OSError):
+        return (work / BEGUN).read_bytes() == begun
+    return False
+
+
+def _scenes(observations: Observations, tracks: Sequence[Track], settings: Settings) -> list[Scene]:
+    """The scenes of a clip but flashes, each with the floor under its people."""
+    known = GravitySettings() if settings.height is None else GravitySettings(stature=0.0)
+    of_frames, summaries = observations.of_frames("scene"), camera_summaries(observations)
+    frames, times, turns = (observations.of_frames(name) for name in ("number", "time", "turn"))
+    scenes: list[Scene] = []
+    for scene in np.unique(of_frames).tolist():
+        index = np.flatnonzero(of_frames == scene)
+        own = [number for number, track in enumerate(tracks) if track.scene == scene]
+        flash = (of_frames[index[-1] :] < scene).any()  # the scene before comes back
+        if flash and not own:
+            continue
+        ground = Ground.under_tracks([tracks[number] for number in own], known) if own else None
+        part = (frames[index], times[index], turns[index])
+        scenes.append(Scene(scene, *part, tuple(own), ground, summaries.get(scene, "")))
+    return scenes
 
 
 def _found_in(job: Job, clip: Clip, reconstructor: Reconstructor) -> FoundIn:
@@ -145,9 +168,18 @@ def _found_in(job: Job, clip: Clip, reconstructor: Reconstructor) -> FoundIn:
     return found
 
 
-def _notes(clip: Clip, tracks: Sequence[Track], camera: str) -> tuple[str, ...]:
+def _notes(clip: Clip, tracks: Sequence[Track], scenes: Sequence[Scene]) -> tuple[str, ...]:
     """What the user should know of the results of a clip."""
-    notes = [*clip.notes, *([camera] if camera and tracks else [])]
+    notes = [*clip.notes]
+    if tracks and len(scenes) == 1:
+        notes += [scenes[0].camera] if scenes[0].camera else []
+    elif tracks:
+        notes.append(
+            f"cuts divide the clip into {len(scenes)} scenes; each has a world of its own, so that places and "
+            "directions of people in different scenes cannot be compared"
+        )
+        for scene in scenes:
+            notes.append(f"frames {scene.frames[0]} to {scene.frames[-1]}: {scene.camera}")
     for number, track in enumerate(tracks):
         notes += [f"track_{number}: {note}" for note in track.notes]
     return tuple(notes)

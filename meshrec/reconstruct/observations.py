@@ -24,6 +24,7 @@ from meshrec.fit.sequence import Kept
 
 FRAMES_A_FILE = 50
 MASK_SIDE = 128  # of the maps in which masks are kept, pixels; the fit compares outlines on 112
+KEPT_IN_MEMORY = ("number", "time", "scene", "turn", "zoom", "tracks", "counts")
 FILES = re.compile(r"frames_\d{8}\.npz")
 
 State = Mapping[str, np.ndarray]
@@ -36,14 +37,16 @@ class Observed:
     Attributes:
         number: Number of the frame in the clip.
         time: Seconds.
-        turn: (3, 3) rotation from the camera of the clip's first frame to that of this frame.
-        zoom: Focal length over that of the first frame.
+        scene: Number of the scene.
+        turn: (3, 3) rotation from the camera of the scene's first frame to that of this frame.
+        zoom: Focal length over that of the scene's first frame.
         people: The people, by the number of their track.
         initial: A regressor's estimates of these people, in their order, where it needs the picture.
     """
 
     number: int
     time: float
+    scene: int
     turn: np.ndarray
     zoom: float
     people: dict[int, Detection]
@@ -97,7 +100,7 @@ class Observations:
         for path in sorted(p for p in folder.iterdir() if FILES.fullmatch(p.name)) if folder.is_dir() else ():
             arrays = _read(path)
             self._files.append(path)
-            frames.append({name: arrays[name] for name in ("number", "time", "turn", "zoom", "tracks", "counts")})
+            frames.append({name: arrays[name] for name in KEPT_IN_MEMORY})
             self.state = {name[6:]: value for name, value in arrays.items() if name.startswith("state.")}
         self._frames = frames
 
@@ -124,6 +127,7 @@ class Observations:
         frames = {
             "number": np.array([frame.number for frame in self._waiting]),
             "time": np.array([frame.time for frame in self._waiting]),
+            "scene": np.array([frame.scene for frame in self._waiting]),
             "turn": np.stack([frame.turn for frame in self._waiting]),
             "zoom": np.array([frame.zoom for frame in self._waiting]),
             "tracks": np.array([track for frame in self._waiting for track in frame.people], np.int64),
@@ -144,7 +148,7 @@ class Observations:
         self.state = state
 
     def of_frames(self, name: str) -> np.ndarray:
-        """``number``, ``time``, ``turn`` or ``zoom`` of all frames that are written, (F, ...)."""
+        """``number``, ``time``, ``scene``, ``turn`` or ``zoom`` of all frames that are written, (F, ...)."""
         return np.concatenate([part[name] for part in self._frames])
 
     def tracks(self) -> dict[int, np.ndarray]:
@@ -220,7 +224,7 @@ def _lean(person: Detection) -> Detection:
 
 def _read(path: Path) -> dict[str, np.ndarray]:
     arrays = read_npz(path)
-    if not {"number", "tracks", "counts", "box", "score"} <= arrays.keys():
+    if not {*KEPT_IN_MEMORY, "box", "score"} <= arrays.keys():
         raise InputError(f"{path} is damaged; delete {path.parent} and start again.")
     return arrays
 
@@ -276,6 +280,6 @@ class PackedMask(Mask):
         object.__setattr__(self, "_packed", zlib.compress(mask.values.tobytes(), 1))
 
     @property
-    def values(self) -> np.ndarray:  # type: ignore[override]
+    def values(self) -> np.ndarray:
         """(h, w) uint8, unpacked each time."""
         return np.frombuffer(zlib.decompress(self._packed), np.uint8).reshape(self._shape)  # type: ignore[attr-defined]

@@ -18,6 +18,7 @@ from meshrec.export import Animation, Mesh
 from meshrec.export.mesh import float_array
 from meshrec.geometry import CAMERA_TO_Y_UP, Camera, Placement
 from meshrec.reconstruct.person import Person
+from meshrec.reconstruct.timing import even_times, is_constant, rotations_at, values_at
 
 CONTACTS = ("left_heel", "left_toes", "right_heel", "right_toes")
 
@@ -27,9 +28,9 @@ class Track:
     """A person through T frames of a clip. Arrays are numpy, float32 unless said.
 
     Rotations and translations are in the camera space of each frame (x right, y down, z forward; metres), as those of a
-    :class:`Person`. The world is the camera space of the clip's first frame; :attr:`turns` lead from it to the cameras
-    of the others. Where the camera moves through the world cannot be told from the background's rotation and is taken
-    to be nowhere.
+    :class:`Person`. The world is the camera space of the first frame of the track's scene, which begins at a cut;
+    :attr:`turns` lead from it to the cameras of the others. Where the camera moves through the world cannot be told
+    from the background's rotation and is taken to be nowhere.
 
     Attributes:
         body: The body that betas and rotations belong to.
@@ -38,8 +39,8 @@ class Track:
         translation: (T, 3) added to the posed body.
         frames: (T,) int64 numbers of the frames in the clip, rising.
         times: (T,) float64 seconds from the clip's begin.
-        frame_rate: Frames per second of the track.
-        camera: Camera of the first frame.
+        frame_rate: Frames per second of the track; the average where the clip has a variable rate.
+        camera: Camera of the scene's first frame.
         turns: (T, 3, 3) rotations from the world to the camera of each frame. Default: the camera does not turn.
         zooms: (T,) focal length of each frame over that of the first. Default: 1.
         seen: (T,) bool, whether the detector saw the person; other frames are bridged. Default: all.
@@ -55,6 +56,7 @@ class Track:
         gravity: (3,) unit vector in the world in whose direction things fall.
         gravity_deviation: (2,) standard deviations of gravity's pitch and roll, radians.
         number: The track's number in its clip.
+        scene: Number of the scene in its clip. Tracks of different scenes share no world.
         body_name: Name or path by which :func:`meshrec.load_body` found the body.
         made_by: What estimated the bodies, as ``proxy + fit``.
 
@@ -94,6 +96,7 @@ class Track:
     gravity: np.ndarray | None = None
     gravity_deviation: np.ndarray | None = field(default=None, repr=False)
     number: int = 0
+    scene: int = 0
     body_name: str = "neutral"
     made_by: str = ""
 
@@ -213,7 +216,7 @@ class Track:
         return joints[0, 0].cpu().numpy()
 
     def in_world(self) -> tuple[np.ndarray, np.ndarray]:
-        """Rotations (T, 24, 3, 3) and translations (T, 3) in the world: the camera space of the clip's first frame."""
+        """Rotations (T, 24, 3, 3) and translations (T, 3) in the world: the camera space of the scene's first frame."""
         back = self.turns.swapaxes(1, 2)
         rotations = self.rotations.copy()
         rotations[:, 0] = back @ rotations[:, 0]
@@ -228,6 +231,9 @@ class Track:
     ) -> Animation:
         """The body's motion in the world, y up, as animated files contain it.
 
+        Animations have a constant rate. Where the frames have not, rotations and places are interpolated at instants of
+        the average rate, so that the animation stays in time with the clip.
+
         Args:
             name: Name of the mesh in files.
             color: (r, g, b) sRGB in [0, 1].
@@ -237,8 +243,12 @@ class Track:
         place = Placement(CAMERA_TO_Y_UP.numpy(), np.zeros(3)) if placement is None else placement
         rotations, translation = self.in_world()
         rotations[:, 0] = place.rotation @ rotations[:, 0]
-        moved = place.points(translation + self.pelvis) - self.pelvis
-        start = float(self.times[0])
+        pelvis = place.points(translation + self.pelvis)
+        if not is_constant(self.times, self.frame_rate):
+            instants = even_times(self.times, self.frame_rate)
+            rotations = rotations_at(rotations, self.times, instants)
+            pelvis = values_at(pelvis, self.times, instants)
+        moved, start = pelvis - self.pelvis, float(self.times[0])
         return Animation(self.body, self.betas, rotations, moved, self.frame_rate, name, color, start)
 
     def save(

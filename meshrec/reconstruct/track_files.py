@@ -10,12 +10,13 @@ key                       value
 track_schema, _version    ``"meshrec.track"``, 1
 body_name, body_hash      the body that betas and pose belong to
 made_by                   what estimated the bodies
-number                    the track's number in its clip
-frame_rate                frames per second
+number, scene             the track's number, and that of its scene, in its clip
+frame_rate                frames per second; the average where ``times`` are not even. ``poses`` and ``trans`` are then
+                          interpolated at this rate, and may be more or fewer than the frames
 camera_focal, _center,    [2] each: the first frame's focal lengths, principal point, and picture size, pixels
 _size
 betas                     [n]
-gravity                   [3] unit vector in the world, the camera space of the first frame
+gravity                   [3] unit vector in the world, the camera space of the scene's first frame
 gravity_deviation         [2] standard deviations of its pitch and roll
 frames, times             [T] numbers of the frames in the clip, and seconds
 pose                      [T][24][3] axis-angle, the first one global
@@ -113,6 +114,7 @@ def track_fields(track: Track) -> dict[str, np.ndarray]:
         "body_hash": track.body.hash,
         "made_by": track.made_by,
         "number": track.number,
+        "scene": track.scene,
         "frame_rate": track.frame_rate,
         "pose": _axis_angle(track.rotations),
         "turns": _axis_angle(track.turns),
@@ -145,6 +147,7 @@ def _track(path: Path, fields: Mapping[str, np.ndarray], body: str | Path | Body
         camera=camera,
         keypoint_names=tuple(checked_text(fields["keypoint_names"], "keypoint_names").tolist()),
         number=int(fields["number"]),
+        scene=int(fields.get("scene", 0)),
         body_name=name,
         made_by=_text(fields, "made_by"),
         **{key: fields[key] for key in PLAIN},

@@ -44,7 +44,7 @@ def tracks_in(
     Args:
         reconstructor: Whose regressor and fit make the bodies.
         observations: What is seen in the clip.
-        camera: Camera of the first frame.
+        camera: Camera of the first frame of each scene.
         rate: Frames per second.
         people: Number of people to keep. Default: everyone.
         smooth: How smooth motions are, from 0 to 1.
@@ -66,11 +66,15 @@ def tracks_in(
 
 
 def numbered(tracks: Sequence[Track], known_stature: bool = False) -> list[Track]:
-    """The tracks of a clip with their numbers, and with gravity, which is estimated from all of them."""
+    """The tracks of a clip with their numbers, and with gravity, which is estimated from all of each scene."""
     if not tracks:
         return []
     settings = GravitySettings(stature=0.0) if known_stature else GravitySettings()
-    return [replace(track, number=number) for number, track in enumerate(with_gravity(tracks, settings))]
+    found: dict[int, Track] = {}
+    for scene in {track.scene for track in tracks}:
+        own = [number for number, track in enumerate(tracks) if track.scene == scene]
+        found |= zip(own, with_gravity([tracks[number] for number in own], settings))
+    return [replace(found[number], number=number) for number in range(len(tracks))]
 
 
 def heights_of(height: float | Sequence[float] | np.ndarray | None, count: int) -> list[float | None]:
@@ -119,7 +123,7 @@ def track_of(
             estimates are the result.
         number: Number of the track among the observations.
         observations: What is seen in the clip.
-        camera: Camera of the first frame.
+        camera: Camera of the first frame of each scene.
         rate: Frames per second.
         smooth: How smooth the motion is, from 0 to 1.
         height: Stature, metres. Default: what the clip suggests.
@@ -130,9 +134,11 @@ def track_of(
     """
     regressor = reconstructor.regressor
     seen = observations.person(number)
-    turns, zooms, times, frames = (
-        observations.of_frames(name)[seen.frames] for name in ("turn", "zoom", "time", "number")
-    )
+    times, frames, scenes = (observations.of_frames(name)[seen.frames] for name in ("time", "number", "scene"))
+    scene = scenes[seen.present[0]]
+    # Frames of a flash, in which the scene is another, have the camera of the nearest frame of the scene.
+    views = seen.frames[_nearest(np.flatnonzero(scenes == scene), len(frames))]
+    turns, zooms = (observations.of_frames(name)[views] for name in ("turn", "zoom"))
     sides = settle_sides(seen.detections, times[seen.present])
     detections = [exchanged(d) if swapped else d for d, swapped in zip(seen.detections, sides)]
     cameras = [zoomed(camera, zoom) for zoom in zooms.tolist()]
@@ -178,6 +184,7 @@ def track_of(
         boxes=np.stack([d.box for d in detections])[nearest],
         keypoints_2d=keypoints,
         keypoint_names=names,
+        scene=int(scene),
         body_name=reconstructor.body_name,
         made_by=reconstructor.made_by,
         **fit,
@@ -195,7 +202,7 @@ def with_height(track: Track, height: float) -> Track:
 
 
 def with_gravity(tracks: Sequence[Track], settings: GravitySettings = GravitySettings()) -> list[Track]:
-    """The tracks of a clip with the direction of gravity in its world, by some frames of each."""
+    """The tracks of a scene with the direction of gravity in its world, by some frames of each."""
     joints, deviations = [], []
     for track in tracks:
         some = np.flatnonzero(track.seen)[:: -(-int(track.seen.sum()) // FRAMES_FOR_GRAVITY)]
@@ -205,6 +212,11 @@ def with_gravity(tracks: Sequence[Track], settings: GravitySettings = GravitySet
     known = np.concatenate(deviations) if len(deviations) == len(tracks) else None
     gravity = gravity_of(np.concatenate(joints), known, settings)
     return [replace(track, gravity=gravity.direction, gravity_deviation=gravity.deviation) for track in tracks]
+
+
+def _nearest(index: np.ndarray, count: int) -> np.ndarray:
+    """The nearest of rising numbers to each of 0 to ``count`` - 1."""
+    return index[np.searchsorted((index[1:] + index[:-1]) / 2, np.arange(count))]
 
 
 def _estimates(regressor: Callable[..., Initial], detections: list[Detection], cameras: list[Camera]) -> Initial:

@@ -17,7 +17,7 @@ from meshrec.reconstruct.observations import Observations, Observed
 from meshrec.reconstruct.reconstructor import Reconstructor
 from meshrec.regress.regressor import NetworkRegressor
 
-TRACKER, CAMERA, SUMMARY = "tracker.", "camera.", "summary"  # beginnings of the names of what is remembered
+TRACKER, CAMERA, SUMMARY = "tracker.", "camera.", "summary."  # beginnings of the names of what is remembered
 STILL = "The camera is taken to stand still."
 
 FoundIn = Callable[[int, np.ndarray], Sequence[Detection]]
@@ -34,11 +34,13 @@ def watch(
 ) -> Iterator[int]:
     """Watch a clip: find its people and follow them, and how the camera turns.
 
+    A cut begins a new scene, in which the camera's turn and zoom count anew from its first frame.
+
     Args:
         reconstructor: Whose detector finds people, and whose regressor makes first estimates if it needs pictures for
             them; others wait until left and right are settled.
         clip: The clip.
-        camera: Camera of its first frame.
+        camera: Camera of its first frame, and of the first frame of each other scene.
         observations: Where what is seen is kept. Frames that it has are not watched again.
         static: Whether the camera is known to stand still. Otherwise its rotation and zoom are found.
         found_in: The user's own detections.
@@ -50,27 +52,41 @@ def watch(
     regressor = reconstructor.regressor
     state = observations.state
     tracker = Tracker.resumed(detector, _part(state, TRACKER)) if state else Tracker(detector)
-    motion = None
-    if not static:
-        motion = CameraMotion.resumed(camera, _part(state, CAMERA)) if state else CameraMotion(camera)
+    motions = {} if static else _motions(camera, state)  # by scene
+    sentences = {int(scene): str(text) for scene, text in _part(state, SUMMARY).items()}
 
     def remembered() -> dict[str, np.ndarray]:
-        parts = {TRACKER: tracker.state(), CAMERA: {} if motion is None else motion.state()}
-        arrays = {part + name: np.asarray(value) for part, values in parts.items() for name, value in values.items()}
-        return arrays | {SUMMARY: np.array(STILL if motion is None else motion.summary())}
+        parts = {TRACKER: tracker.state()}
+        parts |= {f"{CAMERA}{scene}.": motion.state() for scene, motion in motions.items()}
+        sentences.update({scene: motion.summary() for scene, motion in motions.items()})
+        parts[SUMMARY] = {str(scene): text for scene, text in sentences.items()}
+        return {part + name: np.asarray(value) for part, values in parts.items() for name, value in values.items()}
 
     looks = regressor if regressor is not None and needs_picture(regressor) else None
     frames = iter(clip) if observations.last is None else clip.after(observations.last)
     for frame in frames:
         found = None if found_in is None else found_in(frame.number, frame.image)
         people = {s.track: s.detection for s in tracker.step(frame.image, frame.time, found)}
-        view = None if motion is None else motion.step(frame.image, list(people.values()))
+        scene = tracker.scene
+        if static:
+            sentences.setdefault(scene, STILL)
+        elif scene not in motions:
+            sentences.update({number: motion.summary() for number, motion in motions.items()})
+            motions = {number: motion for number, motion in motions.items() if number == tracker.scene_before}
+            motions[scene] = CameraMotion(camera)
+        view = None if static else motions[scene].step(frame.image, list(people.values()))
         turn, zoom = (np.eye(3), 1.0) if view is None else (view.turn, view.zoom)
         initial = looks(frame.image, list(people.values()), zoomed(camera, zoom)) if looks and people else None
-        if observations.add(Observed(frame.number, frame.time, turn, zoom, people, initial)):
+        if observations.add(Observed(frame.number, frame.time, scene, turn, zoom, people, initial)):
             observations.save(remembered())
         yield len(observations)
     observations.save(remembered())
+
+
+def _motions(camera: Camera, state: Mapping[str, np.ndarray]) -> dict[int, CameraMotion]:
+    """The motions of the camera that are remembered, by scene."""
+    scenes = {int(name.split(".")[0]) for name in _part(state, CAMERA)}
+    return {scene: CameraMotion.resumed(camera, _part(state, f"{CAMERA}{scene}.")) for scene in sorted(scenes)}
 
 
 def _part(state: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
@@ -78,9 +94,9 @@ def _part(state: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]
     return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
 
 
-def camera_summary(observations: Observations) -> str:
-    """A sentence on how the camera moves, for the user."""
-    return str(observations.state[SUMMARY])
+def camera_summaries(observations: Observations) -> dict[int, str]:
+    """A sentence on how the camera moves in each scene, by its number, for the user."""
+    return {int(scene): str(text) for scene, text in _part(observations.state, SUMMARY).items()}
 
 
 def _nobody(image: np.ndarray, boxes: np.ndarray | None = None) -> list[Detection]:

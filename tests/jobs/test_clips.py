@@ -212,6 +212,7 @@ def test_what_is_begun_for_another_clip_is_not_gone_on_with(folder):
     begun = reconstruct_clip(job, meshrec.Reconstructor(), settings())
     next(begun)
     begun.close()
+    (job.folder / WORK).mkdir(parents=True)
     (job.folder / WORK / "frames_00000000.npz").write_bytes(b"of another clip")
     (job.folder / WORK / "begun.json").write_text("{}")
     assert run("walk.mp4", "--keypoints", "poses.json") == 0
