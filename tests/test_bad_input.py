@@ -21,6 +21,7 @@ from helpers.bad_input import files as make
 from helpers.bad_input.animations import animations
 from helpers.bad_input.bodies import BODY, SUFFIXES, bodies
 from helpers.bad_input.case import Content
+from helpers.bad_input.clips import clips
 from helpers.bad_input.motion import AMC, ASF, BVH, motion
 from helpers.bad_input.networks import checkpoints, configs, evaluation
 from helpers.bad_input.parameters import edited, parameters
@@ -40,6 +41,7 @@ from meshrec.motion.bvh import read_bvh
 
 PARTS = (
     photos,
+    clips,
     boxes,
     keypoints,
     options,

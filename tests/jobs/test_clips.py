@@ -4,14 +4,18 @@ import functools
 import json
 import re
 from contextlib import suppress
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from helpers.clips import write_video
 from helpers.gltf import Gltf
 from PIL import Image
 from pygltflib import GLTF2
+from scipy.spatial.transform import Rotation
 
 import meshrec
 from meshrec import Camera, InputError, Track, load_body
@@ -24,7 +28,7 @@ from meshrec.files.videos import VideoWriter
 from meshrec.fit.sequence import SequenceSettings
 from meshrec.geometry import CAMERA_TO_Y_UP
 from meshrec.jobs import clip_video
-from meshrec.jobs.clip_results import CLIP, WORK
+from meshrec.jobs.clip_results import CLIP, WORK, Scene, camera_animation
 from meshrec.jobs.clips import reconstruct_clip
 from meshrec.jobs.plan import Outcome, Progress, plan_run
 from meshrec.jobs.records import finished
@@ -33,6 +37,7 @@ from meshrec.motion.bvh import read_bvh
 from meshrec.poses.named_poses import named_pose
 from meshrec.reconstruct import observations, track_fitting
 from meshrec.reconstruct.clips import ClipSettings
+from meshrec.reconstruct.ground import Ground, upright
 
 SIZE, FRAMES, RATE, SPEED = (320, 240), 12, 10, 0.12  # metres a frame; slower feet would be taken to stand
 
@@ -228,6 +233,79 @@ def test_a_folder_of_frames_is_a_clip_if_asked_for(folder, capfd):
     assert run("frames", "--clip", "--fps", "20", "--keypoints", "poses.json") == 0
     track = Track.load(folder / "out/frames/track_0.npz")
     assert len(track) == FRAMES and track.frame_rate == 20
+
+
+def test_a_clip_of_variable_rate_stays_in_time(folder, walking):
+    """Every other frame is shown three times as long; who glides a step a frame is slower there."""
+    stamps = np.cumsum([0, *([1, 3] * FRAMES)])[:FRAMES]
+    write_video(folder / "walk.mp4", pictures(), stamps=stamps, base=Fraction(1, 30))
+    assert run("walk.mp4", "--keypoints", "poses.json", "--static") == 0
+    track = Track.load(folder / "out/walk.mp4/track_0.npz")
+    assert np.allclose(track.times, stamps / 30, atol=1e-9) and track.seen.all()
+    rate = track.frame_rate
+    assert rate == pytest.approx((FRAMES - 1) * 30 / stamps[-1])
+    assert np.allclose(open_clip(folder / "out/walk.mp4/overlay.mp4").times, stamps / 30, atol=1e-5)
+    motion = read_npz(folder / "out/walk.mp4/track_0.npz")
+    along = np.interp(np.arange(len(motion["trans"])) / rate, track.times, track.translation[:, 0])
+    assert len(motion["trans"]) == FRAMES and np.allclose(motion["trans"][:, 0], along, atol=1e-4)
+
+
+def cut_clip(folder: Path, walking: list[np.ndarray]) -> None:
+    """Two people in two scenes; the second, in which the camera pans, is filmed by a camera that is turned."""
+    before, rng = pictures(), np.random.default_rng(1)
+    other = rng.integers(0, 256, (SIZE[1] // 6, SIZE[0] // 6 + 20, 3), np.uint8).repeat(6, 0).repeat(6, 1)
+    after = [np.ascontiguousarray(other[:, 4 * i : 4 * i + SIZE[0]]) for i in range(FRAMES)]
+    with VideoWriter(folder / "cut.mp4", SIZE, RATE) as video:
+        for picture in (*before, *after):
+            video.write(picture)
+    images = [{"id": i, "file_name": f"cut_{i:012d}.jpg"} for i in range(2 * FRAMES)]
+    people = [*walking, *(np.array([-1, 1, 1]) * (points - [SIZE[0], 0, 0]) for points in walking)]
+    rows = [{"image_id": i, "keypoints": points.flatten().tolist()} for i, points in enumerate(people)]
+    (folder / "poses.json").write_text(json.dumps({"images": images, "annotations": rows}))
+
+
+def test_a_cut_begins_a_world_of_its_own(folder, walking, monkeypatch, capfd):
+    monkeypatch.setattr(observations, "FRAMES_A_FILE", 5)
+    cut_clip(folder, walking)
+    assert run("cut.mp4", "--keypoints", "poses.json", "--ground") == 0
+    assert "cuts divide the clip into 2 scenes" in capfd.readouterr().out
+    record = json.loads((folder / "out/cut.mp4/clip.json").read_text())
+    first, second = record["scenes"]
+    assert (first["frames"], second["frames"]) == ([0, FRAMES - 1], [FRAMES, 2 * FRAMES - 1])
+    assert first["camera"] == "The camera does not move." and "turns by up to" in second["camera"]
+    of_scenes = [[i for i, track in enumerate(record["tracks"]) if track["scene"] == scene] for scene in (0, 1)]
+    assert [scene["tracks"] for scene in record["scenes"]] == of_scenes and len(record["tracks"]) == 2
+    for number, scene in ((0, first), (1, second)):
+        (index,) = scene["tracks"]
+        track = Track.load(folder / f"out/cut.mp4/track_{index}.npz")
+        assert track.scene == number and track.frames.tolist() == list(range(number * 12, number * 12 + 12))
+        assert np.allclose(track.turns[0], np.eye(3)) and np.allclose(scene["gravity"], track.gravity, atol=1e-6)
+        assert abs(Gltf(folder / f"out/cut.mp4/track_{index}.glb").posed(0.5 + 1.2 * number)[:, 1].min()) < 0.05
+    assert GLTF2().load_binary(str(folder / "out/cut.mp4/scene.glb")).animations
+
+
+def test_the_camera_of_a_scene_goes_where_its_people_do():
+    """What the camera of the animation sees is what the frame's own camera sees, on a floor and in each scene."""
+    rng = np.random.default_rng(0)
+    ground = Ground(upright(np.array([0.1, 0.9, 0.2])), 1.4, 0.1, np.array([True]), np.array([0.0]))
+    turns = Rotation.from_euler("y", np.linspace(0, 0.5, 10)).as_matrix()
+    none = Scene(1, np.arange(10, 15), np.arange(10, 15) / 10, np.tile(np.eye(3), (5, 1, 1)), (), None, "")
+    still = np.tile(np.eye(3), (6, 1, 1))
+    scenes = [
+        Scene(0, np.arange(10), np.arange(10) / 10, turns, (0,), ground, ""),
+        none,
+        Scene(2, np.arange(15, 21), np.arange(15, 21) / 10, still, (1,), replace(ground, height=0.9), ""),
+    ]
+    camera = camera_animation(scenes, 10, ground=True)
+    assert camera is not None and len(camera.turns) == 21 and camera.positions is not None
+    for scene, frame in ((scenes[0], 7), (scenes[2], 18)):
+        point = rng.normal(size=3)  # in the scene's world
+        assert scene.ground is not None
+        placed = np.diag([1, -1, -1]) @ scene.ground.placements[0].points(point)
+        seen = camera.turns[frame] @ (placed - camera.positions[frame])
+        assert np.allclose(seen, scene.turns[frame - scene.frames[0]] @ point, atol=1e-6)
+    assert camera_animation([none], 10) is None
+    assert camera_animation([replace(scenes[2], number=0)], 10) is None  # it stands at the origin
 
 
 def test_photos_and_clips_share_a_run(folder, capfd):
