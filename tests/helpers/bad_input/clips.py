@@ -50,10 +50,10 @@ def clips() -> Iterable[Case]:
     yield clip("end-before-start", "a.mp4", _video, "the end of a clip must be after", options="--start 2 --end 1")
     yield clip("fps-NaN", "a.mp4", _video, "the frame rate of a clip must be", options="--fps nan")
 
-    sizes = {
-        "frames/1.png": lambda: make.picture("PNG", (64, 48)),
-        "frames/2.png": lambda: make.picture("PNG", (48, 64)),
-    }
+    def png(width: int, height: int) -> Callable[[], bytes]:
+        return lambda: make.picture("PNG", (width, height))
+
+    sizes = {"frames/1.png": png(64, 48), "frames/2.png": png(48, 64)}
     sentence = r"2\.png: this frame has 48 x 64 pixels, but the first of the clip has 64 x 48"
     yield Case("clip-frames-of-two-sizes", "reconstruct frames --clip --out out", sentence, sizes)
     broken = {"frames/1.png": png(64, 48), "frames/2.png": b"no picture"}
@@ -99,7 +99,7 @@ def _large(width: int, height: int) -> bytes:
 
 def _claims(width: int, height: int) -> bytes:
     """A video of PNGs that claim another size, as does the header."""
-    content = _video("mkv", codec="png", pixels="rgb24")
+    content = _video("mov", codec="png", pixels="rgb24")
     size, claimed = (np.array(pair, ">u4").tobytes() for pair in (SIZE, (width, height)))
     return content.replace(b"IHDR" + size, b"IHDR" + claimed)
 
