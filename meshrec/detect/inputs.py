@@ -137,20 +137,39 @@ def names_of_photos(found: ByPhoto[Found], photos: Sequence[str | Path]) -> dict
     return chosen
 
 
-def found_in_frames(found: ByPhoto[Found], clip: str | Path) -> dict[int, Found]:
+def found_in_frames(found: ByPhoto[Found], clip: str | Path, frames: Sequence[str | Path] = ()) -> dict[int, Found]:
     """What a file has of the frames of a clip, by their numbers from 0.
 
     A frame goes by the last number in its name, as OpenPose, AlphaPose and others call frames, such as
     ``dance_000000000012`` or ``12.jpg``. Names that begin with another clip's name are left out if some begin with
-    this one's.
+    this one's. Frames that are files of their own go by their names, whatever number these begin with, if any has one.
 
     Args:
         found: Boxes or detections by name.
-        clip: The clip's file.
+        clip: The clip's file, or the folder of its frames.
+        frames: Paths of its frames in their order, where they are files.
 
     Raises:
         InputError: The entries of a frame are damaged.
+
+    Example:
+        >>> import json, tempfile
+        >>> from pathlib import Path
+        >>> from meshrec.detect.inputs import found_in_frames, read_boxes
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder, "boxes.json")
+        ...     _ = file.write_text(json.dumps({"101.png": [[0, 0, 9, 9]], "102.png": []}))
+        ...     found = read_boxes(file)
+        >>> {number: len(boxes) for number, boxes in found_in_frames(found, "walk.mp4").items()}
+        {101: 1, 102: 0}
+        >>> sorted(found_in_frames(found, "walk", ["walk/100.png", "walk/101.png", "walk/102.png"]))
+        [1, 2]
     """
+    names = names_of_photos(found, frames)
+    named = {number: names[Path(frame)] for number, frame in enumerate(frames)}
+    own_names = {number: name for number, name in named.items() if name not in (None, ANY_PHOTO)}
+    if own_names:
+        return {number: of_name(found, name) for number, name in own_names.items() if name is not None}
     stem = Path(clip).stem
     stems = {name: Path(name_parts(name)[-1]).stem if name_parts(name) else "" for name in (*found, *found.errors)}
     own = [name for name in stems if stems[name].startswith(stem)] or list(stems)

@@ -38,7 +38,7 @@ class FrameFolder:
     def __init__(self, folder: Path, fps: float | None) -> None:
         self.path = folder
         self.rate, self.notes = _rate(fps)
-        self._paths = _pictures(folder)
+        self._paths = frames_in(folder)
         self.times = np.arange(len(self._paths)) / self.rate
         self.size = _size(read_photo(self._paths[0]).image)
 
@@ -132,8 +132,12 @@ def _check_size(photo: Photo, size: tuple[int, int], name: str) -> None:
         )
 
 
-def _pictures(folder: Path) -> list[Path]:
-    """The pictures in a folder, in the natural order of their names."""
+def frames_in(folder: Path) -> list[Path]:
+    """The pictures in a folder, in the natural order of their names.
+
+    Raises:
+        InputError: There are none, or the folder cannot be read.
+    """
     Image.init()
     formats = (*FORMATS, *heic_formats())
     suffixes = {suffix for suffix, name in Image.registered_extensions().items() if name in formats}

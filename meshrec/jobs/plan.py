@@ -13,6 +13,7 @@ from meshrec.detect import Detection
 from meshrec.detect.inputs import found_in_frames, names_of_photos, of_name, read_boxes, read_keypoints
 from meshrec.detect.keypoint_rows import ByPhoto
 from meshrec.errors import InputError, MeshrecError
+from meshrec.files.still_frames import frames_in
 from meshrec.jobs.clip_results import CLIP
 from meshrec.jobs.inputs import Task, list_inputs, unread_files
 from meshrec.jobs.records import finished
@@ -175,11 +176,12 @@ def _job(task: Task, settings: Settings, evidence: ByPhoto[Any] | None, names: M
 
 
 def _clip_job(task: Task, settings: Settings, evidence: ByPhoto[Any] | None) -> Job:
-    """The job of one clip, with the boxes or keypoints that are kept under the numbers of its frames."""
+    """The job of one clip, with the boxes or keypoints that are kept under the names or numbers of its frames."""
     request = _request(settings) | {"clip": asdict(settings.clip)}
     if evidence is None:
         return Job(task.source, task.folder, request, clip=True)
-    frames = found_in_frames(evidence, task.source)
+    files = frames_in(task.source) if os.path.isdir(task.source) else []
+    frames = found_in_frames(evidence, task.source, files)
     if not frames:
         raise InputError(f"{task.source}: {settings.boxes or settings.keypoints} names no frames of this clip.")
     found = [frames[number] for number in sorted(frames)]

@@ -235,6 +235,30 @@ def test_a_folder_of_frames_is_a_clip_if_asked_for(folder, capfd):
     assert len(track) == FRAMES and track.frame_rate == 20
 
 
+@pytest.mark.parametrize("style", ["coco", "openpose"])
+def test_keypoints_of_frames_go_by_their_names(folder, style):
+    """Frames and keypoints of a part of a film, which do not count from 0, and not all of which have keypoints."""
+    (folder / "part").mkdir()
+    for i, picture in enumerate(pictures()):
+        Image.fromarray(picture).save(folder / f"part/film_{97 + i:04d}.png")
+    content = json.loads((folder / "poses.json").read_text())
+    rows = content["annotations"][3:]
+    if style == "coco":
+        images = [{"id": i, "file_name": f"somewhere/film_{97 + i:04d}.png"} for i in range(3, FRAMES)]
+        (folder / "found").write_text(json.dumps({"images": images, "annotations": rows}))
+    else:
+        (folder / "found").mkdir()
+        for row in rows:
+            person = {"people": [{"pose_keypoints_2d": row["keypoints"]}]}
+            (folder / f"found/film_{97 + row['image_id']:04d}_keypoints.json").write_text(json.dumps(person))
+    options = Settings(keypoints=folder / "found", keypoint_layout="coco17", folders_are_clips=True)
+    (job,) = plan_run(["part"], "out", options).jobs
+    assert job.clip and sorted(job.frames) == list(range(3, FRAMES))
+    for number, (person,) in job.frames.items():
+        expected = np.reshape(content["annotations"][number]["keypoints"], (-1, 3))
+        assert np.allclose(person.keypoints[:, :2], expected[:, :2], atol=1e-3)
+
+
 def test_a_clip_of_variable_rate_stays_in_time(folder, walking):
     """Every other frame is shown three times as long; who glides a step a frame is slower there."""
     stamps = np.cumsum([0, *([1, 3] * FRAMES)])[:FRAMES]
