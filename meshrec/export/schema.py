@@ -1,14 +1,14 @@
 """JSON Schemas (draft 2020-12) of the result files, which say unit and axes of each number.
 
-They are the files ``schemas/person.json`` and ``schemas/photo.json`` beside this module, for programs in other
-languages; any validator of JSON Schema reads them.
+They are the files in ``schemas`` beside this module, for programs in other languages; any validator of JSON Schema reads
+them.
 """
 
 import json
 from pathlib import Path
 from typing import Any
 
-SCHEMAS = ("person", "photo")
+SCHEMAS = ("person", "photo", "track", "clip")
 
 
 def load_schema(name: str) -> dict[str, Any]:
@@ -16,7 +16,8 @@ def load_schema(name: str) -> dict[str, Any]:
 
     Args:
         name: ``"person"`` for the ``person_0.json`` of a photo and of :meth:`meshrec.Person.to_json`, ``"photo"`` for
-            its ``photo.json``.
+            its ``photo.json``; ``"track"`` for the ``track_0.json`` of a clip and of :meth:`meshrec.Track.save`,
+            ``"clip"`` for its ``clip.json``.
 
     Returns:
         The schema. Unknown keys conform to it, as readers ignore them.

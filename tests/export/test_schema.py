@@ -3,6 +3,7 @@
 import re
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from meshrec import Camera, Person, load_body
+from meshrec import Camera, Person, Track, load_body
 from meshrec.export import load_schema
 from meshrec.export.schema import SCHEMAS
 from meshrec.geometry import axis_angle_to_matrix
 
 jsonschema = pytest.importorskip("jsonschema", reason="needs jsonschema")
-UNITS = re.compile(r"\b(metres|pixels|radians|bytes|nanoseconds|no unit)\b", re.IGNORECASE)
+UNITS = re.compile(r"\b(metres|pixels|radians|bytes|seconds|nanoseconds|no unit)\b", re.IGNORECASE)
 
 
 def nodes(schema: object, path: str = "") -> Iterator[tuple[str, dict]]:
@@ -52,7 +53,7 @@ def test_every_key_is_described_and_every_number_has_a_unit(name):
 
 
 def test_there_is_no_other_schema():
-    with pytest.raises(ValueError, match="no schema 'scene': choose of person, photo"):
+    with pytest.raises(ValueError, match="no schema 'scene': choose of person, photo, track, clip"):
         load_schema("scene")
 
 
@@ -122,3 +123,43 @@ def test_the_schema_refuses_what_is_no_person(body):
         with pytest.raises(jsonschema.ValidationError):
             check_result({**person, **changes}, "person")
     jsonschema.validate({**person, "undescribed": 1}, load_schema("person"))  # readers ignore unknown keys
+
+
+def test_a_track_of_which_all_or_little_is_known_is_as_the_schema_says(body, tmp_path):
+    still, places = np.tile(np.eye(3), (3, 24, 1, 1)), np.tile([0.0, 0, 4], (3, 1))
+    bare = Track(body, np.zeros(10), still, places, np.arange(3), np.arange(3) / 30)
+    unknown = np.array([0.1, np.nan, 0.2])
+    full = replace(
+        bare,
+        camera=Camera(500.0, size=(64, 48)),
+        boxes=np.ones((3, 4)),
+        scores=np.array([0.5, 0, 1]),
+        seen=np.array([True, False, True]),
+        reprojection_errors=unknown,
+        mask_ious=unknown,
+        keypoints_2d=np.ones((3, 2, 3)),
+        keypoint_names=("nose", "neck"),
+        joint_deviations=np.ones((3, 24)),
+        contacts=np.ones((3, 4), bool),
+        gravity=np.array([0, 1, 0]),
+        gravity_deviation=np.array([0.1, 0.1]),
+        scene=2,
+    )
+    for name, track in (("bare", bare), ("full", full)):
+        path = tmp_path / f"{name}.json"
+        track.save(path)
+        document = strict_json(path.read_bytes())
+        check_result(document, "track")
+        assert Track.load(path).scene == track.scene
+    assert document.keys() == load_schema("track")["properties"].keys()
+    for changes in (
+        {"track_version": 2},
+        {"track_schema": "meshrec.person"},
+        {"pose": [document["pose"][0][:23]]},
+        {"zooms": [0, 1, 1]},
+        {"seen": [1, 0, 1]},
+        {"contacts": [[True]]},
+        {"undescribed": 1},
+    ):
+        with pytest.raises(jsonschema.ValidationError):
+            check_result({**document, **changes}, "track")

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-RESULT_FILES = {"photo": "photo.json", "person": "person_*.json"}
+RESULT_FILES = {"photo": "photo.json", "person": "person_*.json", "clip": "clip.json", "track": "track_*.json"}
 
 
 def strict_json(text: str | bytes) -> dict:

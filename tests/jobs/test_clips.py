@@ -13,6 +13,7 @@ import pytest
 import torch
 from helpers.clips import write_video
 from helpers.gltf import Gltf
+from helpers.results import check_results, strict_json
 from PIL import Image
 from pygltflib import GLTF2
 from scipy.spatial.transform import Rotation
@@ -21,6 +22,7 @@ import meshrec
 from meshrec import Camera, InputError, Track, load_body
 from meshrec.body.measures import body_measures
 from meshrec.cli import main
+from meshrec.export import load_schema
 from meshrec.files.atomic import write_file
 from meshrec.files.clips import open_clip
 from meshrec.files.npz import read_npz
@@ -134,6 +136,19 @@ def test_json_and_npz_of_a_track_say_the_same(done):
     for name, value in vars(tracks[0]).items():
         if isinstance(value, np.ndarray):
             assert np.allclose(value, getattr(tracks[1], name), atol=2e-6, equal_nan=True), name
+
+
+def test_the_record_has_every_key_of_its_schema(done):
+    record = strict_json((done / "clip.json").read_bytes())
+    check_results(done)
+    described = load_schema("clip")["properties"]
+    assert record.keys() == described.keys()
+    assert record["tracks"][0].keys() == described["tracks"]["items"]["properties"].keys()
+    (scene,), of_scene = record["scenes"], described["scenes"]["items"]["properties"]
+    assert scene.keys() == of_scene.keys() and scene["ground"].keys() == of_scene["ground"]["properties"].keys()
+    assert record["request"].keys() | {"boxes"} == described["request"]["properties"].keys()
+    track = Track.load(done / "track_0.npz")
+    assert np.allclose(np.array(scene["ground"]["rotation"])[1], -track.gravity, atol=1e-5)
 
 
 def test_on_the_ground_the_lowest_foot_is_at_zero(done):
