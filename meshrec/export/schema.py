@@ -1,7 +1,7 @@
 """JSON Schemas (draft 2020-12) of the result files, which say unit and axes of each number.
 
-They are the files in ``schemas`` beside this module, for programs in other languages; any validator of JSON Schema reads
-them.
+They are the files in ``schemas`` beside this module, for programs in other languages; any validator of JSON Schema
+reads them.
 """
 
 import json

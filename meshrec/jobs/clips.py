@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -29,13 +29,14 @@ from meshrec.jobs.clip_results import (
     write_clip_record,
     write_clip_results,
 )
-from meshrec.jobs.clip_video import write_clip_video
+from meshrec.jobs.clip_video import FRAMES_A_PART, write_clip_video
+from meshrec.jobs.memory import give_back_memory
 from meshrec.jobs.plan import Job, Outcome, Progress
 from meshrec.jobs.records import remove_results
 from meshrec.jobs.settings import Settings
 from meshrec.reconstruct.clips import opened
 from meshrec.reconstruct.ground import Ground
-from meshrec.reconstruct.observations import Observations, kept_in
+from meshrec.reconstruct.observations import FRAMES_A_FILE, Observations, kept_in
 from meshrec.reconstruct.reconstructor import Reconstructor, clip_camera
 from meshrec.reconstruct.track import Track
 from meshrec.reconstruct.track_fitting import heights_of, kept_tracks, numbered, track_of
@@ -67,6 +68,8 @@ def reconstruct_clip(job: Job, reconstructor: Reconstructor, settings: Settings)
     for done in watch(reconstructor, clip, camera, observations, settings.clip.static, found):
         _mark(work, begun)
         yield Progress(job.source, "watching", done, clip.count)
+        if done % FRAMES_A_FILE == 0:
+            give_back_memory()
     _mark(work, begun)
     if not len(observations):
         raise InputError(f"{job.source}: the clip has no frames.")
@@ -83,6 +86,8 @@ def reconstruct_clip(job: Job, reconstructor: Reconstructor, settings: Settings)
         places = [place for _, place in sorted(pair for scene in scenes for pair in scene.places.items())]
         for done in write_clip_video(job.folder / OVERLAY, clip, tracks, places, work):
             yield Progress(job.source, "drawing", done, clip.count)
+            if done % FRAMES_A_PART == 0:
+                give_back_memory()
     notes = _notes(clip, tracks, scenes)
     write_clip_record(job.folder, job.source, file, clip, tracks, scenes, job.request, notes, settings.ground)
     shutil.rmtree(work, ignore_errors=True)
@@ -103,7 +108,13 @@ def _fitted(
     file, parts = work / f"fitted_{number}.npz", work / f"fit_{number}"
     with suppress(InputError):
         return Track.load(file, reconstructor.body)
-    kept = kept_in(parts)
+    keep = kept_in(parts)
+
+    def kept(name: str, make: Callable[[], dict[str, np.ndarray]]) -> Mapping[str, np.ndarray]:
+        arrays = keep(name, make)
+        give_back_memory()
+        return arrays
+
     track_of(reconstructor, number, observations, camera, clip.rate, smooth, height, kept).save(file)
     shutil.rmtree(parts, ignore_errors=True)
     # Files round rotations in their last digit. Whether a run was interrupted must make no difference.
