@@ -195,6 +195,28 @@ def test_a_flash_is_no_cut(film, length):
     assert tracks[9] == tracks[10 + length] == tracks[-1] == {"a": 0, "b": 1}
 
 
+@FILMS
+def test_a_flash_in_the_second_scene_leads_back_to_it(film):
+    """The people who go on after the flash are those of the scene before it, and not those of the first."""
+    people = [{"a": person(40), "b": person(120)}] * 40
+    film = film(people, scenes=[SCENE] * 10 + [OTHER_SCENE] * 15 + [np.full_like(SCENE, 255)] + [OTHER_SCENE] * 14)
+    tracks = film.tracked()
+    assert tracks[10] == tracks[24] == tracks[26] == tracks[-1] == {"a": 2, "b": 3}
+
+
+def test_scenes_are_numbered():
+    film = Film(
+        [{"a": person(40)}] * 40,
+        scenes=[SCENE] * 10 + [np.full_like(SCENE, 255)] * 2 + [SCENE] * 13 + [OTHER_SCENE] * 15,
+    )
+    tracker = Tracker(film)
+    numbers = []
+    for image, time in film.frames():
+        tracker.step(image, time)
+        numbers.append(tracker.scene)
+    assert numbers == [0] * 10 + [1] * 2 + [0] * 13 + [2] * 15
+
+
 def test_whom_searches_miss_is_followed():
     missed = {(i, "a") for i in range(1, 60)}
     film = FollowedFilm([{"a": person(40 + 0.5 * i), "b": person(140)} for i in range(60)], missed=missed)

@@ -323,6 +323,26 @@ def test_a_cut_begins_a_world_of_its_own(folder, walking, monkeypatch, capfd):
     assert GLTF2().load_binary(str(folder / "out/cut.mp4/scene.glb")).animations
 
 
+def test_a_flash_is_no_scene(folder, walking, monkeypatch):
+    """The person and the camera go on after it; a run that is interrupted in it finds the same."""
+    monkeypatch.setattr(observations, "FRAMES_A_FILE", 7)
+    shown = pictures()
+    shown[6] = np.full_like(shown[6], 255)
+    with VideoWriter(folder / "walk.mp4", SIZE, RATE) as video:
+        for picture in shown:
+            video.write(picture)
+    (job,) = plan_run(["walk.mp4"], "out", settings()).jobs
+    begun = reconstruct_clip(job, meshrec.Reconstructor(), settings())
+    for _ in range(9):
+        next(begun)
+    begun.close()
+    assert run("walk.mp4", "--keypoints", "poses.json") == 0
+    record = json.loads((job.folder / "clip.json").read_text())
+    (scene,), (track,) = record["scenes"], record["tracks"]
+    assert scene["frames"] == track["frames"] == [0, FRAMES - 1] and track["scene"] == scene["scene"] == 0
+    assert scene["camera"].startswith("The camera does not move.")
+
+
 def test_the_camera_of_a_scene_goes_where_its_people_do():
     """What the camera of the animation sees is what the frame's own camera sees, on a floor and in each scene."""
     rng = np.random.default_rng(0)
