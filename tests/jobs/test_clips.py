@@ -155,6 +155,15 @@ def test_on_the_ground_the_lowest_foot_is_at_zero(done):
     assert abs(Gltf(done / "track_0.glb").posed(0.5)[:, 1].min()) < 0.03
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_clip_of_one_frame_or_two_is_a_clip(folder, count):
+    write_clip(folder / "walk.mp4", count)
+    assert run("walk.mp4", "--keypoints", "poses.json", "--ground") == 0
+    track = Track.load(folder / "out/walk.mp4/track_0.npz")
+    assert track.frames.tolist() == list(range(count)) and np.nanmax(track.reprojection_errors) < 0.05
+    assert open_clip(folder / "out/walk.mp4/overlay.mp4").count == count
+
+
 def test_a_second_run_does_what_is_left(folder, capfd):
     assert run("walk.mp4", "--keypoints", "poses.json") == 0
     assert capfd.readouterr().out.startswith("walk.mp4: 1 person -> out/walk.mp4")
