@@ -28,6 +28,7 @@ class OffsetSettings:
         smooth: Standard deviation of the Gaussian by which keypoints are smoothed, seconds.
         least_overlap: Least time that two cameras have to share, seconds.
         least_confidence: Keypoints of lower confidence do not count.
+        good: Correlation from which an offset may be sure; noise of keypoints lowers it.
         near: Range around the correlation's offset in which the rays decide, seconds.
         most_miss: Distance from the epipolar line, as a share of the person's size, from which it counts no more.
         longest_gap: Longest time over which a keypoint is interpolated, seconds.
@@ -38,6 +39,7 @@ class OffsetSettings:
     smooth: float = 0.06
     least_overlap: float = 1.5
     least_confidence: float = 0.3
+    good: float = 0.25
     near: float = 0.25
     most_miss: float = 0.1
     longest_gap: float = 0.3
@@ -185,8 +187,9 @@ def _correlated(a: _Signal, b: _Signal, settings: OffsetSettings) -> tuple[float
     far = np.abs(shifts - shifts[best]) * settings.step > settings.near
     second = np.nanmax(np.where(far, scores, np.nan), initial=0.0) if np.isfinite(scores[far]).any() else 0.0
     peak = float(scores[best])
-    # Sure is who correlates well, and at no other shift nearly as well: motion that repeats tells no shift.
-    sure = float(np.clip(peak, 0, 1) * np.clip(3 * (1 - max(second, 0.0) / max(peak, 1e-9)), 0, 1))
+    # Motion that repeats, and noise, correlate at other shifts nearly as well.
+    distinct = 2 * (1 - max(second, 0.0) / max(peak, 1e-9))
+    sure = float(np.clip(peak / settings.good, 0, 1) * np.clip(distinct, 0, 1))
     return float((shifts[best] + _vertex(-scores, best)) * settings.step), sure
 
 
