@@ -445,7 +445,8 @@ def _joined(groups: list[_Group], seen: _Seen, settings: MatchingSettings) -> li
             taken = set(seen.camera[list(other.members)])
             for g in singles:
                 member = groups[g].members[0]
-                if seen.camera[member] not in taken:
+                against = seen.together[member, list(other.members)].sum() < 0
+                if seen.camera[member] not in taken and not against:
                     misses[g, h] = min((_miss(points[0], member, side, seen), side) for side in (False, True))
         for (g, h), (miss, side) in sorted(misses.items(), key=lambda item: item[1]):
             rivals = [m for (a, b), (m, _) in misses.items() if (a == g) != (b == h)]

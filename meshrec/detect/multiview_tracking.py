@@ -27,7 +27,7 @@ from meshrec.geometry.cameras import Camera
 from meshrec.geometry.rays import rays_of
 
 Source = tuple[int, int]  # index of a camera, and number of a track of it
-REFUSED = 1e3  # cost of an assignment beyond the gate
+MOST_COST = 3.0  # from which a match is not taken for a known person
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ class MultiViewSettings:
         speed: How much the distance grows with the time since they were seen, metres per second.
         gate_most: Greatest distance, metres.
         track_weight: Cost of tracks that were all somebody else's, against 1 for a place at the gate.
+        least_agreement: Least share of a track that has to be somebody's if this one camera alone is to tell that it is
+            them.
         color_weight: Cost of a difference of 1 between the colours of clothes.
         away: Time after which somebody who comes back has to have the colours they had, if these are known, seconds.
         color_most: Greatest difference of colours of somebody who comes back.
@@ -66,6 +68,7 @@ class MultiViewSettings:
     speed: float = 2.0
     gate_most: float = 4.0
     track_weight: float = 0.4
+    least_agreement: float = 0.2
     color_weight: float = 2.0
     away: float = 0.7
     color_most: float = 0.12
@@ -284,18 +287,19 @@ class MultiViewTracker:
         settings = self.settings
         views = [{c: sightings[c][i] for c, i in match.views.items()} for match in matches]
         tracks = [[(c, sighting.track) for c, sighting in seen.items()] for seen in views]
-        cost = np.full((len(self._known), len(matches)), REFUSED)
+        gain = np.zeros((len(self._known), len(matches)))
         for i, known in enumerate(self._known):
             for j, match in enumerate(matches):
-                cost[i, j] = self._cost(known, match, views[j], tracks[j], worn[j], time)
-        chosen = {int(j): int(i) for i, j in zip(*linear_sum_assignment(cost)) if cost[i, j] < REFUSED}
+                cost = self._cost(known, match, views[j], tracks[j], worn[j], time)
+                gain[i, j] = len(match.views) * max(MOST_COST - cost, 0)
+        chosen = {int(j): int(i) for i, j in zip(*linear_sum_assignment(-gain)) if gain[i, j] > 0}
         people: list[WorldSighting] = []
         # What fits nobody may be a bad view of somebody, whose other views have found them.
         for j in sorted(range(len(matches)), key=lambda j: j not in chosen):
             if j in chosen:
                 known = self._known[chosen[j]]
             else:
-                owner = self._owner_of_stray(tracks[j], people)
+                owner = self._owner_of_stray(tracks[j], views[j], people, time)
                 if owner is not None:
                     people[owner] = replace(people[owner], views=people[owner].views | views[j])
                     continue
@@ -318,12 +322,14 @@ class MultiViewTracker:
         worn: np.ndarray,
         time: float,
     ) -> float:
-        """Cost of a match for somebody; REFUSED beyond the gate."""
+        """Cost of a match for somebody; infinite beyond the gate."""
         settings, elapsed = self.settings, time - known.time
         agreement = self._agreement(tracks, known.person)
         different = color_difference(known.colors, worn)
+        if len(views) == 1 and agreement < settings.least_agreement and any(self._owners.get(t) for t in tracks):
+            return math.inf
         if elapsed > settings.away and different > settings.color_most:
-            return REFUSED
+            return math.inf
         gate = min(settings.gate + settings.speed * (time - known.placed), settings.gate_most)
         expected, place = known.expected(time, settings), match.place
         if np.isnan(expected).any():
@@ -335,19 +341,31 @@ class MultiViewTracker:
             apart = float(np.linalg.norm(place - expected))
         if math.isnan(apart):
             if agreement == 0:
-                return REFUSED
+                return math.inf
             apart = 0.5 * gate
         if apart > gate:
-            return REFUSED
-        # In units of the first gate, so that somebody who was away does not win against who was here.
-        cost = apart / settings.gate + settings.track_weight * (1 - agreement) + settings.color_weight * different
+            return math.inf
+        # Somebody who was away does not win against who was here.
+        late = min((time - known.placed) / settings.memory, 1)
+        cost = apart / gate + late + settings.track_weight * (1 - agreement) + settings.color_weight * different
         return cost + (1.0 if known.duration < settings.settled else 0.0)
 
-    def _owner_of_stray(self, tracks: Sequence[Source], people: Sequence[WorldSighting]) -> int | None:
-        """Index of the person whose tracks these mostly were and who is not seen by these cameras otherwise."""
-        for n, one in enumerate(people):
-            if self._agreement(tracks, one.person) > 0.5 and not {c for c, _ in tracks} & set(one.views):
+    def _owner_of_stray(
+        self, tracks: Sequence[Source], views: dict[int, Sighting], people: Sequence[WorldSighting], time: float
+    ) -> int | None:
+        """Index of the person whose these tracks mostly were, or who stands where a new track is seen, and whom its
+        cameras do not see otherwise."""
+        free = [n for n, one in enumerate(people) if not set(views) & set(one.views)]
+        for n in free:
+            if self._agreement(tracks, people[n].person) > 0.5:
                 return n
+        if len(views) == 1 and not any(self._owners.get(source) for source in tracks):
+            ((camera, sighting),) = views.items()
+            for n in free:
+                place = people[n].match.place
+                near = self.settings.gate / 2
+                if not np.isnan(place).any() and _aside(self.cameras[camera], sighting.detection, place) < near:
+                    return n
         return None
 
     def _seen(self, known: _Known, match: Match, worn: np.ndarray, time: float) -> _Known:
