@@ -9,6 +9,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from meshrec.errors import InputError
 from meshrec.geometry.cameras import Camera
@@ -125,6 +126,8 @@ class CalibratedCamera:
         ours = self.camera.size
         if (width, height) == ours:
             return self
+        if abs(width - ours[0]) <= 1 and abs(height - ours[1]) <= 1:  # programs count the last column and row or not
+            return replace(self, camera=replace(self.camera, size=(width, height)))
         made = f"camera {self.name}: its calibration, made at {ours[0]} x {ours[1]} pixels, "
         cut = _cut_to_blocks(ours, (width, height))
         if cut != ours:
@@ -204,7 +207,7 @@ class Calibration:
         return all(camera.placed for camera in self.cameras.values())
 
 
-def undistort_points(points: np.ndarray, calibrated: CalibratedCamera) -> np.ndarray:
+def undistort_points(points: ArrayLike, calibrated: CalibratedCamera) -> np.ndarray:
     """Move points of a picture to where the pinhole camera would have seen them.
 
     Newton's method inverts OpenCV's distortion models.
@@ -219,6 +222,13 @@ def undistort_points(points: np.ndarray, calibrated: CalibratedCamera) -> np.nda
 
     Raises:
         ValueError: ``points`` has another shape.
+
+    Example:
+        >>> from meshrec.geometry import Camera
+        >>> from meshrec.geometry.calibrated_cameras import CalibratedCamera, undistort_points
+        >>> lens = CalibratedCamera("cam1", Camera(1000.0, (960, 540), (1920, 1080)), distortion=(-0.1,))
+        >>> undistort_points([[960, 540], [1900, 540]], lens).round(1).tolist()
+        [[960.0, 540.0], [2018.6, 540.0]]
     """
     moved = _points(points)
     if not calibrated.distorts or not moved.size:
@@ -234,7 +244,7 @@ def undistort_points(points: np.ndarray, calibrated: CalibratedCamera) -> np.nda
     return moved
 
 
-def distort_points(points: np.ndarray, calibrated: CalibratedCamera) -> np.ndarray:
+def distort_points(points: ArrayLike, calibrated: CalibratedCamera) -> np.ndarray:
     """The inverse of :func:`undistort_points`: where the lens shows the points of the pinhole camera.
 
     Args:
@@ -338,7 +348,7 @@ def _normalised(pixels: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return (pixels - matrix[:2, 2]) / matrix[[0, 1], [0, 1]]
 
 
-def _points(points: np.ndarray) -> np.ndarray:
+def _points(points: ArrayLike) -> np.ndarray:
     copied = np.array(points, np.float64)
     if copied.ndim < 1 or copied.shape[-1] not in (2, 3):
         raise ValueError(f"points must be (..., 2) or (..., 3), not {copied.shape}")

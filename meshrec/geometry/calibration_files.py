@@ -80,6 +80,17 @@ def write_calibration(path: str | Path, calibration: Calibration) -> Path:
         InputError: The name ends otherwise, the file cannot be written, or a camera has a name that is a section of its
             own in this format.
         ValueError: A camera has no size or no extrinsics, or there is none.
+
+    Example:
+        >>> import tempfile
+        >>> from meshrec.geometry import Camera
+        >>> from meshrec.geometry.calibrated_cameras import CalibratedCamera, Calibration
+        >>> from meshrec.geometry.calibration_files import read_calibration, write_calibration
+        >>> lens = CalibratedCamera("cam1", Camera(1000.0, size=(1920, 1080), translation=(0, 1.2, 3)))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = write_calibration(f"{folder}/calibration.toml", Calibration({"cam1": lens}, up="-y"))
+        ...     read_calibration(path).cameras["cam1"].translation.tolist()
+        [0.0, 1.2, 3.0]
     """
     known_suffix(path, (".toml",))
     if not calibration.cameras:

@@ -184,7 +184,7 @@ def test_cameras_in_one_place_are_noted(toml):
         ("[ 0.0, 0.0, 1.0]]", "[ 0.0, 0.0]]", "its matrix must be 3 x 3 numbers"),
         ('name = "cam2"', 'name = "cam1"', "two cameras have the name cam1"),
         ('name = "cam2"', 'name = ""', "1 to 200 printable characters"),
-        ("distortions = [", "distortions = [0.1, 0, ", "camera cam1: its distortions must be|refused"),
+        ("distortions = [", "distortions = [0.1, [0], ", "camera cam1: its distortions must be"),
         ("distortions = [", 'distortions = ["a", ', "its distortions must be"),
         ("rotation = [", "rotation = [90.0, ", "its rotation must be 3 or 3 x 3 numbers"),
         ("rotation = [", "rotation = [90.0, 0, 0]\nother = [", "in radians"),
@@ -195,9 +195,6 @@ def test_cameras_in_one_place_are_noted(toml):
     ],
 )
 def test_what_is_wrong_is_one_sentence(old, new, message, toml):
-    if "distortions" in old and "0.1, 0" in new:
-        assert len(toml(old, new).cameras["cam1"].distortion) == 8  # seven coefficients are filled up
-        return
     with pytest.raises(InputError, match=message) as caught:
         toml(old, new)
     assert "a.toml" in str(caught.value) and "\n" not in str(caught.value) and str(caught.value).endswith(".")
@@ -264,6 +261,14 @@ def test_a_rotation_must_be_one_but_may_be_rounded(tmp_path):
         (tmp_path / "a.json").write_text(json.dumps(content))
         with pytest.raises(InputError, match="camera cam2: its rotation is no rotation"):
             read_calibration(tmp_path / "a.json")
+
+
+def test_other_names_of_easymocaps_files(tmp_path):
+    """As Pose2Sim writes them, which numbers the keys."""
+    for name, text in zip(("Intrinsic.yml", "Extrinsic.yml"), calibrations.easymocap(TRUTH)):
+        (tmp_path / name).write_text(text.replace("_cam", "_"))
+    for path in (tmp_path, tmp_path / "Intrinsic.yml", tmp_path / "Extrinsic.yml"):
+        assert np.allclose(read_calibration(path).cameras["cam2"].rotation, TRUTH[1].rotation)
 
 
 def test_intrinsics_alone(tmp_path):

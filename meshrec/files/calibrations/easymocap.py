@@ -43,24 +43,24 @@ def read_pair(path: Path, intrinsics: Mapping[str, Any], extrinsics: Mapping[str
         InputError: A key is missing or is not what it should be.
     """
     entries = []
-    for name in _names(intrinsics):
+    for end, name in _names(intrinsics):
         what = f"{path}: camera {name}"
-        width, height = (intrinsics.get(f"{side}_{name}") for side in "WH")
-        rotations = [extrinsics.get(f"{key}_{name}") for key in ("Rot", "R")]
+        width, height = (intrinsics.get(f"{side}_{end}") for side in "WH")
+        rotations = [extrinsics.get(f"{key}_{end}") for key in ("Rot", "R")]
         given = [array(value, f"{what}: its rotation", (3,), (3, 3)) for value in rotations if value is not None]
         given.sort(key=lambda value: -value.size)  # the matrix first, where there are both
-        rotation, translation = pose(given[0] if given else None, extrinsics.get(f"T_{name}"), what)
+        rotation, translation = pose(given[0] if given else None, extrinsics.get(f"T_{end}"), what)
         if extrinsics and rotation is None:
-            raise InputError(f"{what} has no 'R_{name}' and 'T_{name}' in the file of extrinsics.")
-        lens = intrinsics.get(f"dist_{name}")
+            raise InputError(f"{what} has no 'R_{end}' and 'T_{end}' in the file of extrinsics.")
+        lens = intrinsics.get(f"dist_{end}")
         entries.append(
             CameraEntry(
                 name=name,
-                matrix=array(needed(intrinsics, f"K_{name}", what), f"{what}: its K", (3, 3)),
+                matrix=array(needed(intrinsics, f"K_{end}", what), f"{what}: its K", (3, 3)),
                 distortion=distortion(
-                    intrinsics.get(f"D_{name}") if lens is None else lens, f"{what}: its distortion coefficients"
+                    intrinsics.get(f"D_{end}") if lens is None else lens, f"{what}: its distortion coefficients"
                 ),
-                size=picture_size([width, height], f"{what}: its size") if width and height else None,
+                size=None if width is None or height is None else picture_size([width, height], f"{what}: its size"),
                 rotation=rotation,
                 translation=translation,
             )
@@ -68,9 +68,16 @@ def read_pair(path: Path, intrinsics: Mapping[str, Any], extrinsics: Mapping[str
     return CalibrationFile("EasyMocap", tuple(entries), up="z")
 
 
-def _names(table: Mapping[str, Any]) -> list[str]:
-    """The cameras' names: those of the list, unless it has numbers, which have lost their zeros in front."""
+def _names(table: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """For each camera what its keys end in, and its name.
+
+    The names are those of the list, unless it has numbers, which have lost their zeros in front. Pose2Sim lists names
+    and numbers the keys.
+    """
+    ends = [key[2:] for key in table if key.startswith("K_")]
     listed = table.get("names")
-    if isinstance(listed, list) and listed and all(isinstance(name, str) for name in listed):
-        return [name for name in listed if name != "none"]
-    return [key[2:] for key in table if key.startswith("K_")]
+    if not isinstance(listed, list) or not listed or not all(isinstance(name, str) for name in listed):
+        return [(end, end) for end in ends]
+    names = [name for name in listed if name != "none"]
+    numbered = len(names) == len(ends) and not set(names) & set(ends)
+    return list(zip(ends if numbered else names, names))

@@ -18,7 +18,8 @@ FORMATS = (
     "Pose2Sim's or FreeMoCap's .toml, EasyMocap's intri.yml and extri.yml, OpenCV's .yml or .xml, Qualisys' .qca.txt, "
     "or the JSON of Human3.6M or Panoptic"
 )
-STORAGE_SUFFIXES = (".yml", ".yaml", ".xml")
+YAML = (".yml", ".yaml")
+STORAGE_SUFFIXES = (*YAML, ".xml")
 SUFFIXES = (*STORAGE_SUFFIXES, ".toml", ".json", ".qca.txt")
 
 
@@ -51,10 +52,10 @@ def read_calibration_file(path: str | Path, subject: str | None = None) -> Calib
 
 def _read_folder(folder: Path, subject: str | None) -> CalibrationFile:
     """The calibration of a folder: EasyMocap's pair, the only file with a calibration's suffix, or a file a camera."""
-    for name in ("intri.yml", "extri.yml"):
-        if (folder / name).is_file():
-            return _read_file(folder / name, subject)
     names = sorted((name for name in os.listdir(folder) if name.lower().endswith(SUFFIXES)), key=natural_key)
+    pair = [name for name in names if name.lower().startswith(("intri", "extri")) and name.lower().endswith(YAML)]
+    if pair:
+        return _read_file(folder / pair[-1], subject)
     if len(names) == 1:
         return _read_file(folder / names[0], subject)
     if len(names) > MOST_CAMERAS or not names or not all(name.lower().endswith(STORAGE_SUFFIXES) for name in names):
@@ -142,7 +143,7 @@ def _read_storage(path: Path, table: dict[str, Any]) -> CalibrationFile:
 
 def _partner(path: Path, ours: str, theirs: str) -> dict[str, Any] | None:
     """The content of EasyMocap's other file, or None if there is none."""
-    other = path.with_name(path.name.replace(ours, theirs))
+    other = path.with_name(path.name.replace(ours, theirs).replace(ours.title(), theirs.title()))
     if other == path or not other.is_file():
         return None
     try:
