@@ -6,6 +6,7 @@ unique, and cameras stand as far apart as in a room.
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from meshrec.files.calibrations import CalibrationFile, CameraEntry, read_calibr
 from meshrec.files.calibrations.entries import METRES
 from meshrec.files.calibrations.pose2sim import NOT_CAMERAS, write_tables
 from meshrec.geometry.alignment import nearest_rotation
-from meshrec.geometry.calibrated_cameras import CalibratedCamera, Calibration
+from meshrec.geometry.calibrated_cameras import CalibratedCamera, Calibration, undistort_points
 from meshrec.geometry.cameras import ROUNDING, Camera
 from meshrec.geometry.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 
@@ -25,6 +26,7 @@ FURTHEST, NEAREST = 100.0, 0.01  # metres between cameras of one room
 MOST_METRES = 1e12  # of a coordinate; squares of larger numbers may be none
 SHORTEST, LONGEST = 0.05, 100.0  # focal lengths in longer sides of the picture: wider than any lens, longer than any
 MOST_TURN = 4 * math.pi  # radians; more is a vector in degrees
+LARGEST = 1e6  # of a distortion coefficient; those of real lenses are below a few hundred
 SKEW = 1e-2  # of the focal length, which is left out; more is not a camera's
 MOST_NOTES = 5  # on cameras in the same place
 UPRIGHT = 0.3  # mean of the cosines between the cameras' up directions and the world's that confirms a convention
@@ -136,23 +138,28 @@ def _camera(path: str | Path, entry: CameraEntry, metres: float) -> CalibratedCa
         )
     if not (-width < cx < 2 * width and -height < cy < 2 * height):
         raise InputError(f"{what}: its principal point ({cx:g}, {cy:g}) is far outside of {width} x {height} pixels.")
+    if len(entry.distortion) and np.abs(entry.distortion).max() > LARGEST:
+        raise InputError(f"{what}: a distortion coefficient of {np.abs(entry.distortion).max():g} is of no lens.")
     rotation = None if entry.rotation is None else _rotation(what, entry.rotation)
     extrinsics = {}
     if rotation is not None and entry.translation is not None:
         extrinsics = {"rotation": rotation, "translation": entry.translation * metres}
     try:
         camera = Camera((fx, fy), (cx, cy), size, **extrinsics)
-        return CalibratedCamera(
+        calibrated = CalibratedCamera(
             name=entry.name,
             camera=camera,
             distortion=tuple(entry.distortion.tolist()),
             fisheye=entry.fisheye,
             sized=entry.size is not None,
             placed=bool(extrinsics),
-            notes=tuple(notes),
         )
     except ValueError as error:
         raise InputError(f"{what}: {error}.") from error
+    corners = np.array([[x, y, 1.0] for x in (0, width - 1) for y in (0, height - 1)])
+    if not undistort_points(corners, calibrated)[:, 2].all():
+        notes.append(f"camera {entry.name}: its distortion turns back within the picture; what lies beyond is not used")
+    return replace(calibrated, notes=tuple(notes))
 
 
 def _rotation(what: str, given: np.ndarray) -> np.ndarray:

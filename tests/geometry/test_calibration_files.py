@@ -162,6 +162,12 @@ def test_units(toml, tmp_path):
         toml("adjusted", 'unit = ["mm"]\nadjusted')
 
 
+def test_a_distortion_that_turns_back_within_the_picture_is_noted(toml):
+    found = toml("distortions = [", "distortions = [-0.9]\nother = [")
+    assert [note for note in found.notes if "turns back" in note] == list(found.cameras["cam1"].notes) != []
+    assert not toml("adjusted", "adjusted").notes
+
+
 def test_cameras_in_one_place_are_noted(toml):
     def place(truth):
         return f"rotation = {truth.vector.tolist()}\ntranslation = {truth.translation.tolist()}"
@@ -186,6 +192,7 @@ def test_cameras_in_one_place_are_noted(toml):
         ('name = "cam2"', 'name = ""', "1 to 200 printable characters"),
         ("distortions = [", "distortions = [0.1, [0], ", "camera cam1: its distortions must be"),
         ("distortions = [", 'distortions = ["a", ', "its distortions must be"),
+        ("distortions = [", "distortions = [1e9]\nother = [", "is of no lens"),
         ("rotation = [", "rotation = [90.0, ", "its rotation must be 3 or 3 x 3 numbers"),
         ("rotation = [", "rotation = [90.0, 0, 0]\nother = [", "in radians"),
         ("rotation = [", "other = [", "has a translation alone"),
