@@ -194,7 +194,7 @@ class Calibration:
     Attributes:
         cameras: The cameras by name, in the calibration's order.
         up: Axis of the world that points up, such as "z" or "-y"; None if it is not known.
-        notes: Remarks for the user.
+        notes: Remarks for the user on all cameras; those on one are with it.
     """
 
     cameras: dict[str, CalibratedCamera]

@@ -57,7 +57,7 @@ def read_calibration(path: str | Path, unit: str | None = None, subject: str | N
             raise InputError(f"{path}: two cameras have the name {entry.name}; give each its own.")
         cameras[entry.name] = _camera(path, entry, METRES[used])
     placed = [camera for camera in cameras.values() if camera.placed]
-    notes = [*file.notes, *(note for camera in cameras.values() for note in camera.notes)]
+    notes = list(file.notes)
     if missing := len(cameras) - len(placed):
         notes.append(f"{missing} of {len(cameras)} cameras have no rotation and translation in the calibration")
     notes += _check_distances(path, placed, used)

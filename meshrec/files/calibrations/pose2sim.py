@@ -25,11 +25,6 @@ from meshrec.files.calibrations.entries import (
     pose,
 )
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 CAMERA_KEYS = ("matrix", "distortions", "rotation", "translation")
 NOT_CAMERAS = ("metadata", "capture_volume", "charuco", "checkerboard")  # names of tables that Pose2Sim skips
 BARE = re.compile(r"[A-Za-z0-9_-]+")  # names of tables that need no quotes
@@ -43,6 +38,10 @@ def parse_toml(text: str) -> dict[str, Any]:
     Raises:
         ValueError: It is no TOML, or nested too deeply.
     """
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
     # Keys such as a.b.c are counted before parsing, which takes time with the square of their number.
     if any(part.count(".") > MOST_DEPTH for part in re.split(r"[,=\[\]{}\n]", text)):
         raise ValueError("it is nested too deeply")
