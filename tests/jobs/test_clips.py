@@ -223,6 +223,7 @@ def test_whatever_was_killed_whenever_the_files_are_the_same(folder, monkeypatch
     reconstructor = meshrec.Reconstructor()
     list(reconstruct_clip(job, reconstructor, settings()))
     whole, expected = {path.name: path.read_bytes() for path in job.folder.iterdir()}, sorted(kept)
+    drawn = [frame.image for frame in open_clip(job.folder / "overlay.mp4")]
     (job.folder / CLIP.record).unlink()
     kept.clear()
     runs = 0
@@ -233,7 +234,11 @@ def test_whatever_was_killed_whenever_the_files_are_the_same(folder, monkeypatch
     assert runs > 5 and sorted(kept) == expected  # nothing is done twice
     stages = {re.sub(r"\d", "", name.split("/")[1]).split("_")[0] for name in kept}
     assert stages == {"frames", "alone", "forward", "backward", "judged", "drawn"}
-    assert {path.name: path.read_bytes() for path in job.folder.iterdir()} == whole
+    found = {path.name: path.read_bytes() for path in job.folder.iterdir()}
+    encoded = {"overlay.mp4", "clip.json"}  # an encoder on a busy machine may choose other bits
+    assert found.keys() == whole.keys() and all(found[name] == whole[name] for name in whole.keys() - encoded)
+    again = [frame.image for frame in open_clip(job.folder / "overlay.mp4")]
+    assert len(again) == len(drawn) and np.abs(np.subtract(again, drawn, dtype=float)).mean() < 2
 
 
 def test_what_is_begun_for_another_clip_is_not_gone_on_with(folder):
