@@ -4,13 +4,13 @@ from itertools import combinations
 
 import pytest
 import torch
+from helpers.views import ring, seen_by
 
 from meshrec.body.state import BodyState
 from meshrec.detect.sides import exchanged
 from meshrec.detect.view_sides import side_candidates
 from meshrec.fit import Fitter
 from meshrec.poses.named_poses import named_pose
-from tests.helpers.views import ring, seen_by
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from helpers.views import ring
 
 from meshrec.body.state import BodyState
 from meshrec.fit import Fitter, Initial
@@ -11,7 +12,6 @@ from meshrec.fit.in_view import SeenInViews, ViewSpace, ViewTerm, in_view
 from meshrec.fit.terms import Closeness, Reprojection, ShapeTerm, UprightTerm
 from meshrec.geometry import Camera, axis_angle_to_matrix
 from meshrec.landmarks.numba_backend import landmark_positions
-from tests.helpers.views import ring
 
 PLAIN = Camera(500.0, size=(480, 480))
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from helpers.views import joints_of, ring, seen_by
 
 from meshrec.body.state import BodyState
 from meshrec.detect.people import Detection
@@ -13,7 +14,6 @@ from meshrec.fit.smoothness import Accelerations, JointAccelerations
 from meshrec.geometry.tangent import turned
 from meshrec.metrics import acceleration_error
 from meshrec.poses.named_poses import named_pose
-from tests.helpers.views import joints_of, ring, seen_by
 
 RATE = 20.0
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from helpers.views import joints_of, ring, seen_by
 
 from meshrec.body.state import BodyState
 from meshrec.detect.people import Detection
@@ -12,7 +13,6 @@ from meshrec.fit import Fitter, Initial, MultiViewFit, MultiViewFitter
 from meshrec.fit.in_view import ViewSpace
 from meshrec.geometry.tangent import turned
 from meshrec.poses.named_poses import named_pose
-from tests.helpers.views import joints_of, ring, seen_by
 
 
 @pytest.fixture(scope="module")

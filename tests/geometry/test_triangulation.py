@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from helpers.views import ring
 
 from meshrec.geometry import Camera
 from meshrec.geometry.triangulation import epipolar_errors, triangulate
-from tests.helpers.views import ring
 
 
 def projected(cameras: list[Camera], points: np.ndarray) -> np.ndarray:
