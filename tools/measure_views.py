@@ -13,6 +13,7 @@ Example:
 import argparse
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -22,8 +23,8 @@ import torch
 from meshrec.body import NUM_BETAS, BodyModel, joint_set, load_body
 from meshrec.body.state import BodyState
 from meshrec.errors import run_tool
-from meshrec.fit import Fitter, Initial, SequenceSettings
-from meshrec.fit.view_sequence import MultiViewSequenceFitter
+from meshrec.fit import Fitter, Initial
+from meshrec.fit.view_sequence import OVER_TIME, MultiViewSequenceFitter
 from meshrec.fit.views import MultiViewFit, MultiViewFitter
 from meshrec.geometry import procrustes
 from meshrec.metrics import acceleration_error
@@ -59,7 +60,7 @@ def main() -> None:
         "outlines": partial(_instants, MultiViewFitter(fitter), True),
     }
     for smooth in options.smooth:
-        settings = SequenceSettings(smooth=smooth, standing=smooth > 0)
+        settings = replace(OVER_TIME, smooth=smooth, standing=smooth > 0)
         methods[f"smooth {smooth:g}"] = partial(_track, MultiViewSequenceFitter(fitter, settings))
     rows: dict[tuple[int, str], list[list[float]]] = {}
     for seed, (take, start) in enumerate(TAKES.items(), start=100):

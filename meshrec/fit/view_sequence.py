@@ -26,6 +26,9 @@ from meshrec.fit.views import MultiViewFitter, ViewEvidence, ViewSettings, with_
 from meshrec.geometry import Camera
 from meshrec.landmarks.numba_backend import landmark_positions
 
+OVER_TIME = SequenceSettings(prior=1.0)
+"""What is assumed of time where several cameras see a person."""
+
 
 @dataclass(frozen=True, eq=False)
 class MultiViewSequenceFit:
@@ -62,7 +65,8 @@ class MultiViewSequenceFitter:
 
     Args:
         fitter: The fit of photos. Its body, prior and settings hold here too.
-        settings: What is assumed of time.
+        settings: What is assumed of time. Default: as with one camera, but the prior of poses has its whole weight,
+            which is small with several cameras already.
         views: What differs with several cameras.
 
     Example:
@@ -89,7 +93,7 @@ class MultiViewSequenceFitter:
     """
 
     def __init__(
-        self, fitter: Fitter, settings: SequenceSettings = SequenceSettings(), views: ViewSettings = ViewSettings()
+        self, fitter: Fitter, settings: SequenceSettings = OVER_TIME, views: ViewSettings = ViewSettings()
     ) -> None:
         self._sequence = SequenceFitter(fitter, settings)
         self._views = MultiViewFitter(fitter, views)
