@@ -45,6 +45,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         type=Path,
         help="calibration of the cameras whose pictures of one instant the files are; they are fitted together",
     )
+    parser.add_argument(
+        "--unit", choices=("m", "cm", "mm"), help="unit of lengths in the calibration (default: the file's or format's)"
+    )
     clips = parser.add_argument_group("clips")
     clips.add_argument("--clip", action="store_true", help="each folder that is given holds the frames of one clip")
     clips.add_argument("--fps", type=float, help="frames per second to use (default: the clip's; of folders 30)")
@@ -96,7 +99,7 @@ def run(options: Namespace) -> int:
         files = [Path(source) for source in options.sources]
         with locked(options.out):
             reconstructor = make_reconstructor(settings)
-            count = reconstruct_instant(files, options.cameras, options.out, settings, reconstructor)
+            count = reconstruct_instant(files, options.cameras, options.out, settings, reconstructor, options.unit)
         say(f"{len(files)} cameras: {count} {'person' if count == 1 else 'people'} -> {options.out}")
         return 0
     with locked(options.out):

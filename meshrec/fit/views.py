@@ -42,9 +42,9 @@ class ViewSettings:
     """How a body is fitted in several views.
 
     Attributes:
-        balance: Weights, and annealing of the landmarks. With two and four simulated cameras priors from 0.2 to 0.4
-            differ by less than 2 mm, and a last cutoff of 3 has 1 to 2 mm less error than one of 4
-            (``tools/measure_views.py``).
+        balance: Weights, and annealing of the landmarks. With two and four simulated cameras on the takes of
+            ``tools/measure_views.py`` priors from 0.2 to 0.4 differ by less than 2 mm, and a last cutoff of 3 has 1 to
+            2 mm less error than one of 4.
         starts: Number of starts from which the fit goes on: those that explain all views best.
         placing: Rounds of reweighted least squares by which a start is placed in the world.
         cutoff: Error of a landmark at which its cost is half its maximum while starts are placed and compared, in

@@ -75,7 +75,12 @@ def pictures_of_cameras(files: Sequence[Path], calibration: Calibration) -> dict
 
 
 def reconstruct_instant(
-    files: Sequence[Path], calibration: Path, out: Path, settings: Settings, reconstructor: Reconstructor
+    files: Sequence[Path],
+    calibration: Path,
+    out: Path,
+    settings: Settings,
+    reconstructor: Reconstructor,
+    unit: str | None = None,
 ) -> int:
     """Reconstruct the people in pictures of one instant, and write the files that this module lists.
 
@@ -85,6 +90,7 @@ def reconstruct_instant(
         out: The folder for the results.
         settings: Settings of the run.
         reconstructor: The reconstructor of these settings.
+        unit: Unit of the calibration's lengths: m, cm or mm. Default: what the file says, or its format's.
 
     Returns:
         The number of people.
@@ -92,7 +98,7 @@ def reconstruct_instant(
     Raises:
         InputError: A file cannot be read, the pictures do not fit the calibration, or the folder cannot be written to.
     """
-    cameras = read_calibration(calibration)
+    cameras = read_calibration(calibration, unit)
     pictures = pictures_of_cameras(files, cameras)
     for file in files:
         if is_clip(file):
