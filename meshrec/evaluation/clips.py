@@ -14,7 +14,7 @@ from meshrec.body import NUM_BETAS, BodyModel, load_body
 from meshrec.body.joints import JOINT_SETS
 from meshrec.body.state import BodyState
 from meshrec.data.sample import Sample, Samples
-from meshrec.detect.people import Detection, box_iou
+from meshrec.detect.people import Detection, Detector, box_iou
 from meshrec.errors import InputError
 from meshrec.evaluation.collector import Collector
 from meshrec.evaluation.datasets import EvaluationSet, open_evaluation_set
@@ -40,6 +40,7 @@ def compare_clips(
     limit: int | None = None,
     device: str = "cpu",
     progress: bool = False,
+    detector: Detector | None = None,
     **options: Any,
 ) -> list[Report]:
     """Evaluate methods on each frame alone, and on the frames of each sequence as a clip.
@@ -47,6 +48,7 @@ def compare_clips(
     Args:
         methods: The methods: networks with or without the fit, or the fit alone.
         dataset, body, pictures, bodies, limit, device, progress, options: As for :func:`meshrec.evaluation.compare`.
+        detector: Finds people in clips. Default: the shipped one.
 
     Returns:
         The reports of each frame alone, in the order of the methods, and then those of clips.
@@ -68,7 +70,7 @@ def compare_clips(
     together = []
     for method in methods:
         regressor = NONE if method.checkpoint is None else method.checkpoint
-        reconstructor = Reconstructor(device, regressor, own, refine=method.fit or method.checkpoint is None)
+        reconstructor = Reconstructor(device, regressor, own, detector, refine=method.fit or method.checkpoint is None)
         together.append(evaluate_clips(reconstructor, data, progress=progress))
     return [*alone, *together]
 
@@ -91,6 +93,8 @@ def evaluate_clips(
     Raises:
         InputError: The samples have no sequences.
     """
+    if not data.samples[data.rows[0]].sequence:
+        raise InputError("these samples are not the frames of clips: they name no sequences.")
     body = reconstructor.body
     collector = Collector(data, body, worst, keep_detections=False)
     scored = set(data.rows)
@@ -130,8 +134,6 @@ def _clips(samples: Samples) -> Iterator[list[int]]:
         sample = samples[row]
         if sample.sequence:
             sequences.setdefault(sample.sequence, []).append((sample.time, row))
-    if not sequences:
-        raise InputError("these samples are not the frames of clips: they name no sequences.")
     return ([row for _, row in sorted(frames)] for frames in sequences.values())
 
 

@@ -188,7 +188,11 @@ def _check_distances(path: str | Path, cameras: Sequence[CalibratedCamera], unit
         hint = ", or ".join(f"in {other} it would be {lengths[other]:.3g} m" for other in likely)
         raise InputError(
             f"{path}: read in {unit}, its cameras stand {_length(furthest)} apart"
-            + (f"; {hint}: give the unit of the calibration (--unit)." if hint else ", which is no room; calibrate them again.")
+            + (
+                f"; {hint}: give the unit of the calibration (--unit)."
+                if hint
+                else ", which is no room; calibrate them again."
+            )
         )
     close = np.argwhere(np.triu(apart < NEAREST, 1))
     return [f"cameras {cameras[a].name} and {cameras[b].name} stand in the same place" for a, b in close[:MOST_NOTES]]

@@ -61,7 +61,7 @@ def test_photos_are_scored_where_their_labels_allow(body, monkeypatch):
         for name in missing.split():
             known[row, LIMB_JOINTS.index(name), 3] = 0
     empty, points = np.zeros(4), np.ones((4, len(LIMB_JOINTS), 3))
-    frames = MultiviewSamples(Path(), *[empty] * 7, LIMB_JOINTS, known, points)
+    frames = MultiviewSamples(Path(), *[empty] * 9, LIMB_JOINTS, known, points)
     labels = np.random.default_rng(0).uniform(0, 99, (3, 14, 3))
     labels[..., 2] = 1
     labels[1, [LIMB_JOINTS.index(name) for name in ("left_hip", "right_shoulder")], 2] = 0  # one diagonal is known
