@@ -16,7 +16,7 @@ from meshrec.body import NUM_JOINTS, BodyModel
 from meshrec.body.kinematics import joint_motions
 from meshrec.export import Animation, Mesh
 from meshrec.export.mesh import float_array
-from meshrec.geometry import CAMERA_TO_Y_UP, Camera, Placement
+from meshrec.geometry import CAMERA_TO_Y_UP, Camera, Placement, world_motion
 from meshrec.reconstruct.person import Person
 from meshrec.reconstruct.timing import even_times, is_constant, rotations_at, values_at
 
@@ -217,11 +217,7 @@ class Track:
 
     def in_world(self) -> tuple[np.ndarray, np.ndarray]:
         """Rotations (T, 24, 3, 3) and translations (T, 3) in the world: the camera space of the scene's first frame."""
-        back = self.turns.swapaxes(1, 2)
-        rotations = self.rotations.copy()
-        rotations[:, 0] = back @ rotations[:, 0]
-        place = self.translation + self.pelvis
-        return rotations, np.einsum("tij,tj->ti", back, place) - self.pelvis
+        return world_motion(self.rotations, self.translation, self.pelvis, self.turns)
 
     def animation(
         self,
