@@ -27,7 +27,7 @@ from meshrec.poses.named_poses import named_pose
 from meshrec.poses.pose_prior import POSE_PRIOR, load_pose_prior
 
 REQUIRED = (
-    "torch", "numpy", "scipy", "numba", "opencv-python", "pillow", "trimesh", "pygltflib", "safetensors",
+    "torch", "numpy", "scipy", "numba", "opencv-python", "pillow", "av", "trimesh", "pygltflib", "safetensors",
     "fast-simplification", "rich", "ai-edge-litert",
 )  # fmt: skip
 OPTIONAL = {"lightning": "train", "tensorboard": "train", "smplx": "smpl", "pytorch3d": ""}
