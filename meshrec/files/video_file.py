@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -62,6 +62,13 @@ class _Packets:
     decoded: np.ndarray
     keys: np.ndarray
     damaged: bool
+
+
+def _tolerant() -> dict[str, Any]:
+    """What PyAV before version 19 has to be told, so that texts that are no UTF-8 do not matter."""
+    import av
+
+    return {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 
 
 class VideoFile:
@@ -221,7 +228,7 @@ class VideoFile:
                     format=kind,
                     options=limits,
                     container_options={"protocol_whitelist": "none"},
-                    metadata_errors="replace",
+                    **_tolerant(),
                     buffer_size=1 << 18,
                 ) as container:
                     yield container, self._stream_of(container)
@@ -314,7 +321,7 @@ class VideoFile:
             for packet in self._packets(container, stream):
                 try:
                     frames = stream.codec_context.decode(packet)
-                except av.FFmpegError:
+                except (av.FFmpegError, ValueError):  # the latter from PyAV 19 on, of a codec that is not allowed
                     self._note_damage(last)
                     continue
                 for frame in frames:

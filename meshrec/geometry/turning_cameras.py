@@ -112,7 +112,8 @@ class TurnEstimate:
 
 def lens(camera: Camera) -> tuple[np.ndarray, np.ndarray]:
     """Focal lengths (2,) and principal point (2,) of one camera, float64 pixels."""
-    return np.array(camera.focal, np.float64), np.array(camera.center, np.float64)
+    focal, center = (torch.as_tensor(part, dtype=torch.float64).numpy() for part in (camera.focal, camera.center))
+    return focal, center
 
 
 def pixel_slopes(directions: np.ndarray, view: Turned, camera: Camera) -> np.ndarray:

@@ -28,7 +28,7 @@ def moving(body: BodyModel, count: int = 12, seed: int = 0, **options) -> Animat
     swing = rng.normal(0, 0.9, (24, 3)) * np.sin(np.linspace(0, 4, count))[:, None, None]
     swing[:, 0] = [0.2, 0, 0.1]
     rotations = Rotation.from_rotvec(swing.reshape(-1, 3)).as_matrix().reshape(count, 24, 3, 3)
-    rotations[:, 0] = Rotation.from_euler("y", np.linspace(0, 7, count)).as_matrix() @ rotations[:, 0]
+    rotations[:, 0] = Rotation.from_euler("y", np.linspace(0, 7, count)[:, None]).as_matrix() @ rotations[:, 0]
     place = np.stack([np.linspace(0, 3, count), np.full(count, 0.93), np.linspace(-2, 1, count)], 1)
     return Animation(body, rng.normal(size=10), rotations, place, **options)
 

@@ -15,7 +15,7 @@ def stage(count, people=2, times=40, seed=0, turn=0.0, across=0.0, along=0.0, st
     random = np.random.default_rng(seed)
     facing = random.uniform(0, 6, (people, 1)) + np.linspace(0, 4, times)
     lean = Rotation.from_rotvec(random.normal(0, 0.15, (people * times, 3)))
-    roots = (Rotation.from_euler("y", facing.ravel()) * lean).as_matrix().reshape(people, times, 3, 3)
+    roots = (Rotation.from_euler("y", facing.reshape(-1, 1)) * lean).as_matrix().reshape(people, times, 3, 3)
     phase = random.uniform(0, 6, (people, 1, 2)) + np.linspace(0, 3, times)[:, None]
     places = np.stack([np.sin(phase[..., 0]), np.full((people, times), 0.95), np.sin(phase[..., 1])], -1)
     rotations, translations = [], []

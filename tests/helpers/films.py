@@ -21,7 +21,7 @@ FOCAL = 1 / np.tan(np.radians(27.5))  # over half the picture's width
 def poses(person: int) -> np.ndarray:
     """(T, 72) of someone who turns, in camera space: y down."""
     rng = np.random.default_rng(person)
-    root = Rotation.from_euler("x", np.pi) * Rotation.from_euler("y", np.linspace(0, 1, FRAMES))
+    root = Rotation.from_euler("x", np.pi) * Rotation.from_euler("y", np.linspace(0, 1, FRAMES)[:, None])
     body = rng.normal(0, 0.2, 69) + np.linspace(0, 0.3, FRAMES)[:, None]
     return np.concatenate([root.as_rotvec(), body], axis=1)
 

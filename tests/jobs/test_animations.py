@@ -20,7 +20,7 @@ VIBE = str(FILMS / "vibe_joblib16.pkl")
 def wave(count: int = 6, **options) -> Animation:
     """A person of the female body who lifts the left arm."""
     rotations = np.tile(np.eye(3), (count, 24, 1, 1))
-    rotations[:, 16] = Rotation.from_euler("z", np.linspace(-1, 1, count)).as_matrix()
+    rotations[:, 16] = Rotation.from_euler("z", np.linspace(-1, 1, count)[:, None]).as_matrix()
     place = np.linspace([0, 0.95, 0], [0.5, 0.95, 0], count)
     return Animation(load_body("female"), np.linspace(-1, 1, 10), rotations, place, **options)
 

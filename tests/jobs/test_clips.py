@@ -361,7 +361,7 @@ def test_the_camera_of_a_scene_goes_where_its_people_do():
     """What the camera of the animation sees is what the frame's own camera sees, on a floor and in each scene."""
     rng = np.random.default_rng(0)
     ground = Ground(upright(np.array([0.1, 0.9, 0.2])), 1.4, 0.1, np.array([True]), np.array([0.0]))
-    turns = Rotation.from_euler("y", np.linspace(0, 0.5, 10)).as_matrix()
+    turns = Rotation.from_euler("y", np.linspace(0, 0.5, 10)[:, None]).as_matrix()
     none = Scene(1, np.arange(10, 15), np.arange(10, 15) / 10, np.tile(np.eye(3), (5, 1, 1)), (), None, "")
     still = np.tile(np.eye(3), (6, 1, 1))
     scenes = [

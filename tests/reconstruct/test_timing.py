@@ -36,7 +36,7 @@ def test_an_animation_stays_in_time_with_a_clip_of_variable_rate():
     """Someone walks and turns at a constant speed, filmed at uneven times: the animation does it at a constant rate."""
     times = np.cumsum(np.where(np.arange(40) % 3, 1 / 30, 1 / 12)) + 5
     rotations = np.tile(np.eye(3), (40, 24, 1, 1))
-    rotations[:, 0] = Rotation.from_euler("y", 0.7 * times).as_matrix()
+    rotations[:, 0] = Rotation.from_euler("y", 0.7 * times[:, None]).as_matrix()
     places = np.array([1.0, 0, 0]) * times[:, None] + [-6.0, 0, 4]
     rate = 39 / (times[-1] - times[0])
     track = Track(load_body("neutral"), np.zeros(10), rotations, places, np.arange(40), times, rate)
@@ -44,7 +44,7 @@ def test_an_animation_stays_in_time_with_a_clip_of_variable_rate():
     at = animation.start + np.arange(len(animation.translation)) / animation.frame_rate
     assert at[0] == times[0] and abs(at[-1] - times[-1]) < 1e-6 and len(at) == 40
     assert np.allclose(animation.translation[:, 0], at - 6, atol=1e-5)
-    expected = np.diag([1, -1, -1]) @ Rotation.from_euler("y", 0.7 * at).as_matrix()
+    expected = np.diag([1, -1, -1]) @ Rotation.from_euler("y", 0.7 * at[:, None]).as_matrix()
     assert np.allclose(animation.rotations[:, 0], expected, atol=1e-5)
     assert np.array_equal(track.times, times)
 
