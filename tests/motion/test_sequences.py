@@ -115,7 +115,7 @@ def test_the_world_of_wham_has_hips_where_it_says():
 
 
 def test_gaps_are_bridged_at_constant_speed():
-    turn = Rotation.from_euler("y", [0.0, 0.3, 1.2])
+    turn = Rotation.from_euler("y", [[0.0], [0.3], [1.2]])
     rotations = np.tile(np.eye(3), (3, 24, 1, 1))
     rotations[:, 5] = turn.as_matrix()
     motion = bridged([4, 5, 8], RecordedMotion(rotations, np.array([[0, 0, 0], [1, 0, 0], [4, 0, 0.0]])))
