@@ -96,8 +96,12 @@ def reconstruct_instant(
         The number of people.
 
     Raises:
-        InputError: A file cannot be read, the pictures do not fit the calibration, or the folder cannot be written to.
+        InputError: A file cannot be read, a setting has no meaning here, the pictures do not fit the calibration, or
+            the folder cannot be written to.
     """
+    for name in ("height", "boxes", "focal"):
+        if getattr(settings, name) is not None:
+            raise InputError(f"--{name} has no meaning with --cameras, whose calibration tells sizes; leave it out.")
     cameras = read_calibration(calibration, unit)
     pictures = pictures_of_cameras(files, cameras)
     for file in files:

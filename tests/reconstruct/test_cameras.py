@@ -162,6 +162,11 @@ def test_what_does_not_fit_is_refused(folder, capfd, files, message):
     assert message in output.err and len(output.err.splitlines()) == 1
 
 
+def test_settings_that_would_be_ignored_are_refused(folder, capfd):
+    assert run(*FILES, "--height", "1.8") == 1
+    assert "--height has no meaning with --cameras" in capfd.readouterr().err
+
+
 def test_a_camera_without_a_place_is_refused():
     cameras = calibration()
     lost = replace(cameras.cameras["cam2"], placed=False)
