@@ -15,105 +15,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 
 import numpy as np
 import torch
 
-from meshrec.detect.people import Detection, photo_edges
+from meshrec.detect.background import Frame, KeyFrame, features, follow, key_frame, matched, reduced, visible
+from meshrec.detect.camera_motion_settings import CameraMotionSettings
+from meshrec.detect.camera_summary import Tally
+from meshrec.detect.people import Detection
 from meshrec.geometry import Camera, axis_angle_to_matrix, matrix_to_axis_angle
 from meshrec.geometry.turning_cameras import (
     Turned,
     TurnEstimate,
-    TurnSettings,
     estimate_turn,
     focal_costs,
     lens,
     pixel_slopes,
 )
-
-SHIFTING = 0.1  # share of the frames with parallax from which the camera is said to change its place
-NO_ZOOM = 1.02  # change of the focal length that is not worth a word
-OTHER_FOCAL = 0.12  # difference of the focal length's logarithm that is worth a word
-DEPTH = "near and far parts of the background move differently"
-
-
-@dataclass(frozen=True)
-class CameraMotionSettings:
-    """How the background is followed, and when what it says is believed. Pixels are those of the reduced frame.
-
-    Attributes:
-        side: Longer side to which frames are reduced, pixels.
-        zooms: Whether the focal length may change. Without it walking towards something cannot be taken for zooming.
-        corners: Most corners of a key frame.
-        spacing: Least distance of two corners, pixels.
-        contrast: Least contrast of a corner: the smaller standard deviation of the slope of the brightness over its
-            neighbourhood, in grey levels (of 255) a pixel. Noise and walls have less.
-        people_margin: By how much people are enlarged, as a share of the longer side of their box.
-        window: Side of the window that is found again around each corner, pixels.
-        levels: Pyramid levels above the frame itself.
-        returned: Distance from where it began up to which a corner has to return when it is followed back, pixels.
-        least_points: Fewest corners that have to agree.
-        least_share: Least share that has to agree of the corners that can be followed. Others move by themselves, or
-            lie at another distance from a camera that changes its place.
-        flat_share: Share below which the background is said to have depth, as seen by a camera that changes its place.
-        steady_share: The zoom is then kept if the points that agree are not fewer than this share of those that agree
-            on another zoom, because things that come nearer look as if the camera zoomed.
-        most_deviation: Greatest standard deviation of where the estimate places any part of the picture, pixels.
-        key_share: Share of the corners of a key frame below which another key frame is looked for or made.
-        key_gain: By how much more points have to agree on another key frame.
-        key_every: Frames after which it is tried again whether another key frame is better.
-        key_tries: How many other key frames are tried then.
-        most_keys: Most key frames that are kept; the first one always is.
-        lost: Frames in a row that do not match any key frame, after which a new one is made although its turn is not
-            known. The clip may have been cut.
-        still: Greatest motion of the picture since the first frame that is none, pixels (root mean square). From
-            there to three times as much it is gradually believed.
-        still_zoom: Greatest change of the zoom's logarithm that is none, likewise.
-        significance: Standard deviations up to which motion and zoom are none either.
-        focal_ratios: Focal lengths that are tried, over the given one.
-        focal_every: Frames after which they are tried again.
-        focal_points: About how many points they are tried on.
-        focal_tries: After how many times they are known well enough.
-        focal_motion: Least motion of the picture since the key frame that tells something of the focal length, pixels.
-        focal_cost: Greatest mean cost of the best focal length, in the units of
-            :func:`meshrec.geometry.turning_cameras.focal_costs`. Translation has more, since no focal length explains
-            it.
-        focal_gain: By how much less it is than the costs two steps to either side.
-        turn: How the turn is estimated.
-    """
-
-    side: int = 640
-    zooms: bool = True
-    corners: int = 250
-    spacing: int = 9
-    contrast: float = 2.0
-    people_margin: float = 0.04
-    window: int = 15
-    levels: int = 3
-    returned: float = 0.7
-    least_points: int = 16
-    least_share: float = 0.5
-    flat_share: float = 0.8
-    steady_share: float = 0.8
-    most_deviation: float = 1.0
-    key_share: float = 0.5
-    key_gain: float = 1.25
-    key_every: int = 3
-    key_tries: int = 2
-    most_keys: int = 12
-    lost: int = 8
-    still: float = 0.25
-    still_zoom: float = 0.0025
-    significance: float = 2.0
-    focal_ratios: tuple[float, ...] = tuple(2.0 ** (step / 4) for step in range(-4, 5))
-    focal_every: int = 15
-    focal_points: int = 80
-    focal_tries: int = 15
-    focal_motion: float = 8.0
-    focal_cost: float = 0.12
-    focal_gain: float = 0.05
-    turn: TurnSettings = TurnSettings()
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,9 +90,9 @@ class CameraMotion:
         self._camera = camera.resized((width, height))
         self._view = Turned(np.eye(3), 1.0)  # as found
         self._last = View(np.eye(3), 1.0, sure=True)  # as returned, without what may be noise
-        self._keys: list[_Key] = []
+        self._keys: list[KeyFrame] = []
         self._active = 0
-        self._tally = _Tally()
+        self._tally = Tally()
         self._costs = np.zeros((2, len(settings.focal_ratios)))  # sums of costs, and of points
 
     def step(self, image: np.ndarray, people: Sequence[Detection]) -> View:
@@ -189,7 +107,7 @@ class CameraMotion:
         """
         if image.shape[1::-1] != self.size:
             raise ValueError(f"the frame has {image.shape[1]} x {image.shape[0]} pixels, the camera {self.size}")
-        frame = self._reduced(image, people)
+        frame = reduced(image, people, self._camera.size, self.settings.people_margin)
         tally, settings = self._tally, self.settings
         tally.frames += 1
         if not self._keys:
@@ -242,13 +160,13 @@ class CameraMotion:
         """
         motion = cls(camera, settings)
         try:
-            motion._tally = _Tally(**{name: state[f"tally_{name}"].item() for name in asdict(motion._tally)})
+            motion._tally = Tally(**{name: state[f"tally_{name}"].item() for name in asdict(motion._tally)})
             motion._active, motion._costs = int(state["active"]), np.array(state["focal_costs"], np.float64)
             motion._view = Turned(np.asarray(state["found_turn"], np.float64), float(state["found_zoom"]))
             motion._last = View(np.asarray(state["last_turn"], np.float64), float(state["last_zoom"]), sure=True)
             while f"key_{len(motion._keys)}_gray" in state:
                 number = len(motion._keys)
-                motion._keys.append(_Key.of({name: state[f"key_{number}_{name}"] for name in _Key.NAMES}))
+                motion._keys.append(KeyFrame.of({name: state[f"key_{number}_{name}"] for name in KeyFrame.NAMES}))
         except KeyError as error:
             raise ValueError(f"the state of a camera's motion lacks {error}") from error
         width, height = motion._camera.size
@@ -283,40 +201,19 @@ class CameraMotion:
         step = (before - after) / (2 * (before - 2 * middle + after))  # of the parabola's minimum
         return float(np.exp(logs[best] + step * (logs[best + 1] - logs[best])))
 
-    def _reduced(self, image: np.ndarray, people: Sequence[Detection]) -> _Frame:
-        """The frame in grey at the reduced size, and where people are."""
-        import cv2
-
-        width, height = self._camera.size
-        gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-        if gray.shape != (height, width):
-            gray = cv2.resize(gray, (width, height), interpolation=cv2.INTER_AREA)
-        background = np.full((height, width), 255, np.uint8)
-        scale = width / self.size[0]
-        for person in people:
-            side = float(np.ptp(np.asarray(person.box).reshape(2, 2), axis=0).max()) * scale
-            margin = max(3, round(self.settings.people_margin * side))
-            if person.mask is None:
-                x0, y0, x1, y1 = (round(float(edge) * scale) for edge in person.box)
-                background[max(y0 - margin, 0) : max(y1 + margin, 0), max(x0 - margin, 0) : max(x1 + margin, 0)] = 0
-            else:
-                shown = (person.mask.crop(photo_edges(self.size), (height, width)) > 0.2).astype(np.uint8)
-                background[cv2.dilate(shown, np.ones((2 * margin + 1, 2 * margin + 1), np.uint8)) > 0] = 0
-        return _Frame(gray, background)
-
-    def _first(self, frame: _Frame) -> View:
+    def _first(self, frame: Frame) -> View:
         """Make the first key frame, or wait for a frame that can be one."""
-        key = _key(frame, self._view, self._camera, self.settings)
+        key = key_frame(frame, self._view, self._camera, self.settings)
         if len(key.corners) >= self.settings.least_points:
             self._keys.append(key)
             return View(np.eye(3), 1.0, sure=True)
         self._tally.unknown += 1
         return View(np.eye(3), 1.0, sure=False)
 
-    def _found(self, key: _Key, frame: _Frame, start: Turned) -> _Found:
+    def _found(self, key: KeyFrame, frame: Frame, start: Turned) -> _Found:
         """Follow the corners of a key frame, and estimate the turn by them."""
         settings = self.settings
-        seen, numbers = _follow(key, frame, start, self._camera, settings)
+        seen, numbers = follow(key, frame, start, self._camera, settings)
         points = key.directions[numbers], seen, self._camera
         estimate = estimate_turn(*points, start, settings.turn, zooms=settings.zooms)
         share = 1.0 if estimate is None else float(estimate.agrees.mean())
@@ -353,13 +250,13 @@ class CameraMotion:
         costs = focal_costs(before, after, self._camera, (key.view, self._view), ratios, settings.turn)
         self._costs += np.stack([len(before) * costs, np.full(len(costs), len(before))])
 
-    def _searched(self, frame: _Frame) -> _Found | None:
+    def _searched(self, frame: Frame) -> _Found | None:
         """Look for the key frames by features that need no guess where they are, the latest first."""
         settings = self.settings
         orders = sorted(range(len(self._keys)), key=lambda number: (number != self._active, -number))
-        own = _features(frame.gray, frame.background)
+        own = features(frame.gray, frame.background)
         for number in orders[: settings.key_tries]:
-            guess = _matched(self._keys[number], own, self._camera, self._view, settings)
+            guess = matched(self._keys[number], own, self._camera, self._view, settings)
             if guess is None:
                 continue
             found = self._found(self._keys[number], frame, guess)
@@ -368,31 +265,31 @@ class CameraMotion:
                 return found
         return None
 
-    def _change_key(self, frame: _Frame, agreeing: int) -> None:
+    def _change_key(self, frame: Frame, agreeing: int) -> None:
         """Follow another key frame if there is one on which more points agree, or make this frame one."""
         settings = self.settings
         least = settings.key_gain * agreeing
-        visible = [int(_visible(key, frame, self._view, self._camera, settings).sum()) for key in self._keys]
-        visible[self._active] = 0
-        for number in np.argsort(visible, kind="stable")[::-1][: settings.key_tries].tolist():
-            if visible[number] < least:
+        in_sight = [int(visible(key, frame, self._view, self._camera, settings).sum()) for key in self._keys]
+        in_sight[self._active] = 0
+        for number in np.argsort(in_sight, kind="stable")[::-1][: settings.key_tries].tolist():
+            if in_sight[number] < least:
                 break
             found = self._found(self._keys[number], frame, self._view)
             if found.estimate is not None and found.estimate.agrees.sum() >= least:
                 self._active, self._view = number, found.estimate.view
                 return
-        key = _key(frame, self._view, self._camera, settings)
+        key = key_frame(frame, self._view, self._camera, settings)
         if len(key.corners) >= least:
             self._add_key(key)
 
-    def _add_key(self, key: _Key) -> None:
+    def _add_key(self, key: KeyFrame) -> None:
         """Follow a new key frame, and forget the oldest one but the first if there are too many."""
         if len(self._keys) >= self.settings.most_keys:
             del self._keys[1]
         self._keys.append(key)
         self._active = len(self._keys) - 1
 
-    def _lose(self, frame: _Frame, found: _Found) -> None:
+    def _lose(self, frame: Frame, found: _Found) -> None:
         """Count a frame whose turn is not known, and begin anew after too many."""
         tally = self._tally
         tally.unknown += 1
@@ -400,7 +297,7 @@ class CameraMotion:
         tally.lost += 1
         if tally.lost < self.settings.lost:
             return
-        key = _key(frame, self._view, self._camera, self.settings)
+        key = key_frame(frame, self._view, self._camera, self.settings)
         if len(key.corners) >= 2 * self.settings.least_points:
             self._keys, self._active = [key], 0
             tally.breaks += 1
@@ -432,76 +329,6 @@ class CameraMotion:
         return reported
 
 
-@dataclass(eq=False)
-class _Tally:
-    """What a summary needs.
-
-    Attributes:
-        frames: Frames seen.
-        moved: Frames in which the camera stands otherwise than in the first.
-        unknown: Frames whose turn is not known.
-        shifting: Frames in which many corners move as no turn explains.
-        lost: Frames in a row whose turn is not known.
-        tried: The last frame in which another key frame was looked for.
-        breaks: How often the turn was lost, and followed again from a turn that is not known.
-        widest: Greatest angle from the first frame, radians.
-        nearest, farthest: Greatest and least zoom.
-    """
-
-    frames: int = 0
-    moved: int = 0
-    unknown: int = 0
-    shifting: int = 0
-    lost: int = 0
-    tried: int = -1000
-    breaks: int = 0
-    widest: float = 0.0
-    nearest: float = 1.0
-    farthest: float = 1.0
-
-    def sentence(self, focal_ratio: float | None) -> str:
-        """The summary.
-
-        Args:
-            focal_ratio: The focal length over the given one, or None if it is not known.
-        """
-        other_focal = focal_ratio is not None and abs(np.log(focal_ratio)) > OTHER_FOCAL
-        shifts = self.shifting > SHIFTING * self.frames and not other_focal
-        if self.unknown >= self.frames / 2:
-            if shifts:
-                return f"How the camera moves cannot be known: {DEPTH}."
-            return "Whether the camera moves cannot be known: too little of the background can be followed."
-        if not self.moved and not shifts:
-            text = "The camera does not move."
-        else:
-            degrees = round(np.degrees(self.widest))
-            turns = "turns by less than a degree" if degrees < 1 else f"turns by up to {degrees} degrees"
-            turns = turns.replace("up to 1 degrees", "1 degree")
-            zooms = "does not zoom"
-            if max(self.nearest, 1 / self.farthest) > NO_ZOOM:
-                zooms = f"zooms from {self.farthest:.2f} to {self.nearest:.2f} times the first frame's focal length"
-            place = "whether it also changes its place cannot be known"
-            if shifts:
-                place = f"it seems to change its place too, by how much cannot be known: {DEPTH}"
-            text = f"The camera {turns} and {zooms}; {place}."
-        if self.breaks:
-            times = "once" if self.breaks == 1 else f"{self.breaks} times"
-            text += f" The background was lost {times}, and how the camera turned meanwhile is not known."
-        elif self.unknown:
-            text += f" In {self.unknown} of {self.frames} frames it could not be followed."
-        if other_focal:
-            text += f" Its focal length seems to be {focal_ratio:.2f} times the assumed one."
-        return text
-
-
-@dataclass(frozen=True, eq=False)
-class _Frame:
-    """A reduced frame: gray (h, w) uint8, and background (h, w) uint8, 0 where people are and 255 elsewhere."""
-
-    gray: np.ndarray
-    background: np.ndarray
-
-
 @dataclass(frozen=True, eq=False)
 class _Found:
     """What following a key frame gave.
@@ -519,142 +346,7 @@ class _Found:
     numbers: np.ndarray
 
 
-@dataclass(frozen=True, eq=False)
-class _Key:
-    """A key frame: gray and background as in :class:`_Frame`, its view, and corners (N, 2) with directions (N, 3)."""
-
-    gray: np.ndarray
-    background: np.ndarray
-    view: Turned
-    corners: np.ndarray
-    directions: np.ndarray
-
-    NAMES = ("gray", "background", "turn", "zoom", "corners", "directions")
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """The key frame as arrays of the names in :attr:`NAMES`."""
-        view = {"turn": self.view.turn, "zoom": np.array(self.view.zoom)}
-        return {name: view[name] if name in view else getattr(self, name) for name in self.NAMES}
-
-    @classmethod
-    def of(cls, arrays: Mapping[str, np.ndarray]) -> _Key:
-        """The key frame of :meth:`arrays`."""
-        view = Turned(np.asarray(arrays["turn"], np.float64), float(arrays["zoom"]))
-        return cls(arrays["gray"], arrays["background"], view, arrays["corners"], arrays["directions"])
-
-
 def _believed(ratio: float) -> float:
     """The share of a motion that is believed: none up to a ratio of 1, all from 3, without a step between."""
     t = min(max((ratio - 1) / 2, 0.0), 1.0)
     return t * t * (3 - 2 * t)
-
-
-def _key(frame: _Frame, view: Turned, camera: Camera, settings: CameraMotionSettings) -> _Key:
-    """Make a frame a key frame: choose its corners."""
-    import cv2
-
-    edge = settings.window // 2 + 1
-    usable = np.zeros_like(frame.background)
-    usable[edge:-edge, edge:-edge] = frame.background[edge:-edge, edge:-edge]
-    # OpenCV's eigenvalues are those of the mean of the slopes' products, with slopes of twice the brightness in [0, 1].
-    strength = cv2.cornerMinEigenVal(frame.gray, blockSize=5, ksize=3)
-    usable[strength < (2 * settings.contrast / 255) ** 2] = 0
-    corners = cv2.goodFeaturesToTrack(frame.gray, settings.corners, 1e-3, settings.spacing, mask=usable, blockSize=5)
-    corners = np.zeros((0, 2)) if corners is None else corners[:, 0].astype(np.float64)
-    return _Key(frame.gray, frame.background, view, corners, view.directions(corners, camera))
-
-
-def _visible(key: _Key, frame: _Frame, view: Turned, camera: Camera, settings: CameraMotionSettings) -> np.ndarray:
-    """Which corners (N,) of a key frame a view should show, people aside."""
-    return _inside(view.pixels(key.directions, camera), frame.background, settings.window // 2 + 1)
-
-
-def _inside(pixels: np.ndarray, background: np.ndarray, edge: int) -> np.ndarray:
-    """Which pixels (N, 2) lie on the background and not too near to the edge."""
-    height, width = background.shape
-    places = np.nan_to_num(pixels, nan=-1e6).clip(-1e6, 1e6)
-    inside = ((places >= edge) & (places <= np.array([width, height]) - 1 - edge)).all(-1)
-    columns, rows = np.where(inside[:, None], places, 0).round().astype(int).T
-    return inside & (background[rows, columns] > 0)
-
-
-def _follow(
-    key: _Key, frame: _Frame, start: Turned, camera: Camera, settings: CameraMotionSettings
-) -> tuple[np.ndarray, np.ndarray]:
-    """Find the corners of a key frame in a frame.
-
-    Args:
-        key: The key frame.
-        frame: The frame.
-        start: A guess how the camera stands.
-        camera: The camera of the first frame at the reduced size.
-        settings: How corners are followed.
-
-    Returns:
-        Where they are (M, 2), and their numbers (M,) in the key frame.
-    """
-    import cv2
-
-    numbers = np.flatnonzero(_visible(key, frame, start, camera, settings))
-    if len(numbers) < 3:
-        return np.zeros((0, 2)), numbers[:0]
-    size = frame.gray.shape[::-1]
-    matrix = key.view.homography(start, camera)
-    warped = cv2.warpPerspective(key.gray, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    shared = cv2.bitwise_and(frame.background, cv2.warpPerspective(key.background, matrix, size))
-    warped = _exposed_as(warped, frame.gray, shared)
-    begin = start.pixels(key.directions[numbers], camera).astype(np.float32)
-    follow = partial(
-        cv2.calcOpticalFlowPyrLK,
-        winSize=(settings.window, settings.window),
-        maxLevel=settings.levels,
-        criteria=(cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 15, 0.02),
-    )
-    end, ahead, _ = follow(warped, frame.gray, begin, None)
-    back, behind, _ = follow(frame.gray, warped, end, None)
-    returned = np.linalg.norm(back - begin, axis=-1) < settings.returned
-    followed = (ahead[:, 0] > 0) & (behind[:, 0] > 0) & returned
-    followed &= _inside(end, frame.background, settings.window // 2)
-    return end[followed].astype(np.float64), numbers[followed]
-
-
-def _exposed_as(gray: np.ndarray, other: np.ndarray, shared: np.ndarray) -> np.ndarray:
-    """A picture with mean and contrast of another where both show the background: exposures change."""
-    import cv2
-
-    (mean, spread), (mean_other, spread_other) = (cv2.meanStdDev(picture, mask=shared) for picture in (gray, other))
-    if spread[0, 0] < 1 or spread_other[0, 0] < 1:
-        return gray
-    gain = float(np.clip(spread_other[0, 0] / spread[0, 0], 0.5, 2))
-    return cv2.convertScaleAbs(gray, alpha=gain, beta=float(mean_other[0, 0] - gain * mean[0, 0]))
-
-
-def _features(gray: np.ndarray, background: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """ORB's keypoints (N, 2) and descriptors (Rublee et al. 2011)."""
-    import cv2
-
-    keypoints, descriptors = cv2.ORB.create(500, edgeThreshold=16, fastThreshold=10).detectAndCompute(gray, background)
-    return np.array([point.pt for point in keypoints], np.float64).reshape(-1, 2), descriptors
-
-
-def _matched(
-    key: _Key,
-    own: tuple[np.ndarray, np.ndarray | None],
-    camera: Camera,
-    start: Turned,
-    settings: CameraMotionSettings,
-) -> Turned | None:
-    """A rough turn by features of a key frame that are found among those of a frame."""
-    import cv2
-
-    there = _features(key.gray, key.background)
-    if there[1] is None or own[1] is None:
-        return None
-    matches = cv2.BFMatcher(cv2.NORM_HAMMING, crossCheck=True).match(there[1], own[1])
-    if len(matches) < settings.least_points:
-        return None
-    before = there[0][[match.queryIdx for match in matches]]
-    now = own[0][[match.trainIdx for match in matches]]
-    rough = replace(settings.turn, tolerance=3 * settings.turn.tolerance, pairs=4 * settings.turn.pairs)
-    estimate = estimate_turn(key.view.directions(before, camera), now, camera, start, rough, settings.zooms)
-    return None if estimate is None or estimate.agrees.sum() < settings.least_points else estimate.view

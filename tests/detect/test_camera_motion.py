@@ -7,7 +7,8 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from meshrec.detect import Detection
-from meshrec.detect.camera_motion import CameraMotion, CameraMotionSettings, View
+from meshrec.detect.camera_motion import CameraMotion, View
+from meshrec.detect.camera_motion_settings import CameraMotionSettings
 from meshrec.geometry import Camera, world_motion
 from meshrec.synthetic.clip_scene import CameraPath, ClipScene, ClipSettings, clip_scene
 
