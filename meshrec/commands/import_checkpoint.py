@@ -20,6 +20,5 @@ def run(options: Namespace) -> None:
     from meshrec.body import load_body
     from meshrec.models.published import import_checkpoint
 
-    checkpoint = import_checkpoint(options.source, options.target, load_body(options.body), options.graph)
-    millions = sum(p.numel() for p in checkpoint.network.parameters()) / 1e6
-    say(f"{options.target}: {checkpoint.architecture}, {millions:.1f} M parameters, body {checkpoint.body_hash}")
+    made = import_checkpoint(options.source, options.target, load_body(options.body), options.graph)
+    say(f"{made.path}: {made.kind}, {made.parameters / 1e6:.1f} M parameters, body {made.body_hash}")

@@ -4,19 +4,20 @@ Safetensors files hold only numbers and text, so that reading one cannot execute
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from meshrec.body import POSE_SIZE, BodyModel
 from meshrec.errors import InputError
-from meshrec.files.atomic import known_suffix, write_file
+from meshrec.files.atomic import known_suffix
 from meshrec.files.imports import is_import_path
 from meshrec.files.json_text import parse_json
+from meshrec.files.tensors import write_tensors
 from meshrec.models.build import Architecture, architecture_row, build_network, describe_network
 from meshrec.models.graph import GraphMesh
 from meshrec.models.network import Network
@@ -78,23 +79,49 @@ def save_checkpoint(
         InputError: The suffix is another one, or the file cannot be written.
         ValueError: The network was not made by :func:`meshrec.models.build.build_network`.
     """
-    known_suffix(path, [".safetensors"])
     architecture, settings = describe_network(network)
-    header = {
-        "format": FORMAT,
-        "architecture": architecture,
-        "settings": settings,
-        "body": body_hash,
-        "provenance": provenance or {},
-    }
     tensors = {key: t.to(precision) if t.is_floating_point() else t for key, t in network.state_dict().items()}
     measured = {COVARIANCE: error_covariance, CALIBRATION: shape_calibration}
     tensors |= {key: matrices.float() for key, matrices in measured.items() if matrices is not None}
-    if network.mesh is not None:
-        header["vertices"] = network.mesh.vertex_count
-        tensors |= {f"mesh.{name}": getattr(network.mesh, name) for name in MESH_TENSORS}
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    return write_file(path, save(tensors, {HEADER: json.dumps(header)}))
+    return write_checkpoint(path, architecture, settings, tensors, body_hash, provenance, network.mesh)
+
+
+def write_checkpoint(
+    path: str | Path,
+    architecture: str,
+    settings: Mapping,
+    tensors: Mapping[str, Tensor],
+    body_hash: str,
+    provenance: dict | None = None,
+    mesh: GraphMesh | None = None,
+) -> Path:
+    """Write the weights of a network that need not be built for it.
+
+    Args:
+        path: the file, which ends in ``.safetensors``.
+        architecture, settings: as :func:`meshrec.models.build.build_network` takes them.
+        tensors: the network's weights by name, in the types in which they are to be stored.
+        body_hash, provenance: as in :func:`save_checkpoint`.
+        mesh: the graph of a mesh network.
+
+    Returns:
+        The path.
+
+    Raises:
+        InputError: The suffix is another one, or the file cannot be written.
+    """
+    known_suffix(path, [".safetensors"])
+    header = {
+        "format": FORMAT,
+        "architecture": architecture,
+        "settings": dict(settings),
+        "body": body_hash,
+        "provenance": provenance or {},
+    }
+    if mesh is not None:
+        header["vertices"] = mesh.vertex_count
+        tensors = {**tensors, **{f"mesh.{name}": getattr(mesh, name) for name in MESH_TENSORS}}
+    return write_tensors(path, tensors, {HEADER: json.dumps(header)})
 
 
 def load_checkpoint(path: str | Path, body: BodyModel | None = None, network: str = "") -> Checkpoint:

@@ -1,0 +1,76 @@
+"""Conversion of published checkpoints to files of this package's networks."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from meshrec.body import BodyModel
+from meshrec.body.smpl_landmarks import SMPL_VERTEX_COUNT
+from meshrec.errors import InputError
+from meshrec.models.build import ARCHITECTURES, read_config
+from meshrec.models.checkpoints import write_checkpoint
+from meshrec.models.published.graph_cmr import convert_graph_cmr, is_graph_cmr
+from meshrec.models.published.kinds import Kind, Source
+from meshrec.models.published.reading import read_weights, state_dict
+from meshrec.models.published.spin import convert_spin, is_spin
+
+KINDS = (
+    Kind("GraphCMR", is_graph_cmr, convert_graph_cmr),
+    Kind("HMR or SPIN", is_spin, convert_spin),
+)
+"""The kinds of checkpoints that can be converted. The first that recognises the weights converts them."""
+
+
+@dataclass(frozen=True)
+class ImportedCheckpoint:
+    """What :func:`import_checkpoint` wrote.
+
+    Attributes:
+        path: the file.
+        kind: what the published checkpoint was.
+        architecture: the name of its row in :data:`meshrec.models.build.ARCHITECTURES`.
+        body_hash: hash of the body that its betas and vertices belong to.
+        parameters: number of its weights.
+    """
+
+    path: Path
+    kind: str
+    architecture: str
+    body_hash: str
+    parameters: int
+
+
+def import_checkpoint(
+    source: str | Path, target: str | Path, body: BodyModel, graph: str | Path | None = None
+) -> ImportedCheckpoint:
+    """Convert a published checkpoint. Its kind is recognised from the names of its weights.
+
+    Args:
+        source: a ``.pt``, ``.pth`` or ``.ckpt`` file of one of :data:`KINDS`.
+        target: the ``.safetensors`` file to write.
+        body: the body with which it was trained, which is SMPL's neutral one.
+        graph: ``mesh_downsampling.npz`` of GraphCMR, which only its checkpoints need.
+
+    Returns:
+        What was written; :func:`meshrec.models.checkpoints.load_checkpoint` reads it.
+
+    Raises:
+        InputError: The file is no such checkpoint, contains code, or its keys, shapes or number of vertices do not fit.
+    """
+    if len(body.v_template) != SMPL_VERTEX_COUNT:
+        raise InputError(
+            f"published checkpoints make SMPL's {SMPL_VERTEX_COUNT} vertices, but this body has "
+            f"{len(body.v_template)}: give SMPL's own neutral file"
+        )
+    weights = state_dict(read_weights(source))
+    kind = next((kind for kind in KINDS if kind.recognises(weights)), None)
+    if kind is None:
+        some = ", ".join(f"{key:.80}" for key in list(weights)[:3]) or "nothing"
+        names = ", ".join(kind.name for kind in KINDS)
+        raise InputError(f"{source} holds no weights of {names}, but {some} and so on")
+    given = Source(Path(source), weights, body, None if graph is None else Path(graph))
+    made = kind.convert(given)
+    settings = asdict(read_config(ARCHITECTURES[made.architecture].config, made.settings))
+    provenance = {"converted_from": Path(source).name}
+    path = write_checkpoint(target, made.architecture, settings, made.weights, body.hash, provenance, made.mesh)
+    parameters = sum(weight.numel() for weight in made.weights.values() if weight.is_floating_point())
+    return ImportedCheckpoint(path, kind.name, made.architecture, body.hash, parameters)
