@@ -62,7 +62,8 @@ class ModelFigures:
 def summarize_models(seconds: float = 0.5) -> list[ModelFigures]:
     """Measure networks of every architecture and print a table.
 
-    The networks of :data:`NETWORKS` come first, then all other architectures with their default settings.
+    The networks of :data:`NETWORKS` come first, then all other architectures that are trained here, with their default
+    settings.
 
     Args:
         seconds: approximate time to spend on each network.
@@ -72,7 +73,8 @@ def summarize_models(seconds: float = 0.5) -> list[ModelFigures]:
     """
     body = load_body("neutral")
     figures = []
-    others = ARCHITECTURES.keys() - {architecture for architecture, _ in NETWORKS.values()}
+    own = {name for name, row in ARCHITECTURES.items() if not row.published}
+    others = own - {architecture for architecture, _ in NETWORKS.values()}
     for name, (architecture, settings) in (NETWORKS | {name: (name, {}) for name in sorted(others)}).items():
         network = build_network(architecture, settings, body).eval()
         inputs = example_input(network)

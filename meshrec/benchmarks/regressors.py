@@ -47,6 +47,8 @@ def run(regressors: Sequence[str] | None = None, seconds: float = 1.0) -> list[d
     rows: list[dict] = []
     for name in names:
         regressor = load_regressor(name, body)
+        if not isinstance(regressor, NetworkRegressor):
+            raise InputError(f"{name}: only the steps of networks that were trained here are timed.")
         for count in PEOPLE:
             times = _times(regressor, image, [detection] * count, seconds)
             rows.append({"regressor": name, "people": count} | times)

@@ -20,3 +20,8 @@ def usable_device(name: str | torch.device) -> torch.device:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise InputError(f"device '{name}' cannot be used here ({str(error).splitlines()[0]}).") from error
     return device
+
+
+def has_bfloat16() -> bool:
+    """Whether this processor has instructions for products in bfloat16; without them it computes more slowly in it."""
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

@@ -19,7 +19,7 @@ from meshrec.models.checkpoints import load_checkpoint
 from meshrec.reconstruct import Reconstructor
 from meshrec.reconstruct.reconstructor import Regressor
 from meshrec.regress.regressor import NetworkRegressor
-from meshrec.regress.weights import NONE, find_weights, regressor_name
+from meshrec.regress.weights import NONE, as_regressor, find_weights, regressor_name
 
 DETECTOR, FIT_ALONE = "detector", "fit alone"
 PUBLISHED = "converted_from"  # is noted in the provenance of imported checkpoints
@@ -218,8 +218,7 @@ def load_method(method: Method, body: BodyModel, detected: bool, network: str = 
     if isinstance(regressor, str | Path):
         loaded = load_checkpoint(find_weights(regressor), body, network)
         published = PUBLISHED in loaded.provenance
-        measured = loaded.error_covariance, loaded.shape_calibration
-        regressor = NetworkRegressor(loaded.network, body, body, *measured, method.mirror)
+        regressor = as_regressor(loaded, body, body, method.mirror)
     if not isinstance(regressor, NetworkRegressor):
         return Ready(
             [Reconstructed(_reconstructor(regressor, body, method.fit), "fit" if method.fit else "body", True)]

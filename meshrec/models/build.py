@@ -11,6 +11,7 @@ from meshrec.errors import InputError
 from meshrec.files.imports import imported, is_import_path
 from meshrec.models.encoders import EncoderConfig
 from meshrec.models.graph import FullyConnectedMesh, GraphConfig, GraphMesh, GraphRegressor
+from meshrec.models.hmr2 import HMR2, HMR2Config
 from meshrec.models.iterative import IterativeConfig, IterativeRegressor
 from meshrec.models.mesh_to_params import MeshRecovery
 from meshrec.models.network import Network
@@ -29,10 +30,13 @@ class Architecture:
         config: the class of their settings, a :class:`meshrec.models.network.NetworkSettings`.
         make: builds a network with random weights from its settings, the body and the graph. Body and graph may be
             None; if the network needs one that is missing, ``make`` raises an InputError.
+        published: whether its networks come from published checkpoints only. They may be large, so they are built
+            without weights where weights follow, and must need nothing but these.
     """
 
     config: type[Any]
     make: Callable[[Any, BodyModel | None, GraphMesh | None], Network]
+    published: bool = False
 
 
 def _iterative(config: IterativeConfig, body: BodyModel | None, mesh: GraphMesh | None) -> Network:
@@ -49,6 +53,10 @@ def _fully_connected(config: GraphConfig, body: BodyModel | None, mesh: GraphMes
     return MeshRecovery(FullyConnectedMesh(mesh or _own_mesh(config, body), config))
 
 
+def _hmr2(config: HMR2Config, body: BodyModel | None, mesh: GraphMesh | None) -> Network:
+    return HMR2(config)
+
+
 def _own_mesh(config: GraphConfig, body: BodyModel | None) -> GraphMesh:
     if body is None:
         raise InputError("a mesh network needs the body whose mesh it makes")
@@ -59,6 +67,8 @@ ARCHITECTURES: dict[str, Architecture] = {
     "iterative": Architecture(IterativeConfig, _iterative),
     "graph": Architecture(GraphConfig, _graph),
     "fully_connected": Architecture(GraphConfig, _fully_connected),
+    "hmr2": Architecture(HMR2Config, _hmr2, published=True),
+    "camera_hmr": Architecture(HMR2Config, _hmr2, published=True),
 }
 """The architectures by name. Training, evaluation, checkpoints and error messages all use this one table."""
 

@@ -5,6 +5,7 @@ Safetensors files hold only numbers and text, so that reading one cannot execute
 
 import json
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from meshrec.files.atomic import known_suffix
 from meshrec.files.imports import is_import_path
 from meshrec.files.json_text import parse_json
 from meshrec.files.tensors import write_tensors
-from meshrec.models.build import Architecture, architecture_row, build_network, describe_network
+from meshrec.models.build import ARCHITECTURES, Architecture, architecture_row, build_network, describe_network
 from meshrec.models.graph import GraphMesh
 from meshrec.models.network import Network
 
@@ -151,7 +152,10 @@ def load_checkpoint(path: str | Path, body: BodyModel | None = None, network: st
             mesh = GraphMesh(
                 **{key: tensors.pop(f"mesh.{key}") for key in MESH_TENSORS}, vertex_count=header["vertices"]
             )
-        model = build_network(name, header["settings"], body, mesh, _own_row(name, network))
+        own = _own_row(name, network)
+        published = isinstance(name, str) and own is None and name in ARCHITECTURES and ARCHITECTURES[name].published
+        with torch.device("meta") if published else nullcontext():
+            model = build_network(name, header["settings"], body, mesh, own)
     except InputError as error:
         raise InputError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
     except (KeyError, TypeError, IndexError, RuntimeError, ValueError) as error:
@@ -166,7 +170,10 @@ def load_checkpoint(path: str | Path, body: BodyModel | None = None, network: st
     check_weights(tensors, expected, path)
     # Copies, since each tensor of a file keeps the whole file in memory.
     measured = [tensors.pop(key).clone() if key in tensors else None for key in (COVARIANCE, CALIBRATION)]
-    model.load_state_dict(tensors)
+    if published:
+        # Its weights stay where they lie in the file, which is mapped to memory, unless they are of a narrow type.
+        tensors = {key: tensor.float() for key, tensor in tensors.items()}
+    model.load_state_dict(tensors, assign=published)
     return Checkpoint(model.eval(), name, body_hash, header.get("provenance", {}), *measured)
 
 

@@ -30,12 +30,15 @@ class NetworkInput:
         silhouette: (B, 1, H, W) coverage in [0, 1].
         keypoints: (B, K, 3) x and y in the crop, whose edges are at -1 and 1, and confidence, 0 for a missing keypoint.
         focal: (B,) focal lengths, in half crop sides. None for weak-perspective cameras.
+        box: (B, 3) where the crop lies in the photo, for networks that are told; see
+            :class:`meshrec.regress.full_frame.FullFrame`.
     """
 
     rgb: Tensor | None = None
     silhouette: Tensor | None = None
     keypoints: Tensor | None = None
     focal: Tensor | None = None
+    box: Tensor | None = None
 
     def to(self, device: torch.device | str) -> "NetworkInput":
         """Copy all tensors to a device."""

@@ -46,7 +46,8 @@ def mirror_input(inputs: NetworkInput, joints: str) -> NetworkInput:
     if keypoints is not None:
         order = torch.from_numpy(flip_permutation(joints)).to(keypoints.device)
         keypoints = keypoints[:, order] * keypoints.new_tensor([-1, 1, 1])
-    return replace(inputs, **maps, keypoints=keypoints)
+    box = None if inputs.box is None else inputs.box * inputs.box.new_tensor([-1, 1, 1])
+    return replace(inputs, **maps, keypoints=keypoints, box=box)
 
 
 def mirror_estimate(estimate: Estimate) -> Estimate:

@@ -1,11 +1,13 @@
 """Regressors by name or by checkpoint file."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from meshrec.body import BodyModel, load_body
 from meshrec.errors import InputError
 from meshrec.models import weights_folder
-from meshrec.models.checkpoints import load_checkpoint, read_header
+from meshrec.models.checkpoints import Checkpoint, load_checkpoint, read_header
+from meshrec.regress.full_frame import FAMILIES, FullFrameRegressor
 from meshrec.regress.regressor import NetworkRegressor
 from meshrec.regress.settings import RegressorSettings
 
@@ -16,18 +18,20 @@ DEFAULT, NONE = "proxy", "none"  # the default regressor, and the name that stan
 def load_regressor(
     name: str | Path,
     body: BodyModel | None = None,
-    mirror: bool = True,
-    settings: RegressorSettings = RegressorSettings(),
+    mirror: bool | None = None,
+    settings: RegressorSettings | None = None,
     network: str = "",
-) -> NetworkRegressor:
+) -> NetworkRegressor | FullFrameRegressor:
     """Load a trained network as a regressor.
 
     Args:
         name: ``"keypoints"``, ``"proxy"`` or ``"graph"`` for the shipped networks, or a checkpoint file.
         body: The body to estimate; the network runs on its device. Default: the body with which the network was
             trained. The shape of another body is left to the fit, since betas mean something else there.
-        mirror: Whether to average the estimates of each crop and its mirror image.
-        settings: Margin of the crops, and assumed uncertainty.
+        mirror: Whether to average the estimates of each crop and its mirror image. Default: not for published networks
+            that see crops of their own kind (:mod:`meshrec.regress.full_frame`), as published.
+        settings: Margin of the crops, and assumed uncertainty. Networks with crops of their own kind have a margin of
+            their own. Default: those of the network's kind.
         network: Import path of the user's own network that the file may hold; see
             :func:`meshrec.models.checkpoints.load_checkpoint`.
 
@@ -52,15 +56,30 @@ def load_regressor(
     if body is not None:
         trained = trained.to(body.v_template.device)
     checkpoint = load_checkpoint(path, trained, network)
-    return NetworkRegressor(
-        checkpoint.network,
-        trained,
-        body,
-        checkpoint.error_covariance,
-        checkpoint.shape_calibration,
-        mirror,
-        settings,
-    )
+    return as_regressor(checkpoint, trained, body, mirror, settings)
+
+
+def as_regressor(
+    checkpoint: Checkpoint,
+    trained: BodyModel,
+    body: BodyModel | None = None,
+    mirror: bool | None = None,
+    settings: RegressorSettings | None = None,
+) -> NetworkRegressor | FullFrameRegressor:
+    """Make a regressor of a network that was read from a checkpoint.
+
+    Args:
+        checkpoint: The network, and what was measured of its errors.
+        trained: The body with which it was trained.
+        body, mirror, settings: As for :func:`load_regressor`.
+    """
+    network, covariance = checkpoint.network, checkpoint.error_covariance
+    if checkpoint.architecture in FAMILIES:
+        family = FAMILIES[checkpoint.architecture]
+        family = replace(family, settings=settings or family.settings)
+        return FullFrameRegressor(network, trained, family, body, covariance, bool(mirror))
+    mirror, settings = mirror is not False, settings or RegressorSettings()
+    return NetworkRegressor(network, trained, body, covariance, checkpoint.shape_calibration, mirror, settings)
 
 
 def regressor_name(name: str | Path | None) -> str:

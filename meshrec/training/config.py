@@ -30,8 +30,8 @@ NonNegativeInt = Annotated[int, Field(ge=0, le=LARGEST)]
 def _known_architecture(name: str) -> str:
     if is_import_path(name):
         architecture_row(name)
-    elif name not in ARCHITECTURES:
-        *others, last = map(repr, ARCHITECTURES)
+    elif name not in ARCHITECTURES or ARCHITECTURES[name].published:
+        *others, last = (repr(name) for name, row in ARCHITECTURES.items() if not row.published)
         raise PydanticCustomError("architecture", f"Input should be {', '.join(others)} or {last}")
     return name
 

@@ -108,7 +108,7 @@ def test_a_row_and_a_class_are_all_that_a_network_needs(linear, configuration, b
 
 
 def test_messages_name_the_new_row(linear, configuration, body):
-    with pytest.raises(InputError, match="choose of iterative, graph, fully_connected, linear"):
+    with pytest.raises(InputError, match="choose of iterative, graph, fully_connected, hmr2, camera_hmr, linear"):
         build_network("vit", {}, body)
     with pytest.raises(InputError, match="should be 'iterative', 'graph', 'fully_connected' or 'linear', not 'vit'"):
         load_config(configuration, ["steps=1", "network.architecture=vit"])
@@ -121,7 +121,7 @@ def test_networks_made_otherwise_have_no_architecture():
         describe_network(Linear(LinearConfig()))
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", SETTINGS)
 def test_every_network_is_used_alike(architecture, body):
     torch.manual_seed(0)
     network = build_network(architecture, SETTINGS[architecture], body).eval()
@@ -140,7 +140,7 @@ def test_every_network_is_used_alike(architecture, body):
     assert len({weight.data_ptr() for weight in weights if weight.numel()}) == len([w for w in weights if w.numel()])
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", SETTINGS)
 def test_the_output_can_be_exported_and_mapped(architecture, body):
     torch.manual_seed(0)
     network = build_network(architecture, SETTINGS[architecture] | {"encoder": asdict(LIFTER)}, body).eval()

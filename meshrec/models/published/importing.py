@@ -9,11 +9,14 @@ from meshrec.errors import InputError
 from meshrec.models.build import ARCHITECTURES, read_config
 from meshrec.models.checkpoints import write_checkpoint
 from meshrec.models.published.graph_cmr import convert_graph_cmr, is_graph_cmr
+from meshrec.models.published.hmr2 import convert_camera_hmr, convert_hmr2, is_camera_hmr, is_hmr2
 from meshrec.models.published.kinds import Kind, Source
 from meshrec.models.published.reading import read_weights, state_dict
 from meshrec.models.published.spin import convert_spin, is_spin
 
 KINDS = (
+    Kind("HMR2.0", is_hmr2, convert_hmr2),
+    Kind("CameraHMR", is_camera_hmr, convert_camera_hmr),
     Kind("GraphCMR", is_graph_cmr, convert_graph_cmr),
     Kind("HMR or SPIN", is_spin, convert_spin),
 )
