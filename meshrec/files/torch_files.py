@@ -8,6 +8,7 @@ stands for them.
 """
 
 import math
+import mmap
 import os
 import struct
 import zipfile
@@ -28,6 +29,7 @@ from meshrec.files.regular import open_regular
 MOST_BYTES = 16 << 30  # of a file
 MOST_PICKLE_BYTES = 64 << 20  # of all but the numbers of tensors
 MOST_DIRECTORY_BYTES = 4 << 20  # of a zip archive, whose entries have about eighty each
+WIDEST = 16  # bytes of a number
 LARGEST = 1 << 62  # element of a tensor
 MAGIC, VERSION = 0x1950A86A20F9469CFC6C, 1001  # with which files without an archive begin
 
@@ -54,11 +56,13 @@ class Skipped:
     name: str
 
 
-def read_torch(path: str | os.PathLike) -> Any:
+def read_torch(path: str | os.PathLike, mapped: bool = False) -> Any:
     """Read what ``torch.save`` wrote. Nothing that the file asks for is run.
 
     Args:
         path: The file, of any version of torch since 0.4.
+        mapped: Whether tensors may lie in the file, mapped to memory, as torch 1.6 and later write it: they then take
+            memory only when they are used, and never twice. While they are in use, the file must stay as it is.
 
     Returns:
         What was saved: tensors on the CPU, numbers, text, numpy arrays, lists, tuples, dictionaries (ordered ones and
@@ -71,7 +75,7 @@ def read_torch(path: str | os.PathLike) -> Any:
     path = Path(path)
     with open_regular(path, MOST_BYTES) as file:
         size = os.fstat(file.fileno()).st_size
-        source = _Source(file, size)
+        source = _Source(file, size, _mapping(file) if mapped and size else None)
         try:
             return _read_archive(source, path) if source.at(0, 4) == _ZIP else _read_stream(source)
         except (InputError, OSError):
@@ -89,12 +93,28 @@ def read_torch(path: str | os.PathLike) -> Any:
 class _Source:
     file: BinaryIO
     size: int
+    mapping: mmap.mmap | None = None
 
     def at(self, start: int, count: int) -> bytes:
         if start < 0 or start + count > self.size:
             raise ValueError(f"of {count} bytes only {max(self.size - start, 0)} are there")
         self.file.seek(start)
         return self.file.read(count)
+
+    def numbers(self, start: int, count: int) -> Tensor:
+        """Bytes of a storage, in the mapped file if there is one and they start where numbers of any type may."""
+        if self.mapping is None or start % WIDEST or not 0 < count <= self.size - start:
+            return _bytes(self.at(start, count))
+        return torch.frombuffer(self.mapping, dtype=torch.uint8, count=count, offset=start)
+
+
+def _mapping(file: BinaryIO) -> mmap.mmap:
+    """The file in memory. What is written there would stay there, so that torch may take it for memory of its own."""
+    return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+
+
+def _bytes(data: bytes) -> Tensor:
+    return torch.frombuffer(bytearray(data), dtype=torch.uint8) if data else torch.zeros(0, dtype=torch.uint8)
 
 
 class _Bounded(BufferedReader):
@@ -119,20 +139,24 @@ def _read_archive(source: _Source, path: Path) -> Any:
     (folder,) = folders
 
     def member(name: str) -> bytes:
-        """A member as it lies in the file; torch may leave out the checksums that zipfile would check."""
+        start, count = extent(name)
+        return source.at(start, count)
+
+    def extent(name: str) -> tuple[int, int]:
+        """Where a member lies in the file; torch may leave out the checksums that zipfile would check."""
         start = members[folder + name].header_offset
         header = source.at(start, 30)
         if header[:4] != _ZIP:
             raise ValueError("its directory is damaged")
         behind = sum(struct.unpack("<HH", header[26:]))  # lengths of the name and of additional fields
-        return source.at(start + 30 + behind, members[folder + name].file_size)
+        return start + 30 + behind, members[folder + name].file_size
 
     if folder + "byteorder" in members and member("byteorder") != b"little":
         raise ValueError("it is from a machine of another byte order")
     if members[folder + "data.pkl"].file_size > MOST_PICKLE_BYTES:
         raise ValueError("its data.pkl is too long")
     content = read_pickle(member("data.pkl")).content
-    return _TorchDecoder(source.size, lambda key: member(f"data/{key}")).decode(content)
+    return _TorchDecoder(source.size, lambda key: source.numbers(*extent(f"data/{key}"))).decode(content)
 
 
 def _read_stream(source: _Source) -> Any:
@@ -156,10 +180,10 @@ def _read_stream(source: _Source) -> Any:
         (count,) = struct.unpack("<Q", source.at(end, 8))
         places[key] = (end + 8, count * dtype.itemsize)
         end = sum(places[key])
-    return _TorchDecoder(source.size, lambda key: source.at(*places[key])).decode(saved.content)
+    return _TorchDecoder(source.size, lambda key: source.numbers(*places[key])).decode(saved.content)
 
 
-def _no_storage(key: str) -> bytes:
+def _no_storage(key: str) -> Tensor:
     raise ValueError("a tensor without numbers")
 
 
@@ -184,7 +208,7 @@ def _storage(node: object) -> tuple[str, torch.dtype, int, object]:
 class _TorchDecoder(ArrayDecoder):
     """Evaluates tensors too, and skips what it does not know."""
 
-    def __init__(self, size: int, read: Callable[[str], bytes]) -> None:
+    def __init__(self, size: int, read: Callable[[str], Tensor]) -> None:
         super().__init__(size)
         self.read = read
         self.storages: dict[tuple[str, torch.dtype], Tensor] = {}  # (N,)
@@ -238,9 +262,8 @@ class _TorchDecoder(ArrayDecoder):
         """The numbers of a storage, or of a view of one (N,)."""
         key, dtype, count, view = _storage(node)
         if (key, dtype) not in self.storages:
-            data = self.read(key)
-            self.count(len(data))
-            stored = torch.frombuffer(bytearray(data), dtype=torch.uint8) if data else torch.zeros(0, dtype=torch.uint8)
+            stored = self.read(key)
+            self.count(len(stored))
             # Any byte but 0 is true; a bool that is neither 0 nor 1 would be neither equal to True nor to False.
             self.storages[key, dtype] = stored != 0 if dtype == torch.bool else stored.view(dtype)
         stored = self.storages[key, dtype]

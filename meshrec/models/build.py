@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 from meshrec.body import BodyModel
 from meshrec.errors import InputError
 from meshrec.files.imports import imported, is_import_path
-from meshrec.models.encoders import EncoderConfig
 from meshrec.models.graph import FullyConnectedMesh, GraphConfig, GraphMesh, GraphRegressor
 from meshrec.models.hmr2 import HMR2, HMR2Config
 from meshrec.models.iterative import IterativeConfig, IterativeRegressor
@@ -160,7 +159,7 @@ def read_config(kind: type[Config], settings: Mapping) -> Config:
 
     Args:
         kind: the dataclass of the configuration.
-        settings: values of its fields by name; ``encoder``, if given, is itself a mapping of settings.
+        settings: values of its fields by name; those of a field that is itself a configuration are a mapping.
 
     Raises:
         InputError: A setting is unknown, or its value is not allowed.
@@ -169,6 +168,7 @@ def read_config(kind: type[Config], settings: Mapping) -> Config:
     if unknown := [name for name in settings if name not in known]:
         raise InputError(f"unknown settings of a network: {', '.join(unknown)}; there are {', '.join(known)}")
     values = dict(settings)
-    if "encoder" in values:
-        values["encoder"] = read_config(EncoderConfig, values["encoder"])
+    for name, hint in get_type_hints(kind).items():
+        if is_dataclass(hint) and isinstance(hint, type) and name in values:
+            values[name] = read_config(hint, values[name])
     return kind(**values)

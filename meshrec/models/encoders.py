@@ -187,6 +187,18 @@ class Encoder(nn.Module):
         return torch.cat(maps, dim=1)
 
 
+class Crops(nn.Module):
+    """What a network sees, for networks whose encoder is a part of themselves.
+
+    Args:
+        config: the inputs.
+    """
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.config = config
+
+
 class ResidualBlock(nn.Module):
     """Linear layer, normalisation, ReLU and dropout, all twice, and a skip connection (Martinez et al. 2017, figure 1).
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from meshrec.body import NUM_BETAS, NUM_JOINTS
 from meshrec.errors import InputError
 from meshrec.geometry import matrix_to_rotation_6d, rotation_6d_to_matrix
-from meshrec.models.encoders import EncoderConfig, NetworkInput, check_sizes
+from meshrec.models.encoders import Crops, EncoderConfig, NetworkInput, check_sizes
 from meshrec.models.estimate import Estimate
 from meshrec.models.iterative import POSE, upright
 from meshrec.models.network import Network
@@ -51,8 +51,6 @@ class HMR2Config:
     num_betas: int = NUM_BETAS
 
     def __post_init__(self) -> None:
-        if not isinstance(self.vit, ViTConfig):  # from a header in JSON
-            object.__setattr__(self, "vit", ViTConfig(**self.vit))
         check_sizes(self, width=1, depth=1, heads=1, attention=1, hidden=1, num_betas=1)
         if self.attention % self.heads:
             raise InputError(f"a decoder's {self.heads} heads do not divide its {self.attention} channels")
@@ -64,18 +62,6 @@ class HMR2Config:
     def stages(self) -> tuple[str, ...]:
         """Names of the estimates."""
         return ("body",)
-
-
-class Crops(nn.Module):
-    """What a network sees, for networks whose encoder is a part of themselves.
-
-    Args:
-        config: the inputs.
-    """
-
-    def __init__(self, config: EncoderConfig) -> None:
-        super().__init__()
-        self.config = config
 
 
 class HMR2(Network):
@@ -160,15 +146,32 @@ class Decoder(nn.Module):
         size = BOX + POSE + config.num_betas + 3 if config.told else 1
         self.to_token_embedding = nn.Linear(size, config.width)
         self.pos_embedding = nn.Parameter(torch.zeros(1, 1, config.width))
-        self.transformer = nn.Module()
-        parts = (SelfAttention, CrossAttention, Perceptron)
-        layers = (nn.ModuleList(PreNorm(config, part(config)) for part in parts) for _ in range(config.depth))
-        self.transformer.layers = nn.ModuleList(layers)
+        self.transformer = Layers(config)
 
     def forward(self, token: Tensor, context: Tensor) -> Tensor:
         """Turn a token (B, 1, T) into (B, 1, width) by (B, N, C) others."""
-        token = self.to_token_embedding(token) + self.pos_embedding
-        for layer in self.transformer.layers:
+        return self.transformer(self.to_token_embedding(token) + self.pos_embedding, context)
+
+
+class Layers(nn.Module):
+    """The layers of the decoder: each is attention of the token to itself and to the others, and a perceptron.
+
+    Args:
+        config: the settings.
+    """
+
+    def __init__(self, config: HMR2Config) -> None:
+        super().__init__()
+        parts = (SelfAttention, CrossAttention, Perceptron)
+        # Lists in a list, as the published names have it.
+        self.layers = nn.ModuleList(
+            nn.ModuleList(PreNorm(config, part(config)) for part in parts) for _ in range(config.depth)
+        )
+
+    def forward(self, token: Tensor, context: Tensor) -> Tensor:
+        """Turn a token (B, 1, width) by (B, N, C) others."""
+        for layer in self.layers:
+            assert isinstance(layer, nn.ModuleList)
             for part in layer:
                 token = token + part(token, context)
         return token
@@ -196,7 +199,8 @@ class SelfAttention(nn.Module):
         self.to_out = nn.Sequential(nn.Linear(config.attention, config.width))
 
     def forward(self, token: Tensor, context: Tensor) -> Tensor:
-        return self.to_out(attend(*self.to_qkv(token).chunk(3, dim=-1), self.heads))
+        queries, keys, values = self.to_qkv(token).chunk(3, dim=-1)
+        return self.to_out(attend(queries, keys, values, self.heads))
 
 
 class CrossAttention(nn.Module):
@@ -210,7 +214,8 @@ class CrossAttention(nn.Module):
         self.to_out = nn.Sequential(nn.Linear(config.attention, config.width))
 
     def forward(self, token: Tensor, context: Tensor) -> Tensor:
-        return self.to_out(attend(self.to_q(token), *self.to_kv(context).chunk(2, dim=-1), self.heads))
+        keys, values = self.to_kv(context).chunk(2, dim=-1)
+        return self.to_out(attend(self.to_q(token), keys, values, self.heads))
 
 
 class Perceptron(nn.Module):

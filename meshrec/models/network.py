@@ -4,7 +4,7 @@ from typing import Protocol
 
 from torch import nn
 
-from meshrec.models.encoders import Encoder, EncoderConfig
+from meshrec.models.encoders import Crops, Encoder, EncoderConfig
 from meshrec.models.graph import GraphMesh
 
 
@@ -46,7 +46,7 @@ class Network(nn.Module):
     """
 
     config: NetworkSettings
-    encoder: Encoder
+    encoder: Encoder | Crops
     mesh: GraphMesh | None = None
     architecture: str = ""
 

@@ -59,8 +59,7 @@ class ViT(nn.Module):
     def __init__(self, config: ViTConfig) -> None:
         super().__init__()
         self.config = config
-        self.patch_embed = nn.Module()
-        self.patch_embed.proj = nn.Conv2d(3, config.size, config.patch, config.patch, PADDING)
+        self.patch_embed = PatchEmbedding(config)
         # The first is that of a class token in the training before this one. Here it is added to every token.
         self.pos_embed = nn.Parameter(torch.zeros(1, config.tokens + 1, config.size))
         self.blocks = nn.ModuleList(Block(config.size, config.heads, config.hidden) for _ in range(config.depth))
@@ -75,11 +74,26 @@ class ViT(nn.Module):
         Returns:
             (B, N, C) tokens, row by row.
         """
-        tokens = self.patch_embed.proj(pictures).flatten(2).mT
-        tokens = tokens + self.pos_embed[:, 1:] + self.pos_embed[:, :1]
+        tokens = self.patch_embed(pictures) + self.pos_embed[:, 1:] + self.pos_embed[:, :1]
         for block in self.blocks:
             tokens = block(tokens)
         return self.last_norm(tokens)
+
+
+class PatchEmbedding(nn.Module):
+    """Turns the squares of a picture into tokens.
+
+    Args:
+        config: the sizes.
+    """
+
+    def __init__(self, config: ViTConfig) -> None:
+        super().__init__()
+        self.proj = nn.Conv2d(3, config.size, config.patch, config.patch, PADDING)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """(B, 3, H, W) to (B, N, C)."""
+        return self.proj(pictures).flatten(2).mT
 
 
 class Block(nn.Module):
@@ -96,14 +110,30 @@ class Block(nn.Module):
         self.norm1 = nn.LayerNorm(size, eps=1e-6)
         self.attn = Attention(size, heads)
         self.norm2 = nn.LayerNorm(size, eps=1e-6)
-        self.mlp = nn.Module()
-        self.mlp.fc1 = nn.Linear(size, hidden)
-        self.mlp.fc2 = nn.Linear(hidden, size)
+        self.mlp = Perceptron(size, hidden)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, N, C) to (B, N, C)."""
         tokens = tokens + self.attn(self.norm1(tokens))
-        return tokens + self.mlp.fc2(nn.functional.gelu(self.mlp.fc1(self.norm2(tokens))))
+        return tokens + self.mlp(self.norm2(tokens))
+
+
+class Perceptron(nn.Module):
+    """Two layers with a GELU between them.
+
+    Args:
+        size: length of a token.
+        hidden: units between the two.
+    """
+
+    def __init__(self, size: int, hidden: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(size, hidden)
+        self.fc2 = nn.Linear(hidden, size)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(B, N, C) to (B, N, C)."""
+        return self.fc2(nn.functional.gelu(self.fc1(tokens)))
 
 
 class Attention(nn.Module):
@@ -122,7 +152,8 @@ class Attention(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, N, C) to (B, N, C)."""
-        return self.proj(attend(*self.qkv(tokens).chunk(3, dim=-1), self.heads))
+        queries, keys, values = self.qkv(tokens).chunk(3, dim=-1)
+        return self.proj(attend(queries, keys, values, self.heads))
 
 
 def attend(queries: Tensor, keys: Tensor, values: Tensor, heads: int) -> Tensor:

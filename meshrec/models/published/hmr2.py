@@ -60,7 +60,7 @@ def _settings(state: dict, source: Source) -> dict:
     """The sizes of the network, read from the shapes of its weights."""
 
     def size(key: str, axis: int = 0) -> int:
-        shape = getattr(state.get(key), "shape", ())
+        shape: tuple[int, ...] = tuple(getattr(state.get(key), "shape", ()))
         if len(shape) <= axis:
             raise InputError(f"{source.path} does not fit this network; missing keys: {key}")
         return shape[axis]
@@ -95,5 +95,5 @@ def _settings(state: dict, source: Source) -> dict:
 
 def _token_size(weights: dict) -> int:
     """Length of the token that the decoder starts from; 0 if there is none."""
-    shape = getattr(weights.get(_TOKEN), "shape", ())
+    shape: tuple[int, ...] = tuple(getattr(weights.get(_TOKEN), "shape", ()))
     return shape[1] if len(shape) == 2 and _PATCH in weights else 0

@@ -24,6 +24,8 @@ def read_weights(path: str | Path) -> dict:
     Returns:
         The dictionary in the file: weights, or what a training stored beside them.
 
+    Tensors may lie in the file, mapped to memory; see :func:`meshrec.files.torch_files.read_torch`.
+
     Objects of a training beside the weights, such as its options, are skipped: see
     :class:`meshrec.files.torch_files.Skipped`.
 
@@ -41,7 +43,7 @@ def read_weights(path: str | Path) -> dict:
         except Exception:  # a damaged file can fail in any way
             raise InputError(f"{path} is not a readable checkpoint: it is cut short, or no file of weights") from None
     try:
-        content = read_torch(path)
+        content = read_torch(path, mapped=True)
     except OSError as error:
         raise InputError(f"{path}: the file cannot be read ({error.strerror})") from None
     weights = [content[key] for key in _WEIGHTS if key in content] if isinstance(content, dict) else []
