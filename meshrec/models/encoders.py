@@ -192,7 +192,12 @@ class Crops(nn.Module):
 
     Args:
         config: the inputs.
+
+    Attributes:
+        features: 0, since it makes no feature vector.
     """
+
+    features: int = 0
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()

@@ -1,5 +1,11 @@
 """HMR2.0 and CameraHMR: the same weights and photo give what the authors' own code gives, and sizes are the file's."""
 
+import os
+import subprocess
+import sys
+import types
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -133,3 +139,53 @@ def test_mirror_images_give_mirrored_people(written, smpl):
 def test_a_file_is_a_regressor_of_its_family(written, smpl):
     regressor = load_regressor(written["camera_hmr"], smpl)
     assert isinstance(regressor, FullFrameRegressor) and regressor.family.box == "place" and not regressor.mirror
+
+
+def test_configurations_in_lightnings_files_do_not_run(smpl, tmp_path, monkeypatch):
+    """``hyper_parameters`` holds a CfgNode of yacs, which need not be installed, and might hold anything."""
+    module = types.ModuleType("yacs.config")
+    module.CfgNode = type("CfgNode", (dict,), {"__module__": "yacs.config"})
+    monkeypatch.setitem(sys.modules, "yacs", types.ModuleType("yacs"))
+    monkeypatch.setitem(sys.modules, "yacs.config", module)
+    node = module.CfgNode(MODEL=module.CfgNode(IMAGE_SIZE=256))
+    node.__dict__["_immutable"] = True
+    content = {"state_dict": hmr2_weights("hmr2"), "hyper_parameters": {"cfg": node, "harm": Harm(tmp_path / "harm")}}
+    torch.save(content, tmp_path / "last.ckpt")
+    monkeypatch.delitem(sys.modules, "yacs.config")
+    assert import_checkpoint(tmp_path / "last.ckpt", tmp_path / "out.safetensors", smpl).kind == "HMR2.0"
+    assert not (tmp_path / "harm").exists()
+
+
+class Harm:
+    """What a malicious pickle looks like."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+def test_converting_takes_little_more_memory_than_the_file(smpl, tmp_path):
+    pytest.importorskip("resource", reason="the peak of memory is not known here")
+    # Most of the file is one layer, which a second copy would show.
+    weights = hmr2_weights("hmr2")
+    weights["backbone.pos_embed"] = torch.zeros(1, 12 * 96**2 + 1, SIZES["size"])
+    torch.save({"state_dict": weights}, tmp_path / "large.ckpt")
+    code = (
+        "import resource, sys\n"
+        "from meshrec.benchmarks.random_body import random_arrays\n"
+        "from meshrec.body import BodyModel\n"
+        "from meshrec.body.files import body_from_arrays\n"
+        "from meshrec.models.published import import_checkpoint\n"
+        "body = BodyModel(body_from_arrays(random_arrays(6890), 'random'))\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "before = peak()\n"
+        "import_checkpoint(sys.argv[1], sys.argv[2], body)\n"
+        "print(peak() - before)\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "large.ckpt"), str(tmp_path / "large.safetensors")]
+    taken = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    unit = 1 if sys.platform == "darwin" else 1024
+    size = (tmp_path / "large.ckpt").stat().st_size
+    assert size > 60e6 and taken * unit < 1.2 * size + 8e6  # and some for small things
