@@ -1,5 +1,7 @@
 """Options that several commands have in common."""
 
+from collections.abc import Sequence
+
 from meshrec.errors import InputError
 
 
@@ -18,6 +20,30 @@ def numbers(text: str) -> list[float]:
         return [float(number) for number in names(text)]
     except ValueError:
         raise InputError(f"'{text}' should be numbers separated by commas") from None
+
+
+def offsets_of(texts: Sequence[str] | None) -> dict[str, float] | str | None:
+    """Read offsets of cameras: ``["cam2=0.05,cam3=-0.1"]`` -> ``{"cam2": 0.05, "cam3": -0.1}``, ``["auto"]`` ->
+    ``"auto"``.
+
+    Raises:
+        InputError: They are neither.
+    """
+    if texts is None:
+        return None
+    parts = [part for text in texts for part in names(text)]
+    if parts == ["auto"]:
+        return "auto"
+    found = {}
+    for part in parts:
+        name, _, seconds = part.rpartition("=")
+        try:
+            found[name.strip()] = float(seconds)
+        except ValueError:
+            name = ""
+        if not name.strip():
+            raise InputError(f"--offset is a camera's name and seconds, such as cam2=0.05, or auto, not '{part}'")
+    return found
 
 
 def use_threads(count: int | None) -> None:

@@ -6,8 +6,8 @@ Example: meshrec reconstruct holiday/ portrait.jpg dance.mp4 --out out --jobs 2
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from meshrec.commands.options import names, numbers
-from meshrec.errors import complain, say
+from meshrec.commands.options import names, numbers, offsets_of
+from meshrec.errors import InputError, complain, say
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -43,7 +43,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--cameras",
         type=Path,
-        help="calibration of the cameras whose pictures of one instant the files are; they are fitted together",
+        help="calibration of the cameras of which the files are photos of one instant, or clips, fitted together",
+    )
+    parser.add_argument(
+        "--offset",
+        action="append",
+        help="seconds by which a camera's clock is late, such as cam2=0.05; or auto: found by the motion (default: 0)",
     )
     parser.add_argument(
         "--unit", choices=("m", "cm", "mm"), help="unit of lengths in the calibration (default: the file's or format's)"
@@ -93,15 +98,27 @@ def run(options: Namespace) -> int:
         folders_are_clips=options.clip,
     )
     if options.cameras is not None:
+        from meshrec.jobs.camera_clips import CameraClipsJob, are_clips, reconstruct_camera_clips
         from meshrec.jobs.cameras import reconstruct_instant
         from meshrec.jobs.work import make_reconstructor
 
-        files = [Path(source) for source in options.sources]
+        files, offsets = [Path(source) for source in options.sources], offsets_of(options.offset)
+        if are_clips(files):
+            job = CameraClipsJob(
+                files, options.cameras, options.out, settings, options.unit, offsets, force=options.force
+            )
+            with locked(options.out):
+                show_progress([], reconstruct_camera_clips(job, make_reconstructor), 1)
+            return 0
+        if offsets is not None:
+            raise InputError("--offset is for clips; photos of several cameras are of one instant.")
         with locked(options.out):
             reconstructor = make_reconstructor(settings)
             count = reconstruct_instant(files, options.cameras, options.out, settings, reconstructor, options.unit)
         say(f"{len(files)} cameras: {count} {'person' if count == 1 else 'people'} -> {options.out}")
         return 0
+    if options.offset is not None:
+        raise InputError("--offset is for clips of several cameras, which need --cameras.")
     with locked(options.out):
         plan = plan_run(options.sources, options.out, settings, options.force)
         work = run_jobs(plan.jobs, settings, options.jobs)

@@ -15,7 +15,7 @@ from meshrec.export.gltf import Glb
 from meshrec.export.mesh import Mesh, float_array
 from meshrec.export.skinned import Rig, SkinnedMesh, add_skinned, write_skinned, xyzw_continuous
 from meshrec.files.atomic import known_suffix, write_file
-from meshrec.geometry import CAMERA_TO_Y_UP, Camera, camera_to_y_up
+from meshrec.geometry import CAMERA_TO_Y_UP, Camera, Placement, camera_to_y_up
 from meshrec.motion.amass import UP_AXIS, amass_arrays
 from meshrec.motion.motion import Motion, Skeleton
 from meshrec.motion.recorded import UP, RecordedMotion, require_rotations
@@ -217,6 +217,7 @@ def write_animated_scene(
     animations: Sequence[Animation],
     camera: Camera | None = None,
     camera_animation: CameraAnimation | None = None,
+    cameras: Sequence[tuple[str, Camera, Placement]] = (),
 ) -> tuple[str, ...]:
     """Write people who share one space into one GLB, with one animation in which everybody moves on one clock.
 
@@ -229,6 +230,8 @@ def write_animated_scene(
         camera: The film's camera, to look through in a 3D program. It stands at the origin, as for
             :func:`meshrec.export.write_scene`.
         camera_animation: How that camera turns. A changing focal length is lost, which glTF cannot animate.
+        cameras: Cameras that stand still, as for :func:`meshrec.export.write_scene`: names, cameras, and for each the
+            placement from its space to that of the animations.
 
     Returns:
         Notes on what the file leaves out, one sentence each.
@@ -262,6 +265,8 @@ def write_animated_scene(
         node = glb.add_camera(camera)
         if camera_animation is not None:
             _animate_camera(glb, node, camera_animation)
+    for name, other, place in cameras:
+        glb.add_camera(other, place, name)
     glb.gltf.asset.extras = {"notes": notes} if notes else {}
     write_file(path, glb.to_bytes())
     return tuple(notes)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from itertools import count as counted
 from itertools import takewhile
 from pathlib import Path
@@ -48,10 +48,17 @@ class Source(Protocol):
         notes: Remarks for the user, some of which come while frames are read.
     """
 
-    path: Path
-    size: tuple[int, int]
-    rate: float
-    notes: list[str]
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def size(self) -> tuple[int, int]: ...
+
+    @property
+    def rate(self) -> float: ...
+
+    @property
+    def notes(self) -> list[str]: ...
 
     @property
     def times(self) -> np.ndarray | None:
@@ -106,6 +113,73 @@ class Clip:
         times, rate = self._source.times, self._source.rate
         for n, image in self._source.images(numbers):
             yield Frame(n, n / rate if times is None else float(times[n]), image)
+
+    def numbers_and_times(self) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers (N,) of the frames, and their times in seconds, (N,).
+
+        Raises:
+            ValueError: The number of frames is not known.
+        """
+        if self._numbers is None or self.times is None:
+            raise ValueError("the number of frames is not known")
+        return np.asarray(self._numbers), np.asarray(self.times, np.float64)
+
+    def changed(self, change: Callable[[np.ndarray], np.ndarray]) -> Clip:
+        """The same frames after a change of each picture, such as the removal of a lens's distortion.
+
+        Args:
+            change: Makes a picture (H, W, 3) uint8 RGB of another one of the same size.
+        """
+        return Clip(_Changed(self._source, change), self._numbers, self.rate, self._every)
+
+    def between(self, start: float, end: float) -> Clip:
+        """The frames of this clip from one time to another, both included.
+
+        Args:
+            start, end: Seconds since the first frame of the source.
+
+        Raises:
+            InputError: There are none.
+        """
+        if self._numbers is None or self.times is None:
+            least, most = max(start, self._every.start or 0.0), end + 2 * _SLACK
+            most = most if self._every.end is None else min(most, self._every.end)
+            return Clip(self._source, None, self.rate, replace(self._every, start=least, end=most))
+        numbers = self._numbers[(self.times >= start - _SLACK) & (self.times <= end + _SLACK)]
+        if not len(numbers):
+            raise InputError(f"{self.path}: the clip has no frame from {start:.4g} to {end:.4g} seconds.")
+        return Clip(self._source, numbers, self.rate, self._every)
+
+
+@dataclass(frozen=True, eq=False)
+class _Changed:
+    """A source whose pictures are changed as they are read."""
+
+    source: Source
+    change: Callable[[np.ndarray], np.ndarray]
+
+    @property
+    def path(self) -> Path:
+        return self.source.path
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.source.size
+
+    @property
+    def rate(self) -> float:
+        return self.source.rate
+
+    @property
+    def notes(self) -> list[str]:
+        return self.source.notes
+
+    @property
+    def times(self) -> np.ndarray | None:
+        return self.source.times
+
+    def images(self, numbers: Iterable[int]) -> Iterator[tuple[int, np.ndarray]]:
+        return ((number, self.change(image)) for number, image in self.source.images(numbers))
 
 
 @dataclass(frozen=True)

@@ -260,7 +260,7 @@ class SequenceFitter:
             ValueError: There is no detection, or the lengths differ, or times do not ascend.
         """
         film = FilmOfOne.of(self.fitter, detections, times, camera, initial, turns, others)
-        kept = _not_kept if kept is None else kept
+        kept = not_kept if kept is None else kept
         fitted = self.over_time(film, kept)
 
         def judged(frames: slice) -> dict[str, np.ndarray]:
@@ -282,7 +282,7 @@ class SequenceFitter:
 
     def over_time(self, film: Film, kept: Kept | None = None) -> Fitted:
         """Fit one body to all frames of a film, by one camera or several; ``kept`` as for a call."""
-        kept = _not_kept if kept is None else kept
+        kept = not_kept if kept is None else kept
         state, certainty = self._each_alone(film, kept)
         state = self._with_one_shape(film, state, certainty)
         pelvis = self._pelvis(state.betas[:1])
@@ -485,7 +485,7 @@ def weighted_median(values: Tensor, weights: Tensor) -> Tensor:
     return ordered.gather(0, middle[None])[0]
 
 
-def _not_kept(name: str, make: Callable[[], dict[str, np.ndarray]]) -> Mapping[str, np.ndarray]:
+def not_kept(name: str, make: Callable[[], dict[str, np.ndarray]]) -> Mapping[str, np.ndarray]:
     """Keeps nothing."""
     return make()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from meshrec.fit.gravity import Gravity, gravity_of
 from meshrec.fit.initial import Initial
 from meshrec.fit.outline import MaskView, drawn_faces
 from meshrec.fit.result import confidence_in, reprojection_error
-from meshrec.fit.sequence import SequenceFitter, SequenceSettings
+from meshrec.fit.sequence import Kept, SequenceFitter, SequenceSettings, not_kept
 from meshrec.fit.settings import Balance
 from meshrec.fit.solver import Quadratic, Term
 from meshrec.fit.terms import Linearised
@@ -106,6 +106,7 @@ class MultiViewSequenceFitter:
         initial: Sequence[Initial | None] | None = None,
         up: np.ndarray | None = None,
         others: Sequence[Sequence[Sequence[Detection]]] | None = None,
+        kept: Kept | None = None,
     ) -> MultiViewSequenceFit:
         """Fit one body to all instants.
 
@@ -118,6 +119,7 @@ class MultiViewSequenceFitter:
                 detection are not read; or None. Default: starts from the library of poses.
             up: (3,) unit vector against gravity in the world, where it is known.
             others: For each camera the other people in each instant, who may stand in front of the person.
+            kept: Where parts of the work are kept, as for :class:`meshrec.fit.sequence.SequenceFitter`.
 
         Returns:
             The body in all instants. Times in which no camera sees the person and that are longer than a second are
@@ -127,11 +129,17 @@ class MultiViewSequenceFitter:
             InputError: The detections have different joint sets, or the body lacks one of their landmarks.
             ValueError: There is no detection, or the lengths differ, or times do not ascend.
         """
-        film = FilmOfMany.of(
-            self._views, detections, times, cameras, initial, up, others, self._sequence.settings.chunk
+        kept, chunk = not_kept if kept is None else kept, self._sequence.settings.chunk
+        film = FilmOfMany.of(self._views, detections, times, cameras, initial, up, others, chunk, kept)
+        fitted = self._sequence.over_time(film, kept)
+
+        def judged(frames: slice) -> dict[str, np.ndarray]:
+            return dict(zip(("error", "overlap", "score"), film.judged(fitted.state, frames)))
+
+        parts = [kept(f"judged_{part.start:08d}", partial(judged, part)) for part in chunks(len(film.times), chunk)]
+        errors, overlaps, scores = (
+            np.concatenate([part[name] for part in parts], axis=-1) for name in ("error", "overlap", "score")
         )
-        fitted = self._sequence.over_time(film)
-        errors, overlaps, scores = film.judged(fitted.state, self._sequence.settings.chunk)
         everywhere = (len(detections), len(film.times))
         all_errors, all_overlaps = (np.full(everywhere, np.nan, np.float32) for _ in range(2))
         sides = np.zeros(everywhere, bool)
@@ -190,10 +198,12 @@ class FilmOfMany:
         up: np.ndarray | None,
         others: Sequence[Sequence[Sequence[Detection]]] | None,
         chunk: int,
+        kept: Kept = not_kept,
     ) -> FilmOfMany:
         """Leave out cameras that never see the person, and exchange left and right where views disagree.
 
-        The arguments are those of :class:`MultiViewSequenceFitter`; ``chunk`` instants are looked at together.
+        The arguments are those of :class:`MultiViewSequenceFitter`; ``chunk`` instants are looked at together,
+        and what is found of them is kept.
 
         Raises:
             ValueError: There is no detection, or the lengths differ, or times do not ascend.
@@ -224,11 +234,14 @@ class FilmOfMany:
             starts.append(None if guess is None else estimates(guess, near))
         sides = np.zeros((len(used), len(moments)), bool)
         seen = torch.tensor([[person is not None for person in view] for view in found]).any(0)
+
+        def exchanged(part: slice) -> dict[str, np.ndarray]:
+            now = [None if guess is None else guess[part] for guess in starts]
+            return {"sides": fitter.exchanged_views([view[part] for view in found], own, now, up)}
+
         for part in chunks(len(moments), chunk):
             if seen[part].any():
-                some = [view[part] for view in found]
-                now = [None if guess is None else guess[part] for guess in starts]
-                sides[:, part] = fitter.exchanged_views(some, own, now, up)
+                sides[:, part] = kept(f"sides_{part.start:08d}", partial(exchanged, part))["sides"]
         beside = [beside[v] for v in used]
         return cls(fitter, used, with_exchanged(found, sides), sides, beside, own, moments, seen, starts, up)
 
@@ -282,25 +295,29 @@ class FilmOfMany:
         mean = np.mean(directions, 0)
         return Gravity(mean / np.linalg.norm(mean), np.mean(deviations, 0))
 
-    def judged(self, state: BodyState, chunk: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Reprojection errors and overlaps with masks (V, T), and scores (T,), float32, ``chunk`` instants at once."""
-        body, count = self.fitter.fitter.body, len(state)
-        errors, overlaps, scores = (np.full((len(self.cameras), count), np.nan, np.float32) for _ in range(3))
-        for frames in chunks(count, chunk):
-            some, _ = self._some(frames)
-            evidence = self.fitter.evidence(some, self.cameras, self.balance)
-            views = ShownByMany(self, frames, evidence).views
-            for v, (space, own) in enumerate(zip(evidence.spaces, evidence.views)):
-                local = space.from_world(state[frames])
-                for i, person in enumerate(some[v]):
-                    if person is None:
-                        continue
-                    t, overlap, view, here = frames.start + i, None, views[i][v], local[i : i + 1]
-                    errors[v, t] = reprojection_error(own.seen[i : i + 1], here, person.box)
-                    if view is not None:
-                        overlap = view.overlap(drawn_faces(body, here, view.camera)[1])
-                        overlaps[v, t] = overlap
-                    scores[v, t] = confidence_in(person, float(errors[v, t]), overlap)
+    def judged(self, state: BodyState, frames: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Reprojection errors and overlaps with masks (V, N), and scores (N,), float32, of N of the instants.
+
+        Args:
+            state: The bodies in all instants.
+            frames: Which of them.
+        """
+        some, _ = self._some(frames)
+        body, shape = self.fitter.fitter.body, (len(self.cameras), len(some[0]))
+        errors, overlaps, scores = (np.full(shape, np.nan, np.float32) for _ in range(3))
+        evidence = self.fitter.evidence(some, self.cameras, self.balance)
+        views = ShownByMany(self, frames, evidence).views
+        for v, (space, own) in enumerate(zip(evidence.spaces, evidence.views)):
+            local = space.from_world(state[frames])
+            for i, person in enumerate(some[v]):
+                if person is None:
+                    continue
+                overlap, view, here = None, views[i][v], local[i : i + 1]
+                errors[v, i] = reprojection_error(own.seen[i : i + 1], here, person.box)
+                if view is not None:
+                    overlap = view.overlap(drawn_faces(body, here, view.camera)[1])
+                    overlaps[v, i] = overlap
+                scores[v, i] = confidence_in(person, float(errors[v, i]), overlap)
         number = np.isfinite(scores).sum(0)
         return errors, overlaps, (np.nansum(scores, 0) / number.clip(1)).astype(np.float32)
 

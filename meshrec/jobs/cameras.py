@@ -15,7 +15,6 @@ cameras.json                the record: pictures, cameras, people, axes. It is w
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,26 +27,27 @@ from meshrec.detect.inputs import names_of_photos, of_name, read_keypoints
 from meshrec.errors import InputError
 from meshrec.export import write_scene
 from meshrec.files.atomic import require_writable, write_file
-from meshrec.files.clips import is_clip
 from meshrec.geometry import CAMERA_TO_Y_UP, Camera, Placement
 from meshrec.geometry.calibrated_cameras import Calibration
 from meshrec.geometry.calibration_files import read_calibration
-from meshrec.jobs.results import PNG_COMPRESSION, SCENE, draw_overlay, rounded
+from meshrec.jobs.camera_keypoints import keypoint_parts
+from meshrec.jobs.camera_records import CAMERAS, RECORD, SCENE, SCHEMA, VERSION, file_name, names_in
+from meshrec.jobs.records import remove_results
+from meshrec.jobs.results import PNG_COMPRESSION, draw_overlay, rounded
 from meshrec.jobs.settings import Settings
 from meshrec.reconstruct.cameras import SeenPerson, Views, detections_of, people_in_views, views_of
 from meshrec.reconstruct.ground import Ground
 from meshrec.reconstruct.person import Person
 from meshrec.reconstruct.reconstructor import Reconstructor
 
-RECORD = "cameras.json"
-SCHEMA, VERSION = "meshrec.cameras", 1
+AXES = "meshes: x right, y up; parameters: a level camera's at the world's origin, x right, y down, z forward"
 
 
-def pictures_of_cameras(files: Sequence[Path], calibration: Calibration) -> dict[str, Path]:
-    """Which file is whose picture: by the cameras' names in the files' names, or else by their order.
+def files_of_cameras(files: Sequence[Path], calibration: Calibration) -> dict[str, Path]:
+    """Which file is of which camera: by the cameras' names in the files' names, or else by their order.
 
     Args:
-        files: A file for each camera.
+        files: A photo or clip of each camera.
         calibration: The cameras.
 
     Returns:
@@ -56,10 +56,9 @@ def pictures_of_cameras(files: Sequence[Path], calibration: Calibration) -> dict
     Raises:
         InputError: Two files belong to one camera, or neither names nor order tell whose they are.
     """
-    named = [[name for name in calibration.cameras if _contains(file, name)] for file in files]
-    longest = [max(names, key=len) if names else None for names in named]  # cam1 is in the name of cam10
-    if all(longest):
-        chosen = [name for name in longest if name is not None]
+    named = [names_in(file, list(calibration.cameras)) for file in files]
+    if all(named):
+        chosen = [name for name in named if name is not None]
     elif len(files) == len(calibration.cameras):
         chosen = list(calibration.cameras)
     else:
@@ -70,8 +69,19 @@ def pictures_of_cameras(files: Sequence[Path], calibration: Calibration) -> dict
     for name in set(chosen):
         if chosen.count(name) > 1:
             twice = [str(file) for file, own in zip(files, chosen) if own == name]
-            raise InputError(f"{' and '.join(twice)} are both of camera {name}; give one picture a camera.")
+            raise InputError(f"{' and '.join(twice)} are both of camera {name}; give one file a camera.")
     return dict(zip(chosen, files))
+
+
+def refuse_sizes(settings: Settings) -> None:
+    """Refuse settings that a calibration makes needless.
+
+    Raises:
+        InputError: There are such settings.
+    """
+    for name in ("height", "boxes", "focal"):
+        if getattr(settings, name) is not None:
+            raise InputError(f"--{name} has no meaning with --cameras, whose calibration tells sizes; leave it out.")
 
 
 def reconstruct_instant(
@@ -99,14 +109,9 @@ def reconstruct_instant(
         InputError: A file cannot be read, a setting has no meaning here, the pictures do not fit the calibration, or
             the folder cannot be written to.
     """
-    for name in ("height", "boxes", "focal"):
-        if getattr(settings, name) is not None:
-            raise InputError(f"--{name} has no meaning with --cameras, whose calibration tells sizes; leave it out.")
+    refuse_sizes(settings)
     cameras = read_calibration(calibration, unit)
-    pictures = pictures_of_cameras(files, cameras)
-    for file in files:
-        if is_clip(file):
-            raise InputError(f"{file}: this is a clip; several cameras take photos of one instant so far.")
+    pictures = files_of_cameras(files, cameras)
     require_writable(out / RECORD)
     views = views_of(pictures, cameras)
     own = None if settings.keypoints is None else detections_of(_keypoints(pictures, settings), views, cameras)
@@ -118,10 +123,19 @@ def reconstruct_instant(
 def _keypoints(pictures: Mapping[str, Path], settings: Settings) -> dict[str, list[Detection]]:
     """The user's keypoints by name of the camera; nobody in pictures that the file does not name."""
     assert settings.keypoints is not None
+    if parts := keypoint_parts(settings.keypoints, list(pictures)):
+        return {camera: _alone(parts[camera], picture, settings) for camera, picture in pictures.items()}
     evidence = read_keypoints(settings.keypoints, settings.keypoint_layout)
     names = names_of_photos(evidence, list(pictures.values()))
     found = {camera: names[picture] for camera, picture in pictures.items()}
     return {camera: of_name(evidence, name) for camera, name in found.items() if name is not None}
+
+
+def _alone(part: Path, picture: Path, settings: Settings) -> list[Detection]:
+    """The people in a picture, by the file or folder of its camera."""
+    evidence = read_keypoints(part, settings.keypoint_layout)
+    name = names_of_photos(evidence, [picture])[picture]
+    return [] if name is None else of_name(evidence, name)
 
 
 def write_instant(
@@ -143,6 +157,7 @@ def write_instant(
 
     bodies = [seen.person for seen in people]
     ground = None
+    remove_results(out, CAMERAS)
     if settings.ground and bodies:
         if not views.up:
             raise InputError("a floor needs a calibration that tells what is up; leave --ground out.")
@@ -157,28 +172,20 @@ def write_instant(
         found = zip(bodies, names, colors, places)
         meshes = [(p.skinned if settings.skinned else p.mesh)(name, color, place) for p, name, color, place in found]
         base = Placement(CAMERA_TO_Y_UP.double().numpy(), np.zeros(3)) if ground is None else ground.camera
-        standing = [(name, camera, _standing(camera, base)) for name, camera in zip(views.names, views.cameras)]
+        standing = [(name, camera, standing(camera, base)) for name, camera in zip(views.names, views.cameras)]
         write_scene(out / SCENE, meshes, cameras=standing)
         for name, image, camera in zip(views.names, views.images, views.cameras):
             picture = draw_overlay(image, [_seen_by(camera, person) for person in bodies], bodies)
-            write_file(out / f"overlay_{_file_name(name)}.png", encode_png(picture, PNG_COMPRESSION))
+            write_file(out / f"overlay_{file_name(name)}.png", encode_png(picture, PNG_COMPRESSION))
     record: dict[str, Any] = {
         "schema": SCHEMA,
         "version": VERSION,
         "notes": list(views.notes),
-        "axes": "meshes: x right, y up; parameters: a level camera's at the world's origin, x right, y down, z forward",
+        "axes": AXES,
         "from_calibration": [rounded(row) for row in views.level],
         "up_known": views.up,
         "cameras": [
-            {
-                "name": name,
-                "picture": str(pictures[name]),
-                "focal": rounded(np.asarray(camera.focal)),
-                "center": rounded(np.asarray(camera.center)),
-                "size": list(camera.size),
-                "rotation": [rounded(row) for row in np.asarray(camera.rotation)],
-                "translation": rounded(np.asarray(camera.translation)),
-            }
+            camera_entry(name, camera) | {"picture": str(pictures[name])}
             for name, camera in zip(views.names, views.cameras)
         ],
         "people": [
@@ -189,7 +196,19 @@ def write_instant(
     write_file(out / RECORD, (json.dumps(record, indent=2) + "\n").encode())
 
 
-def _standing(camera: Camera, base: Placement) -> Placement:
+def camera_entry(name: str, camera: Camera) -> dict[str, Any]:
+    """A camera with extrinsics from the level world, for the record."""
+    return {
+        "name": name,
+        "focal": rounded(np.asarray(camera.focal)),
+        "center": rounded(np.asarray(camera.center)),
+        "size": list(camera.size),
+        "rotation": [rounded(row) for row in np.asarray(camera.rotation)],
+        "translation": rounded(np.asarray(camera.translation)),
+    }
+
+
+def standing(camera: Camera, base: Placement) -> Placement:
     """From a camera's space to the scene's.
 
     Args:
@@ -208,12 +227,3 @@ def _seen_by(camera: Camera, person: Person) -> Person:
     rotations, place = Placement(rotation, translation).body(person.rotations, person.translation, pelvis)
     plain = Camera(camera.focal, camera.center, camera.size)
     return replace(person, rotations=rotations, translation=place, camera=plain, gravity=None, gravity_deviation=None)
-
-
-def _contains(file: Path, name: str) -> bool:
-    """Whether a camera's name is in a file's, and not just the beginning of a longer number."""
-    return re.search(rf"{re.escape(name)}(?![0-9])", file.stem, re.IGNORECASE) is not None
-
-
-def _file_name(name: str) -> str:
-    return re.sub(r"[^\w.-]+", "_", name)

@@ -37,7 +37,7 @@ from meshrec.reconstruct.ground import Ground
 from meshrec.reconstruct.timing import ROUNDED, even_times, rotations_at
 from meshrec.reconstruct.track import Track
 
-RECORD, OVERLAY, SCENE, WORK = "clip.json", "overlay.mp4", "scene.glb", ".work"
+RECORD, OVERLAY, SCENE = "clip.json", "overlay.mp4", "scene.glb"
 SUFFIXES = ("npz", "glb", "bvh", "json")
 OWN_FILES = re.compile(r"track_\d+\.(npz|glb|bvh|json)|overlay\.mp4|scene\.glb|clip\.json|\.[0-9a-f]{16}\.part")
 MOST_BYTES = 1 << 42

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -15,7 +14,7 @@ import numpy as np
 from meshrec.detect import Detection
 from meshrec.detect.inputs import boxes_in_photo, people_in_photo
 from meshrec.errors import InputError
-from meshrec.files.atomic import require_writable, write_file
+from meshrec.files.atomic import require_writable
 from meshrec.files.clips import Clip
 from meshrec.fit.gravity import GravitySettings
 from meshrec.geometry import Camera
@@ -23,7 +22,6 @@ from meshrec.jobs.clip_results import (
     CLIP,
     OVERLAY,
     RECORD,
-    WORK,
     Scene,
     source_fingerprint,
     write_clip_record,
@@ -34,6 +32,7 @@ from meshrec.jobs.memory import give_back_memory
 from meshrec.jobs.plan import Job, Outcome, Progress
 from meshrec.jobs.records import remove_results
 from meshrec.jobs.settings import Settings
+from meshrec.jobs.unfinished import mark, work_folder
 from meshrec.reconstruct.clips import opened
 from meshrec.reconstruct.ground import Ground
 from meshrec.reconstruct.observations import FRAMES_A_FILE, Observations, kept_in
@@ -41,8 +40,6 @@ from meshrec.reconstruct.reconstructor import Reconstructor, clip_camera
 from meshrec.reconstruct.track import Track
 from meshrec.reconstruct.track_fitting import heights_of, kept_tracks, numbered, track_of
 from meshrec.reconstruct.watching import FoundIn, camera_summaries, watch
-
-BEGUN = "begun.json"  # in the folder of an unfinished clip: of which clip it is, and for which settings
 
 
 def reconstruct_clip(job: Job, reconstructor: Reconstructor, settings: Settings) -> Iterator[Outcome | Progress]:
@@ -62,15 +59,15 @@ def reconstruct_clip(job: Job, reconstructor: Reconstructor, settings: Settings)
     camera = clip_camera(clip.size, settings.focal, None, str(job.source))
     file = source_fingerprint(job.source)
     begun = (json.dumps({"clip": asdict(file), "request": job.request}, sort_keys=True) + "\n").encode()
-    work = _work_folder(job, begun)
+    work = work_folder(job.folder, begun)
     observations = Observations(work)
     found = _found_in(job, clip, reconstructor) if job.frames is not None else None
     for done in watch(reconstructor, clip, camera, observations, settings.clip.static, found):
-        _mark(work, begun)
+        mark(work, begun)
         yield Progress(job.source, "watching", done, clip.count)
         if done % FRAMES_A_FILE == 0:
             give_back_memory()
-    _mark(work, begun)
+    mark(work, begun)
     if not len(observations):
         raise InputError(f"{job.source}: the clip has no frames.")
     tracks: list[Track] = []
@@ -119,29 +116,6 @@ def _fitted(
     shutil.rmtree(parts, ignore_errors=True)
     # Files round rotations in their last digit. Whether a run was interrupted must make no difference.
     return Track.load(file, reconstructor.body)
-
-
-def _work_folder(job: Job, begun: bytes) -> Path:
-    """The folder of an unfinished clip. What is in it of another clip or for other settings is deleted."""
-    work = job.folder / WORK
-    try:
-        if os.path.isdir(work) and not _is_begun(work, begun):
-            shutil.rmtree(work)
-    except OSError as error:
-        raise InputError(f"cannot write into {work}: {error.strerror or error}.") from error
-    return work
-
-
-def _mark(work: Path, begun: bytes) -> None:
-    """Note of what clip the folder is, once there is something in it: a clip that cannot be read leaves no folder."""
-    if work.is_dir() and not (work / BEGUN).exists():
-        write_file(work / BEGUN, begun)
-
-
-def _is_begun(work: Path, begun: bytes) -> bool:
-    with suppress(OSError):
-        return (work / BEGUN).read_bytes() == begun
-    return False
 
 
 def _scenes(observations: Observations, tracks: Sequence[Track], settings: Settings) -> list[Scene]:

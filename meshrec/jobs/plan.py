@@ -146,7 +146,7 @@ def _read_evidence(settings: Settings) -> ByPhoto[Any] | None:
     return None if settings.keypoints is None else read_keypoints(settings.keypoints, settings.keypoint_layout)
 
 
-def _request(settings: Settings) -> dict[str, object]:
+def request_of(settings: Settings) -> dict[str, object]:
     """What the results of photos and clips depend on."""
     return {
         "body": settings.body,
@@ -161,7 +161,7 @@ def _request(settings: Settings) -> dict[str, object]:
 
 def _job(task: Task, settings: Settings, evidence: ByPhoto[Any] | None, names: Mapping[Path, str | None]) -> Job:
     """The job of one photo, with the boxes or keypoints that are kept under its name."""
-    request = _request(settings) | {"formats": sorted(settings.formats), "skinned": settings.skinned}
+    request = request_of(settings) | {"formats": sorted(settings.formats), "skinned": settings.skinned}
     if evidence is None:
         return Job(task.source, task.folder, request)
     name = names.get(task.source)
@@ -177,7 +177,7 @@ def _job(task: Task, settings: Settings, evidence: ByPhoto[Any] | None, names: M
 
 def _clip_job(task: Task, settings: Settings, evidence: ByPhoto[Any] | None) -> Job:
     """The job of one clip, with the boxes or keypoints that are kept under the names or numbers of its frames."""
-    request = _request(settings) | {"clip": asdict(settings.clip)}
+    request = request_of(settings) | {"clip": asdict(settings.clip)}
     if evidence is None:
         return Job(task.source, task.folder, request, clip=True)
     files = frames_in(task.source) if os.path.isdir(task.source) else []

@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import re
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -42,6 +43,7 @@ class Observed:
         zoom: Focal length over that of the scene's first frame.
         people: The people, by the number of their track.
         initial: A regressor's estimates of these people, in their order, where it needs the picture.
+        colors: (N, 2, 3) colours of these people's clothes, where they are wanted.
     """
 
     number: int
@@ -50,6 +52,22 @@ class Observed:
     turn: np.ndarray
     zoom: float
     people: dict[int, Detection]
+    initial: Initial | None = None
+    colors: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Glimpse:
+    """A person in one frame, as it is kept.
+
+    Attributes:
+        detection: The person; the mask is compressed.
+        colors: (2, 3) colours of the clothes; None if they were not wanted.
+        initial: The regressor's estimate, where it needed the picture.
+    """
+
+    detection: Detection
+    colors: np.ndarray | None = None
     initial: Initial | None = None
 
 
@@ -139,6 +157,7 @@ class Observations:
             **frames,
             **detection_arrays(people, MASK_SIDE),
             **_initial_arrays([frame.initial for frame in self._waiting if frame.initial is not None]),
+            **_color_arrays([frame.colors for frame in self._waiting if frame.colors is not None]),
             **{f"state.{name}": value for name, value in state.items()},
         )
         path = self.folder / f"frames_{len(self) - len(self._waiting):08d}.npz"
@@ -157,6 +176,24 @@ class Observations:
         counts = np.concatenate([part["counts"] for part in self._frames]) if self._frames else np.zeros(0, int)
         frames = np.repeat(np.arange(len(counts)), counts)
         return {int(track): frames[tracks == track] for track in np.unique(tracks)}
+
+    def glimpses(self) -> Iterator[dict[int, Glimpse]]:
+        """Everyone in each frame that is written, by the number of their track."""
+        for path in self._files:
+            arrays = _read(path)
+            everyone = [_lean(detection) for detection in detections_of(arrays)]
+            colors = list(arrays["colors"]) if "colors" in arrays else [None] * len(everyone)
+            rows, initial = np.arange(len(everyone)), None
+            if "rotations" in arrays:
+                initial = _initial_of(arrays, rows)
+            tracks, first = arrays["tracks"].tolist(), 0
+            for count in arrays["counts"].tolist():
+                own = range(first, first + count)
+                yield {
+                    tracks[i]: Glimpse(everyone[i], colors[i], None if initial is None else initial[i : i + 1])
+                    for i in own
+                }
+                first += count
 
     def person(self, track: int) -> Seen:
         """Everything that was seen of one person."""
@@ -229,6 +266,10 @@ def _read(path: Path) -> dict[str, np.ndarray]:
     return arrays
 
 
+def _color_arrays(colors: list[np.ndarray]) -> dict[str, np.ndarray]:
+    return {"colors": np.concatenate(colors)} if colors else {}
+
+
 def _initial_arrays(initials: list[Initial]) -> dict[str, np.ndarray]:
     if not initials:
         return {}
@@ -278,6 +319,12 @@ class PackedMask(Mask):
         object.__setattr__(self, "box", mask.box.copy())
         object.__setattr__(self, "_shape", mask.values.shape)
         object.__setattr__(self, "_packed", zlib.compress(mask.values.tobytes(), 1))
+
+    def moved(self, shift: np.ndarray) -> PackedMask:
+        """The same mask elsewhere in the picture; ``shift``: (2,) x, y in pixels."""
+        other = copy(self)
+        object.__setattr__(other, "box", (self.box + np.tile(shift, 2)).astype(self.box.dtype))
+        return other
 
     @property
     def values(self) -> np.ndarray:

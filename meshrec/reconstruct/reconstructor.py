@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 Regressor = Callable[[np.ndarray, Sequence[Detection], Camera], Initial]
 Picture = Photo | Image.Image | np.ndarray | bytes | str | os.PathLike
 """What stands for one photo; :func:`meshrec.files.as_photo` says more."""
+FrameKeypoints = Sequence[Sequence[Detection] | np.ndarray | None]
+"""The user's own keypoints (N, K, 3) or detections in each frame of a clip; None for nobody."""
 _loading = threading.Lock()  # one thread loads the default detector, and the others wait for it
 
 
@@ -250,30 +252,34 @@ class Reconstructor:
     def clip(
         self,
         source: Any,
+        calibration: Calibration | str | Path | None = None,
         *,
         fps: float | None = None,
         stride: int = 1,
         start: float | None = None,
         end: float | None = None,
-        keypoints: Sequence[Sequence[Detection] | np.ndarray | None] | None = None,
+        keypoints: FrameKeypoints | Mapping[str, FrameKeypoints] | None = None,
         focal: float | None = None,
         camera: Camera | None = None,
         height: float | Sequence[float] | np.ndarray | None = None,
         people: int | None = None,
         smooth: float = 0.5,
         static_camera: bool = False,
+        offsets: Mapping[str, float] | str | None = None,
     ) -> list[Track]:
         """Reconstruct the people in a clip: each is followed through the frames, with one shape and a smooth motion.
 
         Args:
             source: A video file, an animated GIF, WebP or PNG, a folder of frames, or an iterable of frames, (H, W, 3)
-                uint8 RGB, with ``fps``. Frames are decoded one by one.
+                uint8 RGB, with ``fps``. Frames are decoded one by one. Of several cameras, a mapping of such clips, or
+                of :func:`meshrec.files.open_clip`, by name of the camera in the calibration; some may be missing.
+            calibration: The cameras of a mapping of clips, or a file of them, as :meth:`cameras` takes it.
             fps: Frames per second to which a file is resampled (default: its own), or at which frames were taken.
             stride: Every so many frames one is used.
             start: Seconds at which to begin. Default: at the clip's begin.
             end: Seconds at which to end. Default: at the clip's end.
             keypoints: For each frame that is used, (N, K, 3) keypoints or detections, as a call takes them. If given,
-                no detector is needed.
+                no detector is needed. Of several cameras, a mapping by name of the camera.
             focal: Focal length of the first frame in pixels. Default: a diagonal field of view of 55 degrees.
             camera: The camera of the first frame, instead of ``focal``.
             height: Stature of everyone in metres, or of each person in the order of the result. Default: what the clip
@@ -281,10 +287,13 @@ class Reconstructor:
             people: Number of people to keep: those seen longest and largest. Default: everyone.
             smooth: How smooth motions are, from 0 for each frame alone to 1.
             static_camera: Whether the camera is known to stand still. By default its rotation and zoom are found from
-                the background.
+                the background. Several cameras stand still.
+            offsets: Of several cameras, by name seconds to add to a camera's times to get those of the others, default
+                0; or "auto": they are found from the motion of the people.
 
         Returns:
-            A track for each person, those seen longest and largest first; empty if nobody is found.
+            A track for each person, those seen longest and largest first; empty if nobody is found. Those of several
+            cameras are in the level world, as people of :meth:`cameras` are, at the instants that the cameras share.
 
         Raises:
             InputError: The clip cannot be read, or an argument does not fit it.
@@ -292,6 +301,19 @@ class Reconstructor:
         from meshrec.reconstruct.clips import ClipSettings, reconstruct_clip
 
         settings = ClipSettings(start, end, stride, fps, people, smooth, static_camera)
+        if isinstance(source, Mapping):
+            from meshrec.reconstruct.camera_clips import reconstruct_camera_clips
+
+            if calibration is None:
+                raise InputError("the clips of several cameras need their calibration.")
+            if focal is not None or camera is not None or height is not None:
+                raise InputError("focal, camera and height have no meaning with a calibration, which tells sizes.")
+            if keypoints is not None and not isinstance(keypoints, Mapping):
+                raise InputError("the keypoints of several cameras are a mapping by the names of the cameras.")
+            known = _as_calibration(calibration)
+            return reconstruct_camera_clips(self, source, known, settings, keypoints, offsets)
+        if calibration is not None or offsets is not None or isinstance(keypoints, Mapping):
+            raise InputError("a calibration, offsets and keypoints by camera are for a mapping of several clips.")
         return reconstruct_clip(self, source, settings, keypoints, focal, camera, height)
 
     def cameras(
@@ -316,12 +338,17 @@ class Reconstructor:
         Raises:
             InputError: A picture cannot be read or does not belong to its camera, or the calibration is wrong.
         """
-        from meshrec.geometry.calibrated_cameras import Calibration
-        from meshrec.geometry.calibration_files import read_calibration
         from meshrec.reconstruct.cameras import reconstruct_cameras
 
-        known = calibration if isinstance(calibration, Calibration) else read_calibration(calibration)
-        return reconstruct_cameras(self, images, known, keypoints)
+        return reconstruct_cameras(self, images, _as_calibration(calibration), keypoints)
+
+
+def _as_calibration(calibration: Calibration | str | Path) -> Calibration:
+    """A calibration as it is, or that of a file."""
+    from meshrec.geometry.calibrated_cameras import Calibration
+    from meshrec.geometry.calibration_files import read_calibration
+
+    return calibration if isinstance(calibration, Calibration) else read_calibration(calibration)
 
 
 def require_height(height: float | Sequence[float] | np.ndarray) -> None:

@@ -144,7 +144,7 @@ def track_of(
     cameras = [zoomed(camera, zoom) for zoom in zooms.tolist()]
     initial = seen.initial
     if regressor is not None and not needs_picture(regressor):
-        initial = _estimates(regressor, detections, [cameras[i] for i in seen.present])
+        initial = estimates_of(regressor, detections, [cameras[i] for i in seen.present])
     if initial is not None:
         initial = _in_all_frames(initial, seen)
     found: list[Detection | None] = [None] * len(frames)
@@ -219,8 +219,14 @@ def _nearest(index: np.ndarray, count: int) -> np.ndarray:
     return index[np.searchsorted((index[1:] + index[:-1]) / 2, np.arange(count))]
 
 
-def _estimates(regressor: Callable[..., Initial], detections: list[Detection], cameras: list[Camera]) -> Initial:
-    """Estimates of one person in N frames by a regressor that needs no pictures."""
+def estimates_of(regressor: Callable[..., Initial], detections: list[Detection], cameras: list[Camera]) -> Initial:
+    """Estimates of one person in N frames by a regressor that needs no pictures.
+
+    Args:
+        regressor: The regressor.
+        detections: The person in each frame.
+        cameras: The camera of each frame, without extrinsics.
+    """
     width, height = cameras[0].size
     nothing = np.broadcast_to(np.uint8(0), (height, width, 3))  # a picture of this size that takes no memory
     parts, start = [], 0

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from meshrec.detect.camera_motion import CameraMotion
+from meshrec.detect.clothes_colors import clothes_colors
 from meshrec.detect.people import Detection
 from meshrec.detect.tracking import Tracker
 from meshrec.files.clips import Clip
@@ -31,6 +32,7 @@ def watch(
     observations: Observations,
     static: bool = False,
     found_in: FoundIn | None = None,
+    colors: bool = False,
 ) -> Iterator[int]:
     """Watch a clip: find its people and follow them, and how the camera turns.
 
@@ -44,6 +46,7 @@ def watch(
         observations: Where what is seen is kept. Frames that it has are not watched again.
         static: Whether the camera is known to stand still. Otherwise its rotation and zoom are found.
         found_in: The user's own detections.
+        colors: Whether the colours of people's clothes are kept.
 
     Yields:
         The number of frames that are seen so far, after each frame.
@@ -77,7 +80,9 @@ def watch(
         view = None if static else motions[scene].step(frame.image, list(people.values()))
         turn, zoom = (np.eye(3), 1.0) if view is None else (view.turn, view.zoom)
         initial = looks(frame.image, list(people.values()), zoomed(camera, zoom)) if looks and people else None
-        if observations.add(Observed(frame.number, frame.time, scene, turn, zoom, people, initial)):
+        worn = _worn(frame.image, list(people.values())) if colors else None
+        seen = Observed(frame.number, frame.time, scene, turn, zoom, people, initial, worn)
+        if observations.add(seen):
             observations.save(remembered())
         yield len(observations)
     observations.save(remembered())
@@ -97,6 +102,11 @@ def _part(state: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]
 def camera_summaries(observations: Observations) -> dict[int, str]:
     """A sentence on how the camera moves in each scene, by its number, for the user."""
     return {int(scene): str(text) for scene, text in _part(observations.state, SUMMARY).items()}
+
+
+def _worn(image: np.ndarray, people: Sequence[Detection]) -> np.ndarray:
+    """Colours (N, 2, 3) of the clothes of N people."""
+    return np.array([clothes_colors(image, person) for person in people], np.float32).reshape(-1, 2, 3)
 
 
 def _nobody(image: np.ndarray, boxes: np.ndarray | None = None) -> list[Detection]:

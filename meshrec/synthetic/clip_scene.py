@@ -80,6 +80,7 @@ class ClipSettings:
         betas: The person's shape.
         start: Where the person begins on the floor, metres to the right of the camera and ahead of it.
         heading: Direction of the take's start, degrees: 0 is towards the camera, 90 to its right.
+        step: Frames of the take from one frame to the next; takes have about 30 per second.
         still: Whether the person keeps the first pose and place.
         height: Height of the camera above the floor, metres.
         room: Half the room's width, and its length before and behind the camera, metres.
@@ -96,6 +97,7 @@ class ClipSettings:
     betas: tuple[float, ...] = ()
     start: tuple[float, float] = (-1.2, 6.0)
     heading: float = 70.0
+    step: int = 1
     still: bool = False
     height: float = 1.4
     room: tuple[float, float] = (5.0, 8.0)
@@ -189,11 +191,11 @@ class ClipScene:
         return Detection(person_box(keypoints, mask, camera.size), keypoints, "coco17", 1.0, mask)
 
     @cached_property
-    def _room(self) -> _Room:
+    def _room(self) -> Room:
         settings = self.settings
         half, length = settings.room
         low = np.array([-half, settings.height - 3.2, -length])
-        return _Room(low, np.array([half, settings.height, length]), _patterns(settings.seed))
+        return Room(low, np.array([half, settings.height, length]), patterns(settings.seed))
 
     @cached_property
     def _colors(self) -> torch.Tensor:
@@ -233,7 +235,7 @@ def _walk(body: BodyModel, betas: np.ndarray, settings: ClipSettings) -> tuple[n
     if settings.take not in bank.takes:
         raise ValueError(f"the pose bank has no take {settings.take}; it has {', '.join(bank.takes)}")
     rows = torch.nonzero(bank.take == bank.takes.index(settings.take))[:, 0]
-    steps = np.arange(settings.frames) * (not settings.still)
+    steps = np.arange(settings.frames) * (0 if settings.still else settings.step)
     steps = (len(rows) - 1) - np.abs((len(rows) - 1) - steps % (2 * len(rows) - 2))  # there and back
     rotations = bank.rotations(rows[torch.from_numpy(steps)]).numpy()
     turn = CAMERA_TO_Y_UP.numpy() @ _about(1, np.array([math.radians(settings.heading)]))[0]
@@ -283,7 +285,7 @@ def _about(axis: int, angles: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True, eq=False)
-class _Room:
+class Room:
     """A box with patterns on its six sides, seen from inside.
 
     Attributes:
@@ -320,12 +322,12 @@ class _Room:
 
 
 @lru_cache(maxsize=2)
-def _patterns(seed: int, side: int = 1024) -> np.ndarray:
+def patterns(seed: int, side: int = 1024) -> np.ndarray:
     """Six square patterns one below the other, (6 N, N, 3) uint8 RGB: fields of colour with boards and frames."""
     import cv2
 
     random = np.random.default_rng(seed)
-    patterns = []
+    pictures = []
     for _ in range(6):
         cells = random.normal(size=(9, 9, 3)).astype(np.float32)
         picture = 0.55 + 0.06 * cv2.resize(cells, (side, side), interpolation=cv2.INTER_CUBIC)
@@ -338,5 +340,5 @@ def _patterns(seed: int, side: int = 1024) -> np.ndarray:
             thickness = -1 if random.random() < 0.6 else int(random.integers(2, 8))
             end = (int(x + across), int(y + down))
             cv2.rectangle(picture, (int(x), int(y)), end, color.tolist(), thickness, cv2.LINE_AA)
-        patterns.append(np.rint(255 * picture.clip(0, 1)).astype(np.uint8))
-    return np.concatenate(patterns)
+        pictures.append(np.rint(255 * picture.clip(0, 1)).astype(np.uint8))
+    return np.concatenate(pictures)

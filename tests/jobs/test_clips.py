@@ -30,11 +30,12 @@ from meshrec.files.videos import VideoWriter
 from meshrec.fit.sequence import SequenceSettings
 from meshrec.geometry import CAMERA_TO_Y_UP
 from meshrec.jobs import clip_video
-from meshrec.jobs.clip_results import CLIP, WORK, Scene, camera_animation
+from meshrec.jobs.clip_results import CLIP, Scene, camera_animation
 from meshrec.jobs.clips import reconstruct_clip
 from meshrec.jobs.plan import Outcome, Progress, plan_run
 from meshrec.jobs.records import finished
 from meshrec.jobs.settings import Settings
+from meshrec.jobs.unfinished import WORK
 from meshrec.motion.bvh import read_bvh
 from meshrec.poses.named_poses import named_pose
 from meshrec.reconstruct import observations, track_fitting
