@@ -18,7 +18,7 @@ from meshrec.geometry import Camera
 from meshrec.geometry.calibrated_cameras import CalibratedCamera, Calibration, undistort_image
 from meshrec.reconstruct.cameras import LEVEL, calibrated_camera, in_level_world, undistorted
 from meshrec.reconstruct.clips import ClipSettings
-from meshrec.reconstruct.instants import Instants, common_instants, common_span, found_offsets
+from meshrec.reconstruct.instants import Instants, common_instants, common_span, found_offsets, left_out
 from meshrec.reconstruct.observations import Observations
 from meshrec.reconstruct.reconstructor import FrameKeypoints, Reconstructor, as_detections
 from meshrec.reconstruct.track import Track
@@ -97,6 +97,8 @@ def views_of_clips(
         ends = [(clip.times[0] + o, clip.times[-1] + o) for clip, o in zip(clips, known) if clip.times is not None]
         firsts, lasts = ([pair[i] for pair in ends] for i in (0, 1))
         first, last = common_span(names, firsts, lasts, settings.start, settings.end)
+        if settings.start is None and settings.end is None:
+            notes += left_out(firsts, lasts, min(clip.rate for clip in clips))
         clips = [_around(clip, first - o, last - o) for clip, o in zip(clips, known)]
     up = calibration.up is not None
     parts = (tuple(clips), tuple(lenses), tuple(cameras), known, level, up, settings.start, settings.end)

@@ -82,6 +82,19 @@ def common_span(
     return float(wanted[0]), float(wanted[1])
 
 
+def left_out(firsts: Sequence[float], lasts: Sequence[float], rate: float) -> list[str]:
+    """A remark for the user, if clips are longer than the time that all of them share.
+
+    Args:
+        firsts, lasts: Times of the clips' first and last frames on a common clock, seconds.
+        rate: Frames per second; a frame more or less is no remark.
+    """
+    shared, longest = min(lasts) - max(firsts), max(last - first for first, last in zip(firsts, lasts))
+    if longest - shared <= 1.5 / rate:
+        return []
+    return [f"the cameras share {shared:.4g} seconds of clips of up to {longest:.4g} seconds; the rest is left out"]
+
+
 def common_instants(
     names: Sequence[str],
     observations: Sequence[Observations],
@@ -112,10 +125,8 @@ def common_instants(
         raise InputError(f"the cameras share {last - first:.3g} seconds, in which {names[slowest]} has no frame.")
     seen = [_at(list(one.glimpses()), own, chosen) for one, own in zip(observations, times)]
     notes = []
-    longest = max(b - a for a, b in zip(firsts, lasts))
-    if start is None and end is None and longest - (last - first) > 1.5 / rates[slowest]:
-        shared = f"the cameras share {last - first:.4g} seconds of clips of up to {longest:.4g} seconds"
-        notes.append(f"{shared}; the rest is left out")
+    if start is None and end is None:
+        notes += left_out(firsts, lasts, rates[slowest])
     if max(rates) > 1.01 * min(rates):
         each = ", ".join(f"{name} {rate:.4g}" for name, rate in zip(names, rates))
         notes.append(f"frames per second: {each}; the result has those of {names[slowest]}")

@@ -156,3 +156,17 @@ def test_names_are_sorted_by_their_numbers():
     assert by_number.index("a2.png") < by_number.index("a10.png") < by_number.index("b1.png")
     names.reverse()
     assert sorted(names, key=natural_key) == by_number
+
+
+def test_a_part_of_a_clip_with_changed_pictures():
+    clip = open_clip([np.full((48, 64, 3), 10 * k, np.uint8) for k in range(9)], fps=10, stride=2)
+    part = clip.changed(lambda image: image + 1).between(0.15, 0.61)
+    assert [(frame.number, int(frame.image.max())) for frame in part] == [(2, 21), (4, 41), (6, 61)]
+    assert part.count == 3 and [number for number, _ in zip(*part.numbers_and_times())] == [2, 4, 6]
+    with pytest.raises(InputError, match="no frame from 2 to 3 seconds"):
+        clip.between(2, 3)
+
+
+def test_a_part_of_a_generator():
+    clip = open_clip((np.full((48, 64, 3), 10 * k, np.uint8) for k in range(9)), fps=10)
+    assert [frame.number for frame in clip.between(0.2, 0.4)] == [2, 3, 4]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.clips import turned
+from helpers.gltf import Gltf
 from helpers.results import strict_json
 from helpers.views import SIZE, joints_of, ring
 from PIL import Image
@@ -28,7 +29,10 @@ from meshrec.jobs import camera_clips
 from meshrec.jobs.camera_records import names_in
 from meshrec.landmarks.numba_backend import landmark_positions
 from meshrec.poses.named_poses import named_pose
+from meshrec.reconstruct.camera_clips import instants_of, views_of_clips, watch_view
 from meshrec.reconstruct.cameras import LEVEL
+from meshrec.reconstruct.clips import ClipSettings
+from meshrec.reconstruct.observations import Observations
 
 RATE, SECONDS = 20.0, 0.8
 NAMES = ("cam1", "cam2", "cam3")
@@ -174,13 +178,47 @@ def test_a_run_writes_tracks_overlays_and_a_scene_with_cameras(done, fitter):
     assert errors(track, fitter, 0.0).mean() < 0.03
     scene = GLTF2().load_binary(str(done / "scene.glb"))
     assert len(scene.animations) == 1 and len(scene.cameras) == 3
-    assert [node.name for node in scene.nodes if node.camera is not None] == list(NAMES)
+    assert [node.name for node in scene.nodes if node.camera is not None] == [f"{name} camera" for name in NAMES]
     for name in NAMES:
         assert open_clip(done / f"overlay_{name}.mp4").count == 16
     record = strict_json((done / "cameras.json").read_bytes())
     assert [camera["offset"] for camera in record["cameras"]] == [0, 0, 0]
     (person,) = record["people"]
     assert person["seen"] == dict.fromkeys(NAMES, 16) and max(person["reprojection_errors"].values()) < 0.02
+
+
+def test_the_cameras_of_the_scene_see_people_where_those_of_the_calibration_do(done, cameras):
+    scene, track = Gltf(done / "scene.glb"), Track.load(done / "track_0.npz")
+    points = scene.posed(8 / RATE)[scene.faces()].reshape(-1, 3)
+    true = track.vertices(slice(8, 9))[0][track.body.faces.numpy()].reshape(-1, 3) @ LEVEL["y"]
+    stands = [i for i, node in enumerate(scene.file.nodes) if node.camera is not None]
+    for name, node in zip(NAMES, stands):
+        own = np.linalg.solve(scene.world[node], np.pad(points, ((0, 0), (0, 1)), constant_values=1).T).T[:, :3]
+        seen = cameras.cameras[name].camera.world_to_camera(torch.from_numpy(true.copy()).double()).numpy()
+        assert np.abs(own * [1, -1, -1] - seen).max() < 2e-3
+
+
+def test_offsets_are_found_by_the_motion(fitter, cameras, tmp_path):
+    times = np.arange(0, 3, 1 / RATE)
+    late = dict(zip(NAMES, (0.0, 0.33, -0.2)))
+    clips = {name: open_clip(frames(len(times)), fps=RATE) for name in NAMES}
+    views = views_of_clips(clips, cameras, ClipSettings(), "auto")
+    seen, reconstructor = [], meshrec.Reconstructor(regressor="none", body=fitter.body)
+    for number, name in enumerate(NAMES):
+        seen.append(Observations(tmp_path / name))
+        own = dict(enumerate(keypoints(fitter, cameras.cameras[name], times + late[name])))
+        assert list(watch_view(reconstructor, views, number, seen[-1], own))[-1] == len(times)
+    instants, offsets = instants_of(views, seen)
+    assert np.abs(np.array(offsets) - list(late.values())).max() < 0.02
+    assert any("cam2 is +0.33" in note for note in instants.notes)
+    found = [
+        [people[0].detection.keypoints for people in own] for own in instants.seen
+    ]  # without distortion, at the common instants
+    true = landmark_positions(fitter.landmarks("coco17"), moving(fitter, instants.begin + instants.times))
+    for name, own in zip(NAMES, found):
+        camera = cameras.cameras[name].camera
+        pixels = camera.project(camera.world_to_camera(true)).numpy()[..., :2]
+        assert np.abs(np.array(own)[..., :2] - pixels).mean() < 1.0
 
 
 def test_a_run_that_was_killed_goes_on_with_the_same_files(folder, done, monkeypatch, capfd):
@@ -190,7 +228,7 @@ def test_a_run_that_was_killed_goes_on_with_the_same_files(folder, done, monkeyp
         keep = kept(parts)
 
         def one(name, make):
-            if name.startswith("window"):
+            if name.startswith("backward"):
                 raise KeyboardInterrupt
             calls.append(name)
             return keep(name, make)
@@ -262,7 +300,7 @@ def test_what_does_not_fit_is_refused(folder, capfd):
         (VIDEOS, ["--offset", "later"], "--offset is a camera's name and seconds"),
         (VIDEOS, ["--start", "3"], "of which nothing lies in the part asked for"),
         (VIDEOS, ["--height", "1.8"], "--height has no meaning with --cameras"),
-        (["gone_cam1.mp4", "cam2.mp4"], [], "gone_cam1.mp4: no such file"),
+        (["gone_cam1.mp4", "cam2.mp4"], [], "gone_cam1.mp4: No such file"),
     ]:
         assert run(*files, *options) == 1, message
         output = capfd.readouterr()
