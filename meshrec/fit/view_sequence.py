@@ -22,7 +22,7 @@ from meshrec.fit.sequence import Kept, SequenceFitter, SequenceSettings, not_kep
 from meshrec.fit.settings import Balance
 from meshrec.fit.solver import Quadratic, Term
 from meshrec.fit.terms import Linearised
-from meshrec.fit.views import MultiViewFitter, ViewEvidence, ViewSettings, with_exchanged
+from meshrec.fit.views import MultiViewFitter, ViewEvidence, ViewSettings, joint_set_of, with_exchanged
 from meshrec.geometry import Camera
 from meshrec.landmarks.numba_backend import landmark_positions
 
@@ -246,6 +246,11 @@ class FilmOfMany:
         return cls(fitter, used, with_exchanged(found, sides), sides, beside, own, moments, seen, starts, up)
 
     @cached_property
+    def joints(self) -> str:
+        """The joint set of all detections, which instants without any do not tell."""
+        return joint_set_of(self.detections)
+
+    @cached_property
     def turns(self) -> Tensor:
         """(T, 3, 3) identities: the bodies are in the world."""
         return torch.eye(3, dtype=torch.float64).expand(len(self.times), 3, 3)
@@ -263,13 +268,13 @@ class FilmOfMany:
     def alone(self, frames: slice) -> tuple[BodyState, Quadratic, ShownByMany]:
         """See :meth:`meshrec.fit.film.Film.alone`."""
         some, initial = self._some(frames)
-        state, final, evidence = self.fitter.fitted(some, self.cameras, initial, self.up)
+        state, final, evidence = self.fitter.fitted(some, self.cameras, initial, self.up, self.joints)
         return state, final, ShownByMany(self, frames, evidence)
 
     def shown(self, frames: slice, balance: Balance, gravity: Gravity) -> ShownByMany:
         """See :meth:`meshrec.fit.film.Film.shown`; bodies seen from several sides need no estimate of gravity."""
         some, initial = self._some(frames)
-        evidence = self.fitter.evidence(some, self.cameras, balance, initial, self.up)
+        evidence = self.fitter.evidence(some, self.cameras, balance, initial, self.up, self.joints)
         cutoff, _ = balance.annealing[-1]
         joint = replace(evidence.joint, seen=evidence.joint.seen.with_cutoff(cutoff))
         return ShownByMany(self, frames, replace(evidence, joint=joint))
@@ -305,7 +310,7 @@ class FilmOfMany:
         some, _ = self._some(frames)
         body, shape = self.fitter.fitter.body, (len(self.cameras), len(some[0]))
         errors, overlaps, scores = (np.full(shape, np.nan, np.float32) for _ in range(3))
-        evidence = self.fitter.evidence(some, self.cameras, self.balance)
+        evidence = self.fitter.evidence(some, self.cameras, self.balance, joints=self.joints)
         views = ShownByMany(self, frames, evidence).views
         for v, (space, own) in enumerate(zip(evidence.spaces, evidence.views)):
             local = space.from_world(state[frames])

@@ -206,21 +206,24 @@ class MultiViewFitter:
         balance: Balance,
         initial: Sequence[Initial | None] | None = None,
         up: np.ndarray | None = None,
+        joints: str | None = None,
     ) -> ViewEvidence:
         """What the cameras show of one person in N instants.
 
         Args:
-            detections: For each of V cameras the person in N instants; at least one is not None.
+            detections: For each of V cameras the person in N instants; at least one is not None, unless there are
+                ``joints``.
             cameras: The V cameras, with extrinsics.
             balance: Weights.
             initial: For each camera a regressor's N estimates in its space, or None. They count in instants that one
                 camera alone sees.
             up: (3,) unit vector against gravity in the world, where it is known.
+            joints: Joint set of the detections. Default: what they say.
 
         Raises:
             InputError: The detections have different joint sets, or the body lacks one of their landmarks.
         """
-        joints = _joint_set_of(detections)
+        joints = joint_set_of(detections) if joints is None else joints
         nobody = _nobody(joints)
         filled = [[nobody if person is None else person for person in view] for view in detections]
         seen = torch.tensor([[person is not None for person in view] for view in detections])
@@ -352,6 +355,7 @@ class MultiViewFitter:
         cameras: Sequence[Camera],
         initial: Sequence[Initial | None],
         up: np.ndarray | None = None,
+        joints: str | None = None,
     ) -> tuple[BodyState, Quadratic, ViewEvidence]:
         """Fit the landmarks of one person in N instants, each on its own.
 
@@ -360,11 +364,12 @@ class MultiViewFitter:
             cameras: The V cameras, with extrinsics.
             initial: For each camera a regressor's N estimates in its space, or None.
             up: (3,) unit vector against gravity in the world, where it is known.
+            joints: Joint set of the detections. Default: what they say.
 
         Returns:
             N bodies in the world, the quadratics there, and what the cameras show, with the last cutoff.
         """
-        evidence = self.evidence(detections, cameras, self.settings.balance, initial, up)
+        evidence = self.evidence(detections, cameras, self.settings.balance, initial, up, joints)
         starts = self.starts(evidence, initial)
         state, final, joint = self.fitter.refine(starts, evidence.joint, self.settings.balance)
         return state, final, replace(evidence, joint=joint)
@@ -383,7 +388,7 @@ class MultiViewFitter:
         Returns:
             (V, N) bool.
         """
-        _joint_set_of(detections)
+        joint_set_of(detections)
         count = len(detections[0])
         ways = np.zeros((3, len(cameras), count), bool)
         numbers = []
@@ -435,7 +440,7 @@ def _arrays(state: BodyState) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return rotations, betas, translation
 
 
-def _joint_set_of(detections: Sequence[Sequence[Detection | None]]) -> str:
+def joint_set_of(detections: Sequence[Sequence[Detection | None]]) -> str:
     """The joint set that all detections share.
 
     Raises:

@@ -114,6 +114,16 @@ def test_instants_that_no_camera_sees_are_bridged(fitter):
     assert (fit.score[5:8] == 0).all() and (fit.score[:5] > 0).all()
 
 
+def test_somebody_who_is_away_for_longer_than_the_fit_looks_at_once(fitter):
+    truth, cameras = wave(48), ring(2)
+    found = film(fitter, truth, cameras, noise=0.004)
+    for view in found:
+        view[3:45] = [None] * 42
+    fit = MultiViewSequenceFitter(fitter, SequenceSettings(prior=1.0, chunk=8))(found, times_of(48), cameras)
+    assert (errors_of(fitter, fit, truth)[[0, 1, 2, 45, 46, 47]] < 0.06).all()
+    assert (fit.score[3:45] == 0).all() and np.isfinite(fit.rotations).all() and np.isfinite(fit.translation).all()
+
+
 def test_masks_and_gravity(fitter):
     truth, cameras = wave(5), ring(2)
     found = film(fitter, truth, cameras, masks=True)
