@@ -172,8 +172,8 @@ def write_instant(
         found = zip(bodies, names, colors, places)
         meshes = [(p.skinned if settings.skinned else p.mesh)(name, color, place) for p, name, color, place in found]
         base = Placement(CAMERA_TO_Y_UP.double().numpy(), np.zeros(3)) if ground is None else ground.camera
-        standing = [(name, camera, standing(camera, base)) for name, camera in zip(views.names, views.cameras)]
-        write_scene(out / SCENE, meshes, cameras=standing)
+        cameras = [(name, camera, standing(camera, base)) for name, camera in zip(views.names, views.cameras)]
+        write_scene(out / SCENE, meshes, cameras=cameras)
         for name, image, camera in zip(views.names, views.images, views.cameras):
             picture = draw_overlay(image, [_seen_by(camera, person) for person in bodies], bodies)
             write_file(out / f"overlay_{file_name(name)}.png", encode_png(picture, PNG_COMPRESSION))

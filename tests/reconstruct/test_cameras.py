@@ -136,6 +136,29 @@ def test_the_command_writes_people_overlays_and_a_scene(folder, standing, capfd)
     assert all(error < 0.02 for person in record["people"] for error in person["reprojection_errors"].values())
 
 
+def test_results_of_an_earlier_run_with_more_people_are_removed(folder, capfd):
+    (folder / "out").mkdir()
+    for name in ("person_7.obj", "overlay_cam9.png", "track_0.glb", "notes.txt"):
+        (folder / "out" / name).write_text("of before")
+    assert run(*FILES) == 0
+    left = {path.name for path in (folder / "out").iterdir()}
+    assert not left & {"person_7.obj", "overlay_cam9.png", "track_0.glb"} and "notes.txt" in left
+
+
+def test_keypoints_of_each_camera_in_a_folder_of_its_own(folder, standing, capfd):
+    names = dict(enumerate(FILES))
+    rows = json.loads((folder / "poses.json").read_text())["annotations"]
+    for number, name in names.items():
+        part = folder / "pose" / f"{name[:4]}_json"
+        part.mkdir(parents=True)
+        own = [row | {"image_id": 0} for row in rows if row["image_id"] == number]
+        content = {"images": [{"id": 0, "file_name": name}], "annotations": own}
+        (part / "found.json").write_text(json.dumps(content))
+    assert run(*FILES, "--keypoints", "pose") == 0
+    people = [Person.load(folder / f"out/person_{i}.json") for i in (0, 1)]
+    assert errors(people, standing[1], "y").max() < 0.03
+
+
 def test_files_are_matched_to_cameras_by_name_or_order(folder, capfd):
     assert run(FILES[1], FILES[0]) == 0
     record = json.loads((folder / "out/cameras.json").read_text())
