@@ -151,7 +151,7 @@ def reconstruct_camera_clips(
                 yield Progress(files[name], "drawing", done, clip.count)
                 if done % FRAMES_A_PART == 0:
                     give_back_memory()
-    notes = _notes(views, instants, [seen.track for seen in tracks])
+    notes = _notes(views, instants, tracks)
     write_camera_clips_record(job.out, job.calibration, files, views, instants, offsets, tracks, request, notes)
     shutil.rmtree(work, ignore_errors=True)
     yield Outcome(job.calibration, job.out, len(tracks), notes=notes, clip=True)
@@ -227,11 +227,11 @@ def _digest(calibration: Calibration) -> str:
     return digest.hexdigest()[:16]
 
 
-def _notes(views: ClipViews, instants: Instants, tracks: Sequence[Track]) -> tuple[str, ...]:
+def _notes(views: ClipViews, instants: Instants, tracks: Sequence[SeenTrack]) -> tuple[str, ...]:
     """What the user should know of the results."""
     notes = [*views.notes, *instants.notes]
     for name, clip in zip(views.names, views.clips):
         notes += [f"{name}: {note}" for note in clip.notes]
-    for number, track in enumerate(tracks):
-        notes += [f"track_{number}: {note}" for note in track.notes]
+    for number, seen in enumerate(tracks):
+        notes += [f"track_{number}: {note}" for note in seen.notes]
     return tuple(notes)

@@ -42,6 +42,15 @@ class SeenTrack:
     errors: np.ndarray
     exchanged: np.ndarray
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Reasons to distrust the track, for the user."""
+        alone = int((np.isfinite(self.errors).sum(0) == 1).sum())
+        if not alone:
+            return self.track.notes
+        doubt = f"in {alone} of {len(self.track)} instants one camera alone sees the person; the distance is a guess"
+        return (*self.track.notes, f"{doubt} there")
+
 
 @dataclass(frozen=True, eq=False)
 class Followed:

@@ -33,6 +33,7 @@ from meshrec.reconstruct.camera_clips import instants_of, views_of_clips, watch_
 from meshrec.reconstruct.cameras import LEVEL
 from meshrec.reconstruct.clips import ClipSettings
 from meshrec.reconstruct.observations import Observations
+from meshrec.regress import load_regressor
 
 RATE, SECONDS = 20.0, 0.8
 NAMES = ("cam1", "cam2", "cam3")
@@ -114,6 +115,35 @@ def test_a_camera_that_sees_nobody_and_one_that_loses_the_person(fitter, cameras
     (track,) = reconstructor.clip(clips, cameras, keypoints=found)
     assert track.seen.all() and len(track) == len(times)
     assert errors(track, fitter, 0.0).max() < 0.1
+
+
+@pytest.mark.parametrize("count, most", [(1, 0.6), (16, 0.03)])
+def test_one_camera_and_many(fitter, count, most):
+    """One camera hardly tells how far away somebody is; sixteen do."""
+    views = {f"view{i}": CalibratedCamera(f"view{i}", camera) for i, camera in enumerate(ring(count, of=max(count, 4)))}
+    times = np.arange(3) / RATE
+    found = {name: list(keypoints(fitter, lens, times)) for name, lens in views.items()}
+    clips = {name: open_clip(frames(3), fps=RATE) for name in views}
+    reconstructor = meshrec.Reconstructor(regressor="none", body=fitter.body)
+    (track,) = reconstructor.clip(clips, Calibration(views, "y"), keypoints=found)
+    assert errors(track, fitter, 0.0).mean() < most
+
+
+def test_estimates_of_a_regressor_that_looks_at_pictures_are_kept(fitter, cameras):
+    """They are those of the frames, and the fit starts from them."""
+    network, asked = load_regressor("keypoints", fitter.body), []
+
+    def looking(image, people, camera):
+        asked.append(int(image.max()))
+        return network(image, people, camera)
+
+    times = np.arange(6) / RATE
+    found = {name: list(keypoints(fitter, cameras.cameras[name], times)) for name in NAMES}
+    clips = {name: open_clip(frames(6), fps=RATE) for name in NAMES}
+    reconstructor = meshrec.Reconstructor(regressor=looking, body=fitter.body)
+    (track,) = reconstructor.clip(clips, cameras, keypoints=found)
+    assert asked == [*range(120, 126)] * 3
+    assert errors(track, fitter, 0.0).mean() < 0.03 and track.made_by.startswith("looking")
 
 
 @pytest.fixture(scope="module")
