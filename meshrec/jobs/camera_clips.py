@@ -143,11 +143,11 @@ def reconstruct_camera_clips(
     if tracks:
         for number, (name, clip) in enumerate(zip(views.names, views.clips)):
             begin = instants.begin - offsets[number]
-            own, places = tracks_in_view(views, number, [seen.track for seen in tracks], clip, begin, ground)
-            if not own:
+            shown, places = tracks_in_view(views, number, [seen.track for seen in tracks], clip, begin, ground)
+            if not shown:
                 continue
             drawn = work / f"drawn_{number}"
-            for done in write_clip_video(job.out / overlay_of(name), clip, own, places, drawn):
+            for done in write_clip_video(job.out / overlay_of(name), clip, shown, places, drawn):
                 yield Progress(files[name], "drawing", done, clip.count)
                 if done % FRAMES_A_PART == 0:
                     give_back_memory()
