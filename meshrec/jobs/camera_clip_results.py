@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -35,6 +36,12 @@ from meshrec.reconstruct.instants import Instants
 from meshrec.reconstruct.timing import ROUNDED, rotations_at, values_at
 from meshrec.reconstruct.track import Track
 from meshrec.reconstruct.view_tracks import SeenTrack
+
+OF_INSTANTS = (
+    *("turns", "zooms", "seen", "scores", "reprojection_errors", "mask_ious"),
+    *("joint_deviations", "contacts", "gravity", "gravity_deviation"),
+)
+"""What a track has of the instants or of the level world, and not of the frames of one camera."""
 
 
 def overlay_of(name: str) -> str:
@@ -111,10 +118,9 @@ def tracks_in_view(
         rotations = rotations_at(track.rotations, track.times, instants)
         rotations[:, 0] = (into.rotation @ rotations[:, 0]).astype(rotations.dtype)
         moved = into.points(values_at(track.translation, track.times, instants) + track.pelvis) - track.pelvis
-        nothing = dict.fromkeys(("turns", "zooms", "seen", "scores", "reprojection_errors", "mask_ious"))
-        nothing |= {"joint_deviations": None, "contacts": None, "gravity": None, "gravity_deviation": None}
-        parts = {"rotations": rotations, "translation": moved, "frames": numbers[inside], "times": instants}
-        found.append(replace(track, **parts, frame_rate=clip.rate, camera=plain, **nothing))
+        parts: dict[str, Any] = dict.fromkeys(OF_INSTANTS)
+        parts |= {"rotations": rotations, "translation": moved, "frames": numbers[inside], "times": instants}
+        found.append(replace(track, **parts, frame_rate=clip.rate, camera=plain))
         base = base_of(None) if ground is None else ground.placements[i]
         places.append(standing(camera, base))
     return found, places
