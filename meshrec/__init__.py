@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from meshrec import body, geometry, metrics, render
     from meshrec.body import BodyModel, load_body
+    from meshrec.body.anthropometry import Measures
     from meshrec.detect import Detection, load_detector
     from meshrec.errors import InputError, MeshrecError, MissingDependency, TrainingDiverged
     from meshrec.evaluation import evaluate
     from meshrec.fit import Fitter
     from meshrec.geometry import Camera
+    from meshrec.reconstruct.measuring import measure
     from meshrec.reconstruct.person import Person
     from meshrec.reconstruct.reconstructor import Reconstructor
     from meshrec.reconstruct.track import Track
@@ -25,6 +27,7 @@ _LAZY = {
     "Detection": "meshrec.detect",
     "Fitter": "meshrec.fit",
     "InputError": "meshrec.errors",
+    "Measures": "meshrec.body.anthropometry",
     "MeshrecError": "meshrec.errors",
     "MissingDependency": "meshrec.errors",
     "Person": "meshrec.reconstruct.person",
@@ -34,6 +37,7 @@ _LAZY = {
     "evaluate": "meshrec.evaluation",
     "load_body": "meshrec.body",
     "load_detector": "meshrec.detect",
+    "measure": "meshrec.reconstruct.measuring",
     "train": "meshrec.training",
     "body": "",
     "geometry": "",
@@ -47,6 +51,7 @@ __all__ = [
     "Detection",
     "Fitter",
     "InputError",
+    "Measures",
     "MeshrecError",
     "MissingDependency",
     "Person",
@@ -58,6 +63,7 @@ __all__ = [
     "geometry",
     "load_body",
     "load_detector",
+    "measure",
     "metrics",
     "render",
     "train",

@@ -32,6 +32,7 @@ def test_help_of_every_command_gives_an_example(capsys):
         "reconstruct",
         "export",
         "animate",
+        "measure",
         "body",
         "convert-body",
         "import-checkpoint",

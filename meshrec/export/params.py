@@ -27,6 +27,7 @@ joint_deviation     ``{name: metres}``, standard deviation of each joint's posit
 joint_confidence    ``{name: confidence}``, the probability that the joint is within 10 cm of its true position
 gravity             [3] unit vector in whose direction things fall, the same for everyone in a photo; optional
 gravity_deviation   [2] standard deviations of gravity's pitch and roll, radians; optional
+shape_covariance    [n][n] covariance of the errors of the betas; optional
 ==================  ==============================================================================================
 
 An ``.npz`` holds arrays of the same names, except that body and camera are spread over ``body_name``, ``body_hash``,
@@ -77,6 +78,7 @@ _SHAPES = {
     "joint_confidence": (None,),
     "gravity": (3,),
     "gravity_deviation": (2,),
+    "shape_covariance": (None, None),
 }
 _REQUIRED = ("body_name", "body_hash", "betas", "pose", "translation")
 _CAMERA = ("focal", "center", "size")
@@ -107,6 +109,7 @@ class PersonParameters:
         joints_3d, joints_2d, joint_deviation, joint_confidence: (J, 3), (J, 2), (J,), (J,), named by ``joint_names``.
         gravity: (3,) unit vector in whose direction things fall.
         gravity_deviation: (2,) standard deviations of its pitch and roll, radians.
+        shape_covariance: (n, n) covariance of the errors of the betas.
         notes: Reasons to distrust the body, for the user; they are written, but not read back.
 
     Raises:
@@ -141,6 +144,7 @@ class PersonParameters:
     gravity: np.ndarray | None = None
     gravity_deviation: np.ndarray | None = None
     notes: tuple[str, ...] = ()
+    shape_covariance: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         for key, shape in _SHAPES.items():
@@ -150,6 +154,9 @@ class PersonParameters:
             object.__setattr__(self, key, float(array) if shape == () else array)
             if key in _NAMES and len(array) != len(getattr(self, _NAMES[key])):
                 raise ValueError(f"{key} has {len(array)} rows for {len(getattr(self, _NAMES[key]))} {_NAMES[key]}")
+        known = self.shape_covariance
+        if known is not None and known.shape != 2 * self.betas.shape:
+            raise ValueError(f"shape_covariance is {known.shape} for {len(self.betas)} betas")
 
     def to_dict(self) -> dict[str, Any]:
         """What a ``.json`` holds: dictionaries, lists, strings and Python's own finite numbers, None where unknown."""

@@ -22,7 +22,13 @@ from meshrec.fit.gravity import gravity_of
 from meshrec.fit.initial import Initial
 from meshrec.fit.knowledge import Knowledge
 from meshrec.fit.outline import MaskView, drawn_faces, match_outlines
-from meshrec.fit.result import FitResult, confidence_in, joint_deviations, reprojection_error
+from meshrec.fit.result import (
+    FitResult,
+    confidence_in,
+    joint_deviations,
+    reprojection_error,
+    shape_covariances,
+)
 from meshrec.fit.settings import Balance, FitSettings
 from meshrec.fit.solver import Quadratic, Term, minimize
 from meshrec.fit.starts import PoseLibrary, in_front
@@ -122,6 +128,7 @@ class Fitter:
                     reprojection_error=error,
                     mask_iou=overlap,
                     score=confidence_in(detection, error, overlap),
+                    shape_covariance=shape_covariances(near)[0].float().numpy(),
                 )
             )
         return results

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from meshrec.body import joint_index
-from meshrec.body.state import BodyState
+from meshrec.body.state import BETAS, BodyState
 from meshrec.detect.people import Detection
 from meshrec.fit.solver import Quadratic
 from meshrec.fit.terms import Reprojection
@@ -34,6 +34,7 @@ class FitResult:
         reprojection_error: Mean distance of detected and reprojected landmarks, as a share of the box's longer side.
         mask_iou: Intersection over union of the body's silhouette and the detector's mask; None without a mask.
         score: Confidence in [0, 1], higher for better fits.
+        shape_covariance: (S, S) float32 covariance of the betas' errors.
 
     Example:
         >>> import numpy as np
@@ -51,6 +52,7 @@ class FitResult:
     reprojection_error: float
     mask_iou: float | None
     score: float
+    shape_covariance: np.ndarray | None = None
 
     @property
     def pose(self) -> np.ndarray:
@@ -79,6 +81,24 @@ def joint_deviations(joints: LandmarkMoments, state: BodyState, final: Quadratic
     spread = torch.linalg.solve_triangular(factor, relative.flatten(1, 2).transpose(1, 2), upper=False)
     deviations = spread.square().sum(1).unflatten(1, (-1, 3)).sum(-1).sqrt()
     return torch.where((failed[:, None] == 0) & deviations.isfinite(), deviations, UNKNOWN)
+
+
+def shape_covariances(final: Quadratic) -> Tensor:
+    """Covariances of the betas by Laplace's approximation, whatever pose and place are.
+
+    Args:
+        final: The energy's quadratic at its minimum, for B bodies.
+
+    Returns:
+        (B, S, S) blocks of the inverse of the Hessian; the identity, which is the prior of betas, where the Hessian is
+        not positive definite or not finite.
+    """
+    eye = torch.eye(final.hessian.shape[-1], dtype=final.hessian.dtype)
+    factor, failed = torch.linalg.cholesky_ex(final.hessian + 1e-9 * eye)
+    spread = torch.linalg.solve_triangular(factor, eye[:, BETAS].expand(len(factor), -1, -1), upper=False)
+    covariance = spread.mT @ spread
+    usable = (failed == 0) & covariance.flatten(1).isfinite().all(1)
+    return torch.where(usable[:, None, None], covariance, eye[BETAS, BETAS])
 
 
 def reprojection_error(seen: Reprojection, state: BodyState, box: np.ndarray) -> float:

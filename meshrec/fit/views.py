@@ -26,7 +26,7 @@ from meshrec.fit.in_view import SeenInViews, ViewSpace, ViewTerm, ViewTerms
 from meshrec.fit.initial import Initial
 from meshrec.fit.knowledge import Knowledge
 from meshrec.fit.outline import MaskView, drawn_faces
-from meshrec.fit.result import confidence_in, joint_deviations, reprojection_error
+from meshrec.fit.result import confidence_in, joint_deviations, reprojection_error, shape_covariances
 from meshrec.fit.settings import Balance
 from meshrec.fit.solver import Quadratic, Term, total
 from meshrec.fit.terms import Reprojection
@@ -73,6 +73,7 @@ class MultiViewFit:
         mask_iou: (V,) float32 intersection over union of the silhouette and the detector's mask; NaN without a mask.
         exchanged: (V,) bool, the views whose detections have left and right exchanged.
         score: Confidence in [0, 1]: the mean over the views with a detection.
+        shape_covariance: (S, S) float32 covariance of the betas' errors.
     """
 
     rotations: np.ndarray
@@ -83,6 +84,7 @@ class MultiViewFit:
     mask_iou: np.ndarray
     exchanged: np.ndarray
     score: float
+    shape_covariance: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,7 +199,8 @@ class MultiViewFitter:
             sides[v] = swapped[i, 0]
             scores.append(confidence_in(people[i], float(errors[v]), overlap))
         deviation = joint_deviations(self.fitter.skeleton, state, final)[0]
-        return MultiViewFit(*_arrays(state), deviation.float().numpy(), errors, overlaps, sides, float(np.mean(scores)))
+        score, shape = float(np.mean(scores)), shape_covariances(final)[0].float().numpy()
+        return MultiViewFit(*_arrays(state), deviation.float().numpy(), errors, overlaps, sides, score, shape)
 
     def evidence(
         self,
@@ -431,7 +434,8 @@ class MultiViewFitter:
         errors[view] = fit.reprojection_error
         overlaps[view] = np.nan if fit.mask_iou is None else fit.mask_iou
         sides = np.zeros(len(detections), bool)
-        return MultiViewFit(*_arrays(state), fit.joint_deviation, errors, overlaps, sides, fit.score)
+        known = (fit.score, fit.shape_covariance)
+        return MultiViewFit(*_arrays(state), fit.joint_deviation, errors, overlaps, sides, *known)
 
 
 def _arrays(state: BodyState) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -158,6 +158,7 @@ def people_in_views(
             reprojection_error=float(np.mean(list(known.values()))),
             mask_iou=float(ious.mean()) if len(ious) else None,
             joint_deviation=fit.joint_deviation,
+            shape_covariance=fit.shape_covariance,
             gravity=np.array([0.0, 1.0, 0.0]) if views.up else None,
             gravity_deviation=np.zeros(2) if views.up else None,
             body_name=reconstructor.body_name,

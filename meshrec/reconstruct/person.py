@@ -56,6 +56,7 @@ class Person:
         keypoint_names: Names of the K keypoints.
         joint_deviation: (24,) standard deviation of each ``smpl24`` joint relative to the pelvis, metres. It is large
             for joints that the photo does not show.
+        shape_covariance: (n, n) covariance of the errors of the betas, as the fit knows it.
         gravity: (3,) unit vector in camera space in whose direction things fall, the same for everyone in a photo;
             (0, 1, 0) for a level camera. It is estimated from all of them (:mod:`meshrec.fit.gravity`).
         gravity_deviation: (2,) standard deviations of gravity's pitch and roll, radians.
@@ -90,11 +91,12 @@ class Person:
     gravity_deviation: np.ndarray | None = field(default=None, repr=False)
     body_name: str = "neutral"
     made_by: str = ""
+    shape_covariance: np.ndarray | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         shapes = {"betas": (None,), "rotations": (NUM_JOINTS, 3, 3), "translation": (3,), "box": (4,)}
         shapes |= {"keypoints_2d": (len(self.keypoint_names), 3), "joint_deviation": (NUM_JOINTS,)}
-        shapes |= {"gravity": (3,), "gravity_deviation": (2,)}
+        shapes |= {"gravity": (3,), "gravity_deviation": (2,), "shape_covariance": (np.size(self.betas),) * 2}
         for name, shape in shapes.items():
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, float_array(getattr(self, name), shape, name))
@@ -130,6 +132,7 @@ class Person:
             gravity_deviation=parameters.gravity_deviation,
             body_name=parameters.body_name,
             made_by=parameters.made_by,
+            shape_covariance=parameters.shape_covariance,
         )
 
     @property
@@ -229,6 +232,7 @@ class Person:
             joint_names=joint_set(JOINTS),
             gravity=self.gravity,
             gravity_deviation=self.gravity_deviation,
+            shape_covariance=self.shape_covariance,
             notes=self.notes,
         )
 

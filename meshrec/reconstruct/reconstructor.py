@@ -18,6 +18,7 @@ from torch import nn
 
 from meshrec.body import NUM_BETAS, BodyData, BodyModel, joint_set, load_body
 from meshrec.body.state import BodyState
+from meshrec.body.tailor import covariance_given_stature
 from meshrec.compiled.device import usable_device
 from meshrec.compiled.threads import require_own_threads
 from meshrec.detect import Detection, Detector, load_detector
@@ -244,10 +245,15 @@ class Reconstructor:
         state = BodyState(*(torch.from_numpy(np.stack([body[name] for body in bodies])).double() for name in fields))
         model = self.body if self.body.v_template.device.type == "cpu" else copy(self.body).cpu()
         state = with_stature(model, state, torch.as_tensor(np.broadcast_to(height, len(bodies)).copy()))
-        return [
+        changed = [
             body | {"translation": translation.numpy(), "betas": betas.numpy()}
             for body, translation, betas in zip(bodies, state.translation, state.betas)
         ]
+        for body in changed:  # what the photo leaves open once the stature is known
+            if (known := body.get("shape_covariance")) is not None:
+                left = covariance_given_stature(model, torch.from_numpy(body["betas"]), torch.from_numpy(known))
+                body["shape_covariance"] = left.numpy()
+        return changed
 
     def clip(
         self,

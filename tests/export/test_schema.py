@@ -82,6 +82,7 @@ def people(draw) -> Person:
         joint_deviation=draw(st.none() | arrays(np.float32, 24, elements=share)),
         gravity=draw(st.none() | arrays(np.float32, 3, elements=floats)),
         gravity_deviation=draw(st.none() | arrays(np.float32, 2, elements=share)),
+        shape_covariance=draw(st.none() | arrays(np.float32, (10, 10), elements=floats)),
         made_by=draw(st.sampled_from(["", "fit", "proxy + fit"])),
     )
 
@@ -98,7 +99,7 @@ def test_any_person_is_written_as_the_schema_says_and_read_again(person):
     assert document == person.to_dict()
     check_result(document, "person")
     assert document.keys() == load_schema("person")["properties"].keys()  # what is not known is null
-    for name in ("betas", "translation", "box", "joint_deviation"):
+    for name in ("betas", "translation", "box", "joint_deviation", "shape_covariance"):
         assert np.array_equal(getattr(again, name), getattr(person, name)), name
     for name in ("score", "reprojection_error", "mask_iou", "made_by"):
         assert getattr(again, name) == getattr(person, name), name
