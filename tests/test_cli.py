@@ -36,6 +36,7 @@ def test_help_of_every_command_gives_an_example(capsys):
         "body",
         "convert-body",
         "import-checkpoint",
+        "export-onnx",
         "models",
         "train",
         "evaluate",

@@ -11,7 +11,7 @@ def has_kernels(tensor: Tensor) -> bool:
     to ONNX; a trace could not even see into a kernel, and would keep its result as a constant.
     """
     is_tracing = torch.jit.is_tracing()  # type: ignore[attr-defined]
-    return tensor.device.type == "cpu" and not (is_tracing or _is_exporting())
+    return tensor.device.type == "cpu" and not (is_tracing or is_exporting())
 
 
 def needs_operator(*tensors: Tensor) -> bool:
@@ -25,6 +25,10 @@ def needs_operator(*tensors: Tensor) -> bool:
     return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
 
 
-def _is_exporting() -> bool:
+def is_exporting() -> bool:
+    """Whether ``torch.export`` is writing down a program, which then may be converted to ONNX.
+
+    ONNX knows neither sparse matrices nor decompositions: what is exported does without.
+    """
     known = getattr(torch.compiler, "is_exporting", None)  # torch 2.6 lacks it; its exports call the operators
     return known is not None and known()

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+POLAR_STEPS = 10  # of Newton's iteration, which doubles the number of correct digits with each
+
 
 @dataclass(frozen=True)
 class Similarity:
@@ -50,6 +52,29 @@ def nearest_rotation(matrix: Tensor) -> Tensor:
         [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
     """
     return _NearestRotation.apply(matrix)
+
+
+def polar_rotation(matrix: Tensor) -> Tensor:
+    """:func:`nearest_rotation` of matrices of positive determinant, in elementary operations alone.
+
+    It is for exported programs, since ONNX has no singular value decomposition. Newton's iteration for the orthogonal
+    polar factor, X <- (g X + (g X)^-T) / 2, with the factor g by Frobenius norms (Higham 1986, "Computing the polar
+    decomposition - with applications").
+
+    Args:
+        matrix: (..., 3, 3) matrices of positive determinant.
+
+    Returns:
+        (..., 3, 3) rotations.
+    """
+    for _ in range(POLAR_STEPS):
+        a, b, c = matrix.unbind(-1)
+        cofactors = torch.stack([torch.linalg.cross(b, c), torch.linalg.cross(c, a), torch.linalg.cross(a, b)], dim=-1)
+        inverse = cofactors / (a * cofactors[..., 0]).sum(-1)[..., None, None]  # transposed
+        size, other = (part.square().sum((-1, -2), keepdim=True) for part in (matrix, inverse))
+        scale = (other / size) ** 0.25
+        matrix = (scale * matrix + inverse / scale) / 2
+    return matrix
 
 
 class _NearestRotation(torch.autograd.Function):

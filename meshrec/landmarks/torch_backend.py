@@ -102,7 +102,7 @@ class TorchLandmarks(nn.Module):
         """Motions of the joints (B, 24, 3, 4), rest joints (B, 24, 3), and parts R m + s t of landmarks (B, N, 3)."""
         coefficients = torch.cat([torch.ones_like(betas[:, :1]), betas], dim=1)
         rest_joints = torch.einsum("jcs,bs->bjc", self._rest_joints, coefficients)
-        motions = joint_motions(rotations, rest_joints, betas.new_zeros(len(betas), 3), self.tree)
+        motions = joint_motions(rotations, rest_joints, betas.new_zeros(betas.shape[0], 3), self.tree)
         if self.has_posedirs:
             features = rotations[:, 1:] - torch.eye(3, dtype=rotations.dtype, device=rotations.device)
             coefficients = torch.cat([coefficients, features.flatten(1)], dim=1)
@@ -115,7 +115,7 @@ class TorchLandmarks(nn.Module):
         turned, moved = motions.split((3, 1), dim=-1)
         places = (turned @ rest_joints[..., None] + moved).squeeze(-1)
         # The part of each cell, and then for each joint the sum over the joint and its descendants.
-        apart = parts.new_zeros(len(parts), 3, self._masses_below[..., 0].numel())
+        apart = parts.new_zeros(parts.shape[0], 3, self._masses_below[..., 0].numel())
         apart = apart.index_copy(2, self._cell, parts.mT).unflatten(2, (-1, len(self._above)))
         levers = (apart @ self._above).movedim(1, -1) - self._masses_below * places[:, None]
         axes, levers = torch.broadcast_tensors(turned.mT[:, None], levers[..., None, :])
@@ -123,7 +123,7 @@ class TorchLandmarks(nn.Module):
 
     def _by_betas(self, turned: Tensor) -> Tensor:
         """Derivatives (B, K, 3, S) by the betas, metres."""
-        root = torch.eye(3).to(turned).expand(len(turned), 1, 3, 3)
+        root = torch.eye(3).to(turned).expand(turned.shape[0], 1, 3, 3)
         before = torch.cat([root, turned[:, list(self.tree.parents[1:])]], dim=1)
         moved = (self._above @ ((before - turned) @ self._joint_shapes).flatten(2)).unflatten(2, (3, -1))
         parts = turned[:, self._joint] @ self._moment_shapes + self._masses * moved[:, self._joint]

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from meshrec.body import NUM_BETAS, BodyData
+from meshrec.compiled.operators import is_exporting
 from meshrec.errors import InputError
 from meshrec.models.encoders import Encoder, EncoderConfig, NetworkInput, check_sizes
 from meshrec.models.output import MeshEstimate
@@ -230,6 +231,8 @@ class SparseMatrix(nn.Module):
 
     index: Tensor
     values: Tensor
+    padded_columns: Tensor
+    padded_values: Tensor
 
     def __init__(self, index: Tensor, values: Tensor, shape: tuple[int, int]) -> None:
         super().__init__()
@@ -237,9 +240,14 @@ class SparseMatrix(nn.Module):
         self.shape = shape
         self.register_buffer("index", index, persistent=False)
         self.register_buffer("values", values, persistent=False)
+        columns, weights = _padded(index, values, shape[0])
+        self.register_buffer("padded_columns", columns, persistent=False)
+        self.register_buffer("padded_values", weights, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the matrix to features (B, C, N); the result is (B, C, M)."""
+        if is_exporting():  # ONNX has no sparse matrices
+            return (x[:, :, self.padded_columns] * self.padded_values).sum(-1)
         # The buffers are dense tensors, which distributed training can broadcast. Making the sparse tensor of them here
         # takes no time. Batch and channels together are the columns of one product.
         matrix = torch.sparse_coo_tensor(self.index, self.values, self.shape, is_coalesced=True, check_invariants=False)
@@ -258,6 +266,16 @@ def neighbour_mean(mesh: GraphMesh) -> SparseMatrix:
 def upsampling(mesh: GraphMesh) -> SparseMatrix:
     """The matrix (V, N) that interpolates the vertices of the full mesh from the nodes."""
     return SparseMatrix(mesh.up, mesh.up_weights, (mesh.vertex_count, len(mesh.template)))
+
+
+def _padded(index: Tensor, values: Tensor, rows: int) -> tuple[Tensor, Tensor]:
+    """Columns and values (M, most) of each row's entries side by side; short rows are padded with values of zero."""
+    counts = torch.bincount(index[0], minlength=rows)
+    place = torch.arange(index.shape[1]) - (counts.cumsum(0) - counts)[index[0]]
+    size = (rows, int(counts.max()))
+    columns, weights = torch.zeros(size, dtype=torch.int64), values.new_zeros(size)
+    columns[index[0], place], weights[index[0], place] = index[1], values
+    return columns, weights
 
 
 def _norm(channels: int) -> nn.GroupNorm:

@@ -143,7 +143,7 @@ class IterativeRegressor(Network):
     def forward(self, inputs: NetworkInput) -> NetworkOutput:
         """Estimate B people; the output holds the estimates of all iterations and refinements."""
         feature = self.encoder(inputs)
-        state = self.mean.expand(len(feature), -1)
+        state = self.mean.expand(feature.shape[0], -1)
         # The feature is the same in all iterations, so that its part of the first layer, which is the largest, is
         # computed only once.
         of_feature, of_state = self.embed.weight.tensor_split([feature.shape[1]], dim=1)
@@ -165,7 +165,7 @@ class IterativeRegressor(Network):
         if not self.config.refinements or (silhouette is None and not share):
             return [estimate] * self.config.refinements
         if silhouette is None:
-            silhouette = state.new_zeros(len(state), 1, *2 * [self.config.encoder.resolution])
+            silhouette = state.new_zeros(state.shape[0], 1, *2 * [self.config.encoder.resolution])
         levels, estimates = self.refine.pyramid(silhouette), []
         for _ in range(self.config.refinements):
             known = torch.cat([state, self._residuals(estimate, inputs)], dim=1)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from meshrec.body import POSE_SIZE
+from meshrec.compiled.operators import is_exporting
 from meshrec.landmarks.torch_backend import TorchLandmarks
 from meshrec.models.estimate import Estimate
 
@@ -19,6 +20,7 @@ TURN, BETA, CAMERA = 0.15, 0.3, 0.2
 KEYPOINT = 0.03  # usual standard deviation of a keypoint, half crop sides
 OUTLIER = 0.3  # half crop sides: the residual at which a keypoint keeps a quarter of its weight
 LARGEST_LOG = 3.0  # largest absolute logarithm of a standard deviation over the usual one
+INVERSE_STEPS = 36  # of an exported program's inverse: enough for condition numbers up to 1e9
 MOST_ZOOM = 2.0  # largest change of the logarithm of the camera's scale in one step
 
 
@@ -57,10 +59,26 @@ def keypoint_step(
         slopes = ((slopes * weights[..., None]).flatten(1, 2) * deviations[:, None]).double()
         covariance = slopes @ slopes.mT + torch.eye(slopes.shape[1]).to(slopes)
         pulled = (residuals * weights).flatten(1)[..., None].double()
-        pull = torch.cholesky_solve(pulled, torch.linalg.cholesky(covariance))
+        pull = _solved(covariance, pulled)
         step = deviations * (slopes.mT @ pull).squeeze(-1).to(deviations)
         shape_and_turns, zoom, shift = step.split([step.shape[1] - 3, 1, 2], dim=1)
         return estimate.moved(torch.cat([shape_and_turns, zoom.clamp(-MOST_ZOOM, MOST_ZOOM), shift], dim=1))
+
+
+def _solved(matrix: Tensor, right: Tensor) -> Tensor:
+    """The solution (B, N, 1) of equations with right sides (B, N, 1) and matrices (B, N, N).
+
+    Matrices are positive definite, with eigenvalues of at least one.
+    """
+    if not is_exporting():
+        return torch.cholesky_solve(right, torch.linalg.cholesky(matrix))
+    # ONNX has no decompositions. The iteration of Newton and Schulz for the inverse, X <- X (2 I - M X), is two of its
+    # products a step. It starts at I / |M|, from where the error is squared in each step.
+    twice = 2 * torch.eye(matrix.shape[1]).to(matrix)
+    inverse = (twice / 2) / matrix.abs().sum(2).amax(1)[:, None, None]
+    for _ in range(INVERSE_STEPS):
+        inverse = inverse @ (twice - matrix @ inverse)
+    return inverse @ right
 
 
 def _slopes(landmarks: TorchLandmarks, estimate: Estimate, points: Tensor, focal: Tensor | None) -> Tensor:

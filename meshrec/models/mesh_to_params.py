@@ -5,7 +5,9 @@ from torch import Tensor, nn
 
 from meshrec.body import NUM_BETAS, NUM_JOINTS, BodyModel
 from meshrec.body.kinematics import local_rotations
+from meshrec.compiled.operators import is_exporting
 from meshrec.geometry import nearest_rotation
+from meshrec.geometry.alignment import polar_rotation
 from meshrec.models.encoders import Encoder, NetworkInput
 from meshrec.models.estimate import Estimate
 from meshrec.models.graph import FullyConnectedMesh, GraphMesh, GraphRegressor
@@ -46,7 +48,7 @@ class MeshToParameters(nn.Module):
 
     def forward(self, coarse: Tensor) -> tuple[Tensor, Tensor]:
         """Estimate local rotations (B, 24, 3, 3) and betas (B, num_betas) of coarse meshes (B, N, 3), metres."""
-        x = self.embed(torch.cat([coarse, self.template.expand(len(coarse), -1, -1)], dim=2).flatten(1))
+        x = self.embed(torch.cat([coarse, self.template.expand(coarse.shape[0], -1, -1)], dim=2).flatten(1))
         for residual in self.residuals:
             x = torch.relu(x + residual(x))
         matrices, betas = self.output(x).float().tensor_split([9 * NUM_JOINTS], dim=1)
@@ -94,8 +96,10 @@ def project_to_rotations(matrices: Tensor) -> Tensor:
     Returns:
         (..., 3, 3) rotations.
     """
-    reflects = torch.linalg.det(matrices)[..., None, None] < 0
-    return nearest_rotation(torch.where(reflects, -matrices, matrices))
+    a, b, c = matrices.unbind(-1)
+    reflects = (a * torch.linalg.cross(b, c)).sum(-1)[..., None, None] < 0
+    turn = polar_rotation if is_exporting() else nearest_rotation
+    return turn(torch.where(reflects, -matrices, matrices))
 
 
 def fit_parameters(

@@ -10,7 +10,9 @@ import torch
 
 from meshrec.body.joints import flip_permutation
 from meshrec.body.kinematics import mirror_pose
+from meshrec.compiled.operators import is_exporting
 from meshrec.geometry import nearest_rotation
+from meshrec.geometry.alignment import polar_rotation
 from meshrec.models.encoders import NetworkInput
 from meshrec.models.estimate import Estimate
 from meshrec.models.network import Network
@@ -28,9 +30,12 @@ def mirror_averaged(network: Network, inputs: NetworkInput, joints: str) -> Esti
         The mean estimates of the B people. Rotations are averaged as matrices and projected to the nearest rotation.
     """
     both = network(NetworkInput.cat([inputs, mirror_input(inputs, joints)])).final
-    own, other = (Estimate(*parts) for parts in zip(*(t.chunk(2) for t in vars(both).values())))
+    count = both.betas.shape[0] // 2
+    own, other = (Estimate(*(t[part] for t in vars(both).values())) for part in (slice(count), slice(count, None)))
     other = mirror_estimate(other)
-    rotations = nearest_rotation(own.rotations + other.rotations)
+    # The sum of two rotations has a positive determinant, unless they differ by half a turn.
+    turn = polar_rotation if is_exporting() else nearest_rotation
+    rotations = turn(own.rotations + other.rotations)
     return Estimate(rotations, (own.betas + other.betas) / 2, (own.camera + other.camera) / 2)
 
 

@@ -153,6 +153,6 @@ class NetworkRegressor:
 def _without_mask(inputs: NetworkInput, kinds: int) -> Tensor:
     """Kinds (B,) of people: 1 for those without a mask, 0 for the others; 0 for everyone if there is only one kind."""
     if inputs.silhouette is None or kinds == 1:
-        people = next(len(seen) for seen in vars(inputs).values() if seen is not None)
+        people = next(seen.shape[0] for seen in vars(inputs).values() if seen is not None)
         return torch.zeros(people, dtype=torch.long)
     return 1 - inputs.silhouette.flatten(1).any(1).long()

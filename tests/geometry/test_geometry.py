@@ -24,6 +24,7 @@ from meshrec.geometry import (
     rotation_6d_to_matrix,
     rotation_angle,
 )
+from meshrec.geometry.alignment import polar_rotation
 
 
 def rotations(count: int = 500) -> torch.Tensor:
@@ -282,6 +283,17 @@ def test_nearest_rotation_is_nearest():
     best = (nearest_rotation(noisy) - noisy).flatten(1).norm(dim=1)
     for candidate in rotations(200):
         assert ((candidate - noisy).flatten(1).norm(dim=1) >= best - 1e-9).all()
+
+
+def test_exported_programs_find_the_same_nearest_rotation():
+    """By Newton's iteration instead of singular values, down to matrices that are nearly flat."""
+    generator = torch.Generator().manual_seed(0)
+    matrices = torch.randn(300, 3, 3, generator=generator, dtype=torch.float64)
+    matrices = torch.where(torch.linalg.det(matrices)[:, None, None] < 0, -matrices, matrices)
+    assert torch.allclose(polar_rotation(matrices), nearest_rotation(matrices), atol=1e-9)
+    turns = random_rotations(300, generator, torch.float64)
+    sums = turns[:150] + turns[150:]
+    assert torch.allclose(polar_rotation(sums), nearest_rotation(sums), atol=1e-9)
 
 
 def test_nearest_rotation_gradient():

@@ -172,3 +172,12 @@ def test_half_precision(ball):
         with torch.autocast("cpu", torch.bfloat16):
             rough = network.from_features(features).vertices
     assert torch.allclose(rough.float(), exact, atol=0.05 * exact.abs().max())
+
+
+def test_an_exported_program_multiplies_by_the_same_sparse_matrix(monkeypatch):
+    index = torch.tensor([[0, 0, 0, 2, 2, 3], [1, 2, 4, 0, 4, 3]])  # a row without entries too
+    matrix = SparseMatrix(index, torch.arange(1.0, 7.0), (5, 6))
+    x = torch.randn(2, 3, 6, generator=torch.Generator().manual_seed(0))
+    expected = matrix(x)
+    monkeypatch.setattr("meshrec.models.graph.is_exporting", lambda: True)
+    assert torch.allclose(matrix(x), expected, atol=1e-6)

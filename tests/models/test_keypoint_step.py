@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+import meshrec.models.keypoint_step as keypoint_step_module
 from meshrec.body import load_body
 from meshrec.landmarks.moments import LandmarkMoments
 from meshrec.landmarks.torch_backend import TorchLandmarks
@@ -121,3 +122,16 @@ def test_single_precision_bears_the_widest_doubts(landmarks):
     for _ in range(6):
         estimate = keypoint_step(single, estimate, keypoints, torch.full((16,), 1.5), doubts)
     assert all(value.isfinite().all() for value in vars(estimate).values())
+
+
+def test_an_exported_program_solves_the_same_equations(monkeypatch):
+    """By an iteration instead of Cholesky's decomposition, up to the worst condition numbers that weights can make."""
+    generator = torch.Generator().manual_seed(0)
+    for scale in (1.0, 1e2, 1e4):
+        slopes = scale * torch.randn(3, 66, 80, generator=generator).double()
+        matrix = slopes @ slopes.mT * torch.logspace(-4, 0, 66).double()[:, None] * torch.logspace(-4, 0, 66).double()
+        matrix, right = matrix + torch.eye(66), torch.randn(3, 66, 1, generator=generator).double()
+        expected = keypoint_step_module._solved(matrix, right)
+        with monkeypatch.context() as patch:
+            patch.setattr(keypoint_step_module, "is_exporting", lambda: True)
+            assert torch.allclose(keypoint_step_module._solved(matrix, right), expected, atol=1e-7)
