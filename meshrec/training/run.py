@@ -169,11 +169,15 @@ def _check_same(config: TrainingConfig, path: Path) -> None:
         config: Configuration of this training.
         path: Configuration file of the training in the folder.
 
+    ``steps`` may grow: the learning rate then goes on as it would have at this step of the longer training.
+
     Raises:
         InputError: The two differ in a key that affects the result.
     """
     ours = plain(config)
     theirs = plain(load_config(path, imports=import_paths(ours)))
+    if ours["steps"] > theirs["steps"]:
+        theirs["steps"] = ours["steps"]
     for key in ours:
         if key not in FREE and ours[key] != theirs[key]:
             raise InputError(

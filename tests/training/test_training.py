@@ -26,7 +26,7 @@ from meshrec.cli import main
 from meshrec.data.sample import Batch
 from meshrec.errors import InputError, TrainingDiverged
 from meshrec.geometry import Camera
-from meshrec.models.checkpoints import load_checkpoint
+from meshrec.models.checkpoints import load_checkpoint, read_header
 from meshrec.models.encoders import EncoderConfig, NetworkInput
 from meshrec.models.estimate import Estimate
 from meshrec.models.output import NetworkOutput
@@ -264,6 +264,22 @@ def test_a_killed_training_goes_on_as_if_nothing_had_happened(tmp_path):
     assert whole.keys() == resumed.keys()
     for name in whole:
         assert torch.equal(whole[name], resumed[name]), name
+
+
+@pytest.mark.parametrize("first", [4, 3])
+def test_a_training_that_has_ended_can_be_made_longer(first, tmp_path):
+    """With a constant rate of learning, it is the training that had the larger number of steps from the start."""
+    changes = ["accumulation=2", "checkpoint_every=2", "validation.people=4", "optimizer.warmup=0", "optimizer.final=1"]
+    train(_config(tmp_path / "whole", "steps=6", *changes))
+    out = tmp_path / "longer"
+    for steps in (first, 6):
+        train(_config(out, f"steps={steps}", *changes))
+        assert read_header(out / "last.safetensors")["provenance"]["step"] == steps
+    whole, longer = (load_file(folder / "last.safetensors") for folder in (tmp_path / "whole", out))
+    for name in whole:
+        assert torch.equal(whole[name], longer[name]), name
+    with pytest.raises(InputError, match="another 'steps'"):
+        train(_config(out, "steps=5", *changes))
 
 
 def test_people_made_on_the_device_of_the_training_change_nothing(tmp_path, monkeypatch):
