@@ -16,8 +16,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from meshrec.data.mixing import PATTERN, spread
-from meshrec.training.pieces import Piece, joined
-from meshrec.training.sources import Source
+from meshrec.training.pieces import Piece, Source, joined
 
 PREFETCHED = 4  # number of batches that each worker makes ahead
 

@@ -120,12 +120,15 @@ class LabelledConfig:
 
     Attributes:
         format, path, pictures, bodies: As the arguments of :func:`meshrec.datasets.formats.read_samples`.
+        betas: Whether the betas in the data are used. With ``false`` they are left out, as those of another body have
+            to be, of which poses and keypoints can be used all the same.
     """
 
     format: Annotated[str, AfterValidator(_known_format)]
     path: Path
     pictures: Path | None = None
     bodies: Mapping[str, str] = field(default_factory=dict)
+    betas: bool = True
 
 
 @dataclass(frozen=True)
@@ -185,7 +188,7 @@ class TrainingConfig:
 
     Attributes:
         out: Folder for checkpoints and logs.
-        steps: Number of optimizer steps.
+        steps: Number of optimizer steps, which may be raised when a training is resumed.
         batch_size: Number of samples per device and forward pass.
         network: The network.
         body: Name or file of the body.

@@ -1,6 +1,6 @@
 """Pieces of batches: samples with what a network sees of them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +16,9 @@ from meshrec.models.mirrored import mirror_input
 
 Piece = tuple[Batch, NetworkInput]
 """Centred samples; their pictures are ``Batch.image`` in bytes, from which the network's are made where it runs."""
+
+Source = Callable[[range], Piece]
+"""Makes the people at some places in the source's own endless sequence of people, the same every time."""
 
 
 @dataclass(frozen=True)

@@ -1,30 +1,22 @@
 """Sources of training samples: synthetic people, detected renders, and datasets on disk.
 
-A source is a function from places in its own endless sequence of people to their samples, which are the same every
-time. Pictures and masks are made only if the network or a loss needs them.
+Pictures and masks are made only if the network or a loss needs them.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, fields, replace
-from filecmp import cmp
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
 
 from meshrec.body import BodyModel
-from meshrec.body.genders import GENDERS
-from meshrec.data.augmentation import Augmentation
 from meshrec.data.centred import centred
-from meshrec.data.mixing import MixedSamples, order
-from meshrec.data.occluders import voc_occluders
+from meshrec.data.mixing import order
 from meshrec.data.proxies import Proxies
-from meshrec.data.sample import Batch, Sample, Samples, collate, cut
+from meshrec.data.sample import Batch
 from meshrec.data.streams import Streams
-from meshrec.datasets.formats import read_samples
 from meshrec.errors import InputError
 from meshrec.synthetic.backgrounds import FolderBackgrounds, noise_backgrounds
 from meshrec.synthetic.batches import synthetic_batch
@@ -37,16 +29,12 @@ from meshrec.synthetic.pictures import Pictures
 from meshrec.synthetic.render_batches import DetectedKeypoints
 from meshrec.synthetic.textures import TextureLayout
 from meshrec.synthetic.wardrobe import Wardrobe
-from meshrec.training.config import DatasetConfig, LabelledConfig, RendersConfig, SyntheticConfig, TrainingConfig
-from meshrec.training.pieces import Needs, Piece, joined, mirrored
+from meshrec.training.config import RendersConfig, SyntheticConfig, TrainingConfig
+from meshrec.training.labelled import datasets_source, labelled_source, overlap
+from meshrec.training.pieces import Needs, Piece, Source, joined, mirrored
 
 VALIDATION_SEED = 30_000  # seed of the synthetic people on whom all trainings are validated
 TEXELS = 192  # side of textures; pictures of less than 128 pixels get proportionally smaller ones
-LEAST_COPY = 1 << 16  # bytes of a file in a folder that is compared with those of other folders
-TINY = 2  # side of crops whose pictures are not needed, pixels
-
-Source = Callable[[range], Piece]
-"""Makes the people at some places of the source's sequence."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +76,7 @@ def training_sources(config: TrainingConfig, body: BodyModel) -> list[Share]:
         source = renders_source(train, needs, on_cpu, config.seed, renders)
         found.append(Share(source, renders.proportion))
     if config.datasets:
-        _check_bodies(config.datasets, body, config.body)
-        source = datasets_source(config.datasets, needs, config.augmentation, config.voc_occluders, config.seed)
+        source = datasets_source(config.datasets, needs, body, config.augmentation, config.voc_occluders, config.seed)
         found.append(Share(source, sum(dataset.proportion for dataset in config.datasets.values())))
     if not found:
         raise InputError("there is nothing to train on: set one of 'synthetic', 'renders' and 'datasets'.")
@@ -133,12 +120,12 @@ def validation_sources(config: TrainingConfig, body: BodyModel) -> dict[str, tup
         if name in ("synthetic", "renders"):
             raise InputError(f"'validation.datasets.{name}' is named as another source is; choose another name.")
         for other, trained in (config.datasets or {}).items():
-            if _overlap(dataset.path, trained.path):
+            if overlap(dataset.path, trained.path):
                 raise InputError(
                     f"'validation.datasets.{name}' reads {dataset.path}, and 'datasets.{other}' trains on it or a copy "
                     "of it: hold people out in a file of their own."
                 )
-        found[name] = labelled_source(dataset, needs, config.validation.people)
+        found[name] = labelled_source(f"validation.datasets.{name}", dataset, needs, body, config.validation.people)
     return found
 
 
@@ -211,113 +198,6 @@ def renders_source(
     if needs.keypoints_only and not as_they_are:
         return _Batched(people.batch, needs, people.detected_joints)
     return _Rendered(people, needs, seed, None if needs.keypoints_only else config.clothes, as_they_are)
-
-
-def datasets_source(
-    configs: Mapping[str, DatasetConfig],
-    needs: Needs,
-    augmentation: Augmentation | None,
-    voc_folder: Path | None,
-    seed: int,
-) -> Source:
-    """Datasets on disk, mixed and augmented. Their 2D labels and masks also serve as the detections that networks see.
-
-    Args:
-        configs: The datasets by the user's names.
-        needs: What the training needs.
-        augmentation: Strengths of the augmentation; None is none.
-        voc_folder: Pascal VOC folder of occluders; None draws random shapes.
-        seed: Seed of order and augmentation.
-
-    Raises:
-        InputError: A dataset or the Pascal VOC folder is missing or damaged.
-    """
-    datasets = [_labelled(dataset, needs) for dataset in configs.values()]
-    proportions = [dataset.proportion for dataset in configs.values()]
-    pasted = voc_occluders(voc_folder) if voc_folder is not None and needs.pictures and augmentation is not None else ()
-    mixed = MixedSamples(datasets, proportions, _side(needs), JOINTS, augmentation, pasted, seed)
-    return lambda places: _seen_by_labels(mixed.batch(places), needs)
-
-
-def labelled_source(config: LabelledConfig, needs: Needs, most: int) -> tuple[Source, int]:
-    """A dataset on disk as it is, for validation, and the number of its people that are taken.
-
-    Args:
-        config: The dataset.
-        needs: What the training needs.
-        most: The most people to take, evenly spread over the dataset.
-
-    Raises:
-        InputError: The dataset is missing or damaged.
-    """
-    samples = _labelled(config, needs)
-    rows = np.linspace(0, len(samples) - 1, min(most, len(samples))).round().astype(int).tolist()
-
-    def source(places: range) -> Piece:
-        cuts = [cut(samples[rows[place]], _side(needs)) for place in places]
-        return _seen_by_labels(collate(cuts, JOINTS), needs)
-
-    return source, len(rows)
-
-
-def _labelled(config: LabelledConfig, needs: Needs) -> Samples:
-    samples = read_samples(config.format, config.path, config.pictures, config.bodies)
-    return _WithoutPictures(samples) if needs.keypoints_only else samples
-
-
-def _side(needs: Needs) -> int:
-    """Side of the crops of datasets, pixels."""
-    return TINY if needs.keypoints_only else needs.resolution
-
-
-def _seen_by_labels(batch: Batch, needs: Needs) -> Piece:
-    """Labelled people whom a detector sees as their labels say."""
-    place, confidence = batch.keypoints_2d.split((2, 1), dim=2)
-    inside = (place.abs() <= 1).all(2, keepdim=True)
-    silhouette = batch.mask[:, None] / 255
-    seen = Proxies(torch.cat([place, confidence * inside], 2), silhouette, silhouette, ~inside[..., 0])
-    return needs.piece(*centred(batch, seen), JOINTS)
-
-
-def _overlap(one: Path, other: Path) -> bool:
-    """Whether two paths are the same file or folder, one lies in the other, or they have a file of the same content."""
-    one, other = one.resolve(), other.resolve()
-    if one == other or one in other.parents or other in one.parents:
-        return True
-    files = defaultdict(list)
-    for file, size in _files(one):
-        files[size].append(file)
-    # Contents are compared only as far as they agree, and so only copies are read whole.
-    return any(cmp(mine, file, shallow=False) for file, size in _files(other) for mine in files.get(size, ()))
-
-
-def _files(path: Path) -> list[tuple[Path, int]]:
-    """A file, or those of a folder that are large enough to be no mere notes or licences, and their sizes in bytes."""
-    if path.is_file():
-        return [(path, path.stat().st_size)]
-    sizes = [(file, file.stat().st_size) for file in path.rglob("*") if file.is_file()]
-    return [(file, size) for file, size in sizes if size >= LEAST_COPY]
-
-
-def _check_bodies(datasets: Mapping[str, DatasetConfig], body: BodyModel, name: str) -> None:
-    """Refuse data sets of whose betas none could be compared, because they belong to other bodies.
-
-    Args:
-        datasets: The data sets by the user's names.
-        body: The body of the training.
-        name: The name that the configuration gives this body.
-    """
-    for key, dataset in datasets.items():
-        own = {gender: hashed for gender, hashed in dataset.bodies.items() if hashed != body.hash}
-        if not own.keys() <= set(GENDERS):
-            continue  # which the reader refuses
-        same = body.data.gender in own
-        if own and (same or len(own) == len(dataset.bodies)):
-            gender = body.data.gender if same else next(iter(own))
-            raise InputError(
-                f"'datasets.{key}.bodies.{gender}' is the hash {own[gender]}, but the training's body '{name}' has the "
-                f"hash {body.hash}: none of these betas could be used; name the right body, or leave out 'bodies'."
-            )
 
 
 @dataclass(frozen=True)
@@ -405,19 +285,6 @@ class _Rendered:
         epoch, offset = divmod(place, len(self.people))
         mirror = np.random.default_rng((self.seed, place)).integers(2)
         return int(order(self.seed, 0, epoch, len(self.people))[offset]), bool(mirror)
-
-
-@dataclass(frozen=True)
-class _WithoutPictures:
-    """A dataset whose pictures are not needed: blank ones take their place, and no file is read."""
-
-    samples: Samples
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def __getitem__(self, index: int) -> Sample:
-        return replace(self.samples[index], image=np.zeros((TINY, TINY, 3), np.uint8), mask=None)
 
 
 def _found(part: DetectedRenders, rows: slice = slice(None)) -> DetectedRenders:

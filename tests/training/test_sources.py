@@ -12,6 +12,8 @@ from helpers.paths import CONFIGS
 from helpers.voc import COLOUR, write_voc
 
 from meshrec.body import joint_index, joint_set
+from meshrec.data.sample import person_sample
+from meshrec.datasets.shards import write_shards
 from meshrec.errors import InputError
 from meshrec.landmarks.moments import LandmarkMoments
 from meshrec.landmarks.torch_backend import TorchLandmarks
@@ -19,8 +21,9 @@ from meshrec.synthetic.detected_renders import DetectedRenders, save_renders
 from meshrec.synthetic.people import SyntheticPeople
 from meshrec.synthetic.simulated_detector import observe
 from meshrec.training import load_config
+from meshrec.training.labelled import overlap
 from meshrec.training.pieces import Piece, mirrored
-from meshrec.training.sources import _overlap, training_sources, validation_sources
+from meshrec.training.sources import training_sources, validation_sources
 
 SIZE = 64
 
@@ -230,15 +233,44 @@ def test_hashes_of_bodies_that_the_training_cannot_use(body, tmp_path):
             sources(bodies)
 
 
+def test_shards_of_another_body_are_refused_unless_their_betas_are_left_out(body, tmp_path):
+    """Shards name the body of each person themselves."""
+    pose, betas = np.tile(np.eye(3), (24, 1, 1)), np.ones(10)
+    places = np.c_[np.tile(np.linspace(10, 30, 17)[:, None], 2), np.ones(17)]
+    for name, hashes in (("other", ("0123456789abcdef",)), ("mixed", ("0123456789abcdef", body.hash))):
+        people = [
+            person_sample(
+                "somebody", np.zeros((40, 40, 3), np.uint8), (np.array([19.5, 19.5]), 30), joint_set("coco17"),
+                places, pose=pose, betas=betas, body=hashed,
+            )
+            for hashed in hashes
+        ]  # fmt: skip
+        write_shards(people, tmp_path / name)
+
+    def keys(name: str) -> list[str]:
+        return [f"{part}.format=shards" for part in parts] + [f"{part}.path={tmp_path / name}" for part in parts]
+
+    for parts, sources in ((["datasets.d"], training_sources), (["validation.datasets.d"], validation_sources)):
+        message = rf"'{parts[0]}' reads .*other, whose betas belong to the body 0123456789abcdef, but .*{body.hash}"
+        with pytest.raises(InputError, match=message):
+            sources(_config("iterative_keypoints", *keys("other")), body)
+        sources(_config("iterative_keypoints", *keys("mixed")), body)
+    parts = ["datasets.d"]
+    config = _config("iterative_keypoints", *keys("other"), "datasets.d.betas=false", "synthetic=null")
+    (share,) = training_sources(config, body)
+    batch, _ = share.source(range(2))
+    assert not batch.betas_confidence.any() and batch.pose_confidence.all()
+
+
 def test_copies_in_folders_overlap(tmp_path):
     random = np.random.default_rng(0)
     for folder in ("train", "held_out"):
         (tmp_path / folder / "parts").mkdir(parents=True)
         (tmp_path / folder / "LICENSE").write_text("the same everywhere")
         (tmp_path / folder / "parts" / "0.tar").write_bytes(random.bytes(1 << 17))
-    assert not _overlap(tmp_path / "train", tmp_path / "held_out")
-    assert not _overlap(tmp_path / "train", tmp_path / "missing")
+    assert not overlap(tmp_path / "train", tmp_path / "held_out")
+    assert not overlap(tmp_path / "train", tmp_path / "missing")
     shutil.copy(tmp_path / "train" / "parts" / "0.tar", tmp_path / "held_out" / "other.tar")
-    assert _overlap(tmp_path / "train", tmp_path / "held_out")
-    assert _overlap(tmp_path / "train", tmp_path / "held_out" / "other.tar")
-    assert not _overlap(tmp_path / "train", tmp_path / "held_out" / "parts")
+    assert overlap(tmp_path / "train", tmp_path / "held_out")
+    assert overlap(tmp_path / "train", tmp_path / "held_out" / "other.tar")
+    assert not overlap(tmp_path / "train", tmp_path / "held_out" / "parts")
