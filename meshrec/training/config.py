@@ -54,6 +54,8 @@ class NetworkConfig:
             the user's own; see :func:`meshrec.models.build.architecture_row`.
         settings: Keys of the architecture's settings, such as :class:`meshrec.models.iterative.IterativeConfig`;
             ``encoder.resolution`` is the resolution of all crops.
+        imagenet: File of weights trained on ImageNet, from which the ResNet or EfficientNet of the encoder starts; see
+            :mod:`meshrec.models.imagenet`.
         init: Checkpoint of the same network, or of the network without its ResNet, to initialise it from; null
             initialises it at random.
         encoder: Checkpoint of a network with the same encoder, to initialise the encoder alone.
@@ -63,6 +65,7 @@ class NetworkConfig:
 
     architecture: Annotated[str, AfterValidator(_known_architecture)] = "iterative"
     settings: Mapping[str, Any] = field(default_factory=dict)
+    imagenet: Path | None = None
     init: Path | None = None
     encoder: Path | None = None
     frozen: tuple[str, ...] = ()

@@ -21,6 +21,7 @@ from meshrec.files.atomic import write_file
 from meshrec.files.torch_files import read_torch
 from meshrec.models.build import architecture_row, build_network
 from meshrec.models.checkpoints import load_checkpoint
+from meshrec.models.imagenet import load_backbone
 from meshrec.models.network import Network
 from meshrec.models.warm_start import take_encoder, warm_start
 from meshrec.render.backends import backends
@@ -77,11 +78,15 @@ def start_network(config: TrainingConfig, body: BodyModel) -> Network:
     """The network with the weights with which a training starts: random ones follow from its seed.
 
     Raises:
-        InputError: The checkpoint it is to start from is missing or holds another network.
+        InputError: A file it is to start from is missing or holds another network.
     """
     torch.manual_seed(config.seed)
     name = config.network.architecture
     network = build_network(name, config.network.settings, body, row=architecture_row(name))
+    if config.network.imagenet is not None:
+        if "rgb" not in config.architecture.encoder.inputs:
+            raise InputError("'network.imagenet' is for networks that see rgb, which this one does not.")
+        load_backbone(network.encoder.backbone, config.network.imagenet)
     for path, take in ((config.network.init, warm_start), (config.network.encoder, take_encoder)):
         if path is None:
             continue

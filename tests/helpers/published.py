@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from helpers.paths import STORED
+from meshrec.models.efficientnet import EfficientNetLite0
 
 WIDTHS = (64, 128, 256, 512)
 
@@ -118,3 +119,13 @@ def stored(name: str) -> dict[str, Tensor]:
 def close(ours: Tensor, theirs: Tensor, tolerance: float = 1e-4) -> bool:
     assert ours.shape == theirs.shape
     return float((ours - theirs).abs().max()) < tolerance
+
+
+def efficientnet_weights() -> dict[str, Tensor]:
+    """Weights of an EfficientNet-Lite0 by the names in the package ``efficientnet_lite_pytorch``."""
+    shapes = {key: tuple(value.shape) for key, value in EfficientNetLite0().state_dict().items()}
+    named = {
+        ".".join(part if part.isdigit() or part == parts[-1] else f"_{part}" for part in parts): shape
+        for parts, shape in ((key.split("."), shape) for key, shape in shapes.items())
+    }
+    return seeded_weights(named | {"_fc.weight": (1000, 1280), "_fc.bias": (1000,)})

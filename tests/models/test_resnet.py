@@ -3,8 +3,10 @@
 import pytest
 import torch
 from helpers.published import close, resnet_shapes, seeded_images, seeded_weights, stored
+from safetensors.torch import save_file
 
 from meshrec.errors import InputError
+from meshrec.models.imagenet import load_backbone
 from meshrec.models.published import load_resnet
 from meshrec.models.resnet import ResNet
 
@@ -44,6 +46,20 @@ def test_another_depth_or_too_few_channels_is_refused(tmp_path):
         load_resnet(ResNet(18, channels=1), tmp_path / "resnet18.pth")
     with pytest.raises(ValueError, match="no ResNet-101"):
         ResNet(101)
+
+
+def test_timms_files_fit_and_its_other_stem_is_refused(tmp_path):
+    """They have torchvision's names in a safetensors file, where counts of batches may be missing."""
+    weights = seeded_weights(resnet_shapes(18))
+    weights = {key: value for key, value in weights.items() if not key.endswith("num_batches_tracked")}
+    save_file(weights, tmp_path / "model.safetensors")
+    network = ResNet(18).eval()
+    load_backbone(network, tmp_path / "model.safetensors")
+    with torch.no_grad():
+        assert close(network(seeded_images(2)), stored("resnet")["resnet18"])
+    save_file(weights | {"conv1.0.weight": torch.zeros(32, 3, 3, 3)}, tmp_path / "d.safetensors")
+    with pytest.raises(InputError, match=r"d\.safetensors holds a ResNet with three convolutions in its stem"):
+        load_backbone(network, tmp_path / "d.safetensors")
 
 
 def test_any_size_of_picture():

@@ -16,6 +16,7 @@ import pytest
 import torch
 from helpers.kept_gradients import keep_gradients
 from helpers.paths import CONFIGS, ROOT
+from helpers.published import efficientnet_weights
 from safetensors.torch import load_file
 
 from meshrec.benchmarks.random_body import random_arrays
@@ -38,6 +39,7 @@ from meshrec.training.measure import measure_errors
 from meshrec.training.module import Training, rate_at
 from meshrec.training.objective import Objective, Weights, joint_groups
 from meshrec.training.pieces import Piece
+from meshrec.training.run import start_network, training_body
 from meshrec.training.sources import training_sources, validation_sources
 
 TINY = [CONFIGS / "iterative_keypoints.yaml", CONFIGS / "tiny.yaml"]
@@ -308,6 +310,20 @@ def test_the_command_trains_and_tells_mistakes_in_a_sentence(tmp_path, capsys):
         assert main([*command, change]) == 1
         error = capsys.readouterr().err
         assert message in error and error.count("\n") == 1
+
+
+def test_a_network_of_pictures_starts_from_imagenets_weights(tmp_path):
+    torch.save(efficientnet_weights(), tmp_path / "lite0.pth")
+    files = [CONFIGS / "iterative_rgb.yaml", CONFIGS / "tiny.yaml"]
+    changes = [f"out={tmp_path / 'run'}", "network.settings.encoder.resnet=efficientnet_lite0"]
+    start = f"network.imagenet={tmp_path / 'lite0.pth'}"
+    config = load_config(files, [*changes, start, "steps=1", "batch_size=2", "validation.people=2"])
+    backbone = start_network(config, training_body(config)).encoder.backbone
+    assert torch.equal(backbone.conv_stem.weight, efficientnet_weights()["_conv_stem.weight"])
+    checkpoint = load_checkpoint(train(config))
+    assert checkpoint.network.config.encoder.resnet == "efficientnet_lite0"
+    with pytest.raises(InputError, match=r"'network\.imagenet' is for networks that see rgb"):
+        train(_config(tmp_path / "keypoints", start))
 
 
 def test_another_training_in_the_same_folder_is_refused(tmp_path):
