@@ -186,6 +186,23 @@ class ValidationConfig:
 
 
 @dataclass(frozen=True)
+class LoopConfig:
+    """Fits in the loop: bodies are fitted to 2D labels in rounds, and supervise; :mod:`meshrec.training.in_the_loop`.
+
+    Attributes:
+        every: Number of steps between rounds. The first round is before the first step.
+        start: Where the fits of the first round start: the ``library`` of poses, for a network with random weights, or
+            the ``network``. Those of later rounds start from the network's estimates.
+        largest_error: Largest error of a fit that supervises: the mean distance of its joints from the keypoints, as a
+            share of the person's box.
+    """
+
+    every: PositiveInt = 1000
+    start: Literal["library", "network"] = "library"
+    largest_error: PositiveFloat = 0.03
+
+
+@dataclass(frozen=True)
 class TrainingConfig:
     """Configuration of a training.
 
@@ -200,6 +217,7 @@ class TrainingConfig:
         augmentation: Augmentation of the datasets; null is none.
         voc_occluders: Pascal VOC folder, whose objects the augmentation pastes into pictures; null pastes random
             shapes.
+        in_the_loop: Fits in the loop, for people of ``datasets`` that have 2D labels alone; null makes no fits.
         weights: Weights of the losses. A ``weights.realism`` above 0 also trains a critic.
         optimizer: Learning rates, weight decay and gradient clipping.
         validation: Validation during training.
@@ -224,6 +242,7 @@ class TrainingConfig:
     datasets: Mapping[str, DatasetConfig] | None = None
     augmentation: Augmentation | None = field(default_factory=Augmentation)
     voc_occluders: Path | None = None
+    in_the_loop: LoopConfig | None = None
     weights: Weights = field(default_factory=Weights)
     optimizer: OptimizerConfig = OptimizerConfig()
     validation: ValidationConfig = ValidationConfig()
@@ -238,6 +257,11 @@ class TrainingConfig:
     seed: NonNegativeInt = 0
     checkpoint_every: PositiveInt = 1000
     log_every: PositiveInt = 50
+
+    @property
+    def fits(self) -> Path:
+        """Folder of the best fits of fits in the loop, with a folder for each dataset."""
+        return self.out / "fits"
 
     @property
     def architecture(self) -> NetworkSettings:

@@ -77,7 +77,7 @@ class Keeper(pl.Callback):
             return
         self._step = step
         self._update_speed()
-        last = step == config.steps
+        last = step == self.training.stop
         if not bool(outputs["loss"].isfinite()):
             raise TrainingDiverged(
                 f"the loss is no longer a number at step {step}: lower 'optimizer.rate' or 'optimizer.clip'; what was "

@@ -1,7 +1,7 @@
 """Datasets on disk as sources of training and validation."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from filecmp import cmp
 from pathlib import Path
@@ -35,6 +35,7 @@ def datasets_source(
     augmentation: Augmentation | None,
     voc_folder: Path | None,
     seed: int,
+    fits: Callable[[str, Samples], Samples] = lambda name, samples: samples,
 ) -> Source:
     """Datasets on disk, mixed and augmented. Their 2D labels and masks also serve as the detections that networks see.
 
@@ -45,11 +46,14 @@ def datasets_source(
         augmentation: Strengths of the augmentation; None is none.
         voc_folder: Pascal VOC folder of occluders; None draws random shapes.
         seed: Seed of order and augmentation.
+        fits: Function of name and samples of a dataset that gives samples with more labels.
 
     Raises:
         InputError: A dataset or the Pascal VOC folder is missing or damaged, or betas belong to another body.
     """
-    datasets = [_labelled(f"datasets.{name}", dataset, needs, body) for name, dataset in configs.items()]
+    datasets = [
+        fits(name, labelled_samples(f"datasets.{name}", dataset, needs, body)) for name, dataset in configs.items()
+    ]
     proportions = [dataset.proportion for dataset in configs.values()]
     pasted = voc_occluders(voc_folder) if voc_folder is not None and needs.pictures and augmentation is not None else ()
     mixed = MixedSamples(datasets, proportions, _side(needs), JOINTS, augmentation, pasted, seed)
@@ -69,17 +73,27 @@ def labelled_source(key: str, config: LabelledConfig, needs: Needs, body: BodyMo
     Raises:
         InputError: The dataset is missing or damaged, or its betas belong to another body.
     """
-    samples = _labelled(key, config, needs, body)
+    samples = labelled_samples(key, config, needs, body)
     rows = np.linspace(0, len(samples) - 1, min(most, len(samples))).round().astype(int).tolist()
 
     def source(places: range) -> Piece:
-        cuts = [cut(samples[rows[place]], _side(needs)) for place in places]
-        return _seen_by_labels(collate(cuts, JOINTS), needs)
+        return seen_samples([samples[rows[place]] for place in places], needs)
 
     return source, len(rows)
 
 
-def _labelled(key: str, config: LabelledConfig, needs: Needs, body: BodyModel) -> Samples:
+def labelled_samples(key: str, config: LabelledConfig, needs: Needs, body: BodyModel) -> Samples:
+    """A dataset on disk, without what the training does not use.
+
+    Args:
+        key: The dataset's key in the configuration, for messages.
+        config: The dataset.
+        needs: What the training needs.
+        body: The body of the training.
+
+    Raises:
+        InputError: As for :func:`labelled_source`.
+    """
     if config.betas and config.bodies:
         _check_bodies(key, config.bodies, body)
     samples = read_samples(config.format, config.path, config.pictures, config.bodies)
@@ -88,6 +102,11 @@ def _labelled(key: str, config: LabelledConfig, needs: Needs, body: BodyModel) -
     if not config.betas:
         samples = _WithoutBetas(samples)
     return _WithoutPictures(samples) if needs.keypoints_only else samples
+
+
+def seen_samples(samples: Sequence[Sample], needs: Needs) -> Piece:
+    """Samples as they are, seen by a detector as their labels say."""
+    return _seen_by_labels(collate([cut(sample, _side(needs)) for sample in samples], JOINTS), needs)
 
 
 def _side(needs: Needs) -> int:

@@ -38,6 +38,7 @@ class Training(pl.LightningModule):
         network: the network, with the weights from which training starts.
         objective: the losses to minimise, on the device where the training will run.
         sources: the sources of samples.
+        stop: number of the step after which to stop; None is the last.
 
     Attributes:
         averaged: the network with the exponential moving average of its weights, which is measured and saved.
@@ -46,9 +47,15 @@ class Training(pl.LightningModule):
     """
 
     def __init__(
-        self, config: TrainingConfig, network: Network, objective: Objective, sources: Sequence[Share]
+        self,
+        config: TrainingConfig,
+        network: Network,
+        objective: Objective,
+        sources: Sequence[Share],
+        stop: int | None = None,
     ) -> None:
         super().__init__()
+        self.stop = config.steps if stop is None else stop
         self.config, self.objective, self.network, self.sources = config, objective, network, sources
         self.still = _still(network, config)
         self.averaged = AveragedModel(network, multi_avg_fn=_mean_with(config.ema)).requires_grad_(False)
@@ -71,7 +78,7 @@ class Training(pl.LightningModule):
         self.loader = Loader(
             self._mixture(ours),
             several * self.trainer.global_step,
-            several * config.steps,
+            several * self.stop,
             workers(config),
             self.device.type == "cuda",
         )

@@ -4,6 +4,8 @@ import logging
 import os
 import sys
 import warnings
+from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.strategies import DDPStrategy
 
 from meshrec.body import NUM_BETAS, BodyModel, load_body
-from meshrec.errors import InputError
+from meshrec.errors import InputError, say
 from meshrec.files.atomic import write_file
 from meshrec.files.torch_files import read_torch
 from meshrec.models.build import architecture_row, build_network
@@ -28,11 +30,13 @@ from meshrec.render.backends import backends
 from meshrec.training.batches import at_most_threads
 from meshrec.training.config import TrainingConfig
 from meshrec.training.config_file import import_paths, load_config, plain
+from meshrec.training.in_the_loop import fit_round
 from meshrec.training.keeper import STATE, WEIGHTS, Keeper
+from meshrec.training.labelled import labelled_samples
 from meshrec.training.module import Training, cores, workers
 from meshrec.training.objective import Objective
 from meshrec.training.pieces import Piece
-from meshrec.training.sources import training_sources, validation_sources
+from meshrec.training.sources import needs_of, training_sources, validation_sources
 
 CONFIG = "config.yaml"
 MEASURED = 128  # people at once
@@ -55,18 +59,56 @@ def run(config: TrainingConfig) -> Path:
     body = body.to(_device(config))
     renderer = None if config.renderer == "auto" else config.renderer
     objective = Objective(body, config.weights, renderer=renderer, num_betas=config.architecture.num_betas)
-    training = Training(config, network, objective, training_sources(config, body))
-
     logger = TensorBoardLogger(out, name="", version="", default_hp_metric=False)
-    trainer = _trainer(config, logger, Keeper(training, people, logger))
-    if trainer.is_global_zero:
-        write_file(out / CONFIG, yaml.safe_dump(plain(config), sort_keys=False).encode())
-    # Threads that wait for one another lose far more than the cores that those who make data take.
-    with warnings.catch_warnings(), at_most_threads(cores(config) - workers(config)):
-        for known in KNOWN_WARNINGS:
-            warnings.filterwarnings("ignore", known)
-        trainer.fit(training, ckpt_path=state)
+    for stop in stops(config, 0 if state is None else int(read_torch(state)["global_step"])):
+        if config.in_the_loop is not None:
+            _fit_round(config, network, state, stop)
+        training = Training(config, network, objective, training_sources(config, body), stop)
+        trainer = _trainer(config, logger, Keeper(training, people, logger))
+        if trainer.is_global_zero:
+            write_file(out / CONFIG, yaml.safe_dump(plain(config), sort_keys=False).encode())
+        # Threads that wait for one another lose far more than the cores that those who make data take.
+        with warnings.catch_warnings(), at_most_threads(cores(config) - workers(config)):
+            for known in KNOWN_WARNINGS:
+                warnings.filterwarnings("ignore", known)
+            trainer.fit(training, ckpt_path=state)
+        state = out / STATE
     return out / WEIGHTS
+
+
+def stops(config: TrainingConfig, step: int) -> list[int]:
+    """The steps at which a training stops, from a step on: after each round of fits in the loop, and at its end.
+
+    A training that has ended has its end among them, so that it is evaluated once more, as it may have been killed
+    before it had written all that it should.
+    """
+    if config.in_the_loop is None:
+        return [config.steps]
+    every = config.in_the_loop.every
+    first = min(step // every * every + every, config.steps)
+    return [*range(first, config.steps, every), config.steps]
+
+
+def _fit_round(config: TrainingConfig, network: Network, state: Path | None, stop: int) -> None:
+    """Make the fits that supervise the steps up to ``stop``, from the averaged network as it is stored in ``state``."""
+    loop = config.in_the_loop
+    assert loop is not None
+    number = (stop - 1) // loop.every
+    body, start = training_body(config), None
+    if number > 0 or loop.start == "network":
+        start = deepcopy(network)
+        if state is not None:
+            prefix = "averaged.module."
+            weights = read_torch(state)["state_dict"].items()
+            start.load_state_dict({k.removeprefix(prefix): v for k, v in weights if k.startswith(prefix)})
+        start.eval()
+    needs = replace(needs_of(config), masks=False)
+    datasets = {
+        name: labelled_samples(f"datasets.{name}", dataset, needs, body)
+        for name, dataset in (config.datasets or {}).items()
+    }
+    report = fit_round(datasets, config.fits, number, body, start, needs, loop.largest_error)
+    say(f"fits of round {number + 1}: {report}")
 
 
 def training_body(config: TrainingConfig) -> BodyModel:
@@ -154,6 +196,11 @@ def _check(config: TrainingConfig) -> None:
     Raises:
         InputError: Keys contradict each other, or need what is not there.
     """
+    if config.in_the_loop is not None:
+        if not config.datasets:
+            raise InputError("'in_the_loop' fits bodies to the people of 'datasets': name at least one.")
+        if config.devices * config.nodes > 1:
+            raise InputError("'in_the_loop' runs in one process: set 'devices' and 'nodes' to 1.")
     needed = len(config.architecture.stages)
     if len(config.weights.iterations) < needed:
         raise InputError(f"'weights.iterations' weighs {len(config.weights.iterations)} of {needed} iterations.")

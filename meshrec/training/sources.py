@@ -15,7 +15,7 @@ from meshrec.body import BodyModel
 from meshrec.data.centred import centred
 from meshrec.data.mixing import order
 from meshrec.data.proxies import Proxies
-from meshrec.data.sample import Batch
+from meshrec.data.sample import Batch, Samples
 from meshrec.data.streams import Streams
 from meshrec.errors import InputError
 from meshrec.synthetic.backgrounds import FolderBackgrounds, noise_backgrounds
@@ -30,6 +30,7 @@ from meshrec.synthetic.render_batches import DetectedKeypoints
 from meshrec.synthetic.textures import TextureLayout
 from meshrec.synthetic.wardrobe import Wardrobe
 from meshrec.training.config import RendersConfig, SyntheticConfig, TrainingConfig
+from meshrec.training.kept_fits import WithFits
 from meshrec.training.labelled import datasets_source, labelled_source, overlap
 from meshrec.training.pieces import Needs, Piece, Source, joined, mirrored
 
@@ -53,7 +54,7 @@ class Share:
 
 
 def training_sources(config: TrainingConfig, body: BodyModel) -> list[Share]:
-    """All sources of a training.
+    """All sources of a training. With fits in the loop, datasets have the labels of the fits that are on disk now.
 
     Args:
         config: The training.
@@ -76,7 +77,14 @@ def training_sources(config: TrainingConfig, body: BodyModel) -> list[Share]:
         source = renders_source(train, needs, on_cpu, config.seed, renders)
         found.append(Share(source, renders.proportion))
     if config.datasets:
-        source = datasets_source(config.datasets, needs, body, config.augmentation, config.voc_occluders, config.seed)
+
+        def with_fits(name: str, samples: Samples) -> Samples:
+            loop = config.in_the_loop
+            return samples if loop is None else WithFits(samples, config.fits / name, on_cpu, loop.largest_error)
+
+        source = datasets_source(
+            config.datasets, needs, body, config.augmentation, config.voc_occluders, config.seed, with_fits
+        )
         found.append(Share(source, sum(dataset.proportion for dataset in config.datasets.values())))
     if not found:
         raise InputError("there is nothing to train on: set one of 'synthetic', 'renders' and 'datasets'.")

@@ -15,7 +15,10 @@ from meshrec.training.sources import needs_of, training_sources
 
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.yaml") if path.stem != "tiny")
 SMALL = {"graph": ["network.settings.channels=16", "network.settings.blocks=1"]}
-OWN = {"iterative_proxy": ["network.settings.encoder.resnet=0"]}  # it has none
+OWN = {
+    "iterative_proxy": ["network.settings.encoder.resnet=0"],  # it has none
+    "in_the_loop": ["synthetic={}", "datasets=null", "in_the_loop=null"],  # its data is the user's
+}
 PEOPLE = 3
 
 
@@ -27,7 +30,7 @@ def _tiny(name: str, *changes: str):
 def test_there_is_a_configuration_for_each_network():
     assert set(NAMES) == {
         "iterative_keypoints", "iterative_proxy", "iterative_rgb", "iterative_rgb_proxy",
-        "graph_keypoints", "mesh_to_params",
+        "graph_keypoints", "mesh_to_params", "in_the_loop",
     }  # fmt: skip
     for name in NAMES:
         assert load_config(CONFIGS / f"{name}.yaml").out == Path("runs") / name
