@@ -26,6 +26,7 @@ from meshrec.body.kinematics import mirror_pose
 from meshrec.cli import main
 from meshrec.data.sample import Batch
 from meshrec.errors import InputError, TrainingDiverged
+from meshrec.evaluation import evaluate
 from meshrec.geometry import Camera
 from meshrec.models.checkpoints import load_checkpoint, read_header
 from meshrec.models.encoders import EncoderConfig, NetworkInput
@@ -443,10 +444,13 @@ def test_a_network_of_pictures_is_trained_for_smpls_body_on_the_users_own_data(t
     files, out = [CONFIGS / "iterative_rgb.yaml", CONFIGS / "tiny.yaml"], tmp_path / "run"
     changes = [f"body={smpl_file}", "steps=2", "batch_size=4", f"out={out}", "validation.every=1"]
     keys = [f"datasets.flat.{key}" for key in flat] + [f"validation.datasets.mine.{key}" for key in solid]
-    checkpoint = load_checkpoint(train(load_config(files, [*changes, *keys, "synthetic=null"])), load_body(smpl_file))
+    path = train(load_config(files, [*changes, *keys, "synthetic=null"]))
+    checkpoint = load_checkpoint(path, load_body(smpl_file))
     assert set(checkpoint.provenance["metrics_mm"]) == {f"mine/{name}" for name in ("mpjpe", "pa_mpjpe", "pve_t")}
     assert checkpoint.provenance["metrics_2d"] == {}
     assert checkpoint.error_covariance.shape == (1, 82, 82) and checkpoint.body_hash == load_body(smpl_file).hash
+    report = evaluate(path, f"spin:{tmp_path}/mine.npz", smpl_file, tmp_path, bodies={"neutral": smpl_file})
+    assert np.isfinite([report.people[name] for name in ("mpjpe", "pa_mpjpe")]).all()
     # The datasets the other way round: labels in the picture alone are measured there.
     keys = [f"datasets.mine.{key}" for key in solid] + [f"validation.datasets.flat.{key}" for key in flat]
     config = load_config(files, [*changes, *keys, "synthetic=null", f"out={tmp_path / 'other'}"])
