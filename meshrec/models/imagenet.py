@@ -17,14 +17,14 @@ from meshrec.models.resnet import ResNet, with_input_channels
 FIRST = "conv_stem.weight"
 
 
-def load_backbone(backbone: nn.Module, path: str | Path) -> None:
+def load_backbone(backbone: nn.Module | None, path: str | Path) -> None:
     """Load ImageNet's weights into the convolutional network of an encoder, ``network.encoder.backbone``.
 
     Input channels beyond RGB get weights of zero, so that they have no effect at first.
 
     Args:
         backbone: a :class:`meshrec.models.resnet.ResNet` or a :class:`meshrec.models.efficientnet.EfficientNetLite0`
-            whose first three input channels are RGB.
+            whose first three input channels are RGB. Anything else, such as None, is refused.
         path: a ``.pth``, ``.bin`` or ``.safetensors`` file. No code in it is executed.
 
     Raises:

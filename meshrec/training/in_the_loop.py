@@ -33,6 +33,7 @@ from meshrec.training.measure import with_pictures
 from meshrec.training.pieces import Needs
 
 LEAST_KEYPOINTS = 6  # of a person who is fitted
+TOGETHER = 32  # people whom the network sees at once
 SIDE = 224  # pixels of the crops in which keypoints are fitted, in which detectors' errors are of the usual size
 
 
@@ -164,12 +165,14 @@ def _start(people: Sequence[Sample], network: Network | None, needs: Needs) -> B
     """The network's estimates of people, each in the camera that looks at the middle of its crop."""
     if network is None:
         return None
-    batch, inputs = seen_samples(people, needs)
-    device = next(network.parameters()).device
-    estimate = network(with_pictures(batch.to(device), inputs.to(device))).final
-    place = estimate.translation(batch.focal[:, 0].to(device))
-    betas = pad(estimate.betas, (0, NUM_BETAS - estimate.betas.shape[1]))
-    return BodyState(*(part.double().cpu() for part in (estimate.rotations, place, betas)))
+    device, states = next(network.parameters()).device, []
+    for first in range(0, len(people), TOGETHER):
+        batch, inputs = seen_samples(people[first : first + TOGETHER], needs)
+        estimate = network(with_pictures(batch.to(device), inputs.to(device))).final
+        place = estimate.translation(batch.focal[:, 0].to(device))
+        betas = pad(estimate.betas, (0, NUM_BETAS - estimate.betas.shape[1]))
+        states.append([part.double().cpu() for part in (estimate.rotations, place, betas)])
+    return BodyState(*(torch.cat(parts) for parts in zip(*states)))
 
 
 def _detected(

@@ -101,7 +101,7 @@ def _fit_round(config: TrainingConfig, network: Network, state: Path | None, sto
             prefix = "averaged.module."
             weights = read_torch(state)["state_dict"].items()
             start.load_state_dict({k.removeprefix(prefix): v for k, v in weights if k.startswith(prefix)})
-        start.eval()
+        start.eval().to(_device(config))
     needs = replace(needs_of(config), masks=False)
     datasets = {
         name: labelled_samples(f"datasets.{name}", dataset, needs, body)
@@ -128,7 +128,7 @@ def start_network(config: TrainingConfig, body: BodyModel) -> Network:
     if config.network.imagenet is not None:
         if "rgb" not in config.architecture.encoder.inputs:
             raise InputError("'network.imagenet' is for networks that see rgb, which this one does not.")
-        load_backbone(network.encoder.backbone, config.network.imagenet)
+        load_backbone(getattr(getattr(network, "encoder", None), "backbone", None), config.network.imagenet)
     for path, take in ((config.network.init, warm_start), (config.network.encoder, take_encoder)):
         if path is None:
             continue
