@@ -171,7 +171,7 @@ def _trainer(config: TrainingConfig, logger: TensorBoardLogger, keeper: Keeper) 
         strategy=strategy,
         plugins=[_StateFile()],
         precision="bf16-mixed" if config.precision == "bf16" else "32-true",
-        max_steps=config.steps,
+        max_steps=keeper.training.stop,
         accumulate_grad_batches=config.accumulation,
         logger=logger,
         log_every_n_steps=1,
