@@ -17,7 +17,7 @@ from meshrec.benchmarks.headlines import Headline, print_headlines
 from meshrec.errors import MeshrecError
 from meshrec.files.atomic import require_writable, write_file
 
-PACKAGES = ("torch", "numpy", "scipy", "numba", "ai-edge-litert", "smplx", "pytorch3d")
+PACKAGES = ("torch", "numpy", "scipy", "numba", "ai-edge-litert", "smplx", "smplfitter", "pytorch3d")
 
 
 def run_suite(what: str | None = None, out: Path | None = None) -> list[Headline]:

@@ -1,10 +1,9 @@
-"""Pose and shape of the parametric body from a regressed mesh: a network, and a closed form to compare it with."""
+"""Pose and shape of the parametric body from a regressed mesh, by a network."""
 
 import torch
 from torch import Tensor, nn
 
-from meshrec.body import NUM_BETAS, NUM_JOINTS, BodyModel
-from meshrec.body.kinematics import local_rotations
+from meshrec.body import NUM_BETAS, NUM_JOINTS
 from meshrec.compiled.operators import is_exporting
 from meshrec.geometry import nearest_rotation
 from meshrec.geometry.alignment import polar_rotation
@@ -13,9 +12,6 @@ from meshrec.models.estimate import Estimate
 from meshrec.models.graph import FullyConnectedMesh, GraphMesh, GraphRegressor
 from meshrec.models.network import Network
 from meshrec.models.output import NetworkOutput
-
-POSE_ONLY = 3
-"""Iterations of the closed form for the pose alone: betas have no meaning while the limbs point elsewhere."""
 
 
 class MeshToParameters(nn.Module):
@@ -100,83 +96,3 @@ def project_to_rotations(matrices: Tensor) -> Tensor:
     reflects = (a * torch.linalg.cross(b, c)).sum(-1)[..., None, None] < 0
     turn = polar_rotation if is_exporting() else nearest_rotation
     return turn(torch.where(reflects, -matrices, matrices))
-
-
-def fit_parameters(
-    body: BodyModel, vertices: Tensor, num_betas: int = NUM_BETAS, iterations: int = 20
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Fit a body to vertices by two closed forms in turn.
-
-    First each body part is rotated to align best with its vertices (Procrustes alignment, weighted by the skinning
-    weights). Then shape and translation are found by least squares, since vertices are linear in them for given
-    rotations.
-
-    Args:
-        body: the body to fit.
-        vertices: (B, V, 3) vertices of its topology, metres.
-        num_betas: number of shape components to fit.
-        iterations: number of rounds of both closed forms; the first :data:`POSE_ONLY` rounds fit the pose alone.
-
-    Returns:
-        Local rotations (B, 24, 3, 3), betas (B, num_betas) and translations (B, 3), metres.
-
-    Raises:
-        ValueError: The vertices are not of this shape, or not finite.
-    """
-    if vertices.dim() != 3 or vertices.shape[1:] != body.v_template.shape:
-        raise ValueError(f"vertices should be (B, {len(body.v_template)}, 3), not {tuple(vertices.shape)}")
-    if not vertices.isfinite().all():
-        raise ValueError("vertices must be finite")
-    batch = len(vertices)
-    world = torch.eye(3).to(vertices).repeat(batch, NUM_JOINTS, 1, 1)
-    rotations, betas, transl = world, vertices.new_zeros(batch, num_betas), vertices.new_zeros(batch, 3)
-    for step in range(iterations):
-        posed = body(betas, rotations[:, 1:], rotations[:, :1], transl).vertices
-        world = _part_turns(posed, vertices, body.weights) @ world
-        rotations = local_rotations(world, body.tree)
-        if step >= POSE_ONLY:
-            betas, transl = _shape_and_translation(body, vertices, rotations, num_betas)
-    return rotations, betas, transl
-
-
-def _part_turns(source: Tensor, target: Tensor, weights: Tensor) -> Tensor:
-    """For each part the rotation of the rigid motion that best aligns it (Kabsch 1976).
-
-    It is :func:`meshrec.geometry.procrustes` with the parts' weights, but all covariances are one matrix product, and
-    no array has vertices and parts and bodies. Its differences of large moments need float64.
-
-    Args:
-        source, target: (B, V, 3) metres.
-        weights: (V, J) how much a vertex counts in each part.
-
-    Returns:
-        (B, J, 3, 3) from source to target.
-    """
-    share, x, y = weights.T.double(), source.double(), target.double()
-    share = share / share.sum(1, keepdim=True)
-    x, y = x - x.mean(1, keepdim=True), y - y.mean(1, keepdim=True)
-    products = (y[..., :, None] * x[..., None, :]).flatten(2)
-    moments = share @ torch.cat([products, x, y], dim=2)
-    product, x_mean, y_mean = moments.split([9, 3, 3], dim=2)
-    covariance = product.unflatten(2, (3, 3)) - y_mean[..., :, None] * x_mean[..., None, :]
-    return nearest_rotation(covariance).to(source)
-
-
-def _shape_and_translation(
-    body: BodyModel, vertices: Tensor, rotations: Tensor, num_betas: int
-) -> tuple[Tensor, Tensor]:
-    """Betas (B, num_betas) and translations (B, 3) by least squares for given local rotations (B, 24, 3, 3)."""
-    batch = len(vertices)
-    units = torch.eye(num_betas + 1, num_betas).to(vertices).roll(1, 0)  # the mean shape, then each beta alone
-    turned = rotations.repeat_interleave(num_betas + 1, 0)
-    posed = (
-        body(units.repeat(batch, 1), turned[:, 1:], turned[:, :1])
-        .vertices.unflatten(0, (batch, num_betas + 1))
-        .flatten(2)
-    )
-    mean, basis = posed[:, 0], posed[:, 1:] - posed[:, :1]
-    moves = torch.eye(3).to(vertices).repeat(1, vertices.shape[1]).expand(batch, -1, -1)
-    basis = torch.cat([basis, moves], dim=1)
-    target = (vertices.flatten(1) - mean)[..., None]
-    solution = torch.linalg.solve(basis @ basis.mT, basis @ target).squeeze(-1)
-    return solution[:, :num_betas], solution[:, num_betas:]
