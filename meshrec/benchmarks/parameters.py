@@ -122,9 +122,12 @@ def _measure(fitter: ParameterFitter, peers: dict[str, Callable], targets: Tenso
 
 def _peers(data: BodyData) -> dict[str, Callable]:
     """smplfitter's torch and numba code: functions of targets (B, V, 3) and a number of rounds."""
+    import numba
     import smplfitter.nb
     import smplfitter.pt
 
+    threads = torch.get_num_threads()
+    numba.set_num_threads(threads)
     arrays = {
         "v_template": data.v_template, "shapedirs": data.shapedirs, "posedirs": data.posedirs,
         "J_regressor": data.joint_regressor, "weights": data.weights, "f": data.faces,
@@ -137,6 +140,7 @@ def _peers(data: BodyData) -> dict[str, Callable]:
             name: code.BodyFitter(code.BodyModel("smpl", "neutral", model_root=folder))
             for name, code in [("torch", smplfitter.pt), ("numba", smplfitter.nb)]
         }
+    torch.set_num_threads(threads)  # numba's own threads may have changed it
     keys = ["pose_rotvecs", "shape_betas", "trans"]
     # Its regulariser is for unusual bodies; on these, it only adds to the error.
     options = {"beta_regularizer": 0.0, "requested_keys": keys}

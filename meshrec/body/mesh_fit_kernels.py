@@ -118,33 +118,42 @@ def linearise(
     motions, slopes = np.empty((count, 3, 4)), np.empty((count, 3, shapes))
     pose_chain(local, place, betas, scale, rest_joints, joint_shapes, parents, world, places, motions, slopes)
 
-    rest = cross.copy()  # less the body's own moments: those of the residual
+    length = products.shape[1]
+    rest = np.empty((count, 3, length))  # moments of the residual: the body's own are taken from those of the target
+    for j in range(count):
+        for a in range(3):
+            for i in range(length):
+                rest[j, a, i] = cross[j, i, a]
     blocks = np.zeros((count, count, 6, 6))  # products of the velocities that two joints give by twists
     loads = np.zeros((count, shapes, 4, 3))  # sums of [x; 1] of a joint with the velocities of the betas
     pulls = np.zeros((count, shapes, 3))  # the same with those of joint-wise shape displacements alone
     spans = np.zeros((count, 4, 3))  # the same with the places: the velocities of the scale
     shape_block = np.zeros((shapes, shapes))
-    at = np.empty((products.shape[1], 4))
+    at = np.empty((4, length))
     second, moved, both, turn = np.empty((4, 4)), np.empty((3, 4)), np.empty((4, 4)), np.empty((3, 3))
     for n in range(len(pairs)):
-        j, k = pairs[n, 0], pairs[n, 1]
+        k, j = pairs[n, 0], pairs[n, 1]
         own, other, product = motions[j], motions[k], products[n]
-        for i in range(len(at)):
-            for c in range(4):
-                at[i, c] = product[i, c]
-            for s in range(shapes):
-                for c in range(3):
-                    at[i, c] += betas[s] * product[i, 4 + 3 * s + c]
-            for a in range(3):
-                rest[j, i, a] -= (
-                    at[i, 0] * other[a, 0] + at[i, 1] * other[a, 1] + at[i, 2] * other[a, 2] + at[i, 3] * other[a, 3]
-                )
+        for c in range(4):  # whole rows at a time, which the processor adds several numbers at once
+            row = product[c]
+            for i in range(length):
+                at[c, i] = row[i]
+        for s in range(shapes):
+            for c in range(3):
+                row, beta = product[4 + 3 * s + c], betas[s]
+                for i in range(length):
+                    at[c, i] += beta * row[i]
+        for a in range(3):
+            x, y, z, w = other[a, 0], other[a, 1], other[a, 2], other[a, 3]
+            target = rest[j, a]
+            for i in range(length):
+                target[i] -= x * at[0, i] + y * at[1, i] + z * at[2, i] + w * at[3, i]
         for i in range(4):
             for c in range(4):
-                second[i, c] = at[i, c]
+                second[i, c] = at[c, i]
                 if i < 3:
                     for s in range(shapes):
-                        second[i, c] += betas[s] * at[4 + 3 * s + i, c]
+                        second[i, c] += betas[s] * at[c, 4 + 3 * s + i]
         for a in range(3):
             for c in range(4):
                 moved[a, c] = 0.0
@@ -173,16 +182,16 @@ def linearise(
                 for a in range(3):
                     spans[j, i, a] += both[i, a]
         for s in range(shapes):
-            row = 4 + 3 * s
+            m = 4 + 3 * s
             for a in range(3):
                 for i in range(4):
-                    pull = own[a, 0] * at[row, i] + own[a, 1] * at[row + 1, i] + own[a, 2] * at[row + 2, i]
-                    loads[k, s, i, a] += pull + slopes[j, a, s] * at[3, i]
+                    pull = own[a, 0] * at[i, m] + own[a, 1] * at[i, m + 1] + own[a, 2] * at[i, m + 2]
+                    loads[k, s, i, a] += pull + slopes[j, a, s] * at[i, 3]
                     if i == 3:
                         pulls[k, s, a] += pull
         for c in range(3):
             for d in range(3):
-                turn[c, d] = own[0, c] * other[0, d] + own[1, c] * other[1, d] + own[2, c] * other[2, d]
+                turn[c, d] = other[0, c] * own[0, d] + other[1, c] * own[1, d] + other[2, c] * own[2, d]
         for s in range(shapes):
             for c in range(3):
                 line = product[4 + 3 * s + c]
@@ -201,21 +210,22 @@ def linearise(
     for j in range(count):
         for i in range(4):
             for a in range(3):
-                contracted[i, a] = rest[j, i, a]
-                value -= motions[j, a, i] * (rest[j, i, a] + cross[j, i, a])
+                contracted[i, a] = rest[j, a, i]
+                value -= motions[j, a, i] * (rest[j, a, i] + cross[j, i, a])
                 if i < 3:
                     for s in range(shapes):
-                        contracted[i, a] += betas[s] * rest[j, 4 + 3 * s + i, a]
-                        value -= motions[j, a, i] * betas[s] * (rest[j, 4 + 3 * s + i, a] + cross[j, 4 + 3 * s + i, a])
+                        m = 4 + 3 * s + i
+                        contracted[i, a] += betas[s] * rest[j, a, m]
+                        value -= motions[j, a, i] * betas[s] * (rest[j, a, m] + cross[j, m, a])
                 if free:
                     slope[total - 1] += motions[j, a, i] * contracted[i, a]
         _add_wrench(motions[j], contracted, wrenches[j])
         for s in range(shapes):
             _add_wrench(motions[j], loads[j, s], shape_wrenches[j, s])
             for a in range(3):
-                slope[first + s] += slopes[j, a, s] * rest[j, 3, a]
+                slope[first + s] += slopes[j, a, s] * rest[j, a, 3]
                 for c in range(3):
-                    slope[first + s] += motions[j, a, c] * rest[j, 4 + 3 * s + c, a]
+                    slope[first + s] += motions[j, a, c] * rest[j, a, 4 + 3 * s + c]
         for a in range(3):
             scale_wrenches[j, 3 + a] = spans[j, 3, a]
         if free:  # the first three rows of `spans` are turned already

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from meshrec.benchmarks import BENCHMARKS, body, fit, metrics, models, regressors, render, suite, synthetic
+from meshrec.benchmarks import BENCHMARKS, body, fit, metrics, models, parameters, regressors, render, suite, synthetic
 from meshrec.benchmarks.headlines import Headline
 from meshrec.body import joint_set, load_body
 from meshrec.cli import main
@@ -143,6 +143,16 @@ def test_headlines_name_the_peer_where_there_is_one():
     assert [(line.value, line.ratio) for line in lines] == [(1.3, 3400.0), (30.0, None)]
     steps = {"RGB sample": {"per_second": 20.0}, "  its picture": {"per_second": 25.0}}
     assert [line.value for line in synthetic.headlines({"steps": steps})] == [20.0]
+
+
+def test_parameters_are_compared_at_their_errors(monkeypatch):
+    monkeypatch.setattr(parameters, "BATCHES", (2,))
+    monkeypatch.setattr(parameters, "find_spec", lambda name: None)
+    rows = parameters.run()
+    assert [row["noise_mm"] for row in rows] == [0.0, 5.0] and rows[0]["meshrec_mm"] < 0.5 < 2 * rows[1]["meshrec_mm"]
+    assert [(line.peer, line.value) for line in parameters.headlines(rows)] == [("", rows[1]["meshrec_ms"])]
+    peer = {"ratio_1": 4.0, "smplfitter_1_ms": 9.0}
+    assert [line.ratio for line in parameters.headlines([row | peer for row in rows])] == [4.0]
 
 
 def test_regressors_are_timed_from_crop_to_photo(tmp_path, monkeypatch):
