@@ -2,6 +2,7 @@
 
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -60,5 +61,5 @@ def _of_obj(data: bytes) -> np.ndarray:
 def _of_ply(data: bytes) -> np.ndarray:
     import trimesh
 
-    mesh = trimesh.load(BytesIO(data), file_type="ply", process=False)
+    mesh: Any = trimesh.load(BytesIO(data), file_type="ply", process=False)
     return np.asarray(mesh.vertices, np.float64)
