@@ -54,14 +54,14 @@ class ViewSpace:
 
     def from_world(self, state: BodyState) -> BodyState:
         """Bodies of the world in camera space."""
-        rotations, rest = state.rotations.clone(), self._rest(state)
+        rotations, rest = state.rotations.clone(), self.rest(state)
         rotations[:, 0] = self.rotation @ rotations[:, 0]
         place = (rest + state.translation) @ self.rotation.T + self.translation
         return BodyState(rotations, place - rest, state.betas)
 
     def to_world(self, state: BodyState) -> BodyState:
         """The inverse of :meth:`from_world`."""
-        rotations, rest = state.rotations.clone(), self._rest(state)
+        rotations, rest = state.rotations.clone(), self.rest(state)
         rotations[:, 0] = self.rotation.T @ rotations[:, 0]
         place = (rest + state.translation - self.translation) @ self.rotation
         return BodyState(rotations, place - rest, state.betas)
@@ -69,23 +69,24 @@ class ViewSpace:
     def estimates_in_world(self, initial: Initial) -> Initial:
         """A regressor's estimates of people in camera space, and their uncertainty, as those of people in the world."""
         start = TRANSLATION.start
-        whiten = torch.cat([initial.whiten[..., :start], initial.whiten[..., start:] @ self._moves], -1)
+        whiten = torch.cat([initial.whiten[..., :start], initial.whiten[..., start:] @ self.moves], -1)
         return Initial(self.to_world(initial.state), whiten)
 
     def pulled_back(self, quadratic: Quadratic) -> Quadratic:
         """A quadratic in the unknowns of bodies in camera space as one in those of the same bodies in the world."""
-        start, moves = TRANSLATION.start, self._moves
+        start, moves = TRANSLATION.start, self.moves
         gradient, hessian = quadratic.gradient, quadratic.hessian
         hessian = torch.cat([hessian[..., :start], hessian[..., start:] @ moves], -1)
         hessian = torch.cat([hessian[:, :start], moves.T @ hessian[:, start:]], 1)
         return Quadratic(quadratic.energy, torch.cat([gradient[:, :start], gradient[:, start:] @ moves], 1), hessian)
 
-    def _rest(self, state: BodyState) -> Tensor:
+    def rest(self, state: BodyState) -> Tensor:
+        """(B, 3) places of the pelvis at rest."""
         return self.pelvis + state.betas @ self.pelvis_shapes.T
 
     @cached_property
-    def _moves(self) -> Tensor:
-        """(3 + S, 3 + S) steps of translation and betas in camera space by those in the world."""
+    def moves(self) -> Tensor:
+        """(3 + S, 3 + S) steps of translation and betas in camera space, by those in the world."""
         moves = torch.eye(3 + self.pelvis_shapes.shape[1]).to(self.rotation)
         moves[:3, :3] = self.rotation
         moves[:3, 3:] = (self.rotation - torch.eye(3).to(self.rotation)) @ self.pelvis_shapes
