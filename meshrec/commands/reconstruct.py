@@ -43,7 +43,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--cameras",
         type=Path,
-        help="calibration of the cameras of which the files are photos of one instant, or clips, fitted together",
+        help="calibration of the cameras of which the files are photos of one instant, or clips, fitted together. "
+        "auto: there is none, and the cameras are found from the people in photos",
     )
     parser.add_argument(
         "--offset",
@@ -99,11 +100,13 @@ def run(options: Namespace) -> int:
     )
     if options.cameras is not None:
         from meshrec.jobs.camera_clips import CameraClipsJob, are_clips, reconstruct_camera_clips
-        from meshrec.jobs.cameras import reconstruct_instant
+        from meshrec.jobs.cameras import AUTO, reconstruct_instant
         from meshrec.jobs.work import make_reconstructor
 
         files, offsets = [Path(source) for source in options.sources], offsets_of(options.offset)
         if are_clips(files):
+            if str(options.cameras) == AUTO:
+                raise InputError("--cameras auto takes photos of one instant; clips need a calibration.")
             job = CameraClipsJob(
                 files, options.cameras, options.out, settings, options.unit, offsets, force=options.force
             )

@@ -48,8 +48,8 @@ class FreeView:
     @property
     def camera(self) -> Camera:
         """The camera, with extrinsics."""
-        rotation, translation = self.space.rotation.tolist(), self.space.translation.tolist()
-        return replace(self.seen.camera, rotation=rotation, translation=translation)
+        own = self.seen.camera
+        return Camera(own.focal, own.center, own.size, self.space.rotation.tolist(), self.space.translation.tolist())
 
     def __call__(self, state: BodyState) -> Quadratic:
         """The quadratic in P + 7 unknowns: those of N bodies in the world, and :data:`UNKNOWNS` of the camera."""

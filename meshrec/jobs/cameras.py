@@ -8,6 +8,7 @@ person_0.json               the person's parameters, as :mod:`meshrec.export.par
                             of a level camera at the world's origin
 scene.glb                   everybody, and all cameras
 overlay_cam1.png            for each camera its picture without lens distortion, the meshes on it, and from the side
+calibration.toml            cameras that were found, without a calibration, in Pose2Sim's layout
 cameras.json                the record: pictures, cameras, people, axes. It is written last
 ==========================  =======================================================================================
 """
@@ -29,7 +30,7 @@ from meshrec.export import write_scene
 from meshrec.files.atomic import require_writable, write_file
 from meshrec.geometry import CAMERA_TO_Y_UP, Camera, Placement
 from meshrec.geometry.calibrated_cameras import Calibration
-from meshrec.geometry.calibration_files import read_calibration
+from meshrec.geometry.calibration_files import read_calibration, write_calibration
 from meshrec.jobs.camera_keypoints import keypoint_parts
 from meshrec.jobs.camera_records import CAMERAS, RECORD, SCENE, SCHEMA, VERSION, file_name, names_in
 from meshrec.jobs.records import remove_results
@@ -39,8 +40,12 @@ from meshrec.reconstruct.cameras import SeenPerson, Views, detections_of, people
 from meshrec.reconstruct.ground import Ground
 from meshrec.reconstruct.person import Person
 from meshrec.reconstruct.reconstructor import Reconstructor
+from meshrec.reconstruct.uncalibrated import FoundCalibration, people_and_cameras
 
 AXES = "meshes: x right, y up; parameters: a level camera's at the world's origin, x right, y down, z forward"
+CALIBRATION = "calibration.toml"
+AUTO = "auto"
+"""In place of a calibration: there is none, and the cameras are found from the people."""
 
 
 def files_of_cameras(files: Sequence[Path], calibration: Calibration) -> dict[str, Path]:
@@ -86,7 +91,7 @@ def refuse_sizes(settings: Settings) -> None:
 
 def reconstruct_instant(
     files: Sequence[Path],
-    calibration: Path,
+    calibration: Path | str,
     out: Path,
     settings: Settings,
     reconstructor: Reconstructor,
@@ -96,7 +101,7 @@ def reconstruct_instant(
 
     Args:
         files: A photo of each camera.
-        calibration: The calibration's file.
+        calibration: The calibration's file, or "auto": the cameras are found from the people.
         out: The folder for the results.
         settings: Settings of the run.
         reconstructor: The reconstructor of these settings.
@@ -109,6 +114,8 @@ def reconstruct_instant(
         InputError: A file cannot be read, a setting has no meaning here, the pictures do not fit the calibration, or
             the folder cannot be written to.
     """
+    if str(calibration) == AUTO:
+        return _without_calibration(files, out, settings, reconstructor, unit)
     refuse_sizes(settings)
     cameras = read_calibration(calibration, unit)
     pictures = files_of_cameras(files, cameras)
@@ -117,6 +124,27 @@ def reconstruct_instant(
     own = None if settings.keypoints is None else detections_of(_keypoints(pictures, settings), views, cameras)
     people = people_in_views(reconstructor, views, own)
     write_instant(out, pictures, views, people, settings)
+    return len(people)
+
+
+def _without_calibration(
+    files: Sequence[Path], out: Path, settings: Settings, reconstructor: Reconstructor, unit: str | None
+) -> int:
+    """What :func:`reconstruct_instant` does where the cameras are not known. They have the files' names."""
+    if settings.boxes is not None or unit is not None:
+        name = "boxes" if unit is None else "unit"
+        raise InputError(f"--{name} has no meaning with --cameras auto; leave it out.")
+    if settings.height is not None and len(settings.height) > 1:
+        raise InputError("--cameras auto takes one --height, that of everyone.")
+    pictures = {file.stem: file for file in files}
+    if len(pictures) < len(files):
+        raise InputError("two files have the same name; with --cameras auto, cameras are called by their files' names.")
+    require_writable(out / RECORD)
+    own = None if settings.keypoints is None else _keypoints(pictures, settings)
+    height = None if settings.height is None else settings.height[0]
+    people, views, found = people_and_cameras(reconstructor, pictures, own, height, settings.focal)
+    write_calibration(out / CALIBRATION, found.calibration)
+    write_instant(out, pictures, views, people, settings, found)
     return len(people)
 
 
@@ -139,7 +167,12 @@ def _alone(part: Path, picture: Path, settings: Settings) -> list[Detection]:
 
 
 def write_instant(
-    out: Path, pictures: Mapping[str, Path], views: Views, people: Sequence[SeenPerson], settings: Settings
+    out: Path,
+    pictures: Mapping[str, Path],
+    views: Views,
+    people: Sequence[SeenPerson],
+    settings: Settings,
+    unknown: FoundCalibration | None = None,
 ) -> None:
     """Write the results of one instant.
 
@@ -149,6 +182,7 @@ def write_instant(
         views: The pictures.
         people: Everyone found.
         settings: Settings of the run.
+        unknown: The calibration, if it was not known and was found from the people.
 
     Raises:
         InputError: The folder cannot be written to, or a floor is asked for where it is not known what is up.
@@ -193,7 +227,25 @@ def write_instant(
             for name, seen in zip(names, people)
         ],
     }
+    if unknown is not None:
+        record["calibration"] = CALIBRATION
+        for camera, deviation in zip(record["cameras"], _deviations(unknown)):
+            camera["deviations"] = deviation
     write_file(out / RECORD, (json.dumps(record, indent=2) + "\n").encode())
+
+
+def _deviations(found: FoundCalibration) -> list[dict[str, float]]:
+    """Standard deviations of each camera relative to the first: degrees, metres, and pixels."""
+    own = found.deviations
+    focals = [float(np.mean(camera.camera.focal)) for camera in found.calibration.cameras.values()]
+    return [
+        {
+            "rotation_degrees": round(float(np.degrees(turn)), 3),
+            "position_metres": round(float(place), 4),
+            "focal_pixels": round(float(share) * focal, 2),
+        }
+        for turn, place, share, focal in zip(own.turn, own.place, own.focal, focals)
+    ]
 
 
 def camera_entry(name: str, camera: Camera) -> dict[str, Any]:

@@ -117,7 +117,10 @@ def in_level_world(camera: Camera, level: np.ndarray) -> Camera:
 
 
 def people_in_views(
-    reconstructor: Reconstructor, views: Views, keypoints: Mapping[str, Any] | None = None
+    reconstructor: Reconstructor,
+    views: Views,
+    keypoints: Mapping[str, Any] | None = None,
+    matched: Sequence[Mapping[int, int]] | None = None,
 ) -> list[SeenPerson]:
     """Reconstruct the people in several pictures of one instant.
 
@@ -125,6 +128,8 @@ def people_in_views(
         reconstructor: Whose detector, regressor and fit are used.
         views: The pictures and their cameras.
         keypoints: By name of the camera, detections without lens distortion, instead of the detector's.
+        matched: For each person, by index of the camera, the index of the detection of ``keypoints``. Default: people
+            are matched by rays.
 
     Returns:
         Everyone, those in most cameras first.
@@ -135,16 +140,17 @@ def people_in_views(
     if reconstructor.fitter is None:
         raise InputError("several cameras are fitted together; leave the fit in.")
     found = [
-        _found(reconstructor, image, None if keypoints is None else keypoints.get(name, ()))
+        found_in(reconstructor, image, None if keypoints is None else keypoints.get(name, ()))
         for name, image in zip(views.names, views.images)
     ]
-    guesses = [_estimates(reconstructor, *seen) for seen in zip(views.images, found, views.cameras)]
+    guesses = [estimates_in(reconstructor, *seen) for seen in zip(views.images, found, views.cameras)]
     fitter = MultiViewFitter(reconstructor.fitter)
     up = np.array([0.0, -1.0, 0.0]) if views.up else None
     people = []
-    for match in match_people(found, views.cameras):
-        own = [found[c][match.views[c]] if c in match.views else None for c in range(len(found))]
-        initial = [guess[match.views[c]] if c in match.views and guess else None for c, guess in enumerate(guesses)]
+    matches = [match.views for match in match_people(found, views.cameras)] if matched is None else matched
+    for match in matches:
+        own = [found[c][match[c]] if c in match else None for c in range(len(found))]
+        initial = [guess[match[c]] if c in match and guess else None for c, guess in enumerate(guesses)]
         others = [[d for d in everyone if d is not one] for everyone, one in zip(found, own)]
         fit = fitter(own, views.cameras, initial, up, others)
         known = {name: float(e) for name, e in zip(views.names, fit.reprojection_error) if np.isfinite(e)}
@@ -219,13 +225,14 @@ def detections_of(
     return found
 
 
-def _found(reconstructor: Reconstructor, image: np.ndarray, people: Sequence[Detection] | None) -> list[Detection]:
+def found_in(reconstructor: Reconstructor, image: np.ndarray, people: Sequence[Detection] | None) -> list[Detection]:
+    """Everyone whom the detector finds in a picture, or the given people."""
     if people is not None:
         return list(people)
     return [person for person in reconstructor.detector(image, None) if person.score > 0]
 
 
-def _estimates(
+def estimates_in(
     reconstructor: Reconstructor, image: np.ndarray, people: list[Detection], camera: Camera
 ) -> list[Initial]:
     """The regressor's estimates of everyone in a picture, in camera space; none without a regressor."""

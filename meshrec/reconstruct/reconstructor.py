@@ -327,15 +327,18 @@ class Reconstructor:
         images: Mapping[str, Picture],
         calibration: Calibration | str | Path,
         keypoints: Mapping[str, np.ndarray | Sequence[Detection]] | None = None,
+        height: float | None = None,
     ) -> list[Person]:
-        """Reconstruct the people in pictures that several calibrated cameras took at one instant.
+        """Reconstruct the people in pictures that several cameras took at one instant.
 
         Args:
             images: By name of the camera in the calibration, its picture. Some cameras may be missing.
             calibration: The cameras, or a file of them as :func:`meshrec.geometry.calibration_files.read_calibration`
-                reads it. Lens distortion is removed first.
+                reads it. Lens distortion is removed first. ``"auto"``: there is no calibration, and the cameras are
+                found from the people (:mod:`meshrec.reconstruct.uncalibrated`, which also returns the cameras).
             keypoints: By name of the camera, (N, K, 3) keypoints in pixels of its picture or detections, as a call
                 takes them. If given, no detector is needed.
+            height: With ``"auto"`` the stature of everyone in metres. Default: what the pictures suggest.
 
         Returns:
             The people, those in most cameras first, in the calibration's world, whose axes are turned so that it is
@@ -344,6 +347,12 @@ class Reconstructor:
         Raises:
             InputError: A picture cannot be read or does not belong to its camera, or the calibration is wrong.
         """
+        if isinstance(calibration, str) and calibration == "auto":
+            from meshrec.reconstruct.uncalibrated import people_and_cameras
+
+            return [seen.person for seen in people_and_cameras(self, images, keypoints, height)[0]]
+        if height is not None:
+            raise InputError("a height has no meaning with a calibration, which tells sizes; leave it out.")
         from meshrec.reconstruct.cameras import reconstruct_cameras
 
         return reconstruct_cameras(self, images, _as_calibration(calibration), keypoints)
