@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from meshrec.commands.options import numbers, use_threads
-from meshrec.errors import say
+from meshrec.errors import InputError, say
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -64,6 +64,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--views",
         help="fit one body in several calibrated cameras of multiview: how many, such as 2,3,4, or all",
     )
+    parser.add_argument(
+        "--uncalibrated",
+        action="store_true",
+        help="with --views, find the cameras from the person instead of taking them from the calibration",
+    )
     parser.add_argument("--limit", type=int, help="largest number of people, evenly spread over the data set")
     parser.add_argument("--no-mirror", action="store_true", help="do not average with the mirror image's estimate")
     parser.add_argument("--device", default="cpu", help="where the network runs: cpu or cuda (default: cpu)")
@@ -84,7 +89,7 @@ def run(options: Namespace) -> None:
 
 def _evaluate_views(options: Namespace) -> None:
     from meshrec.datasets.multiview import read_multiview
-    from meshrec.errors import InputError
+    from meshrec.evaluation.uncalibrated import evaluate_uncalibrated, print_uncalibrated
     from meshrec.evaluation.views import evaluate_views, print_views
     from meshrec.reconstruct.reconstructor import Reconstructor
 
@@ -97,6 +102,9 @@ def _evaluate_views(options: Namespace) -> None:
     if not all(1 <= count <= most for count in counts):
         raise InputError(f"--views must be numbers of cameras from 1 to {most}, or all, not {options.views}.")
     reconstructor = Reconstructor(options.device, options.checkpoint[0], options.body)
+    if options.uncalibrated:
+        print_uncalibrated(evaluate_uncalibrated(reconstructor, samples, list(counts), progress=True))
+        return
     print_views(evaluate_views(reconstructor, samples, list(counts), progress=True))
 
 
@@ -105,6 +113,8 @@ def _evaluate(options: Namespace) -> None:
     from meshrec.files.atomic import require_writable
 
     use_threads(options.threads)
+    if options.uncalibrated and options.views is None:
+        raise InputError("--uncalibrated needs --views, the numbers of cameras.")
     if options.views is not None:
         _evaluate_views(options)
         return

@@ -79,12 +79,11 @@ def evaluate_views(
     """
     times = np.unique(samples.time)
     truth, views = [], []
-    for time in _followed(times.tolist()) if progress else times.tolist():
+    for time in followed(times.tolist()) if progress else times.tolist():
         rows = np.flatnonzero(samples.time == time)
-        truth.append(_truth(samples, int(rows[0])))
+        truth.append(true_joints(samples, int(rows[0])))
         views.append([_view(reconstructor, samples, int(row)) for row in rows])
-    true = np.stack(truth)
-    true[..., 3] *= ((true[..., 3] > 0).sum(1) >= LEAST_JOINTS)[:, None]
+    true = known_joints(np.stack(truth))
     reports = []
     for count in counts:
         for fit in (_instants, _takes):
@@ -107,7 +106,7 @@ def _instants(reconstructor: Reconstructor, views: Sequence[Sequence[_View]], ti
             joints.append(np.full((len(joint_set(JOINTS)), 3), np.nan))
             continue
         fit = fitter([v.person for v in seen], [v.camera for v in seen], [v.initial for v in seen])
-        joints.append(_joints(reconstructor, fit.betas, fit.rotations[None], fit.translation[None])[0])
+        joints.append(joints_of(reconstructor, fit.betas, fit.rotations[None], fit.translation[None])[0])
     return np.stack(joints)
 
 
@@ -119,7 +118,7 @@ def _takes(reconstructor: Reconstructor, views: Sequence[Sequence[_View]], times
     people = [[seen[c].person for seen in views] for c in range(len(cameras))]
     initial = [_all_instants([seen[c].initial for seen in views]) for c in range(len(cameras))]
     fit = fitter(people, times, cameras, initial)
-    return _joints(reconstructor, fit.betas, fit.rotations, fit.translation)
+    return joints_of(reconstructor, fit.betas, fit.rotations, fit.translation)
 
 
 def _all_instants(initials: Sequence[Initial | None]) -> Initial | None:
@@ -143,7 +142,24 @@ def print_views(reports: Sequence[ViewsReport]) -> None:
     Console().print(table)
 
 
+def known_joints(truth: np.ndarray) -> np.ndarray:
+    """True joints (T, 14, 4), with confidence 0 in instants of which too few are known to be scored."""
+    scored = (truth[..., 3] > 0).sum(1) >= LEAST_JOINTS
+    return np.concatenate([truth[..., :3], truth[..., 3:] * scored[:, None, None]], -1)
+
+
 def _view(reconstructor: Reconstructor, samples: MultiviewSamples, row: int) -> _View:
+    camera, image, person = person_in_row(reconstructor, samples, row)
+    initial = None
+    if person is not None and reconstructor.regressor is not None:
+        initial = reconstructor.regressor(image, [person], Camera(camera.focal, camera.center, camera.size))
+    return _View(camera, person, initial)
+
+
+def person_in_row(
+    reconstructor: Reconstructor, samples: MultiviewSamples, row: int
+) -> tuple[Camera, np.ndarray, Detection | None]:
+    """The camera of one picture, with extrinsics, the picture, and the labelled person in it, if found."""
     sample = samples[row]
     image = sample.read_image()
     size = (image.shape[1], image.shape[0])
@@ -151,14 +167,10 @@ def _view(reconstructor: Reconstructor, samples: MultiviewSamples, row: int) -> 
     plain = Camera.from_matrix(matrix, size)
     camera = Camera(plain.focal, plain.center, size, samples.rotation[row], samples.translation[row])
     found = [person for person in reconstructor.detector(image, None) if person.score > 0]
-    person = person_at(found, samples.boxes[row])
-    initial = None
-    if person is not None and reconstructor.regressor is not None:
-        initial = reconstructor.regressor(image, [person], plain)
-    return _View(camera, person, initial)
+    return camera, image, person_at(found, samples.boxes[row])
 
 
-def _truth(samples: MultiviewSamples, row: int) -> np.ndarray:
+def true_joints(samples: MultiviewSamples, row: int) -> np.ndarray:
     """(14, 4) true joints in the world, metres, and confidence."""
     seen = samples.joints_3d[row].copy()
     seen[:, :3] = (seen[:, :3] - samples.translation[row]) @ samples.rotation[row]
@@ -166,7 +178,7 @@ def _truth(samples: MultiviewSamples, row: int) -> np.ndarray:
     return with_middles(convert_joints(seen, samples.joints, names)[0], names)
 
 
-def _joints(
+def joints_of(
     reconstructor: Reconstructor, betas: np.ndarray, rotations: np.ndarray, translation: np.ndarray
 ) -> np.ndarray:
     """(T, 14, 3) joints of one shape in T poses, metres."""
@@ -194,7 +206,7 @@ def _errors(own: np.ndarray, truth: np.ndarray) -> list[float]:
     return [absolute, root, float(pa_mpjpe(ours, places, known)), moving]
 
 
-def _followed(times: Sequence[float]) -> Sequence[float]:
+def followed(times: Sequence[float]) -> Sequence[float]:
     from rich.console import Console
     from rich.progress import track
 

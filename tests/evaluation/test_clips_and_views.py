@@ -12,6 +12,7 @@ from meshrec.body import joint_index
 from meshrec.datasets.multiview import read_multiview
 from meshrec.detect.people import keypoint_box
 from meshrec.evaluation import compare_clips, evaluate_clips, methods_of, synthetic_set
+from meshrec.evaluation.uncalibrated import evaluate_uncalibrated, print_uncalibrated
 from meshrec.evaluation.views import evaluate_views
 from meshrec.poses.named_poses import named_pose
 
@@ -107,3 +108,18 @@ def test_two_cameras_place_the_person_in_the_world(scene):
     for report in reports:
         assert report.absolute < 30 and report.aligned < 30
     assert reports[1].acceleration < 5
+
+
+def test_cameras_are_found_from_the_person(scene, capsys):
+    reports = evaluate_uncalibrated(Reconstructor(detector=scene.detect), read_multiview(scene.folder), [2])
+    assert [(r.instants, r.guessed, r.bodies) for r in reports] == [
+        (1, False, INSTANTS),
+        (INSTANTS, False, INSTANTS),
+        (1, True, INSTANTS),
+        (INSTANTS, True, INSTANTS),
+    ]
+    for report in reports:
+        assert report.turn < 15 and report.aligned < 40 and report.aligned < report.similar + 1 < report.first + 2
+        assert report.guessed or report.focal < 1e-6
+    print_uncalibrated(reports)
+    assert "cameras found from one person" in capsys.readouterr().out
