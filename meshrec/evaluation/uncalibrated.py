@@ -23,7 +23,7 @@ from meshrec.detect.people import Detection
 from meshrec.errors import InputError
 from meshrec.evaluation.views import JOINTS, followed, joints_of, known_joints, person_in_row, true_joints
 from meshrec.fit.initial import Initial
-from meshrec.fit.uncalibrated import FoundCameras, bundle_adjust
+from meshrec.fit.uncalibrated import bundle_adjust
 from meshrec.geometry import Camera, procrustes
 from meshrec.geometry.rotations import rotation_angle
 from meshrec.metrics import pa_mpjpe
@@ -170,20 +170,31 @@ def _errors(
         )
     except InputError:
         return []
-    return [_scores(reconstructor, found, true_cameras, truth[use])]
-
-
-def _scores(reconstructor: Reconstructor, found: FoundCameras, cameras: Sequence[Camera], truth: Tensor) -> list[float]:
-    """Rotations' and focal lengths' errors, and those of joints: first camera and size true, similar, aligned."""
-    own, state = found.cameras, found.state
-    base = torch.as_tensor(cameras[0].rotation, dtype=torch.float64)
-    turns = []
-    for one, camera in zip(own[1:], cameras[1:]):
-        relative = torch.as_tensor(camera.rotation, dtype=torch.float64) @ base.T
-        turns.append(float(rotation_angle(torch.as_tensor(one.rotation, dtype=torch.float64), relative)))
-    focal = [abs(float(np.mean(one.focal)) / float(np.mean(c.focal)) - 1) for one, c in zip(own, cameras)]
+    state = found.state
     arrays = (part.float().numpy() for part in (state.betas[0], state.rotations, state.translation))
     joints = torch.from_numpy(joints_of(reconstructor, *arrays)).double()
+    return [scores_of(found.cameras, joints, true_cameras, truth[use])]
+
+
+def scores_of(found: Sequence[Camera], joints: Tensor, cameras: Sequence[Camera], truth: Tensor) -> list[float]:
+    """Errors of cameras and joints that were found together, in the order of :class:`UncalibratedReport`.
+
+    Args:
+        found: V cameras with extrinsics from the first one's space.
+        joints: (T, 14, 3) joints in that space, metres.
+        cameras: The true cameras.
+        truth: (T, 14, 4) true joints in the true world, and confidence.
+
+    Returns:
+        Means of the rotations' errors, degrees, and of the focal lengths', shares; errors of the joints with the first
+        camera and the size true, after one similarity, and after one for each instant, mm.
+    """
+    base = torch.as_tensor(cameras[0].rotation, dtype=torch.float64)
+    turns = []
+    for one, camera in zip(found[1:], cameras[1:]):
+        relative = torch.as_tensor(camera.rotation, dtype=torch.float64) @ base.T
+        turns.append(float(rotation_angle(torch.as_tensor(one.rotation, dtype=torch.float64), relative)))
+    focal = [abs(float(np.mean(one.focal)) / float(np.mean(c.focal)) - 1) for one, c in zip(found, cameras)]
     places, known = cameras[0].world_to_camera(truth[..., :3]), truth[..., 3] > 0
     ours, true = joints[known], places[known]
     scale = (ours * true).sum() / ours.square().sum()
