@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from measure_views import TAKES
 
 from meshrec.body import NUM_BETAS, BodyModel, load_body
 from meshrec.body.measures import stature
@@ -30,6 +29,11 @@ from meshrec.regress import load_regressor
 from meshrec.synthetic.clips import read_take
 from meshrec.synthetic.views import SyntheticViews, simulate_views
 
+TAKES = {
+    "bvh/martial_09.bvh": 120, "everyday/walking_extra_test_14.bvh": 2, "everyday/running_test_1.bvh": 3,
+    "everyday/jumping_test_1a.bvh": 10, "bvh/indian_13.bvh": 200, "amc/03_03.amc": 40,
+}  # fmt: skip
+"""The takes, and the first frame of each."""
 GUESS = 0.8
 COLUMNS = ("rotation", "sigma", "place", "sigma", "focal", "first", "similar", "PA", "s")
 
