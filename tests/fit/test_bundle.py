@@ -132,7 +132,7 @@ def test_slopes_of_stature_are_finite_differences(fitter):
 
 @pytest.mark.parametrize("count", [2, 4])
 def test_exact_views_give_the_cameras_back(fitter, count):
-    truth, cameras = people(4), ring(count)
+    truth, cameras = people(3), ring(count)
     seen = [seen_by(fitter, truth, camera) for camera in cameras]
     guess = estimates(fitter, truth, cameras)
     found = bundle_adjust(fitter, seen, plain(cameras), guess, heights=[height_of(fitter, truth)])
@@ -159,7 +159,7 @@ def test_one_focal_length_is_found(fitter):
 
 
 def test_the_world_is_as_large_as_the_stature_says(fitter):
-    truth, cameras = people(2), ring(3)
+    truth, cameras = people(2), ring(2)
     seen = [seen_by(fitter, truth, camera) for camera in cameras]
     guess = estimates(fitter, truth, cameras)
     places = []
@@ -171,7 +171,7 @@ def test_the_world_is_as_large_as_the_stature_says(fitter):
 
 
 def test_exchanged_sides_are_found(fitter):
-    truth, cameras = people(4), ring(3)
+    truth, cameras = people(3), ring(3)
     seen = [seen_by(fitter, truth, camera, noise=0.005, seed=v) for v, camera in enumerate(cameras)]
     seen[1][2] = exchanged(seen[1][2])
     heights = [height_of(fitter, truth)]
