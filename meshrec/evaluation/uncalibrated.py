@@ -29,7 +29,7 @@ from meshrec.geometry.rotations import rotation_angle
 from meshrec.metrics import pa_mpjpe
 from meshrec.reconstruct.reconstructor import Reconstructor
 
-INSTANTS = 12  # of a take, evenly spread
+INSTANTS = 12  # of a take
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,11 @@ class _Seen:
 
 
 def evaluate_uncalibrated(
-    reconstructor: Reconstructor, samples: MultiviewSamples, counts: Sequence[int], progress: bool = False
+    reconstructor: Reconstructor,
+    samples: MultiviewSamples,
+    counts: Sequence[int],
+    progress: bool = False,
+    instants: int = INSTANTS,
 ) -> list[UncalibratedReport]:
     """Evaluate cameras that are found from people, by all sets of so many of the data set's cameras.
 
@@ -79,6 +83,7 @@ def evaluate_uncalibrated(
             used, or nothing.
         counts: Numbers of cameras, 2 or more.
         progress: Show a progress bar.
+        instants: Most instants of the take that are used, evenly spread.
 
     Returns:
         For each number of cameras reports with true and guessed focal lengths, of single instants and of a take.
@@ -91,7 +96,7 @@ def evaluate_uncalibrated(
     if reconstructor.fitter is None or reconstructor.regressor is None:
         raise InputError("cameras are found from a network's estimates and by the fit.")
     times = np.unique(samples.time)
-    chosen = times[np.unique(np.linspace(0, len(times) - 1, min(INSTANTS, len(times))).round().astype(int))]
+    chosen = times[np.unique(np.linspace(0, len(times) - 1, min(instants, len(times))).round().astype(int))]
     views, truth = [], []
     for time in followed(chosen.tolist()) if progress else chosen.tolist():
         rows = np.flatnonzero(samples.time == time)
