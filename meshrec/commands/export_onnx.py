@@ -34,12 +34,11 @@ def run(options: Namespace) -> None:
 
         done = export_body(options.target, body, options.axis_angle)
     else:
-        from meshrec.regress.onnx_export import export_network
-        from meshrec.regress.weights import load_regressor
+        from meshrec.regress.onnx_export import export_named
 
         if options.axis_angle:
             raise InputError("--axis-angle is for a body; networks return rotation matrices")
-        done = export_network(options.target, load_regressor(options.what, body), Path(options.what).stem, body.hash)
+        done = export_named(options.target, options.what, body)
     say(f"{options.target}: {done.size / 1e6:.1f} MB, opset {done.opset}")
     for label, table in (("in", done.inputs), ("out", done.outputs)):
         shapes = (f"{name} ({', '.join(['B', *map(str, shape)])})" for name, shape in table.items())

@@ -1,14 +1,18 @@
 """Networks as ONNX files: what a :class:`meshrec.regress.NetworkRegressor` estimates of people in their crops."""
 
 import os
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from meshrec.body import joint_set
+from meshrec.body import BodyModel, joint_set
+from meshrec.errors import InputError
 from meshrec.export.onnx_files import OnnxExport, write_onnx
+from meshrec.models.checkpoints import read_header
 from meshrec.models.encoders import IMAGENET_MEAN, IMAGENET_STD, NetworkInput
 from meshrec.regress.regressor import LEAST_SCALE, NetworkRegressor
+from meshrec.regress.weights import find_weights, load_regressor
 
 
 class CropEstimates(nn.Module):
@@ -31,6 +35,28 @@ class CropEstimates(nn.Module):
         scale = estimate.camera[:, 0].clamp(min=LEAST_SCALE)
         translation = torch.cat([estimate.camera[:, 1:], (given["focal"] / scale)[:, None]], dim=1)
         return estimate.rotations, estimate.betas, translation
+
+
+def export_named(path: str | os.PathLike, name: str | Path, body: BodyModel) -> OnnxExport:
+    """Write a shipped network or a checkpoint file as an ONNX file; see :func:`export_network`.
+
+    Args:
+        path: The ``.onnx`` file.
+        name: ``keypoints``, ``proxy`` or ``graph``, or a checkpoint file.
+        body: The body with which it was trained, on the CPU.
+
+    Raises:
+        InputError: There is no such network, it was trained with another body, it sees crops of its own kind, or the
+            file cannot be written.
+        MissingDependency: A package for ONNX is not installed.
+    """
+    trained = read_header(find_weights(name))["body"]
+    if trained != body.hash:
+        raise InputError(f"{name} was trained with the body {trained}, not with this one ({body.hash}); name that body")
+    regressor = load_regressor(name, body)
+    if not isinstance(regressor, NetworkRegressor):
+        raise InputError(f"{name} is a published network with crops of its own kind, which is not exported to ONNX")
+    return export_network(path, regressor, Path(name).stem, body.hash)
 
 
 def export_network(path: str | os.PathLike, regressor: NetworkRegressor, name: str, body_hash: str) -> OnnxExport:

@@ -106,6 +106,7 @@ def test_the_example_makes_the_mesh_that_meshrec_makes(body, tmp_path, monkeypat
     [
         ("nobody a.onnx", "there is no regressor 'nobody'"),
         ("keypoints a.pt", "onnx"),
+        ("keypoints a.onnx --body male", "was trained with the body"),
         ("keypoints a.onnx --axis-angle", "--axis-angle is for a body"),
         ("body a.onnx --body nobody", "there is no body 'nobody'"),
     ],
