@@ -1,6 +1,6 @@
-"""Convert published weights of SPIN, HMR (PyTorch, MMHuman3D) or GraphCMR without running any code in the file.
+"""Convert published weights (HMR2.0, CameraHMR, SPIN, HMR, GraphCMR) without running any code in the file.
 
-Example: meshrec import-checkpoint model_checkpoint.pt spin.safetensors --body SMPL_NEUTRAL.pkl
+Example: meshrec import-checkpoint epoch=35-step=1000000.ckpt hmr2.safetensors --body SMPL_NEUTRAL.pkl
 """
 
 from argparse import ArgumentParser, Namespace
@@ -10,7 +10,7 @@ from meshrec.errors import say
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("source", type=Path, help="the published .pt or .pth")
+    parser.add_argument("source", type=Path, help="the published .pt, .pth or .ckpt; its kind is recognised")
     parser.add_argument("target", type=Path, help=".safetensors")
     parser.add_argument("--body", required=True, help="the body it was trained with: SMPL's neutral one")
     parser.add_argument("--graph", type=Path, help="for GraphCMR: its mesh_downsampling.npz")

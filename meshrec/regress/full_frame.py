@@ -30,6 +30,7 @@ from meshrec.regress.regressor import LEAST_SCALE
 from meshrec.regress.settings import RegressorSettings
 
 BLUR_FROM = 1.1  # half of how many photo pixels one of the crop covers, from which the photo is blurred first
+SPIN_ERROR = 59.2  # PA-MPJPE on 3DPW, millimetres (Kolotouros et al. 2019)
 BLUR_REACH = 4.0  # standard deviations at which the Gaussian of that blur ends
 
 
@@ -55,9 +56,30 @@ class FullFrame:
     settings: RegressorSettings = RegressorSettings()
 
 
+def usual_settings(published: float) -> RegressorSettings:
+    """Assumed uncertainty of a network of which only a published error is known.
+
+    Joint errors after alignment grow in proportion to errors of the rotations: independent errors of 0.15 radians give
+    half the PA-MPJPE of 0.3. The usual 0.3 radians are taken to be SPIN's, and others are scaled by their errors.
+
+    Args:
+        published: PA-MPJPE on 3DPW's test set, 14 joints, millimetres.
+
+    Example:
+        >>> from meshrec.regress.full_frame import usual_settings
+        >>> round(usual_settings(29.6).usual_turn, 3)  # half of SPIN's error
+        0.15
+    """
+    return RegressorSettings(usual_turn=RegressorSettings.usual_turn * published / SPIN_ERROR)
+
+
+USUAL_ERRORS = {"hmr2": 54.5, "camera_hmr": 38.5}
+"""PA-MPJPE of families on 3DPW's test set without training on 3DPW, millimetres: of HMR2.0b, the usual download (Goel et
+al. 2023), and of CameraHMR (Patel and Black 2025)."""
+
 FAMILIES: dict[str, FullFrame] = {
-    "hmr2": FullFrame(blur=True),
-    "camera_hmr": FullFrame(aspect=1.0, box="place"),
+    "hmr2": FullFrame(blur=True, settings=usual_settings(USUAL_ERRORS["hmr2"])),
+    "camera_hmr": FullFrame(aspect=1.0, box="place", settings=usual_settings(USUAL_ERRORS["camera_hmr"])),
 }
 """The families by the architecture of their networks (:data:`meshrec.models.build.ARCHITECTURES`)."""
 

@@ -9,7 +9,7 @@ from helpers.hmr2 import SIZES
 
 from meshrec import Reconstructor
 from meshrec.body import BodyModel
-from meshrec.body.state import BodyState
+from meshrec.body.state import TRANSLATION, BodyState
 from meshrec.detect import Detection
 from meshrec.evaluation import evaluate
 from meshrec.geometry import Camera
@@ -94,6 +94,15 @@ def test_box_information():
     assert torch.allclose(box_information(squares, CAMERA, "place"), torch.tensor([[0.25, -0.1, 0.25]]))
     scaled = box_information(squares, CAMERA, "scaled")
     assert torch.allclose(scaled, torch.tensor([[2.8 * 0.25, -2.8 * 0.1, 0.01 / 0.06]]))
+
+
+def test_fits_trust_networks_with_smaller_published_errors_more(body):
+    spread = []
+    for name in ("hmr2", "camera_hmr"):
+        regressor = FullFrameRegressor(build_network(name, SETTINGS), body, FAMILIES[name])
+        spread.append(1 / float(regressor._whiten[0, 0, 0]))
+        assert not regressor._whiten[..., TRANSLATION].any()  # the fit finds the place by itself
+    assert spread == pytest.approx([0.3 * 54.5 / 59.2, 0.3 * 38.5 / 59.2])
 
 
 class Still(Network):
