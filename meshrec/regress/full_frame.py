@@ -74,8 +74,8 @@ def usual_settings(published: float) -> RegressorSettings:
 
 
 USUAL_ERRORS = {"hmr2": 54.5, "camera_hmr": 38.5}
-"""PA-MPJPE of families on 3DPW's test set without training on 3DPW, millimetres: of HMR2.0b, the usual download (Goel et
-al. 2023), and of CameraHMR (Patel and Black 2025)."""
+"""PA-MPJPE of families on 3DPW's test set, millimetres, without training on 3DPW: of HMR2.0b, the usual download (Goel
+et al. 2023), and of CameraHMR (Patel and Black 2025)."""
 
 FAMILIES: dict[str, FullFrame] = {
     "hmr2": FullFrame(blur=True, settings=usual_settings(USUAL_ERRORS["hmr2"])),
