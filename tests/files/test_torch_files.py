@@ -33,12 +33,12 @@ def archive(data: bytes, **storages: bytes) -> bytes:
     return stream.getvalue()
 
 
-@pytest.fixture
-def read(tmp_path):
+@pytest.fixture(params=[False, True], ids=["read", "mapped"])
+def read(request, tmp_path):
     def read(data: bytes) -> object:
         path = tmp_path / "c.pt"
         path.write_bytes(data)
-        return read_torch(path)
+        return read_torch(path, mapped=request.param)
 
     return read
 
@@ -256,3 +256,15 @@ def test_many_dictionaries_of_one(read):
     copies = b"ccollections\nOrderedDict\nq\x01" + b"h\x01h\x00\x85R" * 2000
     with pytest.raises(InputError, match="hold far more than the file does"):
         read(b"\x80\x02(" + entries + copies + b"l.")
+
+
+def test_mapped_tensors_lie_in_the_file_and_leave_it_as_it_is(tmp_path):
+    one, other = torch.arange(1000.0), torch.tensor([7.25, -8.5, 9.75])
+    data = saved({"a": one, "b": other})
+    (tmp_path / "c.pt").write_bytes(data)
+    found = read_torch(tmp_path / "c.pt", mapped=True)
+    places = [data.index(values.numpy().tobytes()) for values in (one, other)]
+    assert found["b"].data_ptr() - found["a"].data_ptr() == places[1] - places[0]
+    found["a"] += 1
+    assert (tmp_path / "c.pt").read_bytes() == data
+    assert torch.equal(read_torch(tmp_path / "c.pt")["a"], one)
