@@ -35,7 +35,7 @@ def checkpoints() -> Iterable[Case]:
     yield case("hostile-plain-pickle", pickle.dumps({"model": make.Hostile()}, 2), runs)
     for name in ("torch.load", "os.system"):
         yield case(f"asking-for-{name}", make.asking_for(name), f"refused, because it asks to run '{name}'")
-    yield case("deep-key", lambda: make.torch_archive(make.deep_key()), "holds no weights of HMR, SPIN or GraphCMR")
+    yield case("deep-key", lambda: make.torch_archive(make.deep_key()), "holds no weights of .*, but")
     yield case("deep", lambda: make.torch_archive(make.nested_pickle()), "nested more than 32 deep")
     options = {"model": argparse.Namespace(lr=1), "args": argparse.Namespace()}
     yield case(
@@ -44,7 +44,7 @@ def checkpoints() -> Iterable[Case]:
     yield case("bomb", lambda: make.zip_bomb(".pt"), "is packed, as no checkpoint is")
     yield case("packed", lambda: make.deflated(good), "is packed, as no checkpoint is")
     yield case("list", make.weights([1, 2]), "holds a list where checkpoints are dictionaries of weights")
-    yield case("no-weights", make.weights({"epoch": 3}), "holds no weights of HMR, SPIN or GraphCMR, but epoch")
+    yield case("no-weights", make.weights({"epoch": 3}), "holds no weights of .*, but epoch")
     yield case("other-network", make.weights({"a.weight": torch.zeros(3)}), "but a.weight and so on")
     spin = {"decpose.weight": torch.zeros(144, 1024)}
     yield case("missing-keys", make.weights({"model": spin}), "missing keys: conv1.weight, .* and [0-9]+ more")
