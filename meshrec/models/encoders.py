@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from meshrec.body.joints import JOINT_SETS, joint_set
 from meshrec.errors import InputError
+from meshrec.models.checks import check_share, check_sizes
 from meshrec.models.efficientnet import EfficientNetLite0, lite_rgb
 from meshrec.models.resnet import STAGES, ResNet
 
@@ -21,7 +22,6 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 EFFICIENTNET: Literal["efficientnet_lite0"] = "efficientnet_lite0"
 INPUTS = ("rgb", "heatmaps", "silhouette", "keypoints")
-LARGEST = 16384  # largest size of a layer: the weights between two such layers take a gigabyte
 
 
 @dataclass
@@ -109,37 +109,6 @@ class EncoderConfig:
             return 0
         sizes = {"rgb": 3, "heatmaps": len(joint_set(self.joints)), "silhouette": 1, "keypoints": 0}
         return sum(sizes[name] for name in set(self.inputs))
-
-
-def check_sizes(config: object, **least: int) -> None:
-    """Refuse sizes in a network's settings that are not whole numbers from their minimum to :data:`LARGEST`.
-
-    Args:
-        config: the settings.
-        least: the smallest allowed value of each field to check.
-
-    Raises:
-        InputError: A size is out of range; the message names the setting.
-    """
-    for name, low in least.items():
-        value = getattr(config, name)
-        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= LARGEST:
-            raise InputError(f"a network's {name} is a whole number from {low} to {LARGEST}, not {value!r:.40}")
-
-
-def check_share(config: object, name: str) -> None:
-    """Refuse a setting that is not a share from 0 to below 1.
-
-    Args:
-        config: the settings.
-        name: the field to check.
-
-    Raises:
-        InputError: The value is out of range; the message names the setting.
-    """
-    share = getattr(config, name)
-    if not isinstance(share, int | float) or not 0 <= share < 1:
-        raise InputError(f"a network's {name} is a share from 0 to below 1, not {share!r:.40}")
 
 
 class Encoder(nn.Module):

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from meshrec.body import NUM_BETAS, BodyData
 from meshrec.compiled.operators import is_exporting
 from meshrec.errors import InputError
-from meshrec.models.encoders import Encoder, EncoderConfig, NetworkInput, check_sizes
+from meshrec.models.checks import check_sizes
+from meshrec.models.encoders import Encoder, EncoderConfig, NetworkInput
 from meshrec.models.output import MeshEstimate
 
 if TYPE_CHECKING:  # the import takes a tenth of a second, and the reconstruction of photos does not need it

@@ -17,13 +17,12 @@ from meshrec.errors import InputError
 from meshrec.geometry import CAMERA_TO_Y_UP, matrix_to_rotation_6d, rotation_6d_to_matrix
 from meshrec.landmarks.moments import LandmarkMoments
 from meshrec.landmarks.torch_backend import TorchLandmarks
+from meshrec.models.checks import check_share, check_sizes
 from meshrec.models.encoders import (
     Encoder,
     EncoderConfig,
     NetworkInput,
     ResidualBlock,
-    check_share,
-    check_sizes,
     known_keypoints,
 )
 from meshrec.models.estimate import Estimate

@@ -32,10 +32,10 @@ class ResNet(nn.Module):
         self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.layer1 = _stage(block, width, width, counts[0], stride=1)
-        self.layer2 = _stage(block, width * block.expansion, 2 * width, counts[1], stride=2)
-        self.layer3 = _stage(block, 2 * width * block.expansion, 4 * width, counts[2], stride=2)
-        self.layer4 = _stage(block, 4 * width * block.expansion, 8 * width, counts[3], stride=2)
+        self.layer1 = residual_stage(block, width, width, counts[0], stride=1)
+        self.layer2 = residual_stage(block, width * block.expansion, 2 * width, counts[1], stride=2)
+        self.layer3 = residual_stage(block, 2 * width * block.expansion, 4 * width, counts[2], stride=2)
+        self.layer4 = residual_stage(block, 4 * width * block.expansion, 8 * width, counts[3], stride=2)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -139,9 +139,18 @@ def with_input_channels(weight: Tensor, channels: int) -> Tensor:
     return torch.cat([weight, weight.new_zeros(len(weight), channels - weight.shape[1], *weight.shape[2:])], dim=1)
 
 
-def _stage(
+def residual_stage(
     block: type[BasicBlock] | type[Bottleneck], inputs: int, width: int, count: int, stride: int
 ) -> nn.Sequential:
+    """Make residual blocks that follow each other.
+
+    Args:
+        block: class of the blocks.
+        inputs: number of input channels.
+        width: channels within the blocks; they have ``width * block.expansion`` output channels.
+        count: number of blocks.
+        stride: stride of the first block.
+    """
     outputs = width * block.expansion
     downsample = None
     if stride != 1 or inputs != outputs:
