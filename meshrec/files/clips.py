@@ -6,8 +6,8 @@ import math
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain, takewhile
 from itertools import count as counted
-from itertools import takewhile
 from pathlib import Path
 from typing import Protocol
 
@@ -85,6 +85,7 @@ class Clip:
 
     def __init__(self, source: Source, numbers: np.ndarray | None, rate: float, every: _Every) -> None:
         self._source, self._numbers, self._every = source, numbers, every
+        self._begun: Iterator[Frame] | None = None  # a generator's frames, of which the first was looked at
         self.path, self.size, self.rate = source.path, source.size, rate
         self.count = None if numbers is None else len(numbers)
         self.times = None if numbers is None or source.times is None else source.times[numbers]
@@ -97,6 +98,14 @@ class Clip:
     def __iter__(self) -> Iterator[Frame]:
         return self.after(-1)
 
+    def first(self) -> Frame | None:
+        """The first frame, None if there is none. Iterating gives it again, also that of a generator."""
+        frames = self.after(-1)
+        first = next(frames, None)
+        if first is not None and isinstance(self._source, FrameArrays) and self._source.is_once:
+            self._begun = chain([first], frames)
+        return first
+
     def after(self, number: int) -> Iterator[Frame]:
         """The frames behind one, as iterating over all would give them.
 
@@ -105,6 +114,10 @@ class Clip:
         Args:
             number: The number of a frame, such as the last one for which there is a result; -1 for all.
         """
+        if self._begun is not None:
+            begun, self._begun = self._begun, None
+            yield from (frame for frame in begun if frame.number > number)
+            return
         numbers: Iterable[int]
         if self._numbers is not None:
             numbers = (int(n) for n in self._numbers[np.searchsorted(self._numbers, number, "right") :])

@@ -70,6 +70,7 @@ class FrameArrays:
         times: (N,) seconds since the first frame; None if the number of frames is not known.
         rate: Frames per second.
         notes: Remarks for the user.
+        is_once: Whether the frames are those of a generator, which can be read once.
 
     Raises:
         InputError: There are no frames, or the first is no picture.
@@ -88,8 +89,8 @@ class FrameArrays:
             raise InputError("there are no frames in this clip.")
         self.times = np.arange(len(frames)) / self.rate if isinstance(frames, Sized) else None
         self.size = _size(as_photo(first).image)
-        self._is_once, self._begun = iterator is frames, False
-        self._frames = chain([first], iterator) if self._is_once else frames
+        self.is_once, self._begun = iterator is frames, False
+        self._frames = chain([first], iterator) if self.is_once else frames
 
     def images(self, numbers: Iterable[int]) -> Iterator[tuple[int, np.ndarray]]:
         """Frames of these numbers; as :meth:`meshrec.files.video_file.VideoFile.images`.
@@ -97,7 +98,7 @@ class FrameArrays:
         Raises:
             InputError: A frame is no picture or has another size than the first, or a generator is read again.
         """
-        if self._is_once and self._begun:
+        if self.is_once and self._begun:
             raise InputError("the frames of a generator can be read once; give a list, or open the clip again.")
         self._begun = True
         frames, at = iter(self._frames), 0

@@ -7,6 +7,7 @@ from meshrec.body import BodyModel, load_body
 from meshrec.errors import InputError
 from meshrec.models import weights_folder
 from meshrec.models.checkpoints import Checkpoint, load_checkpoint, read_header
+from meshrec.models.field_of_view import ARCHITECTURE as FIELD_OF_VIEW
 from meshrec.regress.full_frame import FAMILIES, FullFrameRegressor
 from meshrec.regress.regressor import NetworkRegressor
 from meshrec.regress.settings import RegressorSettings
@@ -49,7 +50,10 @@ def load_regressor(
         ('NetworkRegressor', False)
     """
     path = find_weights(name)
-    trained_hash = read_header(path)["body"]
+    header = read_header(path)
+    if header["architecture"] == FIELD_OF_VIEW:
+        raise InputError(f"{path} estimates fields of view, not bodies: give it as the focal length (--focal {path}).")
+    trained_hash = header["body"]
     trained = body if body is not None and body.hash == trained_hash else load_body("neutral")
     if trained.hash != trained_hash:
         raise InputError(f"{path} was trained with the body {trained_hash}; name that body, or train with this one.")
