@@ -1,6 +1,7 @@
 """Options that several commands have in common."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from meshrec.errors import InputError
 
@@ -44,6 +45,34 @@ def offsets_of(texts: Sequence[str] | None) -> dict[str, float] | str | None:
         if not name.strip():
             raise InputError(f"--offset is a camera's name and seconds, such as cam2=0.05, or auto, not '{part}'")
     return found
+
+
+def focal_option(text: str | None) -> tuple[float | None, Path | None]:
+    """Read what stands for focal lengths: a number of pixels, or the file of a network that estimates them.
+
+    Returns:
+        The number and the file, of which at least one is None.
+
+    Raises:
+        InputError: It is neither.
+
+    Example:
+        >>> from meshrec.commands.options import focal_option
+        >>> focal_option("850.5")
+        (850.5, None)
+    """
+    if text is None:
+        return None, None
+    try:
+        return float(text), None
+    except ValueError:
+        pass
+    if not Path(text).is_file():
+        raise InputError(
+            f"--focal {text}: this is neither a number of pixels nor a file; to have focal lengths estimated, give the "
+            "file of a network for them, which `meshrec import-checkpoint` makes of CameraHMR's"
+        )
+    return None, Path(text)
 
 
 def use_threads(count: int | None) -> None:

@@ -6,7 +6,7 @@ Example: meshrec reconstruct holiday/ portrait.jpg dance.mp4 --out out --jobs 2
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from meshrec.commands.options import names, numbers, offsets_of
+from meshrec.commands.options import focal_option, names, numbers, offsets_of
 from meshrec.errors import InputError, complain, say
 
 
@@ -18,7 +18,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--format", default="obj,glb", help="of obj, ply, glb, separated by commas (default: obj,glb)")
     parser.add_argument("--skinned", action="store_true", help="give everyone in .glb files a skeleton that poses them")
     parser.add_argument("--body", default="neutral", help="neutral, male, female, or an SMPL file (default: neutral)")
-    parser.add_argument("--focal", type=float, help="focal length in pixels (default: EXIF, else 55 degrees of view)")
+    parser.add_argument(
+        "--focal",
+        help="focal length in pixels, or the .safetensors file of a network that estimates it where EXIF does not tell "
+        "it (default: EXIF, else 55 degrees of view)",
+    )
     people = parser.add_mutually_exclusive_group()
     people.add_argument("--boxes", type=Path, help='boxes of the people: {"photo.jpg": [[x0, y0, x1, y1], ...]}')
     people.add_argument("--keypoints", type=Path, help="2D keypoints: JSON of OpenPose, COCO, AlphaPose or MMPose")
@@ -73,12 +77,14 @@ def run(options: Namespace) -> int:
     from meshrec.jobs.settings import Settings
     from meshrec.reconstruct.clips import ClipSettings
 
+    focal, focal_network = focal_option(options.focal)
     settings = Settings(
         body=options.body,
         device=options.device,
         formats=tuple(names(options.format)),
         skinned=options.skinned,
-        focal=options.focal,
+        focal=focal,
+        focal_network=focal_network,
         boxes=options.boxes,
         keypoints=options.keypoints,
         keypoint_layout=options.keypoint_layout,

@@ -84,8 +84,9 @@ def refuse_sizes(settings: Settings) -> None:
     Raises:
         InputError: There are such settings.
     """
-    for name in ("height", "boxes", "focal"):
+    for name in ("height", "boxes", "focal", "focal_network"):
         if getattr(settings, name) is not None:
+            name = name.partition("_")[0]  # both are given by one option
             raise InputError(f"--{name} has no meaning with --cameras, whose calibration tells sizes; leave it out.")
 
 

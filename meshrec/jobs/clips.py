@@ -56,7 +56,7 @@ def reconstruct_clip(job: Job, reconstructor: Reconstructor, settings: Settings)
     """
     require_writable(job.folder / RECORD)  # before the work, not after it
     clip = opened(job.source, settings.clip)
-    camera = clip_camera(clip.size, settings.focal, None, str(job.source))
+    camera = clip_camera(clip, settings.focal, None, str(job.source), reconstructor.focal_network)
     file = source_fingerprint(job.source)
     begun = (json.dumps({"clip": asdict(file), "request": job.request}, sort_keys=True) + "\n").encode()
     work = work_folder(job.folder, begun)

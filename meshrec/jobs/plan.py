@@ -148,7 +148,9 @@ def _read_evidence(settings: Settings) -> ByPhoto[Any] | None:
 
 def request_of(settings: Settings) -> dict[str, object]:
     """What the results of photos and clips depend on."""
-    return {
+    # Only if there is one, so that results of versions without it stay finished.
+    estimated = {} if settings.focal_network is None else {"focal_network": str(settings.focal_network)}
+    return estimated | {
         "body": settings.body,
         "focal": settings.focal,
         "pose_model": None if settings.pose_model is None else str(settings.pose_model),

@@ -21,6 +21,8 @@ class Settings:
         formats: Formats of the meshes, of obj, ply and glb.
         skinned: Whether each person's ``.glb`` gets a skeleton.
         focal: Focal length of all photos in pixels. Default: that of each photo's EXIF data.
+        focal_network: File of a network for fields of view, for photos without EXIF data and for clips, as for
+            :class:`meshrec.Reconstructor`.
         boxes: A file of boxes (:mod:`meshrec.detect.inputs`). If given, only the people in them are reconstructed.
         keypoints: A file or folder of keypoints, as for :func:`meshrec.detect.inputs.read_keypoints`, instead of the
             detector.
@@ -45,6 +47,7 @@ class Settings:
     formats: tuple[str, ...] = ("obj", "glb")
     skinned: bool = False
     focal: float | None = None
+    focal_network: Path | None = None
     boxes: Path | None = None
     keypoints: Path | None = None
     keypoint_layout: str | None = None

@@ -17,11 +17,13 @@ def make_reconstructor(settings: Settings) -> Reconstructor:
     The detector is loaded at once, so that one error ends the run if it is missing, and not one for each photo.
 
     Raises:
-        InputError: The body, the device, the regressor or the detector is wrong.
+        InputError: The body, the device, the regressor, the detector or the network for fields of view is wrong.
         MissingDependency: The detector's package is not installed.
     """
     detector = load_detector(settings.pose_model) if settings.keypoints is None else None
-    return Reconstructor(settings.device, settings.regressor, settings.body, detector, settings.refine)
+    return Reconstructor(
+        settings.device, settings.regressor, settings.body, detector, settings.refine, settings.focal_network
+    )
 
 
 def work_on(job: Job, reconstructor: Reconstructor, settings: Settings) -> Iterator[Outcome | Progress]:

@@ -66,7 +66,7 @@ def reconstruct_clip(
     if height is not None:
         require_height(height)
     clip = opened(source, settings)
-    camera = clip_camera(clip.size, focal, camera, str(clip.path))
+    camera = clip_camera(clip, focal, camera, str(clip.path), reconstructor.focal_network)
 
     def found_in(number: int, image: np.ndarray) -> Sequence[Detection]:
         assert keypoints is not None

@@ -34,12 +34,15 @@ from meshrec.fit.stature import LEAST, MOST, with_stature
 from meshrec.geometry import Camera
 from meshrec.reconstruct.person import Person
 from meshrec.reconstruct.track import Track
+from meshrec.regress.focal_lengths import load_focal_network
 from meshrec.regress.weights import NONE, load_regressor, regressor_name
 
 if TYPE_CHECKING:
+    from meshrec.files.clips import Clip
     from meshrec.geometry.calibrated_cameras import Calibration
 
 Regressor = Callable[[np.ndarray, Sequence[Detection], Camera], Initial]
+FocalEstimator = Callable[[np.ndarray], float]
 Picture = Photo | Image.Image | np.ndarray | bytes | str | os.PathLike
 """What stands for one photo; :func:`meshrec.files.as_photo` says more."""
 FrameKeypoints = Sequence[Sequence[Detection] | np.ndarray | None]
@@ -68,9 +71,14 @@ class Reconstructor:
         detector: Finds people: a name or network file as for :func:`meshrec.detect.load_detector`, or any function as
             :class:`meshrec.detect.Detector` describes it. Default: BlazePose, loaded when it is first needed.
         refine: Whether to fit the regressor's estimates to the detections. If not, they are the result.
+        focal_network: Estimates the focal length of a photo whose file does not tell it, and of a clip by its first
+            frame: the ``.safetensors`` file of a network for fields of view
+            (:func:`meshrec.regress.focal_lengths.load_focal_network`), or any function of an image (H, W, 3) uint8 RGB
+            that returns pixels. Default: such photos have a diagonal field of view of 55 degrees.
 
     Raises:
-        InputError: There is no such body, device, regressor or detector, or there is neither a regressor nor a fit.
+        InputError: There is no such body, device, regressor, detector or network for fields of view, or there is
+            neither a regressor nor a fit.
 
     Example:
         >>> import numpy as np
@@ -87,6 +95,7 @@ class Reconstructor:
         body: str | Path | BodyData | nn.Module | None = None,
         detector: Detector | str | Path | None = None,
         refine: bool = True,
+        focal_network: FocalEstimator | str | Path | None = None,
     ) -> None:
         require_own_threads()
         self.body_name = str(body) if isinstance(body, str | Path) else "neutral" if body is None else ""
@@ -98,6 +107,9 @@ class Reconstructor:
             raise InputError("without the fit a regressor is needed: one of them has to estimate the body.")
         self._detector = load_detector(detector) if isinstance(detector, str | Path) else detector
         self.fitter = Fitter(self.body) if refine else None
+        if isinstance(focal_network, str | Path):
+            focal_network = load_focal_network(focal_network, self.body.v_template.device)
+        self.focal_network = focal_network
         self.made_by = " + ".join([*([name] if name else []), *(["fit"] if refine else [])])
 
     @overload
@@ -142,8 +154,8 @@ class Reconstructor:
             keypoints: (N, K, 3) x, y in photo pixels and confidence, in a layout of :mod:`meshrec.detect.layouts`, such
                 as COCO (K = 17), OpenPose (25 or 18), MediaPipe (33) or Halpe (26 or 136); or detections. If given, no
                 detector is needed.
-            focal: Focal length in pixels. Default: that of the photo's EXIF data, else one that gives a diagonal field
-                of view of 55 degrees.
+            focal: Focal length in pixels. Default: that of the photo's EXIF data, else the estimate of
+                ``focal_network``, else one that gives a diagonal field of view of 55 degrees.
             camera: The photo's camera, instead of ``focal``.
             height: Stature of everyone in metres, or (N,) of each person in the order of the result. It settles how far
                 away people are. Default: what the photo suggests.
@@ -164,7 +176,7 @@ class Reconstructor:
         if height is not None:
             require_height(height)
         photo = as_photo(photo)
-        camera = photo_camera(photo, focal, camera)
+        camera = photo_camera(photo, focal, camera, self.focal_network)
         people = self._find(photo, boxes, keypoints)
         if height is not None and np.ndim(height) and len(people) not in (0, len(height)):
             who = "1 person" if len(people) == 1 else f"{len(people)} people"
@@ -286,7 +298,8 @@ class Reconstructor:
             end: Seconds at which to end. Default: at the clip's end.
             keypoints: For each frame that is used, (N, K, 3) keypoints or detections, as a call takes them. If given,
                 no detector is needed. Of several cameras, a mapping by name of the camera.
-            focal: Focal length of the first frame in pixels. Default: a diagonal field of view of 55 degrees.
+            focal: Focal length of the first frame in pixels. Default: the estimate of ``focal_network``, else a
+                diagonal field of view of 55 degrees.
             camera: The camera of the first frame, instead of ``focal``.
             height: Stature of everyone in metres, or of each person in the order of the result. Default: what the clip
                 suggests.
@@ -385,29 +398,38 @@ def _with_gravity(people: list[Person], settings: GravitySettings) -> list[Perso
     return [replace(p, gravity=gravity.direction, gravity_deviation=gravity.deviation) for p in people]
 
 
-def clip_camera(size: tuple[int, int], focal: float | None, camera: Camera | None, name: str) -> Camera:
+def clip_camera(
+    clip: Clip, focal: float | None, camera: Camera | None, name: str, estimate: FocalEstimator | None = None
+) -> Camera:
     """Choose the camera of a clip's first frame.
 
     Args:
-        size: (W, H) of the frames, pixels.
-        focal: Focal length in pixels. Default: one that gives a diagonal field of view of 55 degrees.
+        clip: The clip.
+        focal: Focal length in pixels. Default: an estimate, else one that gives a diagonal field of view of 55 degrees.
         camera: The camera, instead of ``focal``.
         name: Name of the clip, for messages.
+        estimate: Estimates the focal length from the first frame.
 
     Raises:
         InputError: As for :func:`photo_camera`.
     """
-    return _camera(size, name, None, focal, camera)
+    known = None
+    if estimate is not None and focal is None and camera is None and (first := clip.first()) is not None:
+        known = estimate(first.image)
+    return _camera(clip.size, name, known, focal, camera)
 
 
-def photo_camera(photo: Photo, focal: float | None = None, camera: Camera | None = None) -> Camera:
+def photo_camera(
+    photo: Photo, focal: float | None = None, camera: Camera | None = None, estimate: FocalEstimator | None = None
+) -> Camera:
     """Choose the camera of a photo.
 
     Args:
         photo: The photo.
-        focal: Focal length in pixels. Default: that of the photo's EXIF data, else one that gives a diagonal field of
-            view of 55 degrees.
+        focal: Focal length in pixels. Default: that of the photo's EXIF data, which tells of the lens itself, else an
+            estimate, else one that gives a diagonal field of view of 55 degrees.
         camera: The camera, instead of ``focal``.
+        estimate: Estimates the focal length from the picture.
 
     Returns:
         The camera that is given, or one with this focal length.
@@ -416,7 +438,10 @@ def photo_camera(photo: Photo, focal: float | None = None, camera: Camera | None
         InputError: The camera has another picture size, both are given, or the focal length is not a positive number of
             pixels with which a camera could have taken the photo.
     """
-    return _camera((photo.image.shape[1], photo.image.shape[0]), photo.path, photo.focal_px, focal, camera)
+    known = photo.focal_px
+    if estimate is not None and known is None and focal is None and camera is None:
+        known = estimate(photo.image)
+    return _camera((photo.image.shape[1], photo.image.shape[0]), photo.path, known, focal, camera)
 
 
 def _camera(

@@ -69,8 +69,8 @@ def find_cameras(
         images: By name of the camera, a file or a picture, as :class:`meshrec.Reconstructor` takes photos.
         keypoints: By name of the camera, (N, K, 3) keypoints or detections, instead of the detector's.
         height: Stature of everyone, metres. Default: what the pictures suggest.
-        focal: Focal length of all cameras in pixels. Default: that of each picture's EXIF data, else one that gives a
-            diagonal field of view of 55 degrees at first and is then found with the rest.
+        focal: Focal length of all cameras in pixels. Default: that of each picture's EXIF data, else one that is found
+            with the rest, from the estimate of the reconstructor's network or a diagonal field of view of 55 degrees.
 
     Returns:
         The cameras, and who was seen.
@@ -86,7 +86,7 @@ def find_cameras(
     if height is not None:
         require_height(height)
     photos = {name: as_photo(image) for name, image in images.items()}
-    cameras = [photo_camera(photo, focal) for photo in photos.values()]
+    cameras = [photo_camera(photo, focal, None, reconstructor.focal_network) for photo in photos.values()]
     guessed = tuple(focal is None and photo.focal_px is None for photo in photos.values())
     found, bodies = [], []
     for (name, photo), camera in zip(photos.items(), cameras):

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import cv2
@@ -36,7 +36,9 @@ from meshrec.jobs.results import RECORD
 from meshrec.jobs.run import run_jobs
 from meshrec.jobs.settings import Settings
 from meshrec.models.build import build_network
-from meshrec.models.checkpoints import save_checkpoint
+from meshrec.models.checkpoints import save_checkpoint, write_checkpoint
+from meshrec.models.field_of_view import ARCHITECTURE, FieldOfViewConfig, FieldOfViewNetwork
+from meshrec.models.hrnet import HRNetConfig
 from meshrec.poses.named_poses import named_pose
 
 SIZE = (320, 240)
@@ -282,6 +284,22 @@ def test_other_wishes_and_other_photos_are_done_anew(folder, standing):
     assert left(settings) == ["1.jpg", "1.png"]
     list(run_jobs(plan_run(["a", "b"], "out", settings).jobs, settings))
     assert files(folder / "out" / "b" / "1.png") == sorted([*PERSON, "overlay.png", "photo.json", "scene.glb"])
+
+
+def test_a_network_estimates_focal_lengths(folder):
+    settings = FieldOfViewConfig(HRNetConfig(width=4, stem=8, modules=(1, 1, 1), blocks=1, stem_blocks=1), hidden=8)
+    network = FieldOfViewNetwork(settings)
+    torch.nn.init.zeros_(network.output.weight)
+    network.output.bias.data = torch.tensor([1.2, 1.0])  # horizontal and vertical field of view of all photos
+    write_checkpoint("fov.safetensors", ARCHITECTURE, asdict(settings), network.state_dict(), "")
+    assert run("--focal", "fov.safetensors") == 0
+    person = read_parameters("out/a/1.jpg/person_0.json")
+    assert person.camera.focal == pytest.approx([120 / np.tan(0.5)] * 2, rel=1e-5)
+    jobs = plan_run(
+        ["a", "b"], "out", Settings(keypoints=Path("poses.json"), focal_network=Path("fov.safetensors"))
+    ).jobs
+    assert jobs == []  # finished
+    assert len(plan_run(["a", "b"], "out", Settings(keypoints=Path("poses.json"))).jobs) == 3
 
 
 def test_a_network_without_fit(folder):
@@ -592,6 +610,8 @@ def test_export_from_the_command_line(folder, capfd):
         (["--format", "obj", "--skinned"], "needs the format glb"),
         (["--jobs", "0"], "at least 1"),
         (["--focal", "-3"], "positive number of pixels"),
+        (["--focal", "auto"], "--focal auto: this is neither a number of pixels nor a file; to have focal lengths"),
+        (["--focal", "poses.json"], "poses.json is not a readable .safetensors file"),
         (["--height", "0.2"], "a height must be a number of metres from 0.3 to 2.6, not 0.2"),
         (["--height", "180"], "a height must be a number of metres from 0.3 to 2.6, not 180.0"),
         (["--height", "nan"], "a height must be a number of metres from 0.3 to 2.6, not nan"),

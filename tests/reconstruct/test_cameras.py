@@ -14,6 +14,8 @@ from meshrec import Camera, InputError, Person, load_body
 from meshrec.cli import main
 from meshrec.geometry.calibrated_cameras import CalibratedCamera, Calibration, distort_points
 from meshrec.geometry.calibration_files import write_calibration
+from meshrec.jobs.cameras import reconstruct_instant
+from meshrec.jobs.settings import Settings
 from meshrec.poses.named_poses import named_pose
 from meshrec.reconstruct.cameras import LEVEL
 
@@ -186,8 +188,12 @@ def test_what_does_not_fit_is_refused(folder, capfd, files, message):
 
 
 def test_settings_that_would_be_ignored_are_refused(folder, capfd):
-    assert run(*FILES, "--height", "1.8") == 1
-    assert "--height has no meaning with --cameras" in capfd.readouterr().err
+    for option, value in (("--height", "1.8"), ("--focal", "500")):
+        assert run(*FILES, option, value) == 1
+        assert f"{option} has no meaning with --cameras" in capfd.readouterr().err
+    with pytest.raises(InputError, match="--focal has no meaning with --cameras"):
+        settings = Settings(focal_network=folder / "fov.safetensors")
+        reconstruct_instant([], folder / "calibration.json", folder / "out", settings, meshrec.Reconstructor())
 
 
 def test_a_camera_without_a_place_is_refused():

@@ -169,6 +169,33 @@ def test_cameras(tmp_path):
             photo_camera(photo, focal=focal)
 
 
+def test_a_network_estimates_focal_lengths_that_files_do_not_tell(keypoints):
+    seen = []
+
+    def estimate(image: np.ndarray) -> float:
+        seen.append(image.shape)
+        return 900.0
+
+    reconstructor = Reconstructor(detector=FakeDetector([detection(keypoints)]), focal_network=estimate)
+    assert reconstructor(PHOTO)[0].camera.focal == (900.0, 900.0) and seen == [PHOTO.shape]
+    exif = Photo(PHOTO, 700.0, Path("photo"))
+    assert reconstructor(exif)[0].camera.focal == (700.0, 700.0)
+    assert reconstructor(exif, focal=500)[0].camera.focal == (500.0, 500.0)
+    assert reconstructor(PHOTO, camera=CAMERA)[0].camera is CAMERA
+    assert len(seen) == 1
+    with pytest.raises(InputError, match="there is no such checkpoint"):
+        Reconstructor(focal_network="absent.safetensors")
+
+
+@pytest.mark.parametrize("once", [False, True], ids=["list", "generator"])
+def test_the_focal_length_of_a_clip_is_that_of_its_first_frame(keypoints, once):
+    frames = [PHOTO] * 3
+    reconstructor = Reconstructor(focal_network=lambda image: 900.0)
+    clip = (frame for frame in frames) if once else frames
+    (track,) = reconstructor.clip(clip, fps=25, keypoints=[keypoints[None]] * 3, static_camera=True)
+    assert len(track) == 3 and track.at(0).camera.focal == (900.0, 900.0)
+
+
 def height_of(person) -> float:
     return float(stature(person.body.rest(torch.from_numpy(person.betas)[None])[0]))
 
