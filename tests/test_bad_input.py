@@ -57,14 +57,8 @@ PARTS = (
     usage,
 )
 TABLE = [case for part in PARTS for case in part()]
-CHOSEN = (
-    "body",
-    "device",
-    "pose_model",
-    "regressor",
-    "refine",
-    "focal_network",
-)  # settings on which the reconstructor depends
+# settings on which the reconstructor depends
+CHOSEN = ("body", "device", "pose_model", "regressor", "refine", "focal_network")
 
 
 class Nobody:

@@ -1,19 +1,66 @@
-"""Print each network's parameters, floating-point operations, input, and latency on this CPU.
+"""List the networks that come with meshrec, and the published ones that it can use, or measure how fast they are.
 
-Example: meshrec models --threads 2
+Example: meshrec models
 """
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from meshrec.commands.options import use_threads
+from meshrec.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from meshrec.models.known_networks import KnownNetwork
+
+NOTES = """\
+Errors are those that were published, on the test set of 3DPW, in mm: PA-MPJPE after alignment, MPJPE of joints, PVE of
+vertices. docs/model_card.md says how good meshrec's own networks are. To use a published network, get its files from
+its authors under their terms, and SMPL's, then:
+  meshrec import-checkpoint FILE out.safetensors --body SMPL_NEUTRAL.pkl
+  meshrec reconstruct photo.jpg --out out --regressor out.safetensors --body SMPL_NEUTRAL.pkl"""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--threads", type=int, default=None, help="threads to use (default: torch's)")
+    parser.add_argument(
+        "--latency",
+        action="store_true",
+        help="measure parameters, floating-point operations and latency of the architectures on this CPU instead",
+    )
+    parser.add_argument("--threads", type=int, default=None, help="with --latency: threads to use (default: torch's)")
 
 
 def run(options: Namespace) -> None:
-    from meshrec.benchmarks.models import summarize_models
+    if options.latency:
+        from meshrec.benchmarks.models import summarize_models
 
-    use_threads(options.threads)
-    summarize_models()
+        use_threads(options.threads)
+        summarize_models()
+        return
+    if options.threads is not None:
+        raise InputError("--threads has a meaning only with --latency; leave it out, or measure the latency")
+    from rich.console import Console
+
+    from meshrec.models.known_networks import known_networks
+
+    console = Console()
+    console.print(table_of(known_networks()))
+    console.print(NOTES, soft_wrap=True, markup=False, highlight=False)
+
+
+def table_of(networks: Sequence["KnownNetwork"]) -> "RenderableType":
+    """A table with a row for each network."""
+    from rich.table import Table
+
+    table = Table(show_lines=True)
+    for title in ("network", "M param.", "PA-MPJPE", "MPJPE", "PVE", "licence", "what to bring", "from"):
+        is_number = title in ("M param.", "PA-MPJPE", "MPJPE", "PVE")
+        table.add_column(title, justify="right" if is_number else "left", overflow="fold")
+    for row in networks:
+        errors = ("" if error is None else f"{error:.1f}" for error in (row.pa_mpjpe, row.mpjpe, row.pve))
+        files = "\n".join(row.bring) or f"nothing: --regressor {row.name}"
+        origin = f"{row.origin}\n(errors: {row.source})" if row.source else row.origin or "meshrec"
+        table.add_row(row.name, f"{row.parameters:.1f}", *errors, row.licence, files, origin)
+    return table

@@ -1,4 +1,4 @@
-"""The figures that ``meshrec models`` and ``meshrec benchmark models`` print."""
+"""The figures that ``meshrec models --latency`` and ``meshrec benchmark models`` print."""
 
 from functools import partial
 
@@ -37,8 +37,8 @@ def test_table_of_networks(monkeypatch, capsys):
     assert row.gflops == pytest.approx(2e-9 * products, rel=1e-3)
     assert row.parameters == pytest.approx(1e-6 * (products + 1024 * 5 + 226 + 5 * 2 * 1024))
     assert all(row.milliseconds > 0 for row in figures.values())
-    assert main(["models", "--threads", "0"]) == 1
-    assert main(["models", "--threads", str(torch.get_num_threads())]) == 0
+    assert main(["models", "--latency", "--threads", "0"]) == 1
+    assert main(["models", "--latency", "--threads", str(torch.get_num_threads())]) == 0
     printed = capsys.readouterr()
     assert "at least 1" in printed.err and printed.out.count("mesh to parameters") == 2
 
