@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
-from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 from meshrec.body import BodyModel
 from meshrec.errors import InputError
 from meshrec.files.imports import imported, is_import_path
+from meshrec.models.cliff import Cliff, CliffConfig
 from meshrec.models.graph import FullyConnectedMesh, GraphConfig, GraphMesh, GraphRegressor
 from meshrec.models.hmr2 import HMR2, HMR2Config
 from meshrec.models.iterative import IterativeConfig, IterativeRegressor
@@ -56,6 +57,10 @@ def _hmr2(config: HMR2Config, body: BodyModel | None, mesh: GraphMesh | None) ->
     return HMR2(config)
 
 
+def _cliff(config: CliffConfig, body: BodyModel | None, mesh: GraphMesh | None) -> Network:
+    return Cliff(config)
+
+
 def _own_mesh(config: GraphConfig, body: BodyModel | None) -> GraphMesh:
     if body is None:
         raise InputError("a mesh network needs the body whose mesh it makes")
@@ -68,6 +73,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     "fully_connected": Architecture(GraphConfig, _fully_connected),
     "hmr2": Architecture(HMR2Config, _hmr2, published=True),
     "camera_hmr": Architecture(HMR2Config, _hmr2, published=True),
+    "cliff": Architecture(CliffConfig, _cliff, published=True),
 }
 """The architectures by name. Training, evaluation, checkpoints and error messages all use this one table."""
 
@@ -169,6 +175,8 @@ def read_config(kind: type[Config], settings: Mapping) -> Config:
         raise InputError(f"unknown settings of a network: {', '.join(unknown)}; there are {', '.join(known)}")
     values = dict(settings)
     for name, hint in get_type_hints(kind).items():
-        if is_dataclass(hint) and isinstance(hint, type) and name in values:
-            values[name] = read_config(hint, values[name])
+        # A configuration, or one that may be left out.
+        part = next((of for of in (hint, *get_args(hint)) if isinstance(of, type) and is_dataclass(of)), None)
+        if part is not None and values.get(name) is not None:
+            values[name] = read_config(part, values[name])
     return kind(**values)

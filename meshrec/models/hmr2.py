@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from meshrec.body import NUM_BETAS, NUM_JOINTS
 from meshrec.errors import InputError
 from meshrec.geometry import matrix_to_rotation_6d, rotation_6d_to_matrix
-from meshrec.models.encoders import Crops, EncoderConfig, NetworkInput, check_sizes
+from meshrec.models.checks import check_sizes
+from meshrec.models.encoders import Crops, EncoderConfig, NetworkInput
 from meshrec.models.estimate import Estimate
 from meshrec.models.iterative import POSE, upright
 from meshrec.models.network import Network

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from meshrec.errors import InputError
-from meshrec.models.encoders import check_sizes
+from meshrec.models.checks import check_sizes
 
 PADDING = 2  # pixels of zeros around the picture, as ViTPose has it
 

@@ -8,6 +8,7 @@ from meshrec.body.smpl_landmarks import SMPL_VERTEX_COUNT
 from meshrec.errors import InputError
 from meshrec.models.build import ARCHITECTURES, read_config
 from meshrec.models.checkpoints import write_checkpoint
+from meshrec.models.published.cliff import convert_cliff, is_cliff
 from meshrec.models.published.field_of_view import NAME as FIELD_OF_VIEW
 from meshrec.models.published.field_of_view import convert_field_of_view, is_field_of_view
 from meshrec.models.published.graph_cmr import convert_graph_cmr, is_graph_cmr
@@ -19,6 +20,7 @@ from meshrec.models.published.spin import convert_spin, is_spin
 KINDS = (
     Kind("HMR2.0", is_hmr2, convert_hmr2),
     Kind("CameraHMR", is_camera_hmr, convert_camera_hmr),
+    Kind("CLIFF", is_cliff, convert_cliff),
     Kind("GraphCMR", is_graph_cmr, convert_graph_cmr),
     Kind("HMR or SPIN", is_spin, convert_spin),
 )

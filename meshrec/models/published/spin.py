@@ -12,7 +12,7 @@ from meshrec.models.published.reading import checked
 WIDTH = 1024  # units in each of SPIN's fully connected layers
 # SPIN stores the first two columns of a rotation row by row; here they are stored one column after the other.
 _COLUMNS = torch.tensor([0, 2, 4, 1, 3, 5])
-_POSE = (6 * torch.arange(NUM_JOINTS)[:, None] + _COLUMNS).flatten()
+POSE_ORDER = (6 * torch.arange(NUM_JOINTS)[:, None] + _COLUMNS).flatten()
 # Names of the fully connected layers in SPIN and here.
 _LAYERS = (("fc1", "embed"), ("fc2", "head.2"))
 # Sizes of the parts of the state by SPIN's names. Their order is the same in SPIN and here.
@@ -49,10 +49,10 @@ def convert_spin(source: Source) -> Converted:
     converted = {own: state[theirs] for theirs, own in same.items()}
     columns = torch.arange(state["fc1.weight"].shape[1])
     start = network.encoder.features
-    columns[start : start + len(_POSE)] = start + _POSE
+    columns[start : start + len(POSE_ORDER)] = start + POSE_ORDER
     converted["embed.weight"] = state["fc1.weight"][:, columns]
     joined = (("update.weight", "dec{}.weight", 0), ("update.bias", "dec{}.bias", 0), ("mean", "init_{}", 1))
     for own, theirs, axis in joined:
         pose, *others = (state[theirs.format(name)] for name in _PARTS)
-        converted[own] = torch.cat([pose.index_select(axis, _POSE), *others], axis)
+        converted[own] = torch.cat([pose.index_select(axis, POSE_ORDER), *others], axis)
     return Converted("iterative", settings, converted)
