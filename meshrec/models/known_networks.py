@@ -56,8 +56,20 @@ def known_networks() -> list[KnownNetwork]:
     for name in table.sections():
         row = table[name]
         bring = tuple(file.strip() for file in row.get("bring", "").split(";") if file.strip())
-        errors = (float(row[key]) if key in row else None for key in ("pa_mpjpe", "mpjpe", "pve"))
-        texts = (row["input"], row["licence"], bring, row.get("from", ""))
-        size = float(row["parameters"])
-        found.append(KnownNetwork(name, row["architecture"], size, *texts, *errors, row.get("source", "")))
+        pa_mpjpe, mpjpe, pve = (float(row[key]) if key in row else None for key in ("pa_mpjpe", "mpjpe", "pve"))
+        found.append(
+            KnownNetwork(
+                name,
+                architecture=row["architecture"],
+                parameters=float(row["parameters"]),
+                input=row["input"],
+                licence=row["licence"],
+                bring=bring,
+                origin=row.get("from", ""),
+                pa_mpjpe=pa_mpjpe,
+                mpjpe=mpjpe,
+                pve=pve,
+                source=row.get("source", ""),
+            )
+        )
     return found
