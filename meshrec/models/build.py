@@ -175,8 +175,8 @@ def read_config(kind: type[Config], settings: Mapping) -> Config:
         raise InputError(f"unknown settings of a network: {', '.join(unknown)}; there are {', '.join(known)}")
     values = dict(settings)
     for name, hint in get_type_hints(kind).items():
-        # A configuration, or one that may be left out.
         part = next((of for of in (hint, *get_args(hint)) if isinstance(of, type) and is_dataclass(of)), None)
-        if part is not None and values.get(name) is not None:
+        is_left_out = name not in values or (values[name] is None and type(None) in get_args(hint))
+        if part is not None and not is_left_out:
             values[name] = read_config(part, values[name])
     return kind(**values)

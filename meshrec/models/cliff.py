@@ -4,7 +4,6 @@ SPIN's iterative head, which is also told where the crop lies in the photo, over
 names of the published weights.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -48,9 +47,6 @@ class CliffConfig:
     num_betas: int = NUM_BETAS
 
     def __post_init__(self) -> None:
-        given: object = self.hrnet
-        if isinstance(given, Mapping):  # from a header in JSON
-            object.__setattr__(self, "hrnet", HRNetConfig(**given))
         check_sizes(self, columns=1, iterations=1, width=1, num_betas=1)
         check_share(self, "dropout")
         if self.encoder.inputs != ("rgb",) or not self.encoder.resnet or self.columns > self.encoder.resolution:
