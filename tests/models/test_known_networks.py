@@ -6,6 +6,7 @@ from safetensors import safe_open
 
 from meshrec.cli import main
 from meshrec.models import weights_folder
+from meshrec.models.build import build_network
 from meshrec.models.checkpoints import read_header
 from meshrec.models.field_of_view import FieldOfViewNetwork
 from meshrec.models.known_networks import known_networks
@@ -31,6 +32,26 @@ def test_the_field_of_view_network_has_the_stated_size():
         network = FieldOfViewNetwork()
     count = sum(p.numel() for p in network.parameters())
     assert KNOWN["CameraHMR's field of view"].parameters == pytest.approx(count / 1e6, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("HMR2.0a", {}),
+        ("HMR2.0b", {}),
+        ("CameraHMR", {"told": True}),
+        ("CLIFF, HRNet-W48", {"hrnet": {}}),
+        ("CLIFF, ResNet-50", {}),
+        ("SPIN", {}),
+        ("SPIN, MMHuman3D", {}),
+        ("HMR, MMHuman3D", {}),
+    ],
+)
+def test_published_networks_have_the_stated_size(name, settings):
+    with torch.device("meta"):
+        network = build_network(KNOWN[name].architecture, settings)
+    count = sum(p.numel() for p in network.parameters())
+    assert KNOWN[name].parameters == pytest.approx(count / 1e6, abs=0.1)
 
 
 def test_every_published_network_says_what_it_needs():
