@@ -6,6 +6,7 @@ import torch
 
 import meshrec
 from meshrec import Camera, load_body
+from meshrec.evaluation import evaluate
 from meshrec.models.build import build_network
 from meshrec.models.checkpoints import save_checkpoint
 from meshrec.regress import FullFrameRegressor, load_regressor
@@ -81,3 +82,8 @@ def test_the_place_of_the_crop_matters(file, keypoints):
     black = np.zeros_like(PHOTO)  # so that both people look the same
     first, second = reconstructor(black, keypoints=np.concatenate([keypoints, aside]), camera=CAMERA)
     assert np.abs(first.pose - second.pose).max() > 1e-5
+
+
+def test_evaluation(file):
+    report = evaluate(file, "synthetic", limit=2)
+    assert np.isfinite(report.people["pa_mpjpe"]).all()
