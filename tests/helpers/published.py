@@ -4,6 +4,7 @@ The outputs of the authors' own networks with these weights are stored in ``test
 """
 
 import zlib
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,10 @@ import torch
 from torch import Tensor
 
 from helpers.paths import STORED
+from meshrec.models.checkpoints import write_checkpoint
 from meshrec.models.efficientnet import EfficientNetLite0
+from meshrec.models.field_of_view import ARCHITECTURE, FieldOfViewConfig, FieldOfViewNetwork
+from meshrec.models.hrnet import HRNetConfig
 
 WIDTHS = (64, 128, 256, 512)
 
@@ -108,6 +112,15 @@ def norm_shapes(prefix: str, size: int) -> dict[str, tuple[int, ...]]:
 
 def linear_shapes(prefix: str, inputs: int, outputs: int) -> dict[str, tuple[int, ...]]:
     return {f"{prefix}.weight": (outputs, inputs), f"{prefix}.bias": (outputs,)}
+
+
+def write_focal_network(path: Path, vertical: float) -> None:
+    """Write a small network for fields of view, which finds the same vertical one, in radians, in all photos."""
+    settings = FieldOfViewConfig(HRNetConfig(width=4, stem=8, modules=(1, 1, 1), blocks=1, stem_blocks=1), hidden=8)
+    network = FieldOfViewNetwork(settings)
+    torch.nn.init.zeros_(network.output.weight)
+    network.output.bias.data = torch.tensor([1.2, vertical])
+    write_checkpoint(path, ARCHITECTURE, asdict(settings), network.state_dict(), "")
 
 
 def stored(name: str) -> dict[str, Tensor]:

@@ -13,6 +13,7 @@ import pytest
 import torch
 from helpers.clips import write_video
 from helpers.gltf import Gltf
+from helpers.published import write_focal_network
 from helpers.results import check_results, strict_json
 from PIL import Image
 from pygltflib import GLTF2
@@ -147,7 +148,7 @@ def test_the_record_has_every_key_of_its_schema(done):
     assert record["tracks"][0].keys() == described["tracks"]["items"]["properties"].keys()
     (scene,), of_scene = record["scenes"], described["scenes"]["items"]["properties"]
     assert scene.keys() == of_scene.keys() and scene["ground"].keys() == of_scene["ground"]["properties"].keys()
-    assert record["request"].keys() | {"boxes"} == described["request"]["properties"].keys()
+    assert record["request"].keys() | {"boxes", "focal_network"} == described["request"]["properties"].keys()
     track = Track.load(done / "track_0.npz")
     assert np.allclose(np.array(scene["ground"]["rotation"])[1], -track.gravity, atol=1e-5)
 
@@ -163,6 +164,14 @@ def test_a_clip_of_one_frame_or_two_is_a_clip(folder, count):
     track = Track.load(folder / "out/walk.mp4/track_0.npz")
     assert track.frames.tolist() == list(range(count)) and np.nanmax(track.reprojection_errors) < 0.05
     assert open_clip(folder / "out/walk.mp4/overlay.mp4").count == count
+
+
+def test_a_network_estimates_the_focal_length_of_the_first_frame(folder):
+    write_clip(folder / "walk.mp4", 1)
+    write_focal_network(folder / "fov.safetensors", vertical=1.0)
+    assert main(["reconstruct", "walk.mp4", "--out=out", "--keypoints=poses.json", "--focal=fov.safetensors"]) == 0
+    camera = Track.load(folder / "out/walk.mp4/track_0.npz").at(0).camera
+    assert camera.focal == pytest.approx([SIZE[1] / 2 / np.tan(0.5)] * 2, rel=1e-5)
 
 
 def test_a_second_run_does_what_is_left(folder, capfd):

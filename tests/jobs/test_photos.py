@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -17,6 +17,7 @@ import pytest
 import torch
 from helpers.gltf import Gltf
 from helpers.paths import EXAMPLES
+from helpers.published import write_focal_network
 from helpers.results import check_results
 from PIL import Image
 from pygltflib import GLTF2
@@ -36,9 +37,7 @@ from meshrec.jobs.results import RECORD
 from meshrec.jobs.run import run_jobs
 from meshrec.jobs.settings import Settings
 from meshrec.models.build import build_network
-from meshrec.models.checkpoints import save_checkpoint, write_checkpoint
-from meshrec.models.field_of_view import ARCHITECTURE, FieldOfViewConfig, FieldOfViewNetwork
-from meshrec.models.hrnet import HRNetConfig
+from meshrec.models.checkpoints import save_checkpoint
 from meshrec.poses.named_poses import named_pose
 
 SIZE = (320, 240)
@@ -287,11 +286,7 @@ def test_other_wishes_and_other_photos_are_done_anew(folder, standing):
 
 
 def test_a_network_estimates_focal_lengths(folder):
-    settings = FieldOfViewConfig(HRNetConfig(width=4, stem=8, modules=(1, 1, 1), blocks=1, stem_blocks=1), hidden=8)
-    network = FieldOfViewNetwork(settings)
-    torch.nn.init.zeros_(network.output.weight)
-    network.output.bias.data = torch.tensor([1.2, 1.0])  # horizontal and vertical field of view of all photos
-    write_checkpoint("fov.safetensors", ARCHITECTURE, asdict(settings), network.state_dict(), "")
+    write_focal_network(Path("fov.safetensors"), vertical=1.0)
     assert run("--focal", "fov.safetensors") == 0
     person = read_parameters("out/a/1.jpg/person_0.json")
     assert person.camera.focal == pytest.approx([120 / np.tan(0.5)] * 2, rel=1e-5)
