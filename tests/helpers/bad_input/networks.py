@@ -14,6 +14,7 @@ from helpers.bad_input.case import Case, Content
 from helpers.bad_input.photos import GOOD_PHOTO, coco
 from helpers.paths import CONFIGS
 
+FIELD_OF_VIEW = {"backbone.downsample_stage_1.0.weight": torch.zeros(1), "fc3.weight": torch.zeros(2, 4)}
 OBJECTS = np.array([make.Hostile()], dtype=object)
 
 
@@ -70,7 +71,16 @@ def checkpoints() -> Iterable[Case]:
         "checkpoint-body-of-another-mesh",
         "import-checkpoint c.pt o.safetensors --body neutral",
         "published checkpoints make SMPL's 6890 vertices, but this body has 7644",
+        {"c.pt": make.weights({"model": spin})},
     )
+    yield Case(
+        "checkpoint-without-body",
+        "import-checkpoint c.pt o.safetensors",
+        "c.pt: converting it needs the body with which it was trained",
+        {"c.pt": make.weights({"model": spin})},
+    )
+    yield case("field-of-view", make.weights(FIELD_OF_VIEW), "does not fit this network; missing keys: ")
+    yield case("cliff", make.weights({"model": {**spin, "encoder.conv1.weight": torch.zeros(1)}}), "missing keys: ")
     yield Case(
         "checkpoint-body-missing", "import-checkpoint c.pt o.safetensors --body no.pkl", "there is no body 'no.pkl'"
     )

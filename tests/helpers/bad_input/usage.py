@@ -36,7 +36,6 @@ def usage() -> Iterable[Case]:
         ("reconstruct --out out", "the following arguments are required: sources"),
         ("reconstruct a.jpg --out", "argument --out: expected one argument"),
         ("reconstruct a.jpg --out out --speed 3", "unrecognized arguments: --speed 3"),
-        ("reconstruct a.jpg --out out --focal wide", "argument --focal: invalid float value: 'wide'"),
         ("reconstruct a.jpg --out out --jobs two", "argument --jobs: invalid int value: 'two'"),
         ("reconstruct a.jpg --out out --jobs 1.5", "argument --jobs: invalid int value: '1.5'"),
         ("reconstruct a.jpg --out out --skinned=yes", "ignored explicit argument 'yes'"),
@@ -48,7 +47,6 @@ def usage() -> Iterable[Case]:
         ("convert-body", "the following arguments are required: source, target"),
         ("convert-body a.pkl", "the following arguments are required: target"),
         ("convert-body a.pkl b.npz c.npz", "unrecognized arguments: c.npz"),
-        ("import-checkpoint a.pt b.safetensors", "the following arguments are required: --body"),
         ("import-checkpoint --body b.pkl", "the following arguments are required: source, target"),
         ("models --threads many", "invalid int value: 'many'"),
         ("models now", "unrecognized arguments: now"),
@@ -68,7 +66,17 @@ def usage() -> Iterable[Case]:
         ("doctor now", "unrecognized arguments: now"),
     ):
         yield Case(f"usage-{command or 'nothing'}", command, sentence, code=2)
-    yield Case("models-threads-0", "models --threads 0", "--threads must be at least 1, not 0")
+    yield Case("models-threads-0", "models --latency --threads 0", "--threads must be at least 1, not 0")
+    yield Case("models-threads-alone", "models --threads 1", "--threads has a meaning only with --latency")
+    neither = "--focal wide: this is neither a number of pixels nor a file"
+    yield Case("focal-wide", "reconstruct a.jpg --out out --focal wide", neither, GOOD_PHOTO)
+    network = "f.safetensors is not a readable .safetensors file"
+    yield Case(
+        "focal-text",
+        "reconstruct a.jpg --out out --focal f.safetensors",
+        network,
+        {**GOOD_PHOTO, "f.safetensors": "text"},
+    )
     yield Case("benchmark-threads-0", "benchmark body --threads 0", "--threads must be at least 1")
     run, good = "is no file that `meshrec benchmark --json` wrote", '{"headlines": [], "machine": {}}'
     for name, content in {
