@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from meshrec.models.known_networks import KnownNetwork
 
-NOTES = """\
+NOTES = """
 Errors are those that were published, on the test set of 3DPW, in mm: PA-MPJPE after alignment, MPJPE of joints, PVE of
 vertices. docs/model_card.md says how good meshrec's own networks are. To use a published network, get its files from
 its authors under their terms, and SMPL's, then:
@@ -45,22 +45,28 @@ def run(options: Namespace) -> None:
 
     from meshrec.models.known_networks import known_networks
 
-    console = Console()
-    console.print(table_of(known_networks()))
-    console.print(NOTES, soft_wrap=True, markup=False, highlight=False)
+    console, networks = Console(), known_networks()
+    console.print(table_of(networks))
+    for text in (*map(origin_of, networks), NOTES):
+        console.print(text, soft_wrap=True, markup=False, highlight=False)
 
 
 def table_of(networks: Sequence["KnownNetwork"]) -> "RenderableType":
     """A table with a row for each network."""
     from rich.table import Table
 
-    table = Table(show_lines=True)
-    for title in ("network", "M param.", "PA-MPJPE", "MPJPE", "PVE", "licence", "what to bring", "from"):
-        is_number = title in ("M param.", "PA-MPJPE", "MPJPE", "PVE")
-        table.add_column(title, justify="right" if is_number else "left", overflow="fold")
+    table = Table()
+    for title in ("network", "M param.", "PA-MPJPE", "MPJPE", "PVE", "licence"):
+        table.add_column(title, justify="left" if title in ("network", "licence") else "right")
     for row in networks:
         errors = ("" if error is None else f"{error:.1f}" for error in (row.pa_mpjpe, row.mpjpe, row.pve))
-        files = "\n".join(row.bring) or f"nothing: --regressor {row.name}"
-        origin = f"{row.origin}\n(errors: {row.source})" if row.source else row.origin or "meshrec"
-        table.add_row(row.name, f"{row.parameters:.1f}", *errors, row.licence, files, origin)
+        table.add_row(row.name, f"{row.parameters:.1f}", *errors, row.licence)
     return table
+
+
+def origin_of(row: "KnownNetwork") -> str:
+    """Where a network comes from, what the user has to bring for it, and where its errors were published."""
+    if row.is_shipped:
+        return f"{row.name}: comes with meshrec; --regressor {row.name}"
+    source = f"; errors: {row.source}" if row.source else ""
+    return f"{row.name}: bring {', '.join(row.bring)}; from {row.origin}{source}"
