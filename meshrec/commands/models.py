@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 NOTES = """
 Errors are those that were published, on the test set of 3DPW, in mm: PA-MPJPE after alignment, MPJPE of joints, PVE of
 vertices. docs/model_card.md says how good meshrec's own networks are. To use a published network, get its files from
-its authors under their terms, and SMPL's, then:
+its authors under the terms that come with them, and SMPL's, then:
   meshrec import-checkpoint FILE out.safetensors --body SMPL_NEUTRAL.pkl
   meshrec reconstruct photo.jpg --out out --regressor out.safetensors --body SMPL_NEUTRAL.pkl"""
 

@@ -16,7 +16,7 @@ class KnownNetwork:
         architecture: its row in :data:`meshrec.models.build.ARCHITECTURES`, or ``field_of_view``.
         parameters: number of its weights, millions.
         input: what it sees.
-        licence: of its weights, as their authors state it.
+        licence: of its weights if it comes with meshrec; else that of its authors' code.
         bring: files that the user has to get; empty for a network that comes with meshrec.
         origin: whose project has them; empty for a network that comes with meshrec.
         pa_mpjpe, mpjpe, pve: published errors on the test set of 3DPW, mm; None if there are none. The first is after

@@ -74,9 +74,9 @@ def usual_settings(published: float) -> RegressorSettings:
 
 
 USUAL_ERRORS = {"hmr2": 54.5, "camera_hmr": 38.5, "cliff": 53.7}
-"""PA-MPJPE of families on data that they were not trained for, millimetres: on 3DPW's test set without training on 3DPW,
-of HMR2.0b, the usual download (Goel et al. 2023), and of CameraHMR (Patel and Black 2025). CLIFF's 43 to 46 mm on 3DPW
-are after training on it; of CLIFF it is the error that its authors' file for AGORA names (Li et al. 2022)."""
+"""PA-MPJPE of families, millimetres: on 3DPW's test set without training on 3DPW, of HMR2.0b, the usual download (Goel
+et al. 2023), and of CameraHMR (Patel and Black 2025). CLIFF's 43 to 46 mm on 3DPW are after training on it, so of CLIFF
+it is the error on AGORA's harder people that the name of its authors' file for AGORA gives."""
 
 FAMILIES: dict[str, FullFrame] = {
     "hmr2": FullFrame(blur=True, settings=usual_settings(USUAL_ERRORS["hmr2"])),
