@@ -49,7 +49,8 @@ class CliffConfig:
     def __post_init__(self) -> None:
         check_sizes(self, columns=1, iterations=1, width=1, num_betas=1)
         check_share(self, "dropout")
-        if self.encoder.inputs != ("rgb",) or not self.encoder.resnet or self.columns > self.encoder.resolution:
+        is_resnet = isinstance(self.encoder.resnet, int) and self.encoder.resnet > 0
+        if self.encoder.inputs != ("rgb",) or not is_resnet or self.columns > self.encoder.resolution:
             raise InputError("CLIFF sees the middle columns of a picture, by a ResNet or an HRNet, and nothing else")
 
     @property
@@ -85,6 +86,7 @@ class Cliff(Network):
         self.encoder = Crops(config.encoder)
         self.backbone: ResNet | HRNetFeatures
         if config.hrnet is None:
+            assert isinstance(config.encoder.resnet, int)
             self.backbone = ResNet(config.encoder.resnet, width=config.encoder.resnet_width)
         else:
             self.backbone = HRNetFeatures(config.hrnet)
