@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-SCHEMAS = ("person", "photo", "track", "clip")
+SCHEMAS = ("person", "photo", "track", "clip", "cameras")
 
 
 def load_schema(name: str) -> dict[str, Any]:
@@ -17,7 +17,7 @@ def load_schema(name: str) -> dict[str, Any]:
     Args:
         name: ``"person"`` for the ``person_0.json`` of a photo and of :meth:`meshrec.Person.to_json`, ``"photo"`` for
             its ``photo.json``; ``"track"`` for the ``track_0.json`` of a clip and of :meth:`meshrec.Track.save`,
-            ``"clip"`` for its ``clip.json``.
+            ``"clip"`` for its ``clip.json``; ``"cameras"`` for the ``cameras.json`` of several cameras.
 
     Returns:
         The schema. Unknown keys conform to it, as readers ignore them.

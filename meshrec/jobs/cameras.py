@@ -224,12 +224,12 @@ def write_instant(
             for name, camera in zip(views.names, views.cameras)
         ],
         "people": [
-            {"file": f"{name}.json", "reprojection_errors": seen.errors, "exchanged": list(seen.exchanged)}
+            {"file": f"{name}.json", "reprojection_errors": seen.errors, "exchanged": dict.fromkeys(seen.exchanged, 1)}
             for name, seen in zip(names, people)
         ],
     }
     if unknown is not None:
-        record["calibration"] = CALIBRATION
+        record["found_calibration"] = CALIBRATION
         for camera, deviation in zip(record["cameras"], _deviations(unknown)):
             camera["deviations"] = deviation
     write_file(out / RECORD, (json.dumps(record, indent=2) + "\n").encode())

@@ -20,7 +20,7 @@ from meshrec.export.schema import SCHEMAS
 from meshrec.geometry import axis_angle_to_matrix
 
 jsonschema = pytest.importorskip("jsonschema", reason="needs jsonschema")
-UNITS = re.compile(r"\b(metres|pixels|radians|bytes|seconds|nanoseconds|no unit)\b", re.IGNORECASE)
+UNITS = re.compile(r"\b(metres|pixels|radians|degrees|bytes|seconds|nanoseconds|no unit)\b", re.IGNORECASE)
 
 
 def nodes(schema: object, path: str = "") -> Iterator[tuple[str, dict]]:
@@ -53,7 +53,7 @@ def test_every_key_is_described_and_every_number_has_a_unit(name):
 
 
 def test_there_is_no_other_schema():
-    with pytest.raises(ValueError, match="no schema 'scene': choose of person, photo, track, clip"):
+    with pytest.raises(ValueError, match="no schema 'scene': choose of person, photo, track, clip, cameras"):
         load_schema("scene")
 
 

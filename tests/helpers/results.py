@@ -3,7 +3,13 @@
 import json
 from pathlib import Path
 
-RESULT_FILES = {"photo": "photo.json", "person": "person_*.json", "clip": "clip.json", "track": "track_*.json"}
+RESULT_FILES = {
+    "photo": "photo.json",
+    "person": "person_*.json",
+    "clip": "clip.json",
+    "track": "track_*.json",
+    "cameras": "cameras.json",
+}
 
 
 def strict_json(text: str | bytes) -> dict:

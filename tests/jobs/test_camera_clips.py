@@ -10,7 +10,7 @@ import pytest
 import torch
 from helpers.clips import turned
 from helpers.gltf import Gltf
-from helpers.results import strict_json
+from helpers.results import check_results, strict_json
 from helpers.views import SIZE, joints_of, ring
 from PIL import Image
 from pygltflib import GLTF2
@@ -211,6 +211,7 @@ def test_a_run_writes_tracks_overlays_and_a_scene_with_cameras(done, fitter):
     assert [node.name for node in scene.nodes if node.camera is not None] == [f"{name} camera" for name in NAMES]
     for name in NAMES:
         assert open_clip(done / f"overlay_{name}.mp4").count == 16
+    check_results(done)
     record = strict_json((done / "cameras.json").read_bytes())
     assert [camera["offset"] for camera in record["cameras"]] == [0, 0, 0]
     (person,) = record["people"]

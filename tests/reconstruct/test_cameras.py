@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.results import check_results
 from PIL import Image
 
 import meshrec
@@ -133,6 +134,7 @@ def test_the_command_writes_people_overlays_and_a_scene(folder, standing, capfd)
     assert {path.name for path in (folder / "out").iterdir()} == names
     people = [Person.load(folder / f"out/person_{i}.json") for i in (0, 1)]
     assert errors(people, standing[1], "y").max() < 0.03
+    check_results(folder / "out")
     record = json.loads((folder / "out/cameras.json").read_text())
     assert [camera["name"] for camera in record["cameras"]] == ["cam1", "cam2", "cam3"]
     assert all(error < 0.02 for person in record["people"] for error in person["reprojection_errors"].values())

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.results import check_results
 from helpers.views import SIZE, ring
 from PIL import Image
 
@@ -105,8 +106,9 @@ def test_the_command_writes_the_calibration_that_it_found(folder, capfd):
     assert capfd.readouterr().out == "3 cameras: 2 people -> out\n"
     calibration = read_calibration("out/calibration.toml")
     assert list(calibration.cameras) == ["cam1", "cam2", "cam3"] and calibration.up == "z"
+    check_results(folder / "out")
     record = json.loads((folder / "out/cameras.json").read_text())
-    assert record["calibration"] == "calibration.toml" and record["up_known"]
+    assert record["found_calibration"] == "calibration.toml" and record["up_known"]
     assert any("the focal length of cam1, cam2, cam3 was not known" in note for note in record["notes"])
     deviations = [camera["deviations"] for camera in record["cameras"]]
     assert deviations[0]["rotation_degrees"] == deviations[0]["position_metres"] == 0
