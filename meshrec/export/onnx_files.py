@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from meshrec.body import NUM_JOINTS, POSE_SIZE, BodyModel, joint_set
-from meshrec.errors import MissingDependency
+from meshrec.errors import MeshrecError, MissingDependency
 from meshrec.files.atomic import known_suffix, write_file
 from meshrec.geometry import axis_angle_to_matrix
 
@@ -143,7 +143,7 @@ def write_onnx(
     Raises:
         InputError: The suffix is another one, or the file cannot be written.
         MissingDependency: A package for ONNX is not installed.
-        RuntimeError: The file's results differ from torch's by more than :data:`TOLERANCE`.
+        MeshrecError: The file's results differ from torch's by more than :data:`TOLERANCE`.
     """
     known_suffix(path, [".onnx"])
     require_onnx()
@@ -186,7 +186,7 @@ def write_onnx(
             difference = max(difference, float(np.abs(ours - theirs.numpy()).max(initial=0)))
             shapes[name] = ours.shape[1:]
     if not difference <= TOLERANCE:
-        raise RuntimeError(f"{path}: ONNX Runtime differs from torch by {difference:.2g}, so that nothing was written")
+        raise MeshrecError(f"{path}: ONNX Runtime differs from torch by {difference:.2g}, so that nothing was written.")
     given = {name: tuple(value.shape[1:]) for name, value in zip(inputs, example)}
     return OnnxExport(write_file(path, data), OPSET, given, shapes, difference, len(data))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from meshrec.body import BodyModel, joint_set
+from meshrec.body import BodyModel, joint_set, load_body
 from meshrec.errors import InputError
 from meshrec.export.onnx_files import OnnxExport, write_onnx
 from meshrec.models.checkpoints import read_header
@@ -105,9 +105,12 @@ def export_network(path: str | os.PathLike, regressor: NetworkRegressor, name: s
         },
     }
 
+    template = _standing(encoder.joints)
+
     def people(count: int, generator: torch.Generator) -> tuple[Tensor, ...]:
-        standing = torch.rand(count, len(joints), 3, generator=generator) * 1.6 - 0.8
-        standing[..., 2] = torch.rand(count, len(joints), generator=generator)
+        # Keypoints of nobody would make the corrections by them ill-conditioned.
+        near = template + 0.05 * torch.randn(count, len(joints), 2, generator=generator)
+        standing = torch.cat([near, 0.2 + 0.8 * torch.rand(count, len(joints), 1, generator=generator)], dim=2)
         picture = torch.randn(count, 3, side, side, generator=generator)
         mask = torch.zeros(count, 1, side, side)
         mask[: count - count // 2, :, side // 8 : -side // 8, side // 3 : -side // 3] = 1  # the others have none
@@ -116,3 +119,12 @@ def export_network(path: str | os.PathLike, regressor: NetworkRegressor, name: s
         return tuple(values[key] for key in module.names)
 
     return write_onnx(path, module, people, metadata)
+
+
+def _standing(joints: str) -> Tensor:
+    """Where the joints of a set are in a crop that shows the open body in its rest pose, (K, 2)."""
+    body = load_body()
+    with torch.no_grad():
+        points = body.joints_from(body().vertices, joints)[0, :, :2] * torch.tensor([1.0, -1.0])
+    points = points - (points.amax(0) + points.amin(0)) / 2
+    return 0.75 * points / points.abs().max()
