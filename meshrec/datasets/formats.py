@@ -8,6 +8,7 @@ from meshrec.body.genders import GENDERS
 from meshrec.data.sample import Sample, Samples
 from meshrec.datasets.coco import read_coco
 from meshrec.datasets.lspe import read_lspe
+from meshrec.datasets.mpi_inf_3dhp import read_mpi_inf_3dhp
 from meshrec.datasets.multiview import read_multiview
 from meshrec.datasets.shards import read_shards
 from meshrec.datasets.spin_npz import read_spin_npz
@@ -15,8 +16,8 @@ from meshrec.datasets.threedpw import read_threedpw
 from meshrec.errors import InputError, MeshrecError
 from meshrec.files.imports import imported, is_import_path
 
-Format = Literal["spin", "coco", "3dpw", "lspe", "multiview", "shards"]
-FORMATS: tuple[Format, ...] = ("spin", "coco", "3dpw", "lspe", "multiview", "shards")
+Format = Literal["spin", "coco", "3dpw", "lspe", "multiview", "shards", "mpi-inf-3dhp"]
+FORMATS: tuple[Format, ...] = ("spin", "coco", "3dpw", "lspe", "multiview", "shards", "mpi-inf-3dhp")
 WITH_PICTURES_ELSEWHERE = ("spin", "coco", "3dpw")
 
 
@@ -27,8 +28,8 @@ def read_samples(
 
     Args:
         form: Name of the format: ``spin`` (an ``.npz`` file), ``coco`` (keypoint JSON of COCO or OpenPose), ``3dpw``
-            (sequence files), ``lspe`` (a tar of crops), ``multiview`` (a folder) or ``shards`` (a folder). Or the
-            import path of a reader of the user's own, such as ``my_package.my_module:read_mine``: a function of
+            (sequence files), ``lspe`` (a tar of crops), ``multiview``, ``shards`` or ``mpi-inf-3dhp`` (folders). Or
+            the import path of a reader of the user's own, such as ``my_package.my_module:read_mine``: a function of
             ``path``, ``pictures`` and ``bodies``, as they are given here, that returns a sequence of
             :class:`meshrec.data.sample.Sample`. Its module is imported.
         path: The file or folder of labels.
@@ -71,6 +72,8 @@ def read_samples(
             return read_multiview(path)
         case "shards":
             return read_shards(path)
+        case "mpi-inf-3dhp":
+            return read_mpi_inf_3dhp(path)
 
 
 def _read_by(reader: str, path: str | Path, pictures: str | Path | None, bodies: Mapping[str, str] | None) -> Samples:
