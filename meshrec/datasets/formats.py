@@ -7,6 +7,7 @@ from typing import Literal, cast
 from meshrec.body.genders import GENDERS
 from meshrec.data.sample import Sample, Samples
 from meshrec.datasets.coco import read_coco
+from meshrec.datasets.human36m import read_human36m
 from meshrec.datasets.lspe import read_lspe
 from meshrec.datasets.mpi_inf_3dhp import read_mpi_inf_3dhp
 from meshrec.datasets.multiview import read_multiview
@@ -16,8 +17,8 @@ from meshrec.datasets.threedpw import read_threedpw
 from meshrec.errors import InputError, MeshrecError
 from meshrec.files.imports import imported, is_import_path
 
-Format = Literal["spin", "coco", "3dpw", "lspe", "multiview", "shards", "mpi-inf-3dhp"]
-FORMATS: tuple[Format, ...] = ("spin", "coco", "3dpw", "lspe", "multiview", "shards", "mpi-inf-3dhp")
+Format = Literal["spin", "coco", "3dpw", "lspe", "multiview", "shards", "mpi-inf-3dhp", "h36m"]
+FORMATS: tuple[Format, ...] = ("spin", "coco", "3dpw", "lspe", "multiview", "shards", "mpi-inf-3dhp", "h36m")
 WITH_PICTURES_ELSEWHERE = ("spin", "coco", "3dpw")
 
 
@@ -28,10 +29,10 @@ def read_samples(
 
     Args:
         form: Name of the format: ``spin`` (an ``.npz`` file), ``coco`` (keypoint JSON of COCO or OpenPose), ``3dpw``
-            (sequence files), ``lspe`` (a tar of crops), ``multiview``, ``shards`` or ``mpi-inf-3dhp`` (folders). Or
-            the import path of a reader of the user's own, such as ``my_package.my_module:read_mine``: a function of
-            ``path``, ``pictures`` and ``bodies``, as they are given here, that returns a sequence of
-            :class:`meshrec.data.sample.Sample`. Its module is imported.
+            (sequence files), ``lspe`` (a tar of crops), or ``multiview``, ``shards``, ``mpi-inf-3dhp`` and ``h36m``
+            (folders); ``docs/formats.md`` says what is read of each. Or the import path of a reader of the user's own,
+            such as ``my_package.my_module:read_mine``: a function of ``path``, ``pictures`` and ``bodies``, as they are
+            given here, that returns a sequence of :class:`meshrec.data.sample.Sample`. Its module is imported.
         path: The file or folder of labels.
         pictures: Folder of the pictures, which ``spin``, ``coco`` and ``3dpw`` need.
         bodies: Hashes of the bodies that the betas of ``spin`` and ``3dpw`` belong to, under the keys ``neutral``,
@@ -74,6 +75,8 @@ def read_samples(
             return read_shards(path)
         case "mpi-inf-3dhp":
             return read_mpi_inf_3dhp(path)
+        case "h36m":
+            return read_human36m(path)
 
 
 def _read_by(reader: str, path: str | Path, pictures: str | Path | None, bodies: Mapping[str, str] | None) -> Samples:
