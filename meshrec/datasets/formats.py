@@ -10,6 +10,7 @@ from meshrec.datasets.coco import read_coco
 from meshrec.datasets.human36m import read_human36m
 from meshrec.datasets.lspe import read_lspe
 from meshrec.datasets.mpi_inf_3dhp import read_mpi_inf_3dhp
+from meshrec.datasets.mpii import read_mpii
 from meshrec.datasets.multiview import read_multiview
 from meshrec.datasets.shards import read_shards
 from meshrec.datasets.spin_npz import read_spin_npz
@@ -17,8 +18,8 @@ from meshrec.datasets.threedpw import read_threedpw
 from meshrec.errors import InputError, MeshrecError
 from meshrec.files.imports import imported, is_import_path
 
-Format = Literal["spin", "coco", "3dpw", "lspe", "multiview", "shards", "mpi-inf-3dhp", "h36m"]
-FORMATS: tuple[Format, ...] = ("spin", "coco", "3dpw", "lspe", "multiview", "shards", "mpi-inf-3dhp", "h36m")
+Format = Literal["spin", "coco", "3dpw", "lspe", "multiview", "shards", "mpi-inf-3dhp", "h36m", "mpii"]
+FORMATS: tuple[Format, ...] = ("spin", "coco", "3dpw", "lspe", "multiview", "shards", "mpi-inf-3dhp", "h36m", "mpii")
 WITH_PICTURES_ELSEWHERE = ("spin", "coco", "3dpw")
 
 
@@ -29,10 +30,11 @@ def read_samples(
 
     Args:
         form: Name of the format: ``spin`` (an ``.npz`` file), ``coco`` (keypoint JSON of COCO or OpenPose), ``3dpw``
-            (sequence files), ``lspe`` (a tar of crops), or ``multiview``, ``shards``, ``mpi-inf-3dhp`` and ``h36m``
-            (folders); ``docs/formats.md`` says what is read of each. Or the import path of a reader of the user's own,
-            such as ``my_package.my_module:read_mine``: a function of ``path``, ``pictures`` and ``bodies``, as they are
-            given here, that returns a sequence of :class:`meshrec.data.sample.Sample`. Its module is imported.
+            (sequence files), ``lspe`` (a tar of crops), or of the folders ``multiview``, ``shards``, ``mpi-inf-3dhp``,
+            ``h36m`` and ``mpii``; ``docs/formats.md`` says what is read of each. Or the import path of a reader of the
+            user's own, such as ``my_package.my_module:read_mine``: a function of ``path``, ``pictures`` and ``bodies``,
+            as they are given here, that returns a sequence of :class:`meshrec.data.sample.Sample`. Its module is
+            imported.
         path: The file or folder of labels.
         pictures: Folder of the pictures, which ``spin``, ``coco`` and ``3dpw`` need.
         bodies: Hashes of the bodies that the betas of ``spin`` and ``3dpw`` belong to, under the keys ``neutral``,
@@ -77,6 +79,8 @@ def read_samples(
             return read_mpi_inf_3dhp(path)
         case "h36m":
             return read_human36m(path)
+        case "mpii":
+            return read_mpii(path, pictures)
 
 
 def _read_by(reader: str, path: str | Path, pictures: str | Path | None, bodies: Mapping[str, str] | None) -> Samples:
