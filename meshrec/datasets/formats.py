@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal, cast, get_args
 
 from meshrec.body.genders import GENDERS
 from meshrec.data.sample import Sample, Samples
@@ -14,12 +14,13 @@ from meshrec.datasets.mpii import read_mpii
 from meshrec.datasets.multiview import read_multiview
 from meshrec.datasets.shards import read_shards
 from meshrec.datasets.spin_npz import read_spin_npz
+from meshrec.datasets.surreal import read_surreal
 from meshrec.datasets.threedpw import read_threedpw
 from meshrec.errors import InputError, MeshrecError
 from meshrec.files.imports import imported, is_import_path
 
-Format = Literal["spin", "coco", "3dpw", "lspe", "multiview", "shards", "mpi-inf-3dhp", "h36m", "mpii"]
-FORMATS: tuple[Format, ...] = ("spin", "coco", "3dpw", "lspe", "multiview", "shards", "mpi-inf-3dhp", "h36m", "mpii")
+Format = Literal["spin", "coco", "3dpw", "lspe", "multiview", "shards", "mpi-inf-3dhp", "h36m", "mpii", "surreal"]
+FORMATS: tuple[Format, ...] = get_args(Format)
 WITH_PICTURES_ELSEWHERE = ("spin", "coco", "3dpw")
 
 
@@ -31,14 +32,14 @@ def read_samples(
     Args:
         form: Name of the format: ``spin`` (an ``.npz`` file), ``coco`` (keypoint JSON of COCO or OpenPose), ``3dpw``
             (sequence files), ``lspe`` (a tar of crops), or of the folders ``multiview``, ``shards``, ``mpi-inf-3dhp``,
-            ``h36m`` and ``mpii``; ``docs/formats.md`` says what is read of each. Or the import path of a reader of the
-            user's own, such as ``my_package.my_module:read_mine``: a function of ``path``, ``pictures`` and ``bodies``,
-            as they are given here, that returns a sequence of :class:`meshrec.data.sample.Sample`. Its module is
-            imported.
+            ``h36m``, ``mpii`` and ``surreal``; ``docs/formats.md`` says what is read of each. Or the import path of a
+            reader of the user's own, such as ``my_package.my_module:read_mine``: a function of ``path``, ``pictures``
+            and ``bodies``, as they are given here, that returns a sequence of :class:`meshrec.data.sample.Sample`. Its
+            module is imported.
         path: The file or folder of labels.
         pictures: Folder of the pictures, which ``spin``, ``coco`` and ``3dpw`` need.
-        bodies: Hashes of the bodies that the betas of ``spin`` and ``3dpw`` belong to, under the keys ``neutral``,
-            ``male`` and ``female``.
+        bodies: Hashes of the bodies that the betas of ``spin``, ``3dpw`` and ``surreal`` belong to, under the keys
+            ``neutral``, ``male`` and ``female``.
 
     Raises:
         InputError: There is no such format, or the dataset is missing or damaged; the message names file and row.
@@ -81,6 +82,8 @@ def read_samples(
             return read_human36m(path)
         case "mpii":
             return read_mpii(path, pictures)
+        case "surreal":
+            return read_surreal(path, bodies)
 
 
 def _read_by(reader: str, path: str | Path, pictures: str | Path | None, bodies: Mapping[str, str] | None) -> Samples:

@@ -137,10 +137,10 @@ def _people(
             yield name, (center - 1, scale, keypoints)
 
 
-def _structure(value: Value) -> dict[str, Value]:
+def _structure(value: Value | dict[str, Value]) -> dict[str, Value]:
     """The fields of a structure, or of the first one of several; none if the value is no structure."""
     if isinstance(value, list):
-        value = value[0] if value else None  # type: ignore[assignment]
+        value = value[0] if value else None
     return value if isinstance(value, dict) else {}
 
 

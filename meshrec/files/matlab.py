@@ -10,7 +10,7 @@ import struct
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -18,9 +18,9 @@ from meshrec.errors import InputError
 from meshrec.files.matlab_hdf5 import SIGNATURE, read_hdf5
 from meshrec.files.regular import read_regular
 
-Value: TypeAlias = "np.ndarray | str | list[Value] | list[dict[str, Value]] | None"
-"""An array of MATLAB's shape; a text; the entries of a cell or of an array of structures in MATLAB's order, which
-counts along the first axis first; None for what is not read, such as objects and functions."""
+Value: TypeAlias = "np.ndarray | str | list[Any] | None"
+"""An array of MATLAB's shape; a text; the values of a cell, or dictionaries of values of an array of structures, in
+MATLAB's order, which counts along the first axis first; None for what is not read, such as objects and functions."""
 
 MOST_BYTES = 1 << 30  # of a file
 MOST_UNPACKED = 2 << 30  # bytes of a variable
@@ -162,7 +162,7 @@ class _Parser:
         *_, at = self._element(at)  # the name
         return flags, tuple(int(n) for n in shape), at
 
-    def _entries(self, family: int, count: int, at: int, end: int, depth: int) -> "Value":
+    def _entries(self, family: int, count: int, at: int, end: int, depth: int) -> Value:
         """The matrices of a cell or of an array of structures."""
         if family == _CELL:
             cells: list[Value] = []

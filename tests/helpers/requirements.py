@@ -15,6 +15,8 @@ REQUIREMENTS = {
     "bpy": ("bpy",),
     "rtmlib": ("rtmlib",),
     "onnx": ("onnx",),
+    "cdflib": ("cdflib",),
+    "h5py": ("h5py",),
     "gpu": ("a gpu",),
     "linux": ("linux", "kill -9", "/dev/full", "/proc", "resource", "windows lacks", "unwritable", "distributed"),
 }
