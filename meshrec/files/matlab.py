@@ -18,7 +18,7 @@ from meshrec.errors import InputError
 from meshrec.files.matlab_hdf5 import SIGNATURE, read_hdf5
 from meshrec.files.regular import read_regular
 
-Value: TypeAlias = "np.ndarray | str | list[Any] | None"
+Value: TypeAlias = np.ndarray | str | list[Any] | None
 """An array of MATLAB's shape; a text; the values of a cell, or dictionaries of values of an array of structures, in
 MATLAB's order, which counts along the first axis first; None for what is not read, such as objects and functions."""
 
