@@ -29,11 +29,13 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--dataset",
         required=True,
         help="synthetic, synthetic-dressed (the same people with masks in clothes), or FORMAT:PATH with the formats "
-        "spin, coco, 3dpw, lspe, multiview, shards, mpi-inf-3dhp, h36m, mpii, surreal, or with the published protocols "
-        "h36m-p1, h36m-p2, 3dpw-test",
+        "spin, coco, 3dpw, lspe, multiview, shards, mpi-inf-3dhp, h36m, mpii, surreal, densepose, or with the "
+        "published protocols h36m-p1, h36m-p2, 3dpw-test",
     )
     parser.add_argument(
-        "--pictures", type=Path, help="folder of the pictures, for spin, coco, 3dpw and the published protocols"
+        "--pictures",
+        type=Path,
+        help="folder of the pictures, for spin, coco, 3dpw, densepose and the published protocols",
     )
     parser.add_argument("--body", default="neutral", help="the body it was trained with (default: neutral)")
     for body in ("neutral", "male", "female"):
