@@ -95,6 +95,11 @@ JOINT_SETS |= {
         "right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle", "mid_hip", "thorax", "neck",
         "head_top", "right_wrist", "right_elbow", "right_shoulder", "left_shoulder", "left_elbow", "left_wrist",
     ),
+    # HumanEva-I as its evaluation has them (Sigal et al. 2010).
+    "humaneva15": (
+        "mid_hip", "thorax", "left_shoulder", "left_elbow", "left_wrist", "right_shoulder", "right_elbow",
+        "right_wrist", "left_hip", "left_knee", "left_ankle", "right_hip", "right_knee", "right_ankle", "head_top",
+    ),
 }  # fmt: skip
 
 BODY_JOINTS = JOINT_SETS["smpl24"][1:]

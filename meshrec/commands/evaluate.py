@@ -29,8 +29,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--dataset",
         required=True,
         help="synthetic, synthetic-dressed (the same people with masks in clothes), or FORMAT:PATH with the formats "
-        "spin, coco, 3dpw, lspe, multiview, shards, mpi-inf-3dhp, h36m, mpii, surreal, densepose, or with the "
-        "published protocols h36m-p1, h36m-p2, 3dpw-test",
+        "spin, coco, 3dpw, lspe, multiview, shards, mpi-inf-3dhp, h36m, mpii, surreal, densepose, humaneva, or with "
+        "the published protocols h36m-p1, h36m-p2, 3dpw-test",
     )
     parser.add_argument(
         "--pictures",

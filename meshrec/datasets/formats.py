@@ -9,6 +9,7 @@ from meshrec.data.sample import Sample, Samples
 from meshrec.datasets.coco import read_coco
 from meshrec.datasets.densepose import read_densepose
 from meshrec.datasets.human36m import read_human36m
+from meshrec.datasets.humaneva import read_humaneva
 from meshrec.datasets.lspe import read_lspe
 from meshrec.datasets.mpi_inf_3dhp import read_mpi_inf_3dhp
 from meshrec.datasets.mpii import read_mpii
@@ -21,7 +22,8 @@ from meshrec.errors import InputError, MeshrecError
 from meshrec.files.imports import imported, is_import_path
 
 Format = Literal[
-    "spin", "coco", "3dpw", "lspe", "multiview", "shards", "mpi-inf-3dhp", "h36m", "mpii", "surreal", "densepose"
+    "spin", "coco", "3dpw", "lspe", "multiview", "shards", "mpi-inf-3dhp", "h36m", "mpii", "surreal", "densepose",
+    "humaneva",
 ]  # fmt: skip
 FORMATS: tuple[Format, ...] = get_args(Format)
 WITH_PICTURES_ELSEWHERE = ("spin", "coco", "3dpw", "densepose")
@@ -35,13 +37,13 @@ def read_samples(
     Args:
         form: Name of the format: ``spin`` (an ``.npz`` file), ``coco`` (keypoint JSON of COCO or OpenPose), ``3dpw``
             (sequence files), ``lspe`` (a tar of crops), ``densepose`` (JSON), or of the folders ``multiview``,
-            ``shards``, ``mpi-inf-3dhp``, ``h36m``, ``mpii`` and ``surreal``; ``docs/formats.md`` says what is read of
-            each. Or the import path of a reader of the user's own, such as ``my_package.my_module:read_mine``: a
-            function of ``path``, ``pictures`` and ``bodies``, as they are given here, that returns a sequence of
-            :class:`meshrec.data.sample.Sample`. Its module is imported.
+            ``shards``, ``mpi-inf-3dhp``, ``h36m``, ``mpii``, ``surreal`` and ``humaneva``; ``docs/formats.md`` says
+            what is read of each. Or the import path of a reader of the user's own, such as
+            ``my_package.my_module:read_mine``: a function of ``path``, ``pictures`` and ``bodies``, as they are given
+            here, that returns a sequence of :class:`meshrec.data.sample.Sample`. Its module is imported.
         path: The file or folder of labels.
         pictures: Folder of the pictures, which ``spin``, ``coco``, ``3dpw`` and ``densepose`` need, and
-            ``mpii`` if they lie elsewhere than in ``images``.
+            ``mpii`` and ``humaneva`` if they lie elsewhere than beside the labels.
         bodies: Hashes of the bodies that the betas of ``spin``, ``3dpw`` and ``surreal`` belong to, under the keys
             ``neutral``, ``male`` and ``female``.
 
@@ -90,6 +92,8 @@ def read_samples(
             return read_surreal(path, bodies)
         case "densepose":
             return read_densepose(path, folder)
+        case "humaneva":
+            return read_humaneva(path, pictures)
 
 
 def _read_by(reader: str, path: str | Path, pictures: str | Path | None, bodies: Mapping[str, str] | None) -> Samples:
