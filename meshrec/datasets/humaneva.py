@@ -192,7 +192,7 @@ def read_start(path: Path) -> int:
 def _numbers(path: Path) -> np.ndarray:
     """The finite numbers of a text."""
     try:
-        values = np.array(read_regular(path, MOST_BYTES).split(), float)
+        values = np.array(read_regular(path, MOST_BYTES).decode("ascii").split(), float)
     except OSError as error:
         raise InputError(f"{path}: the file cannot be read ({error.strerror}).") from error
     except InputError:
