@@ -1,28 +1,19 @@
 """Animations in Blender: every frame is where it is here."""
 
 import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import torch
+from helpers.blender import NEEDED, distance, has_bpy, run_in_blender, to_y_up
 from helpers.paths import ROOT
-from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from meshrec.body import BodyModel, joint_set
 from meshrec.export import Animation, write_animated_scene, write_animation
 from meshrec.motion.sequences import MIXAMO_JOINTS
 
-PYTHON = os.environ.get("BPY_PYTHON", sys.executable)
 FRAMES = [0, 1, 7, 11]
-
-
-def has_bpy() -> bool:
-    program = "import importlib.util, sys; sys.exit(importlib.util.find_spec('bpy') is None)"
-    return subprocess.run([PYTHON, "-c", program]).returncode == 0
 
 
 def moving(body: BodyModel, seed: int, **options) -> Animation:
@@ -33,16 +24,7 @@ def moving(body: BodyModel, seed: int, **options) -> Animation:
     return Animation(body, rng.normal(size=10), rotations, place, frame_rate=25.0, **options)
 
 
-def to_y_up(points: np.ndarray) -> np.ndarray:
-    return points[..., [0, 2, 1]] * [1, 1, -1]
-
-
-def distance(a: np.ndarray, b: np.ndarray) -> float:
-    """Largest distance from a vertex of one mesh to the nearest of the other: Blender doubles those along seams."""
-    return max(cKDTree(a).query(b)[0].max(), cKDTree(b).query(a)[0].max())
-
-
-@pytest.mark.skipif(not has_bpy(), reason="needs bpy, Blender as a Python package: pip install bpy, or name BPY_PYTHON")
+@pytest.mark.skipif(not has_bpy(), reason=NEEDED)
 def test_blender_shows_what_was_written(tmp_path, body):
     walker, late = moving(body, 0, name="walker"), moving(body, 1, name="late", start=0.2)
     write_animation(tmp_path / "a.glb", walker)
@@ -56,10 +38,7 @@ def test_blender_shows_what_was_written(tmp_path, body):
         {"file": "scene.glb", "frames": [0, 4, 5, 11, 16], "rate": 25},
     ]
     (tmp_path / "files.json").write_text(json.dumps(jobs))
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    program = [PYTHON, str(ROOT / "tests" / "helpers" / "in_blender.py"), str(tmp_path)]
-    done = subprocess.run(program, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    run_in_blender(ROOT / "tests" / "helpers" / "in_blender.py", tmp_path)
 
     shown = np.load(tmp_path / "a.glb.npz")
     assert shown["last"] == pytest.approx([11], abs=1e-3)  # times in frames
