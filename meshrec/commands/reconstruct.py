@@ -17,6 +17,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder to write into; each file gets a folder in it")
     parser.add_argument("--format", default="obj,glb", help="of obj, ply, glb, separated by commas (default: obj,glb)")
     parser.add_argument("--skinned", action="store_true", help="give everyone in .glb files a skeleton that poses them")
+    parser.add_argument("--texture", action="store_true", help="lay the photo on the skin it shows, in .obj and .glb")
     parser.add_argument("--body", default="neutral", help="neutral, male, female, or an SMPL file (default: neutral)")
     parser.add_argument(
         "--focal",
@@ -83,6 +84,7 @@ def run(options: Namespace) -> int:
         device=options.device,
         formats=tuple(names(options.format)),
         skinned=options.skinned,
+        texture=options.texture,
         focal=focal,
         focal_network=focal_network,
         boxes=options.boxes,
@@ -105,6 +107,8 @@ def run(options: Namespace) -> int:
         folders_are_clips=options.clip,
     )
     if options.cameras is not None:
+        if options.texture:
+            raise InputError("--texture is for photos of one camera; leave it out, or leave out --cameras.")
         from meshrec.jobs.camera_clips import CameraClipsJob, are_clips, reconstruct_camera_clips
         from meshrec.jobs.cameras import AUTO, reconstruct_instant
         from meshrec.jobs.work import make_reconstructor

@@ -155,11 +155,30 @@ class Glb:
         return b"".join(self.gltf.save_to_bytes())
 
     def _add_material(self, mesh: Mesh) -> int:
-        surface = gl.PbrMetallicRoughness(
-            baseColorFactor=[*linear_color(mesh.color), 1.0], metallicFactor=0.0, roughnessFactor=0.8
-        )
+        color = linear_color(mesh.color) if mesh.texture is None else [1.0, 1.0, 1.0]
+        surface = gl.PbrMetallicRoughness(baseColorFactor=[*color, 1.0], metallicFactor=0.0, roughnessFactor=0.8)
+        if mesh.texture is not None:
+            surface.baseColorTexture = gl.TextureInfo(index=self._add_texture(mesh.texture, mesh.name))
         self.gltf.materials.append(gl.Material(name=mesh.name, pbrMetallicRoughness=surface, alphaCutoff=None))
         return len(self.gltf.materials) - 1
+
+    def _add_texture(self, png: bytes, name: str) -> int:
+        """Store a picture, and return the index of the texture that shows it."""
+        view = gl.BufferView(buffer=0, byteOffset=len(self._blob), byteLength=len(png))
+        self._blob += png + bytes(-len(png) % 4)
+        self.gltf.bufferViews.append(view)
+        self.gltf.images.append(gl.Image(bufferView=len(self.gltf.bufferViews) - 1, mimeType="image/png", name=name))
+        if not self.gltf.samplers:
+            self.gltf.samplers.append(
+                gl.Sampler(
+                    magFilter=gl.LINEAR,
+                    minFilter=gl.LINEAR_MIPMAP_LINEAR,
+                    wrapS=gl.CLAMP_TO_EDGE,
+                    wrapT=gl.CLAMP_TO_EDGE,
+                )
+            )
+        self.gltf.textures.append(gl.Texture(sampler=0, source=len(self.gltf.images) - 1))
+        return len(self.gltf.textures) - 1
 
 
 def linear_color(color: tuple[float, float, float]) -> list[float]:

@@ -1,6 +1,6 @@
 """A triangle mesh as it is written to files, with the normals and corners that the formats need."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -35,9 +35,11 @@ class Mesh:
         uv_faces: (F, 3) int64 indices into ``uv``, or None. Give both or neither.
         name: Name of the mesh inside the file.
         color: (r, g, b) sRGB in [0, 1].
+        texture: A PNG file, the picture that ``uv`` lays on the mesh in place of the colour, or None.
 
     Raises:
-        ValueError: A shape is wrong, a number is not finite, or an index is out of range.
+        ValueError: A shape is wrong, a number is not finite, an index is out of range, or there is a texture without
+            texture coordinates.
 
     Example:
         >>> from meshrec.export import Mesh
@@ -52,6 +54,7 @@ class Mesh:
     uv_faces: np.ndarray | None = None
     name: str = "body"
     color: tuple[float, float, float] = (0.72, 0.74, 0.78)
+    texture: bytes | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         vertices = float_array(self.vertices, (None, 3), "vertices")
@@ -62,6 +65,8 @@ class Mesh:
             raise ValueError(f"color must be three numbers from 0 to 1, not {self.color}")
         if (self.uv is None) != (self.uv_faces is None):
             raise ValueError("uv and uv_faces belong together: give both or neither")
+        if self.texture is not None and self.uv is None:
+            raise ValueError("a texture needs uv and uv_faces")
         if self.uv is not None and self.uv_faces is not None:
             uv = float_array(self.uv, (None, 2), "uv")
             uv_faces = _index_array(self.uv_faces, len(uv), "uv_faces")

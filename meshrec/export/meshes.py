@@ -18,7 +18,8 @@ def write_mesh(path: str | os.PathLike, mesh: Mesh, *, material: bool = False) -
     """Write a mesh; the suffix chooses the format. Float32 coordinates are kept exactly.
 
     - ``.obj``: positions, texture coordinates, normals. With ``material``, also ``<stem>.mtl`` and, where the mesh has
-      texture coordinates, their layout to paint on, ``<stem>_uv.png``.
+      texture coordinates, their layout to paint on, ``<stem>_uv.png``. A mesh with a texture gets ``<stem>.mtl`` and
+      ``<stem>_texture.png``.
     - ``.ply``: binary; positions, normals and the colour, without texture coordinates.
     - ``.glb``: binary glTF 2.0 with all of these; vertices on texture seams are repeated, as glTF needs.
 
@@ -47,12 +48,27 @@ def write_mesh(path: str | os.PathLike, mesh: Mesh, *, material: bool = False) -
         return write_file(path, _ply(mesh))
     if suffix == ".glb":
         return write_scene(path, [mesh])
-    if material:  # before the OBJ that names them
+    if material or mesh.texture is not None:  # before the OBJ that names them
         texture = None
-        if mesh.uv is not None and mesh.uv_faces is not None:
+        if mesh.texture is not None:
+            texture = write_file(texture_file(path), mesh.texture)
+        elif mesh.uv is not None and mesh.uv_faces is not None:
             texture = write_file(path.with_name(f"{path.stem}_uv.png"), uv_template_png(mesh.uv, mesh.uv_faces))
         write_file(path.with_suffix(".mtl"), _mtl(mesh, texture))
-    return write_file(path, _obj(mesh, path.with_suffix(".mtl").name if material else None))
+        return write_file(path, _obj(mesh, path.with_suffix(".mtl").name))
+    return write_file(path, _obj(mesh, None))
+
+
+def texture_file(path: Path) -> Path:
+    """The file of a mesh's texture beside an OBJ.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from meshrec.export.meshes import texture_file
+        >>> texture_file(Path("person_0.obj")).name
+        'person_0_texture.png'
+    """
+    return path.with_name(f"{path.stem}_texture.png")
 
 
 def _obj(mesh: Mesh, material_file: str | None) -> bytes:

@@ -86,6 +86,8 @@ def reconstruct_clip(job: Job, reconstructor: Reconstructor, settings: Settings)
             if done % FRAMES_A_PART == 0:
                 give_back_memory()
     notes = _notes(clip, tracks, scenes)
+    if settings.texture:
+        notes += ("textures are made of photos; the meshes of clips have none",)
     write_clip_record(job.folder, job.source, file, clip, tracks, scenes, job.request, notes, settings.ground)
     shutil.rmtree(work, ignore_errors=True)
     yield Outcome(job.source, job.folder, len(tracks), notes=notes, clip=True)

@@ -30,7 +30,7 @@ def reconstruct_photo(job: Job, reconstructor: Reconstructor, settings: Settings
         ground = Ground.under(people, known)
     notes = _notes(photo, job, people)
     photo, form = replace(photo, notes=notes), (settings.formats, settings.skinned)
-    write_results(job.folder, photo, people, *form, job.request, ground)
+    write_results(job.folder, photo, people, *form, job.request, ground, settings.texture)
     return Outcome(job.source, job.folder, len(people), notes=notes)
 
 

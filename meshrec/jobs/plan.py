@@ -164,6 +164,7 @@ def request_of(settings: Settings) -> dict[str, object]:
 def _job(task: Task, settings: Settings, evidence: ByPhoto[Any] | None, names: Mapping[Path, str | None]) -> Job:
     """The job of one photo, with the boxes or keypoints that are kept under its name."""
     request = request_of(settings) | {"formats": sorted(settings.formats), "skinned": settings.skinned}
+    request |= {"texture": True} if settings.texture else {}  # so that results of earlier versions stay valid
     if evidence is None:
         return Job(task.source, task.folder, request)
     name = names.get(task.source)

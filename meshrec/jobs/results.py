@@ -4,6 +4,7 @@
 file                        content
 ==========================  =======================================================================================
 person_0.obj, .glb, .ply    the mesh of each person in each requested format, y up; with a ground, on the floor at 0
+person_0_texture.png        with textures: the photo on the person's skin, which the meshes show; person_0.mtl names it
 person_0.json               the person's parameters, as :mod:`meshrec.export.params` documents them
 scene.glb                   all people at their positions, and the photo's camera
 overlay.png                 the photo, the meshes on it, and each mesh from the side
@@ -32,9 +33,12 @@ from meshrec.files.photos import MOST_BYTES
 from meshrec.jobs.records import Kind, remove_results, write_record
 from meshrec.reconstruct.ground import Ground
 from meshrec.reconstruct.person import Person
+from meshrec.reconstruct.photo_textures import photo_texture
 
 RECORD, OVERLAY, SCENE = "photo.json", "overlay.png", "scene.glb"
-OWN_FILES = re.compile(r"person_\d+\.(obj|glb|ply|json)|overlay\.png|scene\.glb|photo\.json|\.[0-9a-f]{16}\.part")
+OWN_FILES = re.compile(
+    r"person_\d+(\.(obj|mtl|glb|ply|json)|_texture\.png)|overlay\.png|scene\.glb|photo\.json|\.[0-9a-f]{16}\.part"
+)
 OVERLAY_SIZE = 1024, 512  # pixels into which a photo of one person is scaled, whatever its own size
 SIDE_ASPECT = 0.75  # width over height of one person's view from the side
 PNG_COMPRESSION = 1  # of 9; photos hardly become smaller with the slower levels
@@ -45,7 +49,11 @@ def _result_files(record: Mapping[str, Any]) -> set[str]:
     count = len(record["people"])
     if record["people"] != [f"person_{i}.json" for i in range(count)]:
         raise ValueError("people are numbered")
-    own = {f"person_{i}.{suffix}" for i in range(count) for suffix in (*record["request"]["formats"], "json")}
+    formats, textured = record["request"]["formats"], record["request"].get("texture", False)
+    own = {f"person_{i}.{suffix}" for i in range(count) for suffix in (*formats, "json")}
+    if textured:
+        own |= {f"person_{i}_texture.png" for i in range(count)}
+        own |= {f"person_{i}.mtl" for i in range(count) if "obj" in formats}
     return own | {SCENE, OVERLAY} if count else own
 
 
@@ -64,6 +72,7 @@ def write_results(
     skinned: bool = False,
     request: Mapping[str, object] | None = None,
     ground: Ground | None = None,
+    texture: bool = False,
 ) -> None:
     """Write all results of a photo from a file. Earlier results in the folder are deleted; other files in it stay.
 
@@ -75,6 +84,7 @@ def write_results(
         skinned: Whether each person's ``.glb`` gets a skeleton, and everyone in the scene.
         request: The settings on which the results depend, for :func:`finished`.
         ground: The floor on which the meshes stand. Default: they keep the camera's axes, with y up.
+        texture: Whether the meshes get textures made of the photo, of bodies that have texture coordinates.
 
     Raises:
         InputError: The folder cannot be written to.
@@ -92,18 +102,26 @@ def write_results(
     with ThreadPoolExecutor(1) as pool:  # drawing takes as long as the rest, and runs beside it
         if people:
             drawn = pool.submit(lambda: encode_png(draw_overlay(photo.image, people), PNG_COMPRESSION))
-        for person, name, color, place in zip(people, names, colors, places):
+        pictures = [photo_texture(photo.image, person, people).png() if texture else None for person in people]
+        for person, name, color, place, png in zip(people, names, colors, places, pictures):
+            if png is not None:
+                write_file(folder / f"{name}_texture.png", png)
             for suffix in (*formats, "json"):
-                person.save(folder / f"{name}.{suffix}", skinned=skinned, name=name, color=color, placement=place)
+                path = folder / f"{name}.{suffix}"
+                person.save(path, skinned=skinned, name=name, color=color, placement=place, texture=png)
         if people:
             from meshrec.export import write_scene
 
-            found = zip(people, names, colors, places)
-            meshes = [(p.skinned if skinned else p.mesh)(name, color, place) for p, name, color, place in found]
+            found = zip(people, names, colors, places, pictures)
+            meshes = [
+                (p.skinned if skinned else p.mesh)(name, color, place, png) for p, name, color, place, png in found
+            ]
             write_scene(folder / SCENE, meshes, people[0].camera, None if ground is None else ground.camera)
             write_file(folder / OVERLAY, drawn.result())
     content = {
-        "request": {"formats": sorted(formats)} if request is None else request,
+        "request": {"formats": sorted(formats)} | ({"texture": True} if texture else {})
+        if request is None
+        else request,
         "notes": photo.notes,
         "people": [f"{name}.json" for name in names],
         "gravity": _gravity(people),

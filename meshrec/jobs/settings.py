@@ -20,6 +20,7 @@ class Settings:
         device: Device to compute on, such as "cpu" or "cuda".
         formats: Formats of the meshes, of obj, ply and glb.
         skinned: Whether each person's ``.glb`` gets a skeleton.
+        texture: Whether the meshes of photos get textures made of the photo.
         focal: Focal length of all photos in pixels. Default: that of each photo's EXIF data.
         focal_network: File of a network for fields of view, for photos without EXIF data and for clips, as for
             :class:`meshrec.Reconstructor`.
@@ -46,6 +47,7 @@ class Settings:
     device: str = "cpu"
     formats: tuple[str, ...] = ("obj", "glb")
     skinned: bool = False
+    texture: bool = False
     focal: float | None = None
     focal_network: Path | None = None
     boxes: Path | None = None
@@ -65,6 +67,8 @@ class Settings:
             raise InputError(f"unknown formats {', '.join(unknown)}: choose of {', '.join(FORMATS)}.")
         if self.skinned and "glb" not in self.formats:
             raise InputError("a skeleton needs the format glb: OBJ and PLY have none.")
+        if self.texture and not {"obj", "glb"} & set(self.formats):
+            raise InputError("a texture needs the format obj or glb: PLY has none.")
         if self.focal is not None and not (math.isfinite(self.focal) and self.focal > 0):
             raise InputError(f"the focal length must be a positive number of pixels, not {self.focal}.")
         if self.height is not None:

@@ -8,6 +8,7 @@ from meshrec.jobs.clips import reconstruct_clip
 from meshrec.jobs.photos import reconstruct_photo
 from meshrec.jobs.plan import Job, Outcome, Progress, sentence
 from meshrec.jobs.settings import Settings
+from meshrec.reconstruct.photo_textures import require_uv
 from meshrec.reconstruct.reconstructor import Reconstructor
 
 
@@ -17,13 +18,17 @@ def make_reconstructor(settings: Settings) -> Reconstructor:
     The detector is loaded at once, so that one error ends the run if it is missing, and not one for each photo.
 
     Raises:
-        InputError: The body, the device, the regressor, the detector or the network for fields of view is wrong.
+        InputError: The body, the device, the regressor, the detector or the network for fields of view is wrong, or the
+            body can have no texture.
         MissingDependency: The detector's package is not installed.
     """
     detector = load_detector(settings.pose_model) if settings.keypoints is None else None
-    return Reconstructor(
+    reconstructor = Reconstructor(
         settings.device, settings.regressor, settings.body, detector, settings.refine, settings.focal_network
     )
+    if settings.texture:
+        require_uv(reconstructor.body, settings.body)
+    return reconstructor
 
 
 def work_on(job: Job, reconstructor: Reconstructor, settings: Settings) -> Iterator[Outcome | Progress]:

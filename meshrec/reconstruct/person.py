@@ -195,6 +195,7 @@ class Person:
         name: str = "body",
         color: tuple[float, float, float] = Mesh.color,
         placement: Placement | None = None,
+        texture: bytes | None = None,
     ) -> Mesh:
         """The posed mesh with y up, as mesh files contain it.
 
@@ -203,10 +204,12 @@ class Person:
             color: (r, g, b) sRGB in [0, 1].
             placement: From camera space to that of the mesh, such as one of :class:`meshrec.reconstruct.Ground`.
                 Default: half a turn about x.
+            texture: A PNG file that the body's texture coordinates lay on the mesh, such as that of
+                :func:`meshrec.reconstruct.photo_texture`.
         """
         data = self.body.data
         vertices = camera_to_y_up(self.vertices) if placement is None else placement.points(self.vertices)
-        return Mesh(vertices, data.faces, data.uv, data.uv_faces, name, color)
+        return Mesh(vertices, data.faces, data.uv, data.uv_faces, name, color, texture)
 
     def parameters(self) -> PersonParameters:
         """The content of a parameter file, with the joints of ``smpl24``."""
@@ -270,6 +273,7 @@ class Person:
         name: str = "body",
         color: tuple[float, float, float] = Mesh.color,
         placement: Placement | None = None,
+        texture: bytes | None = None,
     ) -> None:
         """Write the person; the suffix chooses the format. The file is written completely or not at all.
 
@@ -282,6 +286,7 @@ class Person:
             name: Name of the mesh in the file.
             color: (r, g, b) sRGB in [0, 1] of the mesh.
             placement: From camera space to that of the mesh, as for :meth:`mesh`; parameters stay in camera space.
+            texture: As for :meth:`mesh`; a ``.ply`` has none, an ``.obj`` names it in files beside it.
 
         Raises:
             InputError: The suffix is unknown, or the file cannot be written.
@@ -292,18 +297,19 @@ class Person:
         elif suffix in PARAMETER_SUFFIXES:
             write_parameters(path, self.parameters())
         elif skinned and suffix == ".glb":
-            body = self.skinned(name, color, placement)
+            body = self.skinned(name, color, placement, texture)
             write_skinned(
                 path, body.rest, body.rig, body.pose, body.translation, pose_correctives=body.pose_correctives
             )
         else:
-            write_mesh(path, self.mesh(name, color, placement))
+            write_mesh(path, self.mesh(name, color, placement, texture))
 
     def skinned(
         self,
         name: str = "body",
         color: tuple[float, float, float] = Mesh.color,
         placement: Placement | None = None,
+        texture: bytes | None = None,
     ) -> SkinnedMesh:
         """The mesh at rest with the skeleton that poses it, with y up, as skinned files and scenes contain it.
 
@@ -311,10 +317,11 @@ class Person:
             name: Name of the mesh in the file.
             color: (r, g, b) sRGB in [0, 1].
             placement: From camera space to that of the mesh, as for :meth:`mesh`.
+            texture: As for :meth:`mesh`.
         """
         body = self.body
         vertices, joints = (part[0].cpu().numpy() for part in body.rest(self._tensor("betas")))
-        rest = Mesh(vertices, body.data.faces, body.data.uv, body.data.uv_faces, name, color)
+        rest = Mesh(vertices, body.data.faces, body.data.uv, body.data.uv_faces, name, color, texture)
         rig = Rig(joints, np.array(body.parents), body.weights.cpu().numpy(), body.joint_names)
         place = pose_to_y_up if placement is None else placement.body
         pose, translation = place(self.rotations, self.translation, joints[0])

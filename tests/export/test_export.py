@@ -22,6 +22,7 @@ from meshrec.export import (
     write_scene,
     write_skinned,
 )
+from meshrec.export.uv_template import uv_template_png
 from meshrec.geometry import Camera, axis_angle_to_matrix, camera_to_y_up
 
 PARENTS = np.array([-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21])
@@ -370,6 +371,7 @@ def test_khronos_validator_finds_nothing(tmp_path, mesh, rig, validate):
         write_mesh(tmp_path / "static.glb", mesh),
         write_mesh(tmp_path / "body.glb", Mesh(body.v_template, body.faces, body.data.uv, body.data.uv_faces)),
         write_mesh(tmp_path / "plain.glb", Mesh(mesh.vertices, mesh.faces)),
+        write_mesh(tmp_path / "textured.glb", replace(mesh, texture=uv_template_png(mesh.uv, mesh.uv_faces, 64))),
         write_scene(tmp_path / "scene.glb", [mesh, mesh], Camera(focal=800.0, size=(640, 480))),
     ]
     people = [SkinnedMesh(mesh, rig, pose[0], translation[0]), mesh, SkinnedMesh(mesh, rig, pose)]

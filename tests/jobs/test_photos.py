@@ -1,6 +1,7 @@
 """Many photos: where results go, what is skipped, what fails alone, and what a kill leaves behind."""
 
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+import trimesh
 from helpers.gltf import Gltf
 from helpers.paths import EXAMPLES
 from helpers.published import write_focal_network
@@ -25,6 +27,7 @@ from pygltflib import GLTF2
 import meshrec
 from meshrec import Camera, InputError, Person, load_body
 from meshrec.body import joint_set
+from meshrec.body.files import write_body
 from meshrec.body.measures import body_measures
 from meshrec.cli import main
 from meshrec.export import read_parameters
@@ -377,6 +380,39 @@ def test_skinned_people(folder):
         person = Person.load(folder / "out" / "b" / "1.png" / f"person_{number}.json")
         vertices = camera_to_y_up(person.vertices)[person.faces]
         assert np.abs(scene.posed(mesh=number)[scene.faces(number)] - vertices).max() < 1e-4
+
+
+@pytest.mark.parametrize("skinned", [(), ("--skinned",)])
+def test_textures_are_in_the_meshes(folder, capfd, skinned):
+    assert run("--texture", "--format", "obj,glb", *skinned) == 0
+    results = folder / "out" / "b" / "1.png"
+    assert "person_1_texture.png" in json.loads((results / "photo.json").read_text())["files"]
+    picture = np.asarray(Image.open(results / "person_1_texture.png"))
+    for name in ("person_1.glb", "scene.glb"):
+        file = GLTF2().load_binary(str(results / name))
+        material = file.materials[-1].pbrMetallicRoughness
+        image = file.images[file.textures[material.baseColorTexture.index].source]
+        view = file.bufferViews[image.bufferView]
+        data = file.binary_blob()[view.byteOffset :][: view.byteLength]
+        assert np.array_equal(np.asarray(Image.open(io.BytesIO(data))), picture)
+        assert material.baseColorFactor == [1, 1, 1, 1]
+    loaded = trimesh.load(results / "person_1.obj", process=False)
+    assert np.array_equal(np.asarray(loaded.visual.material.image.convert("RGB")), picture)
+    photo = np.asarray(Image.open(folder / "b" / "1.png"))[0, 0].astype(int)  # of one colour
+    assert np.abs(picture.astype(int) - photo).max() <= 1
+    capfd.readouterr()
+    assert run("--texture", "--format", "obj,glb", *skinned) == 0
+    assert "3 finished before" in capfd.readouterr().out
+    assert run("--format", "obj") == 0  # without textures nothing of them is left
+    assert not list(results.glob("*texture.png")) and not list(results.glob("*.mtl"))
+
+
+def test_a_body_without_texture_coordinates_gets_no_texture(folder, capfd, body):
+    write_body(replace(body.data, uv=None, uv_faces=None), folder / "plain.npz")
+    assert run("--texture", "--body", "plain.npz") == 1
+    assert "the body 'plain.npz' has no texture coordinates" in capfd.readouterr().err
+    assert run("--texture", "--format", "ply") == 1
+    assert "PLY has none" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("skinned", [False, True])
