@@ -88,14 +88,18 @@ def test_what_is_installed_is_there():
     """The lists of the check name files of this checkout, so that they stay true."""
     for name in CHECK["SOURCE_NEEDS"]:
         assert (ROOT / name).exists(), name
-    moved = {
-        "meshrec/blender/": "tools/blender/",
-        "meshrec/body_models/": "body_models/",
-        "meshrec/configs/": "configs/",
-    }
+    moved = {"blender": "tools/blender", "body_models": "body_models", "configs": "configs"}  # as setup.py says
     for name in CHECK["WHEEL_NEEDS"]:
-        at = next((name.replace(old, new) for old, new in moved.items() if name.startswith(old)), name)
-        assert (ROOT / at).exists(), name
+        package, folder, *rest = name.split("/")
+        assert ROOT.joinpath(*([moved[folder]] if folder in moved else [package, folder]), *rest).exists(), name
+
+
+def test_the_image_runs_without_rights_and_copies_what_is_there():
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    assert [line.split()[1] for line in lines if line.startswith("USER ")][-1] != "root"
+    kept = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+    assert all((ROOT / name).exists() for name in [*kept, "constraints.txt"])
+    assert {Path(name).parts[0] for name in CHECK["SOURCE_NEEDS"]} <= {Path(name).parts[0] for name in kept}
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / ".github" / "workflows").glob("*.yml")), ids=lambda path: path.name)
