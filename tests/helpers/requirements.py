@@ -14,6 +14,8 @@ REQUIREMENTS = {
     "gltf-validator": ("gltf-validator",),
     "bpy": ("bpy",),
     "rtmlib": ("rtmlib",),
+    "nbclient": ("nbclient",),
+    "mkdocs": ("mkdocs",),
     "onnx": ("onnx",),
     "cdflib": ("cdflib",),
     "h5py": ("h5py",),
