@@ -94,6 +94,8 @@ class SyntheticBenchmark:
         groups: Names of the groups to take from :data:`GROUPS`, such as :data:`HARD`.
         clothes: Clothes of the people in the masks that are detected; by default they wear none. Pictures, keypoints
             and true masks stay those of bare people.
+        detected_joints: Joint set of the simulated detector. Figures are comparable only for the default one, or
+            among methods that all see the same other one.
     """
 
     def __init__(
@@ -102,8 +104,10 @@ class SyntheticBenchmark:
         resolution: int = 224,
         groups: tuple[str, ...] = tuple(GROUPS),
         clothes: ClothesMix | None = None,
+        detected_joints: str = DETECTED,
     ) -> None:
         self.groups = groups
+        self._detected_joints = detected_joints
         self._body = body
         self._clothes = clothes
         self._sources = {
@@ -177,7 +181,7 @@ class SyntheticBenchmark:
     def _observed(self, group: str, numbers: list[int]) -> list[tuple[Sample, Detection]]:
         source = self._sources[group]
         people = source.draw(numbers)
-        seen = observe(people, source.body, source.streams(numbers, "detector"), DETECTED, _NOISE)
+        seen = observe(people, source.body, source.streams(numbers, "detector"), self._detected_joints, _NOISE)
         if self._clothes is not None:
             clothes = draw_clothes(source.streams(numbers, "clothes"), self._clothes)
             inside = inside_photo(people.photo, people.camera.size)
@@ -188,8 +192,9 @@ class SyntheticBenchmark:
         names = tuple(f"synthetic benchmark, {group} {number}" for number in numbers)
         known = labels(points, people.rotations, people.betas, people.camera, source.body.hash, JOINTS, names)
         edges = [_inside(photo, source.resolution) for photo in people.photo]
+        joints = self._detected_joints
         return [
-            (self._sample(group, numbers[i], known, seen, i, edges[i]), _detection(seen, i, edges[i]))
+            (self._sample(group, numbers[i], known, seen, i, edges[i]), _detection(seen, i, edges[i], joints))
             for i in range(len(numbers))
         ]
 
@@ -234,7 +239,7 @@ def _inside(photo: Tensor, size: int) -> Edges:
     return x0, y0, x1, y1
 
 
-def _detection(seen: Proxies, i: int, edges: Edges) -> Detection:
+def _detection(seen: Proxies, i: int, edges: Edges, joints: str) -> Detection:
     """The detection of person i in pixels of the picture, which is cut out of the crop at ``edges``."""
     x0, y0, x1, y1 = edges
     whole = seen.silhouette.shape[-1]
@@ -242,7 +247,7 @@ def _detection(seen: Proxies, i: int, edges: Edges) -> Detection:
     keypoints[:, :2] = (keypoints[:, :2] + 1) * whole / 2 - 0.5 - (x0, y0)
     size = x1 - x0, y1 - y0
     mask = Mask(_bytes(seen.silhouette[i, 0, y0:y1, x0:x1]), photo_edges(size))
-    return Detection(person_box(keypoints, mask, size), keypoints, DETECTED, score=1.0, mask=mask)
+    return Detection(person_box(keypoints, mask, size), keypoints, joints, score=1.0, mask=mask)
 
 
 def _bytes(coverage: Tensor) -> np.ndarray:

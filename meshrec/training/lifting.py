@@ -1,0 +1,162 @@
+"""Training of methods that lift 2D joints to 3D joints, all on the same synthetic people.
+
+People are made once, and every method sees them in the same order. A network is trained with the squared error of its
+standardised joints, with Adam (Kingma and Ba 2015) and a learning rate that falls along a cosine (Loshchilov and
+Hutter 2017).
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from meshrec.body import BodyModel, joint_set
+from meshrec.body.joints import root_indices
+from meshrec.errors import TrainingDiverged
+from meshrec.models.standardised import Standardised
+from meshrec.synthetic.detector_noise import DetectorNoise
+from meshrec.synthetic.keypoint_batches import JOINTS, SyntheticKeypoints
+from meshrec.synthetic.people import SyntheticPeople
+from meshrec.synthetic.random_poses import PoseMix
+
+MADE_AT_ONCE = 4096  # people; a fixed number, since a batch of synthetic people is a function of its size too
+POSES = PoseMix(everyday=0.35, upright=0.12)  # those of the shipped networks, configs/iterative_keypoints.yaml
+
+
+@dataclass(frozen=True)
+class LiftingTraining:
+    """How all methods are trained.
+
+    Attributes:
+        people: number of synthetic people.
+        seed: seed of the people, of the order in which they are seen, and of the networks' first weights.
+        steps: number of steps of a network's optimizer.
+        batch_size: number of people in a step.
+        rate: largest learning rate.
+        warmup: steps in which the rate rises to it.
+    """
+
+    people: int = 65536
+    seed: int = 0
+    steps: int = 2000
+    batch_size: int = 256
+    rate: float = 1e-3
+    warmup: int = 100
+
+    def __post_init__(self) -> None:
+        if min(self.people, self.steps, self.batch_size) < 1 or self.warmup < 0 or self.rate <= 0:
+            raise ValueError("people, steps, batch_size and rate must be above 0, and warmup at least 0")
+
+
+@dataclass(frozen=True, eq=False)
+class LiftedPeople:
+    """N people whose joints are seen by a detector and known in space.
+
+    Attributes:
+        keypoints: (N, K, 3) x and y in the crop, whose edges are -1 and 1, and confidence; x and y of missing joints
+            are zero.
+        joints: (N, K, 3) positions relative to the root, in the space of the camera that looks at the crop's centre,
+            metres.
+        focal: (N,) focal lengths, in half crop sides.
+    """
+
+    keypoints: Tensor
+    joints: Tensor
+    focal: Tensor
+
+    def __len__(self) -> int:
+        return len(self.joints)
+
+
+def people_to_lift(
+    body: BodyModel, count: int, seed: int = 0, joints: str = "h36m17", noise: DetectorNoise | None = None
+) -> LiftedPeople:
+    """Make synthetic people in the poses for training.
+
+    Args:
+        body: Their body.
+        count: Number of people.
+        seed: Seed of the people.
+        joints: Name of the joint set that is detected and lifted.
+        noise: Errors of the detector; by default those measured on MediaPipe.
+
+    Example:
+        >>> import meshrec
+        >>> from meshrec.training.lifting import people_to_lift
+        >>> people_to_lift(meshrec.load_body("neutral"), 4).joints.shape
+        torch.Size([4, 17, 3])
+    """
+    source = SyntheticKeypoints(SyntheticPeople(body, seed, poses=POSES), joints, noise)
+    rows = [joint_set(JOINTS).index(name) for name in joint_set(joints)]
+    root, parts = root_indices(joints), []
+    for number in range(math.ceil(count / MADE_AT_ONCE)):
+        batch, seen = source.batch(MADE_AT_ONCE, number)
+        points = batch.joints_3d[:, rows, :3]
+        points = points - points[:, root].mean(1, keepdim=True)
+        parts.append((without_missing(seen.keypoints), points, batch.focal[:, 0]))
+    return LiftedPeople(*(torch.cat(values)[:count] for values in zip(*parts)))
+
+
+def without_missing(keypoints: Tensor) -> Tensor:
+    """Keypoints (..., K, 3) with x and y of zero where the confidence is zero."""
+    return keypoints * (keypoints[..., 2:] > 0)
+
+
+def shuffled(people: LiftedPeople, training: LiftingTraining) -> Iterator[LiftedPeople]:
+    """The batches of a training, in an order that depends on its seed alone."""
+    generator = torch.Generator().manual_seed(training.seed)
+    order, first = torch.randperm(len(people), generator=generator), 0
+    for _ in range(training.steps):
+        if first + training.batch_size > len(order) and first > 0:
+            order, first = torch.randperm(len(people), generator=generator), 0
+        rows = order[first : first + training.batch_size]
+        first += training.batch_size
+        yield replace(people, **{name: values[rows] for name, values in vars(people).items()})
+
+
+def train_lifter(
+    make: Callable[[], Standardised], people: LiftedPeople, training: LiftingTraining
+) -> tuple[Standardised, float]:
+    """Train a network with 3D labels.
+
+    Args:
+        make: Makes the network; it is called after the seed is set.
+        people: The people to learn from.
+        training: How to train.
+
+    Returns:
+        The network in evaluation mode, and the processor time that it took, seconds.
+
+    Raises:
+        TrainingDiverged: The loss is not finite.
+    """
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(training.seed)
+        network = make()
+        network.standardise(people.keypoints, people.joints)
+        optimizer = torch.optim.Adam(network.parameters(), lr=training.rate)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_at(step, training))
+        network.train()
+        start = time.process_time()
+        for batch in shuffled(people, training):
+            error = (network(batch.keypoints) - batch.joints) / network.deviation
+            loss = error.square().mean()
+            if not loss.isfinite():
+                raise TrainingDiverged("the loss is not finite; try a lower rate")
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            network.after_step()
+    return network.eval(), time.process_time() - start
+
+
+def rate_at(step: int, training: LiftingTraining) -> float:
+    """The share of the largest learning rate in a step: a linear rise, then half a cosine."""
+    if step < training.warmup:
+        return (step + 1) / training.warmup
+    past = (step - training.warmup) / max(1, training.steps - training.warmup)
+    return (1 + math.cos(math.pi * min(past, 1.0))) / 2
