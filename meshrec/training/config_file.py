@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from reprlib import repr  # shortens: a few aliases in YAML can make a value of gigabytes
 from types import UnionType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
 
@@ -18,6 +18,7 @@ from meshrec.models.build import ARCHITECTURES, architecture_row
 from meshrec.training.config import NetworkConfig, TrainingConfig
 
 Keys = tuple[int | str, ...]
+Settings = TypeVar("Settings")
 MOST_BYTES = 8 << 20  # of a file; the shipped ones have up to 3 kB
 
 
@@ -63,6 +64,28 @@ def load_config(
                 raise InputError(f"{label}: 'network.architecture': {error}.") from None
             _checked(row.config, network.get("settings") or {}, label, ("network", "settings"))
     return _checked(TrainingConfig, values, label)
+
+
+def load_settings(kind: type[Settings], path: str | Path, overrides: Sequence[str] = ()) -> Settings:
+    """Read settings of any dataclass, as :func:`load_config` reads those of a training.
+
+    Args:
+        kind: The dataclass.
+        path: A YAML file; ``configs/<name>.yaml`` names a shipped file if there is no such file.
+        overrides: Values of single keys.
+
+    Raises:
+        InputError: The file cannot be read, a key is unknown or missing, or a value is wrong.
+
+    Example:
+        >>> from meshrec.training.lifting_config import LiftingConfig
+        >>> load_settings(LiftingConfig, "configs/lifting.yaml", ["training.steps=7"]).training.steps
+        7
+    """
+    values = _read(_found(Path(path)))
+    for override in overrides:
+        values = _merged(values, _parsed(override))
+    return _checked(kind, values, str(path))
 
 
 def plain(config: TrainingConfig) -> dict:

@@ -13,7 +13,8 @@ from meshrec.training.objective import Objective
 from meshrec.training.run import start_network, training_body
 from meshrec.training.sources import needs_of, training_sources
 
-NAMES = sorted(path.stem for path in CONFIGS.glob("*.yaml") if path.stem != "tiny")
+OTHERS = ("tiny", "lifting")  # overrides, and what has settings of its own
+NAMES = sorted(path.stem for path in CONFIGS.glob("*.yaml") if path.stem not in OTHERS)
 SMALL = {"graph": ["network.settings.channels=16", "network.settings.blocks=1"]}
 OWN = {
     "iterative_proxy": ["network.settings.encoder.resnet=0"],  # it has none
