@@ -44,7 +44,7 @@ from meshrec.regress.regressor import NetworkRegressor
 from meshrec.regress.weights import load_regressor
 from meshrec.synthetic.benchmark import SEED
 from meshrec.training.config_file import load_settings
-from meshrec.training.lifting import LiftedPeople, people_to_lift, train_lifter
+from meshrec.training.lifting import LiftedPeople, learn_sparse_lifter, people_to_lift, train_lifter
 from meshrec.training.lifting_config import LiftingConfig
 
 JOINTS = "h36m17"
@@ -110,7 +110,7 @@ class Row:
 
     Attributes:
         label: What the table calls it.
-        labels: The labels that its training uses: 3D, 2D or none.
+        labels: The labels of pictures that its training uses: 3D, 2D, or none but poses without pictures.
         make: Trains it and measures it, given what rows share and the row's name.
     """
 
@@ -153,6 +153,17 @@ def baseline(**changes: Any) -> Callable[[Bench, str], Made]:
     return trained(lambda config: LiftingBaseline(replace(config.baseline, **changes)))
 
 
+def sparse(**changes: Any) -> Callable[[Bench, str], Made]:
+    """Sparse sums of a dictionary of poses, with some settings changed."""
+
+    def learn(bench: Bench, name: str) -> Made:
+        config = replace(bench.config.sparse_pose, **changes)
+        lifter, seconds = learn_sparse_lifter(bench.body, config, bench.config.training.seed)
+        return bench.lifted(lifter, lifter.dictionary.numel(), seconds)
+
+    return learn
+
+
 def shipped(regressor_name: str) -> Callable[[Bench, str], Made]:
     """A network that ships, which sees the landmarks that it was trained with."""
 
@@ -187,6 +198,8 @@ ROWS = {
         "3D",
         trained(lambda config: LocallyConnected(equal_weights(config.locally_connected))),
     ),
+    "sparse_pose": Row("sparse dictionary (Zhou 2015)", "poses only", sparse()),
+    "sparse_pose_no_l1": Row("- without the L1 norm against outliers", "poses only", sparse(beta=100.0)),
     "keypoints": Row("HMR-like network `keypoints`, its own mesh", "3D", shipped("keypoints")),
     "proxy": Row("HMR-like network `proxy`, its own mesh, sees the mask too", "3D", shipped("proxy")),
     "graph": Row("GraphCMR-like network `graph`, its parameters", "3D", shipped("graph")),

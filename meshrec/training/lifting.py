@@ -14,9 +14,15 @@ import torch
 from torch import Tensor
 
 from meshrec.body import BodyModel, joint_set
-from meshrec.body.joints import root_indices
+from meshrec.body.joints import flip_permutation, root_indices
 from meshrec.errors import TrainingDiverged
+from meshrec.fit.pose_dictionary import learn_dictionary
+from meshrec.fit.sparse_pose import SparseLifter, SparsePoseConfig
+from meshrec.landmarks.moments import LandmarkMoments
+from meshrec.landmarks.torch_backend import TorchLandmarks
+from meshrec.models.locally_connected import BONES
 from meshrec.models.standardised import Standardised
+from meshrec.poses.pose_bank import load_pose_bank
 from meshrec.synthetic.detector_noise import DetectorNoise
 from meshrec.synthetic.keypoint_batches import JOINTS, SyntheticKeypoints
 from meshrec.synthetic.people import SyntheticPeople
@@ -115,6 +121,38 @@ def shuffled(people: LiftedPeople, training: LiftingTraining) -> Iterator[Lifted
         rows = order[first : first + training.batch_size]
         first += training.batch_size
         yield replace(people, **{name: values[rows] for name, values in vars(people).items()})
+
+
+def learn_sparse_lifter(
+    body: BodyModel, config: SparsePoseConfig, seed: int = 0, every: int = 8
+) -> tuple[SparseLifter, float]:
+    """Learn the dictionary of a :class:`meshrec.fit.sparse_pose.SparseLifter` from the pose bank's takes for training.
+
+    Its poses are those of the mean body, which faces the way of its rest pose; mirrored poses count too.
+
+    Args:
+        body: The body.
+        config: Constants of the method.
+        seed: Seed of the poses to start with.
+        every: Stride over the poses.
+
+    Returns:
+        The lifter for ``h36m17``, and the processor time that it took, seconds.
+    """
+    start = time.process_time()
+    rotations = load_pose_bank("train").rotations(slice(None, None, every)).clone()
+    rotations[:, 0] = torch.eye(3)
+    names, landmarks = joint_set("h36m17"), TorchLandmarks(LandmarkMoments.of_body(body, "h36m17"))
+    points = landmarks(rotations, torch.zeros(len(rotations), body.num_betas))
+    points = points - points[:, root_indices("h36m17")].mean(1, keepdim=True)
+    mirrored = points[:, torch.from_numpy(flip_permutation("h36m17"))] * torch.tensor([-1.0, 1, 1])
+    poses = torch.cat([points, mirrored]).mT.flatten(1)
+    generator = torch.Generator().manual_seed(seed)
+    atoms, _ = learn_dictionary(poses, config.atoms, config.code_penalty, generator)
+    bones = torch.tensor([[names.index(name) for name in bone] for bone in BONES])
+    length = float((points[:, bones[:, 0]] - points[:, bones[:, 1]]).norm(dim=-1).sum(1).mean())
+    lifter = SparseLifter(atoms.unflatten(1, (3, -1)), bones, length, config)
+    return lifter, time.process_time() - start
 
 
 def train_lifter(

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from meshrec.fit.sparse_pose import SparsePoseConfig
 from meshrec.models.lifting_baseline import BaselineConfig
 from meshrec.models.locally_connected import LocallyConnectedConfig
 from meshrec.training.lifting import LiftingTraining
@@ -15,8 +16,10 @@ class LiftingConfig:
         training: the people, and how networks are trained.
         baseline: the fully connected network with residual blocks.
         locally_connected: the network that connects near joints.
+        sparse_pose: the sparse sums of a dictionary of poses.
     """
 
     training: LiftingTraining = field(default_factory=LiftingTraining)
     baseline: BaselineConfig = field(default_factory=BaselineConfig)
     locally_connected: LocallyConnectedConfig = field(default_factory=LocallyConnectedConfig)
+    sparse_pose: SparsePoseConfig = field(default_factory=SparsePoseConfig)
