@@ -101,7 +101,7 @@ class Bench:
     def lifted(self, lifter: Lifter, weights: int, seconds: float) -> Made:
         """A method that lifts joints, measured."""
         one = self.measured.keypoints[:1]
-        return Made(lifting_errors(lifter, self.measured), lambda: lifter(one), weights, seconds / 60)
+        return Made(lifting_errors(lifter, self.measured, self.body), lambda: lifter(one), weights, seconds / 60)
 
 
 @dataclass(frozen=True)

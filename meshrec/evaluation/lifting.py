@@ -1,7 +1,8 @@
 """The comparison of methods that end in 3D joints: the frozen benchmark's people, seen as 2D joints.
 
 A method gets the joints that a simulated detector reports in a crop, and gives their positions relative to the root,
-in the space of the camera that looks at the crop's centre.
+in the space of the camera that looks at the crop's centre. A body is then fitted to them, by one step for all methods,
+so that each ends in a mesh.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from meshrec.body import BodyModel, joint_set
 from meshrec.body.joints import root_indices
+from meshrec.body.mesh_fit import FitOptions, ParameterFitter
 from meshrec.evaluation.datasets import EvaluationSet, synthetic_set
 from meshrec.evaluation.prediction import Predictor
 from meshrec.evaluation.subjects import Subject, assumed_camera, load_subjects
@@ -23,6 +25,8 @@ from meshrec.regress.crops import person_inputs
 from meshrec.synthetic.benchmark import SyntheticBenchmark
 
 AT_ONCE = 100  # people: their vertices take 10 MB
+JOINT_ERROR = 0.05
+"""Standard deviation of a coordinate of a joint, metres: that of a method with an MPJPE of 80 mm."""
 JOINT_MEASURES = ("mpjpe", "n_mpjpe", "pa_mpjpe")
 MESH_MEASURES = ("mpve", "pa_mpve")
 
@@ -84,22 +88,57 @@ def benchmark_to_lift(body: BodyModel, joints: str = "h36m17", limit: int | None
         pose = torch.cat([turn[:, None] @ pose[:, :1], pose[:, 1:]], dim=1)
         betas = torch.from_numpy(np.stack([s.sample.betas for s in subjects]))
         parts.append((keypoints, torch.cat([points, true[..., 3:]], dim=-1), pose, betas))
-    return LiftingSet(joints, *(torch.cat(values) for values in zip(*parts)), data.members())
+    keypoints, true, pose, betas = (torch.cat(values) for values in zip(*parts))
+    return LiftingSet(joints, keypoints, true, pose, betas, data.members())
 
 
 @torch.no_grad()
-def lifting_errors(lifter: Lifter, people: LiftingSet) -> dict[str, np.ndarray]:
-    """The errors of a method's joints.
+def lifting_errors(lifter: Lifter, people: LiftingSet, body: BodyModel | None = None) -> dict[str, np.ndarray]:
+    """The errors of a method's joints, and of the bodies that are fitted to them.
 
     Args:
         lifter: The method.
         people: N people.
+        body: The people's body. Without it no bodies are fitted.
 
     Returns:
-        For each of :data:`JOINT_MEASURES`, (N,) millimetres.
+        For each of :data:`JOINT_MEASURES`, and with a body of :data:`MESH_MEASURES`, (N,) millimetres.
     """
     true, certain = people.true.split((3, 1), dim=-1)
-    return _of_joints(lifter(people.keypoints), true, certain[..., 0], people.joints)
+    points = lifter(people.keypoints)
+    errors = _of_joints(points, true, certain[..., 0], people.joints)
+    if body is None:
+        return errors
+    parts = []
+    for rows in torch.arange(len(people)).split(AT_ONCE):
+        vertices = bodies_from_joints(body, points[rows], people.joints)
+        parts.append(_of_meshes(vertices, people.pose[rows], people.betas[rows], body))
+    return errors | {name: np.concatenate([part[name] for part in parts]) for name in MESH_MEASURES}
+
+
+@torch.no_grad()
+def bodies_from_joints(body: BodyModel, points: Tensor, joints: str = "h36m17") -> Tensor:
+    """The step that ends every method in a mesh: the most probable bodies for joints that are :data:`JOINT_ERROR` off.
+
+    Joints say nothing of how bones turn about themselves and little of the shape, for which the fit has Gaussian priors
+    (:class:`meshrec.body.mesh_fit.ParameterFitter`).
+
+    Args:
+        body: The body.
+        points: (B, K, 3) joints, metres.
+        joints: Name of their joint set.
+
+    Returns:
+        (B, V, 3) vertices, metres.
+
+    Example:
+        >>> import meshrec
+        >>> from meshrec.evaluation.lifting import bodies_from_joints
+        >>> body = meshrec.load_body("neutral")
+        >>> bodies_from_joints(body, body.joints_from(body().vertices, "h36m17")).shape == body().vertices.shape
+        True
+    """
+    return ParameterFitter(body, options=FitOptions(noise=JOINT_ERROR))(joints=points, joint_set=joints).vertices(body)
 
 
 @torch.no_grad()

@@ -65,6 +65,8 @@ class LiftingBaseline(Standardised):
         torch.Size([2, 17, 3])
     """
 
+    config: BaselineConfig
+
     def __init__(self, config: BaselineConfig | None = None) -> None:
         config = config or BaselineConfig()
         count = len(joint_set(config.joints))

@@ -125,6 +125,8 @@ class LocallyConnected(Standardised):
         torch.Size([2, 17, 3])
     """
 
+    config: LocallyConnectedConfig
+
     def __init__(self, config: LocallyConnectedConfig | None = None) -> None:
         names = joint_set("h36m17")
         super().__init__(len(names))

@@ -1,12 +1,9 @@
 """What networks that lift 2D joints to 3D joints share: standardised inputs and outputs."""
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 SMALLEST = 1e-3
 """The least standard deviation of an output, metres, and of an input: the root's own is zero."""
@@ -26,7 +23,7 @@ class Standardised(nn.Module):
         mean, deviation: (K, 3) of the joints, metres.
     """
 
-    config: "DataclassInstance"
+    config: Any
     seen_mean: Tensor
     seen_deviation: Tensor
     mean: Tensor
