@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from meshrec.body.joints import joint_set
 from meshrec.errors import InputError
-from meshrec.models.encoders import LARGEST
+from meshrec.models.checks import LARGEST
 from meshrec.models.standardised import Standardised
 
 
