@@ -36,6 +36,7 @@ from meshrec.evaluation.lifting import (
 from meshrec.evaluation.prediction import FromDetections
 from meshrec.files.atomic import write_file
 from meshrec.files.tensors import write_tensors
+from meshrec.metrics import pa_mpjpe
 from meshrec.models.encoders import NetworkInput
 from meshrec.models.lifting_baseline import LiftingBaseline
 from meshrec.models.locally_connected import LocallyConnected, equal_weights
@@ -43,12 +44,15 @@ from meshrec.models.standardised import Standardised
 from meshrec.regress.regressor import NetworkRegressor
 from meshrec.regress.weights import load_regressor
 from meshrec.synthetic.benchmark import SEED
+from meshrec.synthetic.detector_noise import EXACT
 from meshrec.training.config_file import load_settings
 from meshrec.training.lifting import LiftedPeople, learn_sparse_lifter, people_to_lift, train_lifter
 from meshrec.training.lifting_config import LiftingConfig
 
 JOINTS = "h36m17"
 GROUPS = ("usual", "hard")
+NOISE = (0.0, 0.01, 0.02, 0.04, 0.08)  # standard deviations of the joints' x and y, half crop sides
+NOISE_PEOPLE = 500
 MEASURES = {"pa_mpjpe": "PA-MPJPE", "mpjpe": "MPJPE", "n_mpjpe": "N-MPJPE", "mpve": "MPVE", "pa_mpve": "PA-MPVE"}
 
 
@@ -61,12 +65,14 @@ class Made:
         call: the method for one person, to be timed.
         weights: the number of its trained weights.
         minutes: processor time of its training on one core; None where it is not known.
+        lifter: the method, if it lifts joints.
     """
 
     errors: dict[str, np.ndarray]
     call: Callable[[], object]
     weights: int
     minutes: float | None
+    lifter: Lifter | None = None
 
 
 class Bench:
@@ -101,7 +107,16 @@ class Bench:
     def lifted(self, lifter: Lifter, weights: int, seconds: float) -> Made:
         """A method that lifts joints, measured."""
         one = self.measured.keypoints[:1]
-        return Made(lifting_errors(lifter, self.measured, self.body), lambda: lifter(one), weights, seconds / 60)
+        return Made(
+            lifting_errors(lifter, self.measured, self.body), lambda: lifter(one), weights, seconds / 60, lifter
+        )
+
+    @cached_property
+    def exact(self) -> LiftedPeople:
+        """People in held-out poses, all of whose joints are seen exactly."""
+        people = people_to_lift(self.body, 2 * NOISE_PEOPLE, self.config.training.seed, JOINTS, EXACT, "held_out")
+        whole = (people.keypoints[..., 2] > 0).all(1)
+        return LiftedPeople(*(values[whole][:NOISE_PEOPLE] for values in vars(people).values()))
 
 
 @dataclass(frozen=True)
@@ -242,14 +257,27 @@ def finished(name: str, bench: Bench) -> dict[str, Any]:
         "label": row.label,
         "labels": row.labels,
         "errors": {group: group_means(made.errors, bench.groups)[group] for group in GROUPS},
+        "by_noise": None if made.lifter is None else by_noise(made.lifter, bench),
         "weights": made.weights,
         "milliseconds": timing.median,
         "minutes": made.minutes,
     }
 
 
+@torch.no_grad()
+def by_noise(lifter: Lifter, bench: Bench) -> list[float]:
+    """The mean PA-MPJPE for each standard deviation of Gaussian noise in :data:`NOISE`, millimetres."""
+    keypoints, errors = bench.exact.keypoints, []
+    generator = torch.Generator().manual_seed(bench.config.training.seed)
+    for deviation in NOISE:
+        places = keypoints[..., :2] + deviation * torch.randn(keypoints[..., :2].shape, generator=generator)
+        found = lifter(torch.cat([places, keypoints[..., 2:]], dim=-1))
+        errors.append(float(pa_mpjpe(found, bench.exact.joints)))
+    return errors
+
+
 def markdown(rows: Sequence[dict[str, Any]]) -> str:
-    """The table. Errors are in millimetres, for usual people and for hard ones."""
+    """The table, and one of the errors by noise. Errors are in millimetres, of usual people and of hard ones."""
     heads = ["", "labels", *(f"{name}, usual / hard" for name in MEASURES.values())]
     heads += ["weights, k", "ms", "minutes of training"]
     lines = [heads, ["---", "---", *["---:"] * (len(heads) - 2)]]
@@ -260,6 +288,13 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
             cells.append("-" if None in values else " / ".join(f"{value:.1f}" for value in values))
         minutes = "-" if row["minutes"] is None else f"{row['minutes']:.1f}"
         lines.append([*cells, f"{row['weights'] / 1e3:.0f}", f"{row['milliseconds']:.2f}", minutes])
+    shown = [row for row in rows if row.get("by_noise")]
+    noise = [["PA-MPJPE by noise, half crop sides", *map(str, NOISE)], ["---", *["---:"] * len(NOISE)]]
+    noise += [[row["label"], *(f"{error:.1f}" for error in row["by_noise"])] for row in shown]
+    return _table(lines) + ("\n" + _table(noise) if shown else "")
+
+
+def _table(lines: Sequence[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 

@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -78,9 +79,14 @@ class LiftedPeople:
 
 
 def people_to_lift(
-    body: BodyModel, count: int, seed: int = 0, joints: str = "h36m17", noise: DetectorNoise | None = None
+    body: BodyModel,
+    count: int,
+    seed: int = 0,
+    joints: str = "h36m17",
+    noise: DetectorNoise | None = None,
+    split: Literal["train", "held_out"] = "train",
 ) -> LiftedPeople:
-    """Make synthetic people in the poses for training.
+    """Make synthetic people.
 
     Args:
         body: Their body.
@@ -88,6 +94,7 @@ def people_to_lift(
         seed: Seed of the people.
         joints: Name of the joint set that is detected and lifted.
         noise: Errors of the detector; by default those measured on MediaPipe.
+        split: The poses to draw from.
 
     Example:
         >>> import meshrec
@@ -95,7 +102,7 @@ def people_to_lift(
         >>> people_to_lift(meshrec.load_body("neutral"), 4).joints.shape
         torch.Size([4, 17, 3])
     """
-    source = SyntheticKeypoints(SyntheticPeople(body, seed, poses=POSES), joints, noise)
+    source = SyntheticKeypoints(SyntheticPeople(body, seed, split, poses=POSES), joints, noise)
     rows = [joint_set(JOINTS).index(name) for name in joint_set(joints)]
     root, parts = root_indices(joints), []
     for number in range(math.ceil(count / MADE_AT_ONCE)):

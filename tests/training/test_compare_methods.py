@@ -21,7 +21,9 @@ def test_rows_are_made_once_and_stand_in_the_table(tmp_path):
     assert done.code == 0, done.err
     table = (tmp_path / "comparison.md").read_text()
     assert table in done.out
-    first, _, *rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
+    figures, noise = table.split("\n\n")
+    first, _, *rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in figures.splitlines()]
+    assert len(noise.splitlines()) == 2 + len(rows)
     assert len(rows) == 2 and {len(row) for row in rows} == {len(first)}
     kept = json.loads((tmp_path / "comparison.json").read_text())
     for name in ("pa_mpjpe", "mpjpe", "n_mpjpe", "mpve", "pa_mpve"):
