@@ -164,8 +164,8 @@ def equal_weights(config: LocallyConnectedConfig) -> LocallyConnectedConfig:
 
     Example:
         >>> from meshrec.models.locally_connected import LocallyConnectedConfig, equal_weights
-        >>> equal_weights(LocallyConnectedConfig(channels=64, reach=2))
-        LocallyConnectedConfig(channels=38, blocks=2, reach=None, dropout=0.1)
+        >>> equal_weights(LocallyConnectedConfig(channels=8, reach=2))
+        LocallyConnectedConfig(channels=4, blocks=2, reach=None, dropout=0.1)
     """
     wanted = LocallyConnected(config).count_weights()
     alike = [replace(config, reach=None, channels=channels) for channels in range(1, config.channels + 1)]
