@@ -75,35 +75,21 @@ def _obj(mesh: Mesh, material_file: str | None) -> bytes:
     """The mesh as Wavefront OBJ text.
 
     trimesh's writer would repeat the vertices on texture seams. An OBJ face names vertex and texture coordinate
-    separately, so here the mesh keeps its vertices and their order. One format string for a whole table makes it fast.
+    separately, so here the mesh keeps its vertices and their order.
     """
-    corner_text = _corner_text(mesh.corners.vertex, mesh.corners.uv)
+    from meshrec.export.text_lines import decimal_lines, face_lines, float_lines
+
     name = "_".join(mesh.name.split()) or "body"
-    parts = ["# meshrec: metres, y up\n"]
-    if material_file:
-        parts.append(f"mtllib {material_file}\n")
-    parts.append(f"o {name}\n")
-    parts.append(_rows("v %.9g %.9g %.9g\n", mesh.vertices))  # nine digits are exact for float32
+    material = [f"mtllib {material_file}\n"] if material_file else []
+    parts = ["".join(["# meshrec: metres, y up\n", *material, f"o {name}\n"]).encode()]
+    parts.append(float_lines(b"v", mesh.vertices))
     if mesh.uv is not None:
-        parts.append(_rows("vt %.9g %.9g\n", mesh.uv))
-    parts.append(_rows("vn %.5f %.5f %.5f\n", mesh.normals))
+        parts.append(float_lines(b"vt", mesh.uv))
+    parts.append(decimal_lines(b"vn", mesh.normals, places=5))
     if material_file:
-        parts.append("usemtl body\n")
-    parts.append(
-        "f %s %s %s\n" * len(mesh.faces) % tuple([corner_text[i] for i in mesh.corners.faces.ravel().tolist()])
-    )
-    return "".join(parts).encode()
-
-
-def _corner_text(vertex: np.ndarray, uv: np.ndarray | None) -> list[str]:
-    """The indices ``v/vt/vn`` of every corner as text; OBJ counts from one."""
-    if uv is None:
-        return [f"{v}//{v}" for v in (vertex + 1).tolist()]
-    return [f"{v}/{t}/{v}" for v, t in zip((vertex + 1).tolist(), (uv + 1).tolist())]
-
-
-def _rows(row: str, table: np.ndarray) -> str:
-    return row * len(table) % tuple(table.ravel().tolist())
+        parts.append(b"usemtl body\n")
+    parts.append(face_lines(mesh.corners.faces, mesh.corners.vertex, mesh.corners.uv))
+    return b"".join(parts)
 
 
 def _mtl(mesh: Mesh, texture: Path | None) -> bytes:

@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from meshrec.export import Mesh, SkinnedMesh, write_mesh, write_scene
 from meshrec.files import Photo
 from meshrec.files.atomic import write_file
 from meshrec.files.fingerprint import Fingerprint, is_unchanged
@@ -102,20 +103,21 @@ def write_results(
     with ThreadPoolExecutor(1) as pool:  # drawing takes as long as the rest, and runs beside it
         if people:
             drawn = pool.submit(lambda: encode_png(draw_overlay(photo.image, people), PNG_COMPRESSION))
-        pictures = [photo_texture(photo.image, person, people).png() if texture else None for person in people]
-        for person, name, color, place, png in zip(people, names, colors, places, pictures):
+        meshes: list[Mesh | SkinnedMesh] = []
+        for person, name, color, place in zip(people, names, colors, places):
+            png = photo_texture(photo.image, person, people).png() if texture else None
             if png is not None:
                 write_file(folder / f"{name}_texture.png", png)
-            for suffix in (*formats, "json"):
-                path = folder / f"{name}.{suffix}"
-                person.save(path, skinned=skinned, name=name, color=color, placement=place, texture=png)
+            mesh = person.mesh(name, color, place, png)  # one for all files, which share its normals and texture seams
+            own = {"name": name, "color": color, "placement": place, "texture": png}
+            for suffix in formats:
+                if skinned and suffix == "glb":
+                    person.save(folder / f"{name}.glb", skinned=True, **own)
+                else:
+                    write_mesh(folder / f"{name}.{suffix}", mesh)
+            person.to_json(folder / f"{name}.json")
+            meshes.append(person.skinned(**own) if skinned else mesh)
         if people:
-            from meshrec.export import write_scene
-
-            found = zip(people, names, colors, places, pictures)
-            meshes = [
-                (p.skinned if skinned else p.mesh)(name, color, place, png) for p, name, color, place, png in found
-            ]
             write_scene(folder / SCENE, meshes, people[0].camera, None if ground is None else ground.camera)
             write_file(folder / OVERLAY, drawn.result())
     content = {
