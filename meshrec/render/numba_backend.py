@@ -20,6 +20,28 @@ def visible_faces(screen: Tensor, faces: Tensor, size: tuple[int, int], perspect
     return torch.from_numpy(face_id).to(screen.device)
 
 
+def paint(
+    screen: Tensor, faces: Tensor, perspective: bool, colors: Tensor, canvas: np.ndarray, samples: int, opacity: float
+) -> None:
+    """Draw one coloured mesh over a picture, with smooth edges and without derivatives.
+
+    Args:
+        screen: (1, V, 3) vertices on a screen with ``samples`` times the pixels of the picture along each axis, as
+            :func:`meshrec.render.screen.to_screen` returns them.
+        faces: (F, 3) vertex indices.
+        perspective: Whether 1 / depth, rather than depth, is linear on the screen.
+        colors: (V, 3) RGB in [0, 1].
+        canvas: (H, W, 3) uint8 RGB without gaps in memory, which is drawn over.
+        samples: Samples along each axis of a pixel.
+        opacity: Opacity of the mesh, in [0, 1].
+    """
+    points, triangles = _screen_array(screen)[0], _faces_array(faces)
+    face_id = np.full((canvas.shape[0] * samples, canvas.shape[1] * samples), -1, dtype=np.int32)
+    kernels.draw_faces(points, triangles, perspective, face_id)
+    tint = np.ascontiguousarray(colors.numpy(), dtype=np.float32)
+    kernels.paint_faces(points, triangles, perspective, face_id, tint, samples, float(opacity), canvas)
+
+
 def outline(screen: Tensor, faces: Tensor, size: tuple[int, int], softness: float) -> Tensor:
     """Coverage (B, H, W); same contract as :func:`meshrec.render.torch_outline.outline`."""
     return _Outline.apply(screen, faces, size, softness)

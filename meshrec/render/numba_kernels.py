@@ -12,6 +12,7 @@ import numpy as np
 from meshrec.compiled.jit import compiled
 
 UNDRAWABLE = -(2**31)
+TINY = 1e-30  # square pixels
 TOUCH = 1e-7  # pixels: an outline this near to a pixel's centre runs through it
 
 
@@ -79,6 +80,51 @@ def draw_faces(points, faces, perspective, face_id):
                         face_id[y, x] = f
                 elif entered:
                     break
+
+
+@compiled
+def paint_faces(points, faces, perspective, face_id, colors, samples, opacity, canvas):
+    """Blend the visible faces over the bytes of ``canvas`` (H, W, 3), with smooth edges.
+
+    ``colors`` (V, 3), RGB in [0, 1], are interpolated in each sample; ``face_id`` (H samples, W samples) says which
+    face it sees. A pixel shows the mean of its samples, of which those without a face show the canvas.
+    """
+    height, width = canvas.shape[:2]
+    share = opacity / samples**2
+    for y in range(height):
+        for x in range(width):
+            red, green, blue, count = 0.0, 0.0, 0.0, 0
+            for v in range(y * samples, (y + 1) * samples):
+                for u in range(x * samples, (x + 1) * samples):
+                    f = face_id[v, u]
+                    if f < 0:
+                        continue
+                    a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
+                    ax, ay, bx, by = points[a, 0] - u, points[a, 1] - v, points[b, 0] - u, points[b, 1] - v
+                    cx, cy = points[c, 0] - u, points[c, 1] - v
+                    # Twice the areas of the triangles that the sample forms with the edges. Rounding may make those of
+                    # a sample on an edge negative, and all of a needle's zero.
+                    wa, wb, wc = bx * cy - by * cx, cx * ay - cy * ax, ax * by - ay * bx
+                    if wa + wb + wc < 0:
+                        wa, wb, wc = -wa, -wb, -wc
+                    wa, wb, wc = max(wa, 0.0) + TINY, max(wb, 0.0) + TINY, max(wc, 0.0) + TINY
+                    if perspective:
+                        wa, wb, wc = wa / points[a, 2], wb / points[b, 2], wc / points[c, 2]
+                    scale = 1 / (wa + wb + wc)
+                    red += (wa * colors[a, 0] + wb * colors[b, 0] + wc * colors[c, 0]) * scale
+                    green += (wa * colors[a, 1] + wb * colors[b, 1] + wc * colors[c, 1]) * scale
+                    blue += (wa * colors[a, 2] + wb * colors[b, 2] + wc * colors[c, 2]) * scale
+                    count += 1
+            if count:
+                left = 1 - count * share
+                canvas[y, x, 0] = _byte(share * 255 * red + left * canvas[y, x, 0])
+                canvas[y, x, 1] = _byte(share * 255 * green + left * canvas[y, x, 1])
+                canvas[y, x, 2] = _byte(share * 255 * blue + left * canvas[y, x, 2])
+
+
+@compiled
+def _byte(value):
+    return np.uint8(min(max(np.rint(value), 0.0), 255.0))
 
 
 @compiled

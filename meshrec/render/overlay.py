@@ -12,10 +12,9 @@ from torch import Tensor
 
 from meshrec.body.topology import vertex_normals
 from meshrec.geometry.cameras import Camera, WeakPerspectiveCamera
-from meshrec.render.fragments import rasterize
 from meshrec.render.lights import SphericalHarmonics
-from meshrec.render.screen import AnyCamera, Array, as_tensor, drawable_points, supersampled, to_screen
-from meshrec.render.shading import as_picture, join
+from meshrec.render.screen import AnyCamera, Array, as_tensor, drawable_points, is_perspective, supersampled, to_screen
+from meshrec.render.shading import join
 
 PAPER = (0.965, 0.965, 0.96)  # RGB of the plain background
 # RGB bytes of colours that are easy to tell apart, also for colour-blind readers, and none of which looks like skin.
@@ -79,8 +78,7 @@ def overlay(
         part = canvas[start : min(start + height, bottom), left:right]
         size = (part.shape[1], part.shape[0])
         window = replace(camera, center=center - torch.tensor([left, start]), size=size)
-        drawn = _drawn(mesh, triangles, paint, window, part, samples).numpy()
-        part[:] = as_bytes(drawn * opacity + part * np.float32((1 - opacity) / 255))
+        part[:] = _drawn(mesh, triangles, paint, window, part, samples, opacity)
     return canvas
 
 
@@ -112,8 +110,9 @@ def turned(
     turn = torch.tensor(VIEWS[view])
     mesh, triangles, paint = _scene(vertices, faces, colors, turn)
     seen = mesh[mesh.isfinite().all(-1)]
+    blank = np.broadcast_to(as_bytes(np.array(PAPER, np.float32)), (height, width, 3))
     if not len(seen):
-        return as_bytes(np.broadcast_to(np.array(PAPER, np.float32), (height, width, 3)))
+        return blank.copy()
     if frame is None:
         low, high = seen.amin(0), seen.amax(0)
         extent = (high - low).clamp_min(1e-6)
@@ -123,7 +122,7 @@ def turned(
     # A weak-perspective camera measures x in half widths and y in half heights.
     mesh = (mesh - middle) * torch.tensor([1.0, width / height, 1.0])
     camera = WeakPerspectiveCamera(scale=2 * fit / width, size=size)
-    return as_bytes(_drawn(mesh, triangles, paint, camera, PAPER, samples))
+    return _drawn(mesh, triangles, paint, camera, blank, samples)
 
 
 def contact_sheet(pictures: Sequence[Array], columns: int | None = None, height: int = 256, gap: int = 8) -> np.ndarray:
@@ -216,12 +215,17 @@ def _drawn(
     triangles: Tensor,
     paint: Tensor,
     camera: AnyCamera,
-    background: Array | tuple[float, float, float],
+    background: np.ndarray,
     samples: int,
-) -> Tensor:
-    """Draw a mesh whose vertices have the colours ``paint`` (V, 3), RGB in [0, 1]: (H, W, 3)."""
-    fragments = rasterize(mesh, triangles, supersampled(camera, samples))
-    return fragments.picture(fragments.interpolate(paint), as_picture(background, paint), shrink=samples)[0]
+    opacity: float = 1.0,
+) -> np.ndarray:
+    """Draw a mesh whose vertices have the colours ``paint`` (V, 3) over a picture: (H, W, 3) uint8 RGB, as it is."""
+    from meshrec.render import numba_backend
+
+    canvas = np.array(background, order="C")
+    screen = to_screen(mesh, supersampled(camera, samples))
+    numba_backend.paint(screen, triangles, is_perspective(camera), paint, canvas, samples, opacity)
+    return canvas
 
 
 def _box_on_screen(mesh: Tensor, camera: Camera) -> tuple[int, int, int, int]:
