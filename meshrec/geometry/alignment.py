@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -166,7 +167,7 @@ def _check_points(source: Tensor, target: Tensor, weights: Tensor | None) -> Non
         raise ValueError(f"weights must be (..., {count}), one for each point, not {tuple(weights.shape)}")
     leading = [source.shape[:-2], target.shape[:-2], *([] if weights is None else [weights.shape[:-1]])]
     try:
-        torch.broadcast_shapes(*leading)
-    except RuntimeError:
+        np.broadcast_shapes(*leading)  # that of torch imports sympy, which takes half a second
+    except ValueError:
         shapes = " and ".join(str(tuple(value.shape)) for value in given.values())
         raise ValueError(f"{', '.join(given)} of shapes {shapes} do not correspond") from None
