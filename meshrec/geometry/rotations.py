@@ -11,6 +11,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from meshrec.compiled.operators import has_kernels, needs_operator
+
+
+def by_kernel(tensor: Tensor) -> bool:
+    """Whether a compiled loop computes a function of rotations: in double precision, without derivatives."""
+    return tensor.dtype == torch.float64 and has_kernels(tensor) and not needs_operator(tensor)
+
 
 def skew(v: Tensor) -> Tensor:
     """Cross-product matrix: ``skew(v) @ u == cross(v, u)``.
@@ -66,6 +73,12 @@ def matrix_to_axis_angle(matrix: Tensor) -> Tensor:
         >>> matrix_to_axis_angle(quarter_turn).rad2deg().round().int().tolist()
         [0, 0, 90]
     """
+    if by_kernel(matrix):
+        from meshrec.geometry.kernels import axis_angles
+
+        vectors = matrix.new_empty(matrix.shape[:-1])
+        axis_angles(matrix.detach().reshape(-1, 3, 3).contiguous().numpy(), vectors.view(-1, 3).numpy())
+        return vectors
     quaternion = matrix_to_quaternion(matrix)
     w, xyz = quaternion[..., :1], quaternion[..., 1:]
     squared = (xyz * xyz).sum(-1, keepdim=True)

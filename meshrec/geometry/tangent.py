@@ -6,7 +6,7 @@ A tangent step of a rotation R is a small rotation t in its own frame: R exp(ske
 import torch
 from torch import Tensor
 
-from meshrec.geometry.rotations import axis_angle_to_matrix, matrix_to_axis_angle, skew
+from meshrec.geometry.rotations import axis_angle_to_matrix, by_kernel, matrix_to_axis_angle, skew
 
 
 def turned(rotations: Tensor, turns: Tensor) -> Tensor:
@@ -46,6 +46,13 @@ def right_jacobian_inverse(axis_angle: Tensor) -> Tensor:
     Returns:
         (..., 3, 3).
     """
+    if by_kernel(axis_angle):
+        from meshrec.geometry.kernels import right_jacobian_inverses
+
+        slopes = axis_angle.new_empty(*axis_angle.shape, 3)
+        vectors = axis_angle.detach().reshape(-1, 3).contiguous().numpy()
+        right_jacobian_inverses(vectors, slopes.view(-1, 3, 3).numpy())
+        return slopes
     squared = (axis_angle * axis_angle).sum(-1)[..., None, None]
     small = squared < 1e-4
     half = torch.where(small, torch.ones_like(squared), squared).sqrt() / 2
