@@ -5,14 +5,12 @@ result. Their prior is Gaussian, and the Schur complement eliminates them from e
 have in common then counts only as far as that prior allows; differences between residuals keep their full weight.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
-from meshrec.fit.solver import Quadratic, squares
+from meshrec.fit.solver import Quadratic
 
 # Rounds of reweighted least squares for the nuisance parameters. Three find a clothes' thickness of 2 cm to 0.03 mm and
 # one of 4 cm to 3 mm.
@@ -35,9 +33,12 @@ class Nuisance:
 
 
 def robust_squares(
-    residuals: Tensor, slopes: Tensor, nuisance: Nuisance, shrink: Callable[[Tensor], Tensor], weight: float = 1.0
+    residuals: Tensor, slopes: Tensor, nuisance: Nuisance, cutoff: float, group: int = 1, weight: float = 1.0
 ) -> Quadratic:
     """Half the sum of robust squares, minimised over the nuisance parameters.
+
+    Errors of e standard deviations cost c^2 e^2 / (c^2 + e^2) / 2, where c is the cutoff (Geman & McClure 1987). The
+    weight for which weighted squares have the same slope is the square of the share c^2 / (c^2 + e^2) that is left.
 
     Gradient and Hessian take into account that the best nuisance parameters change with the other unknowns.
 
@@ -45,34 +46,41 @@ def robust_squares(
         residuals: (B, N) in standard deviations, with all nuisance parameters zero.
         slopes: (B, N, P) derivatives with respect to the unknowns of the fit.
         nuisance: The nuisance parameters.
-        shrink: Function of residuals (B, N) that gives the share (B, N) of their squares that the robust error leaves.
-            For the error of Geman & McClure 1987 it is c^2 / (c^2 + e^2); its square is the weight for which weighted
-            squares have the same slope.
+        cutoff: c, in standard deviations.
+        group: So many residuals, one after the other, are the coordinates of one error e.
         weight: Weight of each residual.
 
     Returns:
         The quadratic in the P unknowns.
     """
-    count, kept = len(nuisance.mean), slopes.shape[-1]
-    unknown = _likeliest(residuals, nuisance, shrink, weight)
+    unknown = _likeliest(residuals, nuisance, cutoff, group, weight)
     values = residuals + (nuisance.slopes @ unknown[..., None]).squeeze(-1)
-    left = shrink(values)
+    squared = values.square().unflatten(1, (-1, group)).sum(-1)
+    left = (cutoff**2 / (cutoff**2 + squared)).repeat_interleave(group, 1)
     root = left * weight**0.5
-    jacobian = torch.cat([slopes, nuisance.slopes.expand(len(slopes), -1, -1)], dim=-1)
-    seen = squares(values * root, jacobian * root[..., None], slice(None), kept + count)
-    seen = replace(seen, energy=weight * (values.square() * left).sum(-1) / 2)
+    weighted, own = (values * root)[..., None], nuisance.slopes * root[..., None]
+    steep = slopes * root[..., None]
     unusual = unknown - nuisance.mean
     pull = unusual @ nuisance.information
-    known = Quadratic((unusual * pull).sum(-1) / 2, pad(pull, (kept, 0)), pad(nuisance.information, (kept, 0, kept, 0)))
-    return (seen + known).without_last(count)
+    # The quadratic in the unknowns and the nuisance parameters, without the latter: the Schur complement.
+    pull_all = (own.mT @ weighted).squeeze(-1) + pull
+    mixed = own.mT @ steep
+    solved = torch.linalg.solve(own.mT @ own + nuisance.information, torch.cat([mixed, pull_all[..., None]], dim=-1))
+    answer = solved[..., -1:]
+    energy = weight * (values.square() * left).sum(-1) / 2 + (unusual * pull).sum(-1) / 2
+    return Quadratic(
+        energy - (pull_all * answer.squeeze(-1)).sum(-1) / 2,
+        (steep.mT @ weighted - mixed.mT @ answer).squeeze(-1),
+        steep.mT @ steep - mixed.mT @ solved[..., :-1],
+    )
 
 
-def _likeliest(residuals: Tensor, nuisance: Nuisance, shrink: Callable[[Tensor], Tensor], weight: float) -> Tensor:
-    """The likeliest nuisance parameters (B, M), by iteratively reweighted least squares."""
-    unknown = nuisance.mean.expand(len(residuals), -1)
-    for _ in range(ROUNDS):
-        values = residuals + (nuisance.slopes @ unknown[..., None]).squeeze(-1)
-        weighted = nuisance.slopes.mT * (weight * shrink(values).square())[:, None]
-        wanted = nuisance.information @ nuisance.mean[:, None] - weighted @ residuals[..., None]
-        unknown = torch.linalg.solve(nuisance.information + weighted @ nuisance.slopes, wanted).squeeze(-1)
+def _likeliest(residuals: Tensor, nuisance: Nuisance, cutoff: float, group: int, weight: float) -> Tensor:
+    """The likeliest nuisance parameters (B, M)."""
+    from meshrec.fit.nuisance_kernels import likeliest
+
+    unknown = residuals.new_empty(len(residuals), len(nuisance.mean))
+    parts = (residuals, nuisance.slopes, nuisance.mean, nuisance.information)
+    arrays = [part.contiguous().numpy() for part in parts]
+    likeliest(*arrays, float(cutoff), group, float(weight), ROUNDS, unknown.numpy())
     return unknown

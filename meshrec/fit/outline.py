@@ -158,10 +158,7 @@ class OutlineTerm:
         skin = ((pixels - self.targets) * self.normals).sum(-1) / self.deviation
         slopes = (slopes * self.normals[..., None]).sum(-2) / self.deviation
         thickness = Nuisance(self.clothes[None] / self.deviation, *self.thickness.moments)
-        return robust_squares(skin, slopes, thickness, self._shrink, self.weight)
-
-    def _shrink(self, values: Tensor) -> Tensor:
-        return self.cutoff**2 / (self.cutoff**2 + values.square())
+        return robust_squares(skin, slopes, thickness, self.cutoff, weight=self.weight)
 
 
 def drawn_faces(body: BodyModel, state: BodyState, camera: Camera) -> tuple[Tensor, np.ndarray]:

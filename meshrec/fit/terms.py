@@ -122,7 +122,7 @@ class Reprojection:
         missing = (self.precision == 0)[..., None]  # they may lie behind the camera, where projections are NaN
         offsets = ((pixels - self.pixels) * self.precision[..., None]).masked_fill(missing, 0)
         slopes = (slopes * self.precision[..., None, None]).masked_fill(missing[..., None], 0)
-        return robust_squares(offsets.flatten(1), slopes.flatten(1, 2), self._shared_errors, self._shrink)
+        return robust_squares(offsets.flatten(1), slopes.flatten(1, 2), self._shared_errors, self.cutoff, group=2)
 
     @cached_property
     def _shared_errors(self) -> Nuisance:
@@ -131,11 +131,6 @@ class Reprojection:
         eye = torch.eye(2).to(by_shared)
         slopes = torch.einsum("bks,xy->bkxsy", by_shared, eye).flatten(3).flatten(1, 2)
         return Nuisance(slopes, slopes.new_zeros(slopes.shape[-1]), torch.eye(slopes.shape[-1]).to(slopes))
-
-    def _shrink(self, values: Tensor) -> Tensor:
-        """Shares (B, 2 K) of the squared residuals that remain, equal for x and y of the same landmark."""
-        squared = values.unflatten(1, (-1, 2)).square().sum(-1)
-        return (self.cutoff**2 / (self.cutoff**2 + squared)).repeat_interleave(2, dim=1)
 
 
 @dataclass(frozen=True)
