@@ -5,7 +5,19 @@ from types import SimpleNamespace
 
 import pytest
 
-from meshrec.benchmarks import BENCHMARKS, body, fit, metrics, models, parameters, regressors, render, suite, synthetic
+from meshrec.benchmarks import (
+    BENCHMARKS,
+    body,
+    fit,
+    metrics,
+    models,
+    parameters,
+    photo,
+    regressors,
+    render,
+    suite,
+    synthetic,
+)
 from meshrec.benchmarks.headlines import Headline
 from meshrec.body import joint_set, load_body
 from meshrec.cli import main
@@ -195,3 +207,12 @@ def test_errors_and_times_of_the_fit_are_those_of_each_person(monkeypatch):
     monkeypatch.setattr(fit, "perf_counter", lambda: next(clock))
     (row,) = fit.measure({"truth": Knowing(data)}, data, people=2).values()
     assert row["pa_mpjpe_mm"] < 0.01 and row["milliseconds"] == 500
+
+
+def test_photo_is_measured_step_by_step(monkeypatch, capsys):
+    monkeypatch.setattr(photo, "_fresh", lambda path, processes: {"wall_ms": 2.0, "processor_ms": 1.0})
+    figures = photo.run(rounds=1)
+    printed = capsys.readouterr().out
+    assert figures["people"] == 1 and all(name.strip() in printed for name in figures["steps"])
+    assert all(row["wall_ms"] > 0 for row in figures["steps"].values())
+    assert [line.value for line in photo.headlines(figures)] == [figures["steps"][photo.WHOLE]["processor_ms"], 1.0]
