@@ -109,14 +109,14 @@ def write_results(
             if png is not None:
                 write_file(folder / f"{name}_texture.png", png)
             mesh = person.mesh(name, color, place, png)  # one for all files, which share its normals and texture seams
-            own = {"name": name, "color": color, "placement": place, "texture": png}
             for suffix in formats:
                 if skinned and suffix == "glb":
-                    person.save(folder / f"{name}.glb", skinned=True, **own)
+                    path = folder / f"{name}.glb"
+                    person.save(path, skinned=True, name=name, color=color, placement=place, texture=png)
                 else:
                     write_mesh(folder / f"{name}.{suffix}", mesh)
             person.to_json(folder / f"{name}.json")
-            meshes.append(person.skinned(**own) if skinned else mesh)
+            meshes.append(person.skinned(name, color, place, png) if skinned else mesh)
         if people:
             write_scene(folder / SCENE, meshes, people[0].camera, None if ground is None else ground.camera)
             write_file(folder / OVERLAY, drawn.result())

@@ -176,7 +176,7 @@ def encode_png(picture: np.ndarray, compression: int = 6) -> bytes:
     flat[:] = picture.reshape(height, -1)
     flat[1:] -= picture.reshape(height, -1)[:-1]
     header = struct.pack(">2I5B", width, height, 8, 2, 0, 0, 0)  # eight bits, RGB, not interlaced
-    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(rows, compression)), (b"IEND", b"")]
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(rows.data, compression)), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
     )
