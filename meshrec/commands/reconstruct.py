@@ -72,6 +72,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     from meshrec.files.folder_lock import locked
+    from meshrec.jobs.picture_page import page_of_results
     from meshrec.jobs.plan import plan_run
     from meshrec.jobs.progress import show_progress
     from meshrec.jobs.run import run_jobs
@@ -120,19 +121,19 @@ def run(options: Namespace) -> int:
             job = CameraClipsJob(
                 files, options.cameras, options.out, settings, options.unit, offsets, force=options.force
             )
-            with locked(options.out):
+            with locked(options.out), page_of_results(options.out):
                 show_progress([], reconstruct_camera_clips(job, make_reconstructor), 1)
             return 0
         if offsets is not None:
             raise InputError("--offset is for clips; photos of several cameras are of one instant.")
-        with locked(options.out):
+        with locked(options.out), page_of_results(options.out):
             reconstructor = make_reconstructor(settings)
             count = reconstruct_instant(files, options.cameras, options.out, settings, reconstructor, options.unit)
         say(f"{len(files)} cameras: {count} {'person' if count == 1 else 'people'} -> {options.out}")
         return 0
     if options.offset is not None:
         raise InputError("--offset is for clips of several cameras, which need --cameras.")
-    with locked(options.out):
+    with locked(options.out), page_of_results(options.out):
         plan = plan_run(options.sources, options.out, settings, options.force)
         work = run_jobs(plan.jobs, settings, options.jobs)
         outcomes = show_progress(plan.outcomes, work, len(plan.jobs), plan.notes)

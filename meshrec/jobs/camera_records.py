@@ -17,7 +17,7 @@ TRACK_SUFFIXES = ("npz", "glb", "bvh", "json")
 MOST_BYTES = 1 << 30  # of a calibration
 OWN_FILES = re.compile(
     r"person_\d+\.(obj|glb|ply|json)|track_\d+\.(npz|glb|bvh|json)|overlay_[\w.-]+\.(png|mp4)"
-    r"|scene\.glb|cameras\.json|\.[0-9a-f]{16}\.part"
+    r"|thumbnail_[\w.-]+\.jpg|scene\.glb|cameras\.json|\.[0-9a-f]{16}\.part"
 )
 
 

@@ -39,7 +39,9 @@ from meshrec.reconstruct.track import Track
 
 RECORD, OVERLAY, SCENE = "clip.json", "overlay.mp4", "scene.glb"
 SUFFIXES = ("npz", "glb", "bvh", "json")
-OWN_FILES = re.compile(r"track_\d+\.(npz|glb|bvh|json)|overlay\.mp4|scene\.glb|clip\.json|\.[0-9a-f]{16}\.part")
+OWN_FILES = re.compile(
+    r"track_\d+\.(npz|glb|bvh|json)|overlay\.mp4|thumbnail\.jpg|scene\.glb|clip\.json|\.[0-9a-f]{16}\.part"
+)
 MOST_BYTES = 1 << 42
 
 

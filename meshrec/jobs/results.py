@@ -8,6 +8,7 @@ person_0_texture.png        with textures: the photo on the person's skin, which
 person_0.json               the person's parameters, as :mod:`meshrec.export.params` documents them
 scene.glb                   all people at their positions, and the photo's camera
 overlay.png                 the photo, the meshes on it, and each mesh from the side
+thumbnail.jpg               a small overlay for the picture page (:mod:`meshrec.jobs.picture_page`)
 photo.json                  the record: photo, request, people, and sizes of the other files. It is written last;
                             a photo without it, or without one of these files, is unfinished
 ==========================  =======================================================================================
@@ -32,13 +33,15 @@ from meshrec.files.atomic import write_file
 from meshrec.files.fingerprint import Fingerprint, is_unchanged
 from meshrec.files.photos import MOST_BYTES
 from meshrec.jobs.records import Kind, remove_results, write_record
+from meshrec.jobs.thumbnails import write_thumbnail
 from meshrec.reconstruct.ground import Ground
 from meshrec.reconstruct.person import Person
 from meshrec.reconstruct.photo_textures import photo_texture
 
 RECORD, OVERLAY, SCENE = "photo.json", "overlay.png", "scene.glb"
 OWN_FILES = re.compile(
-    r"person_\d+(\.(obj|mtl|glb|ply|json)|_texture\.png)|overlay\.png|scene\.glb|photo\.json|\.[0-9a-f]{16}\.part"
+    r"person_\d+(\.(obj|mtl|glb|ply|json)|_texture\.png)|overlay\.png|thumbnail\.jpg|scene\.glb|photo\.json"
+    r"|\.[0-9a-f]{16}\.part"
 )
 OVERLAY_SIZE = 1024, 512  # pixels into which a photo of one person is scaled, whatever its own size
 SIDE_ASPECT = 0.75  # width over height of one person's view from the side
@@ -91,7 +94,7 @@ def write_results(
         InputError: The folder cannot be written to.
         ValueError: The photo was not read from a file.
     """
-    from meshrec.render.overlay import encode_png, person_colors
+    from meshrec.render.overlay import person_colors
 
     file = photo.fingerprint
     if file is None:
@@ -102,7 +105,7 @@ def write_results(
     places = [None] * len(people) if ground is None else ground.placements
     with ThreadPoolExecutor(1) as pool:  # drawing takes as long as the rest, and runs beside it
         if people:
-            drawn = pool.submit(lambda: encode_png(draw_overlay(photo.image, people), PNG_COMPRESSION))
+            drawn = pool.submit(_drawn, photo.image, people)
         meshes: list[Mesh | SkinnedMesh] = []
         for person, name, color, place in zip(people, names, colors, places):
             png = photo_texture(photo.image, person, people).png() if texture else None
@@ -119,7 +122,9 @@ def write_results(
             meshes.append(person.skinned(name, color, place, png) if skinned else mesh)
         if people:
             write_scene(folder / SCENE, meshes, people[0].camera, None if ground is None else ground.camera)
-            write_file(folder / OVERLAY, drawn.result())
+            picture, encoded = drawn.result()
+            write_file(folder / OVERLAY, encoded)
+            write_thumbnail(folder / OVERLAY, picture)
     content = {
         "request": {"formats": sorted(formats)} | ({"texture": True} if texture else {})
         if request is None
@@ -153,6 +158,14 @@ def _ground(ground: Ground) -> dict[str, object]:
 def rounded(values: np.ndarray) -> list[float]:
     """Numbers (N,) for a record. Six digits are a hundredth of a millimetre at ten metres."""
     return np.asarray(values, np.float64).round(6).tolist()
+
+
+def _drawn(image: np.ndarray, people: Sequence[Person]) -> tuple[np.ndarray, bytes]:
+    """The overlay, and its file's content."""
+    from meshrec.render.overlay import encode_png
+
+    picture = draw_overlay(image, people)
+    return picture, encode_png(picture, PNG_COMPRESSION)
 
 
 def draw_overlay(image: np.ndarray, people: Sequence[Person], upright: Sequence[Person] | None = None) -> np.ndarray:

@@ -203,6 +203,7 @@ def done(take, tmp_path_factory) -> Path:
 def test_a_run_writes_tracks_overlays_and_a_scene_with_cameras(done, fitter):
     names = {f"track_0.{suffix}" for suffix in ("npz", "glb", "bvh", "json")}
     names |= {f"overlay_{name}.mp4" for name in NAMES} | {"scene.glb", "cameras.json"}
+    names |= {f"thumbnail_{name}.jpg" for name in NAMES} | {"index.html"}
     assert {path.name for path in done.iterdir()} == names
     track = Track.load(done / "track_0.npz")
     assert errors(track, fitter, 0.0).mean() < 0.03

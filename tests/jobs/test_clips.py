@@ -108,6 +108,7 @@ def settings(**changes) -> Settings:
 
 def test_a_clip_becomes_tracks_a_scene_and_a_video(done):
     names = {"track_0.npz", "track_0.glb", "track_0.bvh", "track_0.json", "scene.glb", "overlay.mp4", "clip.json"}
+    names |= {"thumbnail.jpg"}
     assert {path.name for path in done.iterdir()} == names
     motion = read_npz(done / "track_0.npz")
     assert motion["poses"].shape == (FRAMES, 72) and motion["mocap_framerate"] == RATE

@@ -131,6 +131,7 @@ def test_the_command_writes_people_overlays_and_a_scene(folder, standing, capfd)
     assert capfd.readouterr().out == "3 cameras: 2 people -> out\n"
     names = {f"person_{i}.{suffix}" for i in (0, 1) for suffix in ("obj", "glb", "json")}
     names |= {f"overlay_cam{i}.png" for i in (1, 2, 3)} | {"scene.glb", "cameras.json"}
+    names |= {f"thumbnail_cam{i}.jpg" for i in (1, 2, 3)} | {"index.html"}
     assert {path.name for path in (folder / "out").iterdir()} == names
     people = [Person.load(folder / f"out/person_{i}.json") for i in (0, 1)]
     assert errors(people, standing[1], "y").max() < 0.03
