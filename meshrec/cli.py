@@ -24,6 +24,7 @@ from meshrec.commands import (
     models,
     reconstruct,
     train,
+    view,
 )
 from meshrec.errors import exit_code
 
@@ -33,6 +34,7 @@ COMMANDS = {
     "export": export,
     "animate": animate,
     "measure": measure,
+    "view": view,
     "body": body,
     "convert-body": convert_body,
     "import-checkpoint": import_checkpoint,

@@ -33,6 +33,7 @@ def test_help_of_every_command_gives_an_example(capsys):
         "export",
         "animate",
         "measure",
+        "view",
         "body",
         "convert-body",
         "import-checkpoint",

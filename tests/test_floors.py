@@ -17,6 +17,7 @@ ROOMS = (
     *("detect", "fit", "regress", "reconstruct"),
     *("data", "datasets", "synthetic", "build_body"),
     *("evaluation", "training", "jobs", "benchmarks", "doctor"),
+    *("evaluation", "training", "benchmarks", "jobs", "doctor", "viewer"),
     *("commands", "cli"),
 )
 LARGEST_SHARE = 0.12  # of the package's lines: a room that grows beyond holds more than one idea
