@@ -11,6 +11,7 @@ UNKNOWN = (150, 150, 150)
 STOPS = np.array([(213, 62, 79), (253, 174, 97), (254, 224, 139), (102, 194, 165), (50, 136, 189)], np.float64)
 """Colours of confidence 0, 1/4, 1/2, 3/4 and 1: red to blue, which eyes that confuse red and green tell apart."""
 BEHIND = 0.5  # metres that a picture stands behind the people
+NEAR = 0.05  # share of the way to the picture at which the lines of a camera begin
 NEAREST = 0.5  # metres from the camera to its picture, at least
 
 
@@ -73,7 +74,9 @@ def picture_corners(camera: Camera, distance: float) -> np.ndarray:
 
 
 def frustum_segments(camera: Camera, rotation: np.ndarray, place: np.ndarray, distance: float) -> np.ndarray:
-    """A camera as lines (8, 2, 3) in the world: from its centre to the corners of its picture, and around that.
+    """A camera as lines (8, 2, 3) in the world: from near its centre to the corners of its picture, and around that.
+
+    Lines from the centre itself would fill the view of whoever looks through the camera.
 
     Args:
         camera: Focal lengths, principal point and size.
@@ -82,7 +85,7 @@ def frustum_segments(camera: Camera, rotation: np.ndarray, place: np.ndarray, di
         distance: Metres to the picture.
     """
     corners = picture_corners(camera, distance) @ rotation.T + place
-    rays = [(place, corner) for corner in corners]
+    rays = [(place + NEAR * (corner - place), corner) for corner in corners]
     edges = [(corners[i], corners[(i + 1) % 4]) for i in range(4)]
     return np.array([*rays, *edges], np.float32)
 

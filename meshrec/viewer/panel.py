@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import threading
 import time
 from collections.abc import Sequence
@@ -13,7 +15,7 @@ from meshrec.errors import InputError, MissingDependency
 from meshrec.files.regular import read_regular
 from meshrec.jobs.result_folders import ResultFolder
 from meshrec.render.overlay import encode_png
-from meshrec.viewer.readout import measures_of, measures_table, moment, remarks, value_of
+from meshrec.viewer.readout import label_of, measures_of, measures_table, moment, remarks
 from meshrec.viewer.shown import load_shown
 from meshrec.viewer.stage import Look, Stage
 
@@ -62,13 +64,14 @@ class Viewer:
         self._results, self._settings = list(results), settings
         first = load_shown(self._results[0], settings.body)
         self._lock = threading.RLock()  # controls are used in threads of their own
-        self.server = viser.ViserServer(settings.host, settings.port, label="meshrec", verbose=False)
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints a table of its addresses
+            self.server = viser.ViserServer(settings.host, settings.port, label="meshrec", verbose=False)
         try:
             self._stage = Stage(self.server, first, settings.clip)
         except InputError:
             self.server.stop()
             raise
-        self.server.gui.configure_theme(show_logo=False, show_share_button=False, control_width="large")
+        self.server.gui.configure_theme(show_logo=False, show_share_button=False, control_width="medium")
         self._controls: list[Any] = []
         self._add_choice()
         self._show(self._stage)
@@ -97,7 +100,8 @@ class Viewer:
 
     def stop(self) -> None:
         """Close the server."""
-        self.server.stop()
+        with contextlib.redirect_stdout(io.StringIO()):
+            self.server.stop()
 
     def _add_choice(self) -> None:
         """The choice of a result, if there are several."""
@@ -131,10 +135,7 @@ class Viewer:
             self._play = gui.add_checkbox("play", False)
             self._speed = gui.add_dropdown("speed", ("0.25", "0.5", "1", "2"), initial_value="1")
         with gui.add_folder("people", visible=bool(shown.people)) as people:
-            self._people = [
-                gui.add_checkbox(person.name if own is None else f"{person.name} ({value_of(own, 'stature')})", True)
-                for person, own in zip(shown.people, measures)
-            ]
+            self._people = [gui.add_checkbox(label_of(*pair), True) for pair in zip(shown.people, measures)]
             self._moment = gui.add_html("")
         with gui.add_folder("show") as what:
             self._meshes = gui.add_checkbox("meshes", True)

@@ -12,6 +12,7 @@ from meshrec.files.clips import Clip, Frame, open_clip
 from meshrec.files.photos import read_photo
 
 WIDEST = 960  # pixels of a picture that is sent to the browser
+FAR = -10  # number of no frame, nor of one that comes just before the first
 GAP = 8  # pixels around the parts of the overlay of a photo
 
 
@@ -68,7 +69,7 @@ class MovingPicture:
         self._clip: Clip = open_clip(path)
         self._size, self._overlay, self._start = size, overlay, start
         self._frames: Iterator[Frame] = iter(())
-        self._last, self._picture = -2, None  # type: tuple[int, np.ndarray | None]
+        self._last, self._picture = FAR, None  # type: tuple[int, np.ndarray | None]
 
     def at(self, frame: int, time: float) -> np.ndarray | None:
         """(H, W, 3) uint8 RGB of a frame; None if it cannot be read.
@@ -87,7 +88,7 @@ class MovingPicture:
         except InputError:
             found = None
         if found is None:
-            self._last, self._frames = -2, iter(())
+            self._last, self._frames = FAR, iter(())
             return None
         image = left_part(found.image, self._size, 0) if self._overlay else found.image
         self._last, self._picture = number, shrunk(image)

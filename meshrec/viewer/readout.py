@@ -26,6 +26,11 @@ def measures_of(person: ShownPerson) -> Measures | None:
         return None
 
 
+def label_of(person: ShownPerson, measures: Measures | None) -> str:
+    """Name and stature of a person, for a control."""
+    return person.name if measures is None else f"{person.name}, {100 * measures['stature']:.0f} cm"
+
+
 def value_of(measures: Measures, name: str) -> str:
     """A measure with its standard deviation in words.
 

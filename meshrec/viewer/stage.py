@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 DARK = (70, 70, 70)
 AROUND = 0.6  # metres to the picture of each of several cameras, which would hide the people if it stood behind them
+SEEN_THROUGH = 0.5  # opacity of meshes around skeletons
 FLOOR = 12.0  # metres that the grid under the people is wide
 SIDE, ABOVE = "from the side", "from above"
 
@@ -89,7 +90,7 @@ class Stage:
             self._draw_floor(look.floor)
             found = [self.shown.posed(i, frame) if look.people[i] else None for i in range(len(self.shown.people))]
             for number, posed in enumerate(found):
-                self._draw_mesh(number, posed if look.meshes else None, look.by_confidence)
+                self._draw_mesh(number, posed if look.meshes else None, look)
                 self._draw_skeleton(number, posed if look.skeletons else None)
             for number in range(len(self.shown.cameras)):
                 self._draw_camera(number, frame, time, look)
@@ -155,25 +156,29 @@ class Stage:
                 "/floor", FLOOR, FLOOR, plane="xz", wxyz=_quaternion(turn), position=place
             )
 
-    def _draw_mesh(self, number: int, posed: Posed | None, by_confidence: bool) -> None:
+    def _draw_mesh(self, number: int, posed: Posed | None, look: Look) -> None:
         plain, coloured = f"/people/{number}/mesh", f"/people/{number}/confidence"
-        if posed is None or by_confidence:
+        if posed is None or look.by_confidence:
             self._remove(plain)
-        if posed is None or not by_confidence:
+        if posed is None or not look.by_confidence:
             self._remove(coloured)
         if posed is None:
             return
         person, scene = self.shown.people[number], self._server.scene
-        if by_confidence:
+        if look.by_confidence:
             import trimesh
 
             colors = vertex_colors(posed, person.weights)
             mesh = trimesh.Trimesh(posed.vertices, person.faces, vertex_colors=colors, process=False)
             self._nodes[coloured] = scene.add_mesh_trimesh(coloured, mesh)
-        elif plain in self._nodes:
-            self._nodes[plain].vertices = posed.vertices
+            return
+        opacity = SEEN_THROUGH if look.skeletons else None
+        if plain in self._nodes:
+            self._nodes[plain].vertices, self._nodes[plain].opacity = posed.vertices, opacity
         else:
-            self._nodes[plain] = scene.add_mesh_simple(plain, posed.vertices, person.faces, color=person.color)
+            self._nodes[plain] = scene.add_mesh_simple(
+                plain, posed.vertices, person.faces, color=person.color, opacity=opacity
+            )
 
     def _draw_skeleton(self, number: int, posed: Posed | None) -> None:
         name = f"/people/{number}/skeleton"
@@ -189,7 +194,9 @@ class Stage:
         distance = self._distance(number, frame)
         if look.cameras:
             points = frustum_segments(camera, rotation, place, distance)
-            self._nodes[lines] = self._server.scene.add_line_segments(lines, points, DARK, thickness=0.006)
+            self._nodes[lines] = self._server.scene.add_line_segments(
+                lines, points, DARK, thickness=1.5, thickness_units="screen"
+            )
         else:
             self._remove(lines)
         source = self._pictures[number]
