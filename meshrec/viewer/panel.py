@@ -73,6 +73,7 @@ class Viewer:
             raise
         self.server.gui.configure_theme(show_logo=False, show_share_button=False, control_width="medium")
         self._controls: list[Any] = []
+        self._through: int | None = None  # the camera that somebody looks through
         self._add_choice()
         self._show(self._stage)
         self.server.on_client_connect(lambda client: self._look_from(client, 0))
@@ -127,7 +128,7 @@ class Viewer:
         gui, shown = self.server.gui, stage.shown
         for control in self._controls:
             control.remove()
-        self._stage = stage
+        self._stage, self._through = stage, None
         measures = [measures_of(person) for person in shown.people]
         last = max(len(shown.frames) - 1, 0)
         with gui.add_folder("time", visible=last > 0) as times:
@@ -177,12 +178,15 @@ class Viewer:
                 self._pictures.value,
                 self._floor.value,
                 self._colors.value == CONFIDENCE,
+                self._through,
             )
             posed = self._stage.draw(index, look)
             self._moment.content = moment(shown, index, posed)
 
     def _look_from(self, client: ClientHandle | None, number: int) -> None:
         if client is not None:
+            self._through = number if number < len(self._stage.shown.cameras) else None
+            self._draw()
             self._stage.look_from(client, number, int(self._frame.value))
 
     def _send_file(self, client: ClientHandle | None, name: str) -> None:
@@ -190,7 +194,9 @@ class Viewer:
         shown = self._stage.shown
         if client is not None and name in shown.glb_files:
             stem = shown.folder.path.name
-            client.send_file_download(f"{stem}_{name}", read_regular(shown.folder.path / name, MOST_BYTES))
+            client.send_file_download(
+                f"{stem}_{name}", read_regular(shown.folder.path / name, MOST_BYTES), save_immediately=True
+            )
 
 
 def _send_screenshot(client: ClientHandle | None) -> None:
@@ -198,4 +204,4 @@ def _send_screenshot(client: ClientHandle | None) -> None:
     if client is not None:
         size = client.camera.image_height, client.camera.image_width
         picture = client.get_render(*size, transport_format="png")
-        client.send_file_download("meshrec.png", encode_png(picture[..., :3]))
+        client.send_file_download("meshrec.png", encode_png(picture[..., :3]), save_immediately=True)

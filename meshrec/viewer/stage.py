@@ -31,6 +31,7 @@ DARK = (70, 70, 70)
 AROUND = 0.6  # metres to the picture of each of several cameras, which would hide the people if it stood behind them
 SEEN_THROUGH = 0.5  # opacity of meshes around skeletons
 FLOOR = 12.0  # metres that the grid under the people is wide
+OFF = 2.0  # metres from the people to a view from the side
 SIDE, ABOVE = "from the side", "from above"
 
 
@@ -42,6 +43,7 @@ class Look:
         people: Whether each person is.
         meshes, skeletons, cameras, pictures, floor: Whether these are.
         by_confidence: Whether meshes have the colours of the confidence instead of those of the people.
+        through: Number of the camera that somebody looks through, whose picture stands behind the people.
     """
 
     people: tuple[bool, ...]
@@ -51,6 +53,7 @@ class Look:
     pictures: bool = True
     floor: bool = True
     by_confidence: bool = False
+    through: int | None = None
 
 
 class Stage:
@@ -72,7 +75,7 @@ class Stage:
         server.scene.reset()
         up = shown.up
         server.scene.set_up_direction((float(up[0]), float(up[1]), float(up[2])))
-        self._lowest, self._middle = self._extent()
+        self._lowest, self._middle, self._spread = self._extent()
 
     def draw(self, index: int, look: Look) -> list[Posed | None]:
         """Show a frame.
@@ -111,13 +114,13 @@ class Stage:
         frame = int(self.shown.frames[index]) if len(self.shown.frames) else 0
         if number < len(self.shown.cameras):
             camera, rotation, place = self.shown.cameras[number].at(frame)
-            target = place + rotation[:, 2] * self._distance(number, frame)
+            target = place + rotation[:, 2] * self._distance(number, frame, True)
             above, fov = -rotation[:, 1], field_of_view(camera)
         else:
             axes = upright(-self.shown.up)  # its rows are right, up and back of a level camera
             outwards = axes[0] if number == len(self.shown.cameras) else self.shown.up
             target, fov = self._middle, 0.9
-            place = target + 3.5 * outwards
+            place = target + (OFF + self._spread) * outwards
             above = self.shown.up if number == len(self.shown.cameras) else -axes[2]
         with client.atomic():
             client.camera.up_direction = tuple(above.tolist())
@@ -125,20 +128,23 @@ class Stage:
             client.camera.look_at = tuple(target.tolist())
             client.camera.fov = fov
 
-    def _distance(self, number: int, frame: int) -> float:
-        """Metres from a camera to its picture. That of a single camera stands behind the people."""
-        if len(self.shown.cameras) > 1:
+    def _distance(self, number: int, frame: int, through: bool) -> float:
+        """Metres from a camera to its picture. That of a single camera always stands behind the people."""
+        if len(self.shown.cameras) > 1 and not through:
             return AROUND
         return picture_distance(self.shown, number, frame)
 
-    def _extent(self) -> tuple[float, np.ndarray]:
-        """Height of the lowest vertex of the first frames of everybody along the up axis, and their middle (3,)."""
+    def _extent(self) -> tuple[float, np.ndarray, float]:
+        """Where everybody is in their first frames: height of the lowest vertex along the up axis, middle (3,) of the
+        pelvises, and the distance of the farthest vertex from it."""
         found = [self.shown.posed(i, int(p.track.frames[0])) for i, p in enumerate(self.shown.people)]
         posed = [person for person in found if person is not None]
         if not posed:
-            return 0.0, np.zeros(3)
+            return 0.0, np.zeros(3), 1.0
         lowest = min(float((person.vertices @ self.shown.up).min()) for person in posed)
-        return lowest, np.mean([person.joints[0] for person in posed], axis=0).astype(np.float64)
+        middle = np.mean([person.joints[0] for person in posed], axis=0).astype(np.float64)
+        spread = max(float(np.linalg.norm(person.vertices - middle, axis=1).max()) for person in posed)
+        return lowest, middle, spread
 
     def _remove(self, name: str) -> None:
         node = self._nodes.pop(name, None)
@@ -191,7 +197,7 @@ class Stage:
     def _draw_camera(self, number: int, frame: int, time: float, look: Look) -> None:
         lines, picture = f"/cameras/{number}/lines", f"/cameras/{number}/picture"
         camera, rotation, place = self.shown.cameras[number].at(frame)
-        distance = self._distance(number, frame)
+        distance = self._distance(number, frame, look.through == number)
         if look.cameras:
             points = frustum_segments(camera, rotation, place, distance)
             self._nodes[lines] = self._server.scene.add_line_segments(

@@ -19,6 +19,7 @@ REQUIREMENTS = {
     "onnx": ("onnx",),
     "cdflib": ("cdflib",),
     "h5py": ("h5py",),
+    "viser": ("viser", "chromium"),
     "gpu": ("a gpu",),
     "linux": ("linux", "kill -9", "/dev/full", "/proc", "resource", "windows lacks", "unwritable", "distributed"),
 }
