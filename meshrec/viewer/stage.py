@@ -176,7 +176,8 @@ class Stage:
 
             colors = vertex_colors(posed, person.weights)
             mesh = trimesh.Trimesh(posed.vertices, person.faces, vertex_colors=colors, process=False)
-            mesh.vertex_normals = np.array(mesh.vertex_normals)  # what is set is sent, and makes the skin smooth
+            normals = np.array(mesh.vertex_normals)  # only what is given is sent; without it the skin looks faceted
+            mesh = trimesh.Trimesh(posed.vertices, person.faces, None, normals, vertex_colors=colors, process=False)
             self._nodes[coloured] = scene.add_mesh_trimesh(coloured, mesh)
             return
         opacity = SEEN_THROUGH if look.skeletons else None
