@@ -42,7 +42,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--device", default="cpu", help="where to compute: cpu or cuda (default: cpu)")
     parser.add_argument(
-        "--jobs", type=int, default=1, help="files to work on at a time, 0.75 to 1.6 GB each (default: 1)"
+        "--jobs", type=int, help="files to work on at a time, 0.75 to 1.6 GB each (default: 1; with --ray all CPUs)"
+    )
+    parser.add_argument(
+        "--ray", metavar="ADDRESS", help="work on the machines of a Ray cluster: host:port, or auto for the running one"
     )
     parser.add_argument("--force", action="store_true", help="also reconstruct what is finished")
     parser.add_argument(
@@ -110,6 +113,8 @@ def run(options: Namespace) -> int:
     if options.cameras is not None:
         if options.texture:
             raise InputError("--texture is for photos of one camera; leave it out, or leave out --cameras.")
+        if options.ray is not None:
+            raise InputError("--ray is for many photos and clips; several cameras are fitted together on one machine.")
         from meshrec.jobs.camera_clips import CameraClipsJob, are_clips, reconstruct_camera_clips
         from meshrec.jobs.cameras import AUTO, reconstruct_instant
         from meshrec.jobs.work import make_reconstructor
@@ -135,7 +140,7 @@ def run(options: Namespace) -> int:
         raise InputError("--offset is for clips of several cameras, which need --cameras.")
     with locked(options.out), page_of_results(options.out):
         plan = plan_run(options.sources, options.out, settings, options.force)
-        work = run_jobs(plan.jobs, settings, options.jobs)
+        work = run_jobs(plan.jobs, settings, options.jobs, options.ray)
         outcomes = show_progress(plan.outcomes, work, len(plan.jobs), plan.notes)
     failures = [outcome.error for outcome in outcomes if outcome.error is not None]
     for error in failures:
