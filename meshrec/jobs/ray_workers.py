@@ -103,8 +103,8 @@ class _Crew:
             self._start()
         while left:
             while waiting and self._idle:
-                worker, job = self._idle.pop(), waiting.popleft()
-                self._busy[worker.work.remote(job)] = worker, job
+                worker, next_job = self._idle.pop(), waiting.popleft()
+                self._busy[worker.work.remote(next_job)] = worker, next_job
             (ready,), _ = self._ray.wait(list(self._busy), num_returns=1)
             worker, job = self._busy.pop(ready)
             if job is None:

@@ -119,7 +119,7 @@ def test_a_photo_that_ends_its_workers_fails_alone(cluster, folder):
     outcomes = {o.source.name: o for o in finished([*run_jobs(jobs, SETTINGS, ray=cluster.address)])}
     assert f"{TRIES} workers ended while they worked on it" in outcomes["0.png"].error
     assert outcomes["1.png"].people == 1
-    assert not [path for path in (folder / "deadly").rglob("*.part")]
+    assert not list((folder / "deadly").rglob("*.part"))
 
 
 def test_a_cluster_that_cannot_be_used(folder):
