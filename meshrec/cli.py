@@ -15,6 +15,7 @@ from meshrec.commands import (
     benchmark,
     body,
     convert_body,
+    demo,
     doctor,
     evaluate,
     export,
@@ -43,6 +44,7 @@ COMMANDS = {
     "train": train,
     "evaluate": evaluate,
     "benchmark": benchmark,
+    "demo": demo,
     "doctor": doctor,
 }
 

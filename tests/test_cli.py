@@ -42,6 +42,7 @@ def test_help_of_every_command_gives_an_example(capsys):
         "train",
         "evaluate",
         "benchmark",
+        "demo",
         "doctor",
     ):
         assert command in listed

@@ -1,1 +1,1 @@
-"""Looking at results in 3D, in a browser. What is shown is read from result files alone."""
+"""Looking at results in a browser: the viewer in 3D, which reads result files alone, and the demo."""
