@@ -16,11 +16,14 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace) -> int:
+    import signal
     from threading import Event
 
     from meshrec.viewer.demo import serving
 
+    ended = Event()
+    signal.signal(signal.SIGTERM, lambda *_: ended.set())  # as containers and services are stopped
     with serving(options.host, options.port, options.device, options.jobs) as address:
         say(f"meshrec demo: {address} (Ctrl-C ends it)")
-        Event().wait()
+        ended.wait()
     return 0

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +27,8 @@ from meshrec.viewer.uploads import Limits, Made, reconstruct_upload
 BODIES = ("neutral", "male", "female")
 MOST_RECONSTRUCTORS = 3  # that are kept with their networks
 SWEEP_SECONDS = 60  # between two looks for files that are too old
-BUSY = "Too many people are waiting; try again in a minute."
+MODEL_HEIGHT = 520  # pixels
+SEEN = ["download", "fullscreen"]  # buttons of pictures; the one for sharing sends them elsewhere
 
 Row = tuple[str, "dict[str, Any]", "dict[str, Any]", "str | None", "list[str] | None"]
 
@@ -123,9 +124,13 @@ def make_page(folder: Path, device: str, jobs: int, limits: Limits) -> gradio.Bl
                 summary = gradio.Textbox(label="Result", lines=3)
                 files = gradio.File(label="Files", file_count="multiple", interactive=False)
             with gradio.Column(scale=2):
-                picture = gradio.Image(label="Overlay and side view", type="filepath", interactive=False)
-                video = gradio.Video(label="Overlay and side view", interactive=False, visible=False)
-                model = gradio.Model3D(label="Model: drag to turn, scroll to zoom", interactive=False)
+                picture = gradio.Image(label="Overlay and side view", type="filepath", interactive=False, buttons=SEEN)
+                video = gradio.Video(
+                    label="Overlay and side view", interactive=False, visible=False, buttons=["download"]
+                )
+                model = gradio.Model3D(
+                    label="Model: drag to turn, scroll to zoom", interactive=False, height=MODEL_HEIGHT
+                )
         button.click(
             _reconstruct(reconstructors, sessions, device, limits),
             [file, regressor, body],
@@ -165,7 +170,7 @@ def open_page(page: gradio.Blocks, host: str, port: int | None, limits: Limits) 
 
 def _reconstruct(
     reconstructors: Reconstructors, sessions: Sessions, device: str, limits: Limits
-) -> Callable[..., Iterator[Row]]:
+) -> Callable[..., Row]:
     """The function behind the button and the API."""
 
     def reconstruct(
@@ -174,7 +179,7 @@ def _reconstruct(
         body: str,
         request: gradio.Request,
         progress: gradio.Progress = gradio.Progress(),
-    ) -> Iterator[Row]:
+    ) -> Row:
         if file is None:
             raise gradio.Error("Give a photo or a clip.", print_exception=False)
         results = sessions.results(request.session_hash or "", Path(file))
@@ -184,10 +189,11 @@ def _reconstruct(
                 if isinstance(message, Progress):
                     progress((message.done, message.total), desc=message.stage)
                 else:
-                    yield _row(message)
+                    made = message
         except MeshrecError as error:
             shutil.rmtree(results, ignore_errors=True)
             raise gradio.Error(str(error), print_exception=False) from error
+        return _row(made)
 
     return reconstruct
 
