@@ -16,7 +16,6 @@ from typing import Any
 import gradio
 
 from meshrec.errors import MeshrecError
-from meshrec.jobs.inputs import VIDEOS, photo_suffixes
 from meshrec.jobs.plan import Progress
 from meshrec.jobs.settings import Settings
 from meshrec.jobs.work import make_reconstructor
@@ -116,8 +115,7 @@ def make_page(folder: Path, device: str, jobs: int, limits: Limits) -> gradio.Bl
         )
         with gradio.Row():
             with gradio.Column(scale=1):
-                suffixes = sorted(photo_suffixes() | VIDEOS)
-                file = gradio.File(label="Photo or clip", file_types=suffixes, type="filepath", height=160)
+                file = gradio.File(label="Photo or clip", type="filepath", height=160)
                 regressor = gradio.Dropdown(regressors, value=regressors[0], label="First estimate")
                 body = gradio.Dropdown(list(BODIES), value=BODIES[0], label="Body")
                 button = gradio.Button("Reconstruct", variant="primary")
@@ -168,9 +166,7 @@ def open_page(page: gradio.Blocks, host: str, port: int | None, limits: Limits) 
     return str(address)
 
 
-def _reconstruct(
-    reconstructors: Reconstructors, sessions: Sessions, device: str, limits: Limits
-) -> Callable[..., Row]:
+def _reconstruct(reconstructors: Reconstructors, sessions: Sessions, device: str, limits: Limits) -> Callable[..., Row]:
     """The function behind the button and the API."""
 
     def reconstruct(

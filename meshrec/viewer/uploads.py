@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from meshrec.errors import InputError
+from meshrec.errors import InputError, MeshrecError
 from meshrec.export import Animation, write_animated_scene, write_animation
 from meshrec.files import read_photo
 from meshrec.files.clips import is_clip, open_clip
@@ -21,6 +21,7 @@ from meshrec.jobs.settings import Settings
 from meshrec.jobs.work import work_on
 from meshrec.reconstruct.person import Person
 from meshrec.reconstruct.reconstructor import Reconstructor
+from meshrec.render.overlay import person_colors
 
 TURN_SECONDS, TURN_RATE = 8.0, 8.0  # of a full turn of the model, and its keys a second
 TURNING = "turning.glb"
@@ -95,7 +96,7 @@ def reconstruct_upload(
                 raise InputError(message.error)
             else:
                 yield _made(message, folder, reconstructor)
-    except InputError as error:
+    except MeshrecError as error:
         raise InputError(str(error).replace(str(file), file.name).replace(str(folder), "the folder")) from error
 
 
@@ -123,12 +124,14 @@ def turning(people: Sequence[Person]) -> list[Animation]:
     standing = [person.skinned() for person in people]
     pelvises = np.stack([np.asarray(body.translation) + body.rig.joints[0] for body in standing])
     middle = pelvises.mean(0)
+    colors = person_colors(len(people)).tolist()
     animations = []
     for number, (person, body, pelvis) in enumerate(zip(people, standing, pelvises)):
         rotations = np.tile(np.asarray(body.pose, np.float64), (count, 1, 1, 1))
         rotations[:, 0] = turns @ rotations[:, 0]
         moved = turns @ (pelvis - middle) - body.rig.joints[0]
-        animations.append(Animation(person.body, person.betas, rotations, moved, TURN_RATE, f"person_{number}"))
+        name, color = f"person_{number}", tuple(colors[number])
+        animations.append(Animation(person.body, person.betas, rotations, moved, TURN_RATE, name, color))
     return animations
 
 

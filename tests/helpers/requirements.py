@@ -19,7 +19,10 @@ REQUIREMENTS = {
     "onnx": ("onnx",),
     "cdflib": ("cdflib",),
     "h5py": ("h5py",),
-    "viser": ("viser", "chromium"),
+    "viser": ("viser",),
+    "ray": ("'ray'",),
+    "gradio": ("gradio",),
+    "chromium": ("chromium", "playwright"),
     "gpu": ("a gpu",),
     "linux": ("linux", "kill -9", "/dev/full", "/proc", "resource", "windows lacks", "unwritable", "distributed"),
 }
