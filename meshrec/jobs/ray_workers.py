@@ -19,6 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+import meshrec
 from meshrec.errors import InputError, MeshrecError, MissingDependency
 from meshrec.jobs.plan import Job, Outcome, Progress
 
@@ -77,10 +78,8 @@ def work_on_cluster(
             count = int(ray.cluster_resources().get("GPU" if gpu else "CPU", 0))
             if count < 1:
                 raise InputError(f"the cluster at {address} has no {'GPUs' if gpu else 'CPUs'} for workers.")
-        from meshrec import __version__
-
         kind = ray.remote(_Worker).options(num_cpus=1, num_gpus=int(gpu), memory=WORKER_BYTES, max_restarts=0)
-        crew = _Crew(ray, kind, settings, Place(os.getcwd(), str(mark), __version__))
+        crew = _Crew(ray, kind, settings, Place(os.getcwd(), str(mark), meshrec.__version__))
         try:
             yield from crew.work(jobs, min(count, len(jobs)))
         finally:
@@ -167,14 +166,15 @@ class _Worker:
         import cv2
         import torch
 
-        from meshrec import __version__
         from meshrec.jobs.work import make_reconstructor
 
         torch.set_num_threads(1)
         cv2.setNumThreads(1)
         host = platform.node() or "a machine of the cluster"
-        if __version__ != place.version:
-            return InputError(f"{host} has meshrec {__version__}, not {place.version}; install the same everywhere.")
+        if meshrec.__version__ != place.version:
+            return InputError(
+                f"{host} has meshrec {meshrec.__version__}, not {place.version}; install the same everywhere."
+            )
         if not (os.path.isdir(place.here) and os.path.isfile(place.mark)):
             missing = place.here if not os.path.isdir(place.here) else os.path.dirname(place.mark)
             return InputError(
