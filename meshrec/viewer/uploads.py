@@ -171,7 +171,7 @@ def _made(outcome: Outcome, folder: Path, reconstructor: Reconstructor) -> Made:
     """What to show of finished results, with the files that an upload gets in addition."""
     count = outcome.people or 0
     found = "Nobody was found" if not count else f"{count} {'person' if count == 1 else 'people'}"
-    summary = "; ".join([f"{found} in {outcome.source.name}", *outcome.notes]) + "."
+    summary = "; ".join([f"{found} in {outcome.source.name}", *outcome.notes]).rstrip(".") + "."
     record = folder / ("clip.json" if outcome.clip else RECORD)
     record.unlink()  # it names folders of the server
     if not count:
