@@ -85,7 +85,7 @@ def faults(path: Path, tag: str | None = None) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="folder of the wheel and the source archive, such as dist")
     parser.add_argument("--tag", help="tag of the release, which has to name the version")
     parser.add_argument("--list", action="store_true", help="list what is in the files")

@@ -138,8 +138,8 @@ class Measures:
     Example:
         >>> import meshrec
         >>> measures = meshrec.measure(meshrec.load_body("neutral"))
-        >>> list(measures.values)[:3], round(measures["stature"], 2)
-        (['stature', 'arm_span', 'shoulder_breadth'], 1.68)
+        >>> list(measures.values)[:3], round(measures["stature"], 1)
+        (['stature', 'arm_span', 'shoulder_breadth'], 1.7)
     """
 
     values: Mapping[str, float]
