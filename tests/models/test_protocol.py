@@ -108,7 +108,7 @@ def test_a_row_and_a_class_are_all_that_a_network_needs(linear, configuration, b
 
 
 def test_messages_name_the_new_row(linear, configuration, body):
-    with pytest.raises(InputError, match="choose of iterative, .*, camera_hmr, cliff, linear"):
+    with pytest.raises(InputError, match=r"choose of iterative, .*, camera_hmr, cliff, linear"):
         build_network("vit", {}, body)
     with pytest.raises(InputError, match="should be 'iterative', 'graph', 'fully_connected' or 'linear', not 'vit'"):
         load_config(configuration, ["steps=1", "network.architecture=vit"])
