@@ -18,6 +18,7 @@ from meshrec.geometry import axis_angle_to_matrix
 from meshrec.jobs.plan import Job, Outcome, Progress, request_of
 from meshrec.jobs.results import OVERLAY, RECORD
 from meshrec.jobs.settings import Settings
+from meshrec.jobs.thumbnails import thumbnail_name
 from meshrec.jobs.work import work_on
 from meshrec.reconstruct.person import Person
 from meshrec.reconstruct.reconstructor import Reconstructor
@@ -174,6 +175,7 @@ def _made(outcome: Outcome, folder: Path, reconstructor: Reconstructor) -> Made:
     summary = "; ".join([f"{found} in {outcome.source.name}", *outcome.notes]).rstrip(".") + "."
     record = folder / ("clip.json" if outcome.clip else RECORD)
     record.unlink()  # it names folders of the server
+    (folder / thumbnail_name(OVERLAY)).unlink(missing_ok=True)
     if not count:
         return Made(summary, None, None, (), outcome.clip)
     if outcome.clip:

@@ -286,7 +286,9 @@ def test_other_wishes_and_other_photos_are_done_anew(folder, standing):
     write_photo(folder / "a" / "1.jpg", brightness=10)  # edited
     assert left(settings) == ["1.jpg", "1.png"]
     list(run_jobs(plan_run(["a", "b"], "out", settings).jobs, settings))
-    assert files(folder / "out" / "b" / "1.png") == sorted([*PERSON, "overlay.png", "photo.json", "scene.glb"])
+    assert files(folder / "out" / "b" / "1.png") == sorted(
+        [*PERSON, "overlay.png", "photo.json", "scene.glb", "thumbnail.jpg"]
+    )
 
 
 def test_a_network_estimates_focal_lengths(folder):
@@ -502,7 +504,7 @@ def test_a_kill_leaves_whole_files_and_the_rest_to_do(folder, standing, jobs):
             json.loads(path.read_text())
         elif path.suffix == ".glb":
             assert len(GLTF2().load_binary(str(path)).meshes) == 1
-        elif path.suffix == ".png":
+        elif path.suffix in (".png", ".jpg"):
             assert cv2.imread(str(path)) is not None
         elif path.suffix == ".obj":
             assert path.read_text().rstrip().rsplit("\n", 1)[1].startswith("f ")
