@@ -30,7 +30,16 @@ REQUIRED = (
     "torch", "numpy", "scipy", "numba", "opencv-python", "pillow", "av", "trimesh", "pygltflib", "safetensors",
     "fast-simplification", "rich", "ai-edge-litert",
 )  # fmt: skip
-OPTIONAL = {"lightning": "train", "tensorboard": "train", "smplx": "smpl", "pytorch3d": ""}
+OPTIONAL = {
+    "lightning": "train",
+    "tensorboard": "train",
+    "smplx": "smpl",
+    "onnxruntime": "onnx",
+    "viser": "view",
+    "gradio": "demo",
+    "ray": "ray",
+    "pytorch3d": "",
+}
 
 # The self-test draws the shipped neutral body in a squat, 3 m before this camera. These are its height and the number
 # of pixels that it covers.

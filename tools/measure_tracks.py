@@ -28,13 +28,8 @@ from meshrec.geometry import nearest_rotation, procrustes
 from meshrec.landmarks.numba_backend import landmark_positions
 from meshrec.metrics import acceleration_error
 from meshrec.regress import load_regressor
-from meshrec.synthetic.clips import SyntheticClip, read_take, simulate_clip
+from meshrec.synthetic.clips import HELD_OUT_TAKES, SyntheticClip, read_take, simulate_clip
 
-TAKES = {
-    "bvh/martial_09.bvh": 120, "everyday/walking_extra_test_14.bvh": 2, "everyday/running_test_1.bvh": 3,
-    "everyday/jumping_test_1a.bvh": 10, "bvh/indian_13.bvh": 200, "amc/03_03.amc": 40,
-}  # fmt: skip
-"""The takes, and the first frame of each clip."""
 LIMBS = [joint_set("smpl24").index(name) for name in LIMB_JOINTS]
 HIPS = [joint_set("smpl24").index(f"{side}_hip") for side in ("left", "right")]
 COLUMNS = ("PA-MPJPE", "MPJPE", "accel.", "in camera", "standing", "contacts", "betas", "ms")
@@ -49,7 +44,7 @@ def main() -> None:
     body = load_body("neutral").truncated(NUM_BETAS)
     regressor, fitter = load_regressor("proxy", body), Fitter(body)
     rows: dict[str, list[list[float]]] = {}
-    for seed, (take, start) in enumerate(TAKES.items(), start=100):
+    for seed, (take, start) in enumerate(HELD_OUT_TAKES.items(), start=100):
         motion = read_take(options.mocap / take)
         clip = simulate_clip(motion, body, slice(start, min(start + options.frames, len(motion))), seed)
         width, height = clip.camera.size

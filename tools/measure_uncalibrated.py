@@ -26,14 +26,9 @@ from meshrec.fit import Fitter
 from meshrec.fit.uncalibrated import bundle_adjust
 from meshrec.geometry import Camera
 from meshrec.regress import load_regressor
-from meshrec.synthetic.clips import read_take
+from meshrec.synthetic.clips import HELD_OUT_TAKES, read_take
 from meshrec.synthetic.views import SyntheticViews, simulate_views
 
-TAKES = {
-    "bvh/martial_09.bvh": 120, "everyday/walking_extra_test_14.bvh": 2, "everyday/running_test_1.bvh": 3,
-    "everyday/jumping_test_1a.bvh": 10, "bvh/indian_13.bvh": 200, "amc/03_03.amc": 40,
-}  # fmt: skip
-"""The takes, and the first frame of each."""
 GUESS = 0.8
 COLUMNS = ("rotation", "sigma", "place", "sigma", "focal", "first", "similar", "PA", "s")
 
@@ -51,7 +46,7 @@ def main() -> None:
     for count in options.views:
         for instants in options.instants:
             films = []
-            for seed, (take, start) in enumerate(TAKES.items(), start=100):
+            for seed, (take, start) in enumerate(HELD_OUT_TAKES.items(), start=100):
                 motion = read_take(options.mocap / take)
                 frames = slice(start, min(start + instants * options.step, len(motion)), options.step)
                 films.append(simulate_views(motion, body, frames, seed, count))

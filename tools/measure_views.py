@@ -29,14 +29,9 @@ from meshrec.fit.views import MultiViewFit, MultiViewFitter
 from meshrec.geometry import procrustes
 from meshrec.metrics import acceleration_error
 from meshrec.regress import load_regressor
-from meshrec.synthetic.clips import read_take
+from meshrec.synthetic.clips import HELD_OUT_TAKES, read_take
 from meshrec.synthetic.views import SyntheticViews, simulate_views
 
-TAKES = {
-    "bvh/martial_09.bvh": 120, "everyday/walking_extra_test_14.bvh": 2, "everyday/running_test_1.bvh": 3,
-    "everyday/jumping_test_1a.bvh": 10, "bvh/indian_13.bvh": 200, "amc/03_03.amc": 40,
-}  # fmt: skip
-"""The takes, and the first frame of each."""
 JOINTS = "lsp14"
 HIPS = [joint_set(JOINTS).index(f"{side}_hip") for side in ("left", "right")]
 Method = Callable[[SyntheticViews, list[Initial]], BodyState]
@@ -63,7 +58,7 @@ def main() -> None:
         settings = replace(OVER_TIME, smooth=smooth, standing=smooth > 0)
         methods[f"smooth {smooth:g}"] = partial(_track, MultiViewSequenceFitter(fitter, settings))
     rows: dict[tuple[int, str], list[list[float]]] = {}
-    for seed, (take, start) in enumerate(TAKES.items(), start=100):
+    for seed, (take, start) in enumerate(HELD_OUT_TAKES.items(), start=100):
         motion = read_take(options.mocap / take)
         frames = slice(start, min(start + options.frames * options.step, len(motion)), options.step)
         for count in options.views:

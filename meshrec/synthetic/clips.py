@@ -27,6 +27,13 @@ from meshrec.motion.retargeting import retarget, retarget_translation
 from meshrec.synthetic.detector_noise import DetectorNoise, detected, detected_masks, detector_offsets
 from meshrec.synthetic.visibility import behind_surface, visible_faces
 
+HELD_OUT_TAKES = {
+    "bvh/martial_09.bvh": 120, "everyday/walking_extra_test_14.bvh": 2, "everyday/running_test_1.bvh": 3,
+    "everyday/jumping_test_1a.bvh": 10, "bvh/indian_13.bvh": 200, "amc/03_03.amc": 40,
+}  # fmt: skip
+"""Takes of motion capture that no shipped network or prior was trained on, and a frame of each to begin at."""
+
+
 LASTING = 0.5  # seconds in which the correlation of errors falls by the factor e
 CAPTURE_RATE = 30.0  # frames per second of the takes
 MARGIN = 1.15  # side of the picture, as a multiple of what the person covers in the whole clip
