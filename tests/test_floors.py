@@ -16,7 +16,7 @@ ROOMS = (
     *("render", "landmarks", "motion", "poses", "metrics", "models", "export"),
     *("detect", "fit", "regress", "reconstruct"),
     *("data", "datasets", "synthetic", "build_body"),
-    *("evaluation", "training", "jobs", "benchmarks", "doctor", "viewer"),
+    *("evaluation", "training", "jobs", "benchmarks", "comparison", "doctor", "viewer"),
     *("commands", "cli"),
 )
 LARGEST_SHARE = 0.12  # of the package's lines: a room that grows beyond holds more than one idea

@@ -1,0 +1,145 @@
+"""What the rows of the comparison share: the people to learn from and to measure on, and how a row is measured."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from safetensors import safe_open
+from torch import nn
+
+from meshrec.body import load_body
+from meshrec.errors import InputError
+from meshrec.evaluation.datasets import synthetic_set
+from meshrec.evaluation.lifting import Lifter, LiftingSet, benchmark_to_lift, lifting_errors
+from meshrec.files.tensors import write_tensors
+from meshrec.synthetic.detector_noise import EXACT
+from meshrec.training.lifting import LiftedPeople, people_to_lift
+from meshrec.training.lifting_config import LiftingConfig
+
+JOINTS = "h36m17"
+GROUPS = ("usual", "hard")
+NOISE = (0.0, 0.01, 0.02, 0.04, 0.08)  # standard deviations of the joints' x and y, half crop sides
+NOISE_PEOPLE = 500
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class Made:
+    """A method that is ready.
+
+    Attributes:
+        errors: the errors of every person by measure.
+        call: the method for one person, to be timed.
+        weights: the number of its trained weights.
+        minutes: processor time of its training on one core; None where it is not known.
+        lifter: the method, if it lifts joints.
+    """
+
+    errors: dict[str, np.ndarray]
+    call: Callable[[], object]
+    weights: int
+    minutes: float | None
+    lifter: Lifter | None = None
+
+
+class Bench:
+    """What all rows share; people are made when the first row asks for them.
+
+    Args:
+        out: Folder of the rows.
+        config: Settings of all methods.
+        limit: Largest number of people to measure on; None for all.
+    """
+
+    def __init__(self, out: Path, config: LiftingConfig, limit: int | None) -> None:
+        self.out, self.config, self.limit, self.body = out, config, limit, load_body("neutral")
+
+    @cached_property
+    def people(self) -> LiftedPeople:
+        """The people to learn from."""
+        training = self.config.training
+        return people_to_lift(self.body, training.people, training.seed, JOINTS)
+
+    @cached_property
+    def measured(self) -> LiftingSet:
+        """The people to measure on."""
+        return benchmark_to_lift(self.body, JOINTS, self.limit)
+
+    @cached_property
+    def groups(self) -> dict[str, list[int]]:
+        """Rows of the people of each group."""
+        data = synthetic_set(self.body)
+        return (data if self.limit is None else data.thinned(self.limit)).members()
+
+    def lifted(self, lifter: Lifter, weights: int, seconds: float) -> Made:
+        """A method that lifts joints, measured."""
+        one = self.measured.keypoints[:1]
+        return Made(
+            lifting_errors(lifter, self.measured, self.body), lambda: lifter(one), weights, seconds / 60, lifter
+        )
+
+    @cached_property
+    def exact(self) -> LiftedPeople:
+        """People in held-out poses, all of whose joints are seen exactly."""
+        people = people_to_lift(self.body, 2 * NOISE_PEOPLE, self.config.training.seed, JOINTS, EXACT, "held_out")
+        whole = (people.keypoints[..., 2] > 0).all(1)
+        return LiftedPeople(*(values[whole][:NOISE_PEOPLE] for values in vars(people).values()))
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method of the table.
+
+    Attributes:
+        label: What the table calls it.
+        labels: The labels of pictures that its training uses: 3D, 2D, or none but poses without pictures.
+        make: Trains it and measures it, given what rows share and the row's name.
+    """
+
+    label: str
+    labels: str
+    make: Callable[[Bench, str], Made]
+
+
+def kept_training(
+    file: Path, network: Network, settings: dict[str, Any], train: Callable[[], tuple[Network, float]]
+) -> tuple[Network, float]:
+    """A trained network, from a file if it was trained before.
+
+    Args:
+        file: Where its weights are kept.
+        network: The network, not trained; the kept weights are loaded into it.
+        settings: All settings of network and training; kept weights of others are refused.
+        train: Trains a network of its own, and gives it with the processor time that it took, seconds.
+
+    Returns:
+        The trained network in evaluation mode, and the processor time of its training, seconds.
+
+    Raises:
+        InputError: The file was trained with other settings.
+    """
+    if not file.exists():
+        network, seconds = train()
+        write_tensors(file, network.state_dict(), {"config": json.dumps(settings), "seconds": f"{seconds:.1f}"})
+        return network.eval(), seconds
+    with safe_open(file, "pt") as stored:
+        about = stored.metadata() or {}
+        tensors = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118
+    if not same_settings(json.loads(about["config"]), settings):
+        raise InputError(f"{file} was trained with other settings: delete it, or name another folder.")
+    network.load_state_dict(tensors)
+    return network.eval(), float(about["seconds"])
+
+
+def same_settings(stored: dict[str, Any], now: dict[str, Any]) -> bool:
+    """Whether all stored settings have the values that they have now; methods may have been added since."""
+    both = json.loads(json.dumps(now))
+    return all(
+        same_settings(value, both.get(key, {})) if isinstance(value, dict) else both.get(key) == value
+        for key, value in stored.items()
+    )

@@ -1,0 +1,68 @@
+"""The comparison's rows, how one is finished, and the table that they make."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from meshrec.benchmarks.timing import time_in_turn
+from meshrec.comparison.bench import GROUPS, NOISE, Bench
+from meshrec.comparison.lifting_rows import LIFTING_ROWS
+from meshrec.comparison.shipped_rows import SHIPPED_ROWS
+from meshrec.evaluation.lifting import Lifter, group_means
+from meshrec.metrics import pa_mpjpe
+
+MEASURES = {"pa_mpjpe": "PA-MPJPE", "mpjpe": "MPJPE", "n_mpjpe": "N-MPJPE", "mpve": "MPVE", "pa_mpve": "PA-MPVE"}
+ROWS = LIFTING_ROWS | SHIPPED_ROWS
+"""The rows by name, in the order of the table."""
+
+
+def finished(name: str, bench: Bench) -> dict[str, Any]:
+    """A row's figures."""
+    row = ROWS[name]
+    made = row.make(bench, name)
+    with torch.inference_mode():
+        timing = time_in_turn({row.label: made.call})[row.label]
+    return {
+        "label": row.label,
+        "labels": row.labels,
+        "errors": {group: group_means(made.errors, bench.groups)[group] for group in GROUPS},
+        "by_noise": None if made.lifter is None else by_noise(made.lifter, bench),
+        "weights": made.weights,
+        "milliseconds": timing.median,
+        "minutes": made.minutes,
+    }
+
+
+@torch.no_grad()
+def by_noise(lifter: Lifter, bench: Bench) -> list[float]:
+    """The mean PA-MPJPE for each standard deviation of Gaussian noise in :data:`NOISE`, millimetres."""
+    keypoints, errors = bench.exact.keypoints, []
+    generator = torch.Generator().manual_seed(bench.config.training.seed)
+    for deviation in NOISE:
+        places = keypoints[..., :2] + deviation * torch.randn(keypoints[..., :2].shape, generator=generator)
+        found = lifter(torch.cat([places, keypoints[..., 2:]], dim=-1))
+        errors.append(float(pa_mpjpe(found, bench.exact.joints)))
+    return errors
+
+
+def markdown(rows: Sequence[dict[str, Any]]) -> str:
+    """The table, and one of the errors by noise. Errors are in millimetres, of usual people and of hard ones."""
+    heads = ["", "labels", *(f"{name}, usual / hard" for name in MEASURES.values())]
+    heads += ["weights, k", "ms", "minutes of training"]
+    lines = [heads, ["---", "---", *["---:"] * (len(heads) - 2)]]
+    for row in rows:
+        cells = [row["label"], row["labels"]]
+        for name in MEASURES:
+            values = [row["errors"][group].get(name) for group in GROUPS]
+            cells.append("-" if None in values else " / ".join(f"{value:.1f}" for value in values))
+        minutes = "-" if row["minutes"] is None else f"{row['minutes']:.1f}"
+        lines.append([*cells, f"{row['weights'] / 1e3:.0f}", f"{row['milliseconds']:.2f}", minutes])
+    shown = [row for row in rows if row.get("by_noise")]
+    noise = [["PA-MPJPE by noise, half crop sides", *map(str, NOISE)], ["---", *["---:"] * len(NOISE)]]
+    noise += [[row["label"], *(f"{error:.1f}" for error in row["by_noise"])] for row in shown]
+    return _table(lines) + ("\n" + _table(noise) if shown else "")
+
+
+def _table(lines: Sequence[Sequence[str]]) -> str:
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
