@@ -8,22 +8,25 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+import torch
 from safetensors import safe_open
-from torch import nn
+from torch import Tensor, nn
 
 from meshrec.body import load_body
 from meshrec.errors import InputError
 from meshrec.evaluation.datasets import synthetic_set
-from meshrec.evaluation.lifting import Lifter, LiftingSet, benchmark_to_lift, lifting_errors
+from meshrec.evaluation.lifting import Lifter, LiftingSet, benchmark_to_lift, joint_errors, lifting_errors
 from meshrec.files.tensors import write_tensors
 from meshrec.synthetic.detector_noise import EXACT
 from meshrec.training.lifting import LiftedPeople, people_to_lift
 from meshrec.training.lifting_config import LiftingConfig
+from meshrec.training.pictured import PicturedPeople, benchmark_to_see, people_to_see
 
 JOINTS = "h36m17"
 GROUPS = ("usual", "hard")
 NOISE = (0.0, 0.01, 0.02, 0.04, 0.08)  # standard deviations of the joints' x and y, half crop sides
 NOISE_PEOPLE = 500
+SEEN_AT_ONCE = 100  # pictures
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -76,6 +79,35 @@ class Bench:
         data = synthetic_set(self.body)
         return (data if self.limit is None else data.thinned(self.limit)).members()
 
+    @cached_property
+    def pictures(self) -> PicturedPeople:
+        """The people to learn from by pictures."""
+        training = self.config.pictures
+        return people_to_see(self.body, training.people, training.seed, JOINTS, training.size)
+
+    @cached_property
+    def pictured(self) -> PicturedPeople:
+        """The people of :attr:`measured` as pictures, in the cameras that look at the centres of these pictures."""
+        data = synthetic_set(self.body)
+        rows = (data if self.limit is None else data.thinned(self.limit)).rows
+        return benchmark_to_see(self.body, rows, JOINTS, self.config.pictures.size)
+
+    def seen(self, method: Callable[[Tensor], Tensor], weights: int, seconds: float) -> Made:
+        """A method that sees pictures, measured.
+
+        Args:
+            method: From pictures (B, 3, S, S), uint8, to joints (B, K, 3) relative to the root, metres.
+            weights: The number of its weights.
+            seconds: Processor time of its training.
+        """
+        people, images = self.pictured, self.pictured.image
+        with torch.inference_mode():
+            points = torch.cat([method(part) for part in images.split(SEEN_AT_ONCE)])
+        keypoints, true = (with_ones(values) for values in (people.places, people.joints))
+        labelled = LiftingSet(JOINTS, keypoints, true, people.pose, people.betas, self.groups)
+        errors = joint_errors(points, labelled, self.body)
+        return Made(errors, lambda: method(images[:1]), weights, seconds / 60)
+
     def lifted(self, lifter: Lifter, weights: int, seconds: float) -> Made:
         """A method that lifts joints, measured."""
         one = self.measured.keypoints[:1]
@@ -104,6 +136,11 @@ class Row:
     label: str
     labels: str
     make: Callable[[Bench, str], Made]
+
+
+def with_ones(values: Tensor) -> Tensor:
+    """Points (..., D) with a confidence of 1 as a last coordinate, (..., D + 1)."""
+    return torch.cat([values, torch.ones_like(values[..., :1])], dim=-1)
 
 
 def kept_training(

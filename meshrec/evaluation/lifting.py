@@ -94,10 +94,16 @@ def benchmark_to_lift(body: BodyModel, joints: str = "h36m17", limit: int | None
 
 @torch.no_grad()
 def lifting_errors(lifter: Lifter, people: LiftingSet, body: BodyModel | None = None) -> dict[str, np.ndarray]:
+    """The errors of a method that lifts the people's keypoints, as :func:`joint_errors` has them."""
+    return joint_errors(lifter(people.keypoints), people, body)
+
+
+@torch.no_grad()
+def joint_errors(points: Tensor, people: LiftingSet, body: BodyModel | None = None) -> dict[str, np.ndarray]:
     """The errors of a method's joints, and of the bodies that are fitted to them.
 
     Args:
-        lifter: The method.
+        points: (N, K, 3) the method's joints relative to the root, metres.
         people: N people.
         body: The people's body. Without it no bodies are fitted.
 
@@ -105,7 +111,6 @@ def lifting_errors(lifter: Lifter, people: LiftingSet, body: BodyModel | None = 
         For each of :data:`JOINT_MEASURES`, and with a body of :data:`MESH_MEASURES`, (N,) millimetres.
     """
     true, certain = people.true.split((3, 1), dim=-1)
-    points = lifter(people.keypoints)
     errors = _of_joints(points, true, certain[..., 0], people.joints)
     if body is None:
         return errors

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from meshrec.body import NUM_BETAS, BodyModel, joint_set
 from meshrec.data.proxies import Proxies
-from meshrec.data.sample import Batch, Sample
+from meshrec.data.sample import Batch, Sample, concatenate
 from meshrec.detect.people import Detection, Mask, person_box, photo_edges
-from meshrec.synthetic.batches import labels
+from meshrec.synthetic.batches import labels, synthetic_batch
 from meshrec.synthetic.detector_noise import DetectorNoise, detected_masks
 from meshrec.synthetic.loose_clothes import ClothesMix, Tailor, draw_clothes
 from meshrec.synthetic.people import SyntheticPeople
@@ -161,6 +161,21 @@ class SyntheticBenchmark:
         for group, places in groupby(map(self.place, indices), key=lambda place: place[0]):
             found += self._observed(group, [number for _, number in places])
         return found
+
+    def batch(self, indices: Sequence[int]) -> Batch:
+        """Whole crops with all labels and no detections, for methods that see pictures alone.
+
+        Args:
+            indices: Numbers of the people in the test set.
+
+        Returns:
+            Their labels, with true masks and with pictures that are black beyond the edges of the photos.
+        """
+        parts = []
+        for group, places in groupby(map(self.place, indices), key=lambda place: place[0]):
+            numbers = [number for _, number in places]
+            parts.append(synthetic_batch(self._sources[group], numbers, JOINTS, pictures=self._pictures)[0])
+        return concatenate(parts)
 
     def picture(self, group: str, number: int) -> np.ndarray:
         """Render the part of a person's crop that lies inside the photo.

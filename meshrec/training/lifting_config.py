@@ -9,17 +9,34 @@ from meshrec.training.lifting import LiftingTraining
 
 
 @dataclass(frozen=True)
+class PicturesConfig:
+    """The pictures that networks learn from which see pictures.
+
+    Attributes:
+        people: number of synthetic people.
+        seed: seed of the people.
+        size: side of the pictures, pixels.
+    """
+
+    people: int = 32768
+    seed: int = 0
+    size: int = 64
+
+
+@dataclass(frozen=True)
 class LiftingConfig:
     """Settings of all methods.
 
     Attributes:
         training: the people, and how networks are trained.
+        pictures: the pictures of people to learn from, for networks that see pictures.
         baseline: the fully connected network with residual blocks.
         locally_connected: the network that connects near joints.
         sparse_pose: the sparse sums of a dictionary of poses.
     """
 
     training: LiftingTraining = field(default_factory=LiftingTraining)
+    pictures: PicturesConfig = field(default_factory=PicturesConfig)
     baseline: BaselineConfig = field(default_factory=BaselineConfig)
     locally_connected: LocallyConnectedConfig = field(default_factory=LocallyConnectedConfig)
     sparse_pose: SparsePoseConfig = field(default_factory=SparsePoseConfig)
