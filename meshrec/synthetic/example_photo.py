@@ -1,6 +1,7 @@
-"""The shipped example photo: the open body, with clothes painted on, dancing in a room."""
+"""The shipped example photo, and a clip like it: the open body, with clothes painted on, dancing in a room."""
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from meshrec.render import Phong, shaded
 
 SIZE = 720, 900
 FRAME = 2813  # a dancer's step to the side, among the training poses of the pose bank
+TAKE = "salsa_27"
 BETAS = (-0.6, 0.4, 0.3, 0, 0, 0, 0, 0, 0, 0)
 CAMERA_HEIGHT, DISTANCE, TURN = 0.9, 2.7, math.radians(-15)
 SKIN, SHIRT, TROUSERS, HAIR, EYES, LIPS = (
@@ -24,18 +26,44 @@ WALL, FLOOR, SKIRTING = (np.array(rgb, np.float32) / 255 for rgb in ((188, 200, 
 
 def draw_example_photo() -> np.ndarray:
     """Draw the photo, (900, 720, 3) uint8 RGB."""
-    body = load_body()
     rotations = load_pose_bank("train").rotations(slice(FRAME, FRAME + 1))
+    return _drawn(load_body(), rotations[0], supersample=3, seed=0)
+
+
+def draw_example_clip(frames: int = 72, take: str = TAKE, step: int = 2) -> Iterator[np.ndarray]:
+    """Draw a dance in the room of the photo, in poses that no network was trained with.
+
+    Args:
+        frames: Number of frames.
+        take: Take of the pose bank. The bank has no translations: the dancer stays at one place on the floor.
+        step: Frames of the take from one frame to the next; takes have about 30 per second.
+
+    Yields:
+        (900, 720, 3) uint8 RGB.
+
+    Raises:
+        ValueError: No take for evaluation has this name and enough poses.
+    """
+    bank, body = load_pose_bank("held_out"), load_body()
+    rows = torch.nonzero(bank.take == bank.takes.index(take))[:, 0][::step][:frames] if take in bank.takes else ()
+    if len(rows) < frames:
+        raise ValueError(f"the pose bank has no held-out take '{take}' of {frames * step} poses")
+    for number, row in enumerate(rows):
+        yield _drawn(body, bank.rotations(row[None])[0], supersample=2, seed=number)
+
+
+def _drawn(body: BodyModel, rotations: Tensor, supersample: int, seed: int) -> np.ndarray:
+    """The room with the body in a pose (24, 3, 3), its feet on the floor."""
     turn = axis_angle_to_matrix(torch.tensor([0.0, TURN, 0.0]))
     with torch.no_grad():
-        posed = body(torch.tensor([BETAS]), rotations[:, 1:], turn @ rotations[:, 0]).vertices[0]
-    posed = posed - torch.stack([posed[:, 0].mean(), posed[:, 1].min(), posed[:, 2].mean()])  # feet on the floor
+        posed = body(torch.tensor([BETAS]), rotations[None, 1:], turn @ rotations[None, 0]).vertices[0]
+    posed = posed - torch.stack([posed[:, 0].mean(), posed[:, 1].min(), posed[:, 2].mean()])
     vertices = camera_to_y_up(posed) + torch.tensor([0.0, CAMERA_HEIGHT, DISTANCE])
     camera = Camera(focal=1.1 * SIZE[1], size=SIZE)
     room = _room(camera, shadow=vertices)
     light = Phong(direction=(-0.5, -0.8, -0.9), specular=0.04)
-    picture = shaded(vertices, body.faces, camera, painted_clothes(body), light, background=room, supersample=3)
-    grain = np.random.default_rng(0).normal(0, 0.012, picture.shape)
+    picture = shaded(vertices, body.faces, camera, painted_clothes(body), light, room, supersample)
+    grain = np.random.default_rng(seed).normal(0, 0.012, picture.shape)
     return np.rint(255 * (picture.numpy() + grain).clip(0, 1)).astype(np.uint8)
 
 

@@ -114,6 +114,17 @@ def linear_shapes(prefix: str, inputs: int, outputs: int) -> dict[str, tuple[int
     return {f"{prefix}.weight": (outputs, inputs), f"{prefix}.bias": (outputs,)}
 
 
+def spin_weights() -> dict[str, Tensor]:
+    """A state dict as SPIN's."""
+    shapes = {key: shape for key, shape in resnet_shapes(50).items() if not key.startswith("fc.")}
+    shapes |= linear_shapes("fc1", 2048 + 144 + 13, 1024) | linear_shapes("fc2", 1024, 1024)
+    for name, size in (("pose", 144), ("shape", 10), ("cam", 3)):
+        shapes |= linear_shapes(f"dec{name}", 1024, size) | {f"init_{name}": (1, size)}
+    weights = seeded_weights(shapes)
+    weights["init_pose"] = torch.tensor([1.0, 0, 0, 1, 0, 0]).repeat(1, 24) + 0.2 * weights["init_pose"]
+    return weights
+
+
 def write_focal_network(path: Path, vertical: float) -> None:
     """Write a small network for fields of view, which finds the same vertical one, in radians, in all photos."""
     settings = FieldOfViewConfig(HRNetConfig(width=4, stem=8, modules=(1, 1, 1), blocks=1, stem_blocks=1), hidden=8)

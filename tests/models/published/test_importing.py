@@ -15,6 +15,7 @@ from helpers.published import (
     resnet_shapes,
     seeded_images,
     seeded_weights,
+    spin_weights,
     stored,
     write_downsampling,
 )
@@ -32,13 +33,7 @@ from meshrec.models.published import import_checkpoint, read_graph, read_weights
 @pytest.fixture(scope="module")
 def spin() -> dict[str, Tensor]:
     """A state dict as SPIN's."""
-    shapes = {key: shape for key, shape in resnet_shapes(50).items() if not key.startswith("fc.")}
-    shapes |= linear_shapes("fc1", 2048 + 144 + 13, 1024) | linear_shapes("fc2", 1024, 1024)
-    for name, size in (("pose", 144), ("shape", 10), ("cam", 3)):
-        shapes |= linear_shapes(f"dec{name}", 1024, size) | {f"init_{name}": (1, size)}
-    weights = seeded_weights(shapes)
-    weights["init_pose"] = torch.tensor([1.0, 0, 0, 1, 0, 0]).repeat(1, 24) + 0.2 * weights["init_pose"]
-    return weights
+    return spin_weights()
 
 
 @pytest.fixture(scope="module")
