@@ -9,11 +9,12 @@ from meshrec.benchmarks.timing import time_in_turn
 from meshrec.comparison.bench import GROUPS, NOISE, Bench
 from meshrec.comparison.lifting_rows import LIFTING_ROWS
 from meshrec.comparison.shipped_rows import SHIPPED_ROWS
+from meshrec.comparison.unlabelled_rows import UNLABELLED_ROWS
 from meshrec.evaluation.lifting import Lifter, group_means
 from meshrec.metrics import pa_mpjpe
 
 MEASURES = {"pa_mpjpe": "PA-MPJPE", "mpjpe": "MPJPE", "n_mpjpe": "N-MPJPE", "mpve": "MPVE", "pa_mpve": "PA-MPVE"}
-ROWS = LIFTING_ROWS | SHIPPED_ROWS
+ROWS = LIFTING_ROWS | UNLABELLED_ROWS | SHIPPED_ROWS
 """The rows by name, in the order of the table."""
 
 

@@ -3,8 +3,11 @@
 from dataclasses import dataclass, field
 
 from meshrec.fit.sparse_pose import SparsePoseConfig
+from meshrec.models.adversarial_lifting import AdversarialConfig
 from meshrec.models.lifting_baseline import BaselineConfig
 from meshrec.models.locally_connected import LocallyConnectedConfig
+from meshrec.models.nrsfm import NRSfMConfig
+from meshrec.models.repnet import RepNetConfig
 from meshrec.training.lifting import LiftingTraining
 
 
@@ -33,6 +36,9 @@ class LiftingConfig:
         baseline: the fully connected network with residual blocks.
         locally_connected: the network that connects near joints.
         sparse_pose: the sparse sums of a dictionary of poses.
+        nrsfm: the network that factorises 2D joints into shape and viewpoint.
+        adversarial: the lifter that a critic of 2D poses and self-consistency teach.
+        repnet: the networks of pose and camera that a critic of 3D poses teaches.
     """
 
     training: LiftingTraining = field(default_factory=LiftingTraining)
@@ -40,3 +46,6 @@ class LiftingConfig:
     baseline: BaselineConfig = field(default_factory=BaselineConfig)
     locally_connected: LocallyConnectedConfig = field(default_factory=LocallyConnectedConfig)
     sparse_pose: SparsePoseConfig = field(default_factory=SparsePoseConfig)
+    nrsfm: NRSfMConfig = field(default_factory=NRSfMConfig)
+    adversarial: AdversarialConfig = field(default_factory=AdversarialConfig)
+    repnet: RepNetConfig = field(default_factory=RepNetConfig)

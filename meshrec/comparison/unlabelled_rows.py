@@ -1,0 +1,114 @@
+"""Methods from 2D joints to 3D joints that learn without 3D labels."""
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from meshrec.comparison.bench import Bench, Made, Row, kept_training
+from meshrec.models.adversarial_lifting import AdversarialLifter
+from meshrec.models.nrsfm import NRSfM
+from meshrec.models.repnet import RepNet
+from meshrec.models.unscaled import Unscaled
+from meshrec.training.adversarial_lifting import train_adversarial
+from meshrec.training.nrsfm import train_nrsfm
+from meshrec.training.repnet import train_repnet
+from meshrec.training.unpaired_poses import unpaired_poses, usual_length
+
+OTHER_PEOPLE = 1
+"""Added to the seed of the people who are seen, for the seed of those whose poses are known."""
+
+
+def nrsfm(**changes: Any) -> Callable[[Bench, str], Made]:
+    """Non-rigid structure from motion with some settings changed."""
+
+    def make(bench: Bench, name: str) -> Made:
+        config, training = replace(bench.config.nrsfm, **changes), bench.config.training
+        network = _trained(
+            bench, name, NRSfM(config), lambda: train_nrsfm(config, bench.people, usual_length(bench.body), training)
+        )
+        return bench.lifted(*network)
+
+    return make
+
+
+def repnet(**changes: Any) -> Callable[[Bench, str], Made]:
+    """RepNet with some settings changed."""
+
+    def make(bench: Bench, name: str) -> Made:
+        config, training = replace(bench.config.repnet, **changes), bench.config.training
+
+        def train() -> tuple[RepNet, float]:
+            poses = unpaired_poses(bench.body, training.people, training.seed + OTHER_PEOPLE)
+            return train_repnet(config, bench.people, poses, usual_length(bench.body), training)
+
+        return bench.lifted(*_trained(bench, name, RepNet(config), train))
+
+    return make
+
+
+def adversarial(**changes: Any) -> Callable[[Bench, str], Made]:
+    """Adversarial lifting with some settings changed."""
+
+    def make(bench: Bench, name: str) -> Made:
+        config, training = replace(bench.config.adversarial, **changes), bench.config.training
+        network = _trained(
+            bench,
+            name,
+            AdversarialLifter(config),
+            lambda: train_adversarial(config, bench.people, usual_length(bench.body), training),
+        )
+        return bench.lifted(*network)
+
+    return make
+
+
+def better_reflection(make: Callable[[Bench, str], Made], base: str) -> Callable[[Bench, str], Made]:
+    """Each person measured with the better of two results, of which one is the other's reflection in depth.
+
+    Args:
+        make: Makes the method.
+        base: Name of the method's own row, whose weights are taken.
+    """
+
+    def measure(bench: Bench, name: str) -> Made:
+        made = make(bench, base)
+        assert made.lifter is not None, "what has a reflection are joints"
+        lifter = made.lifter
+        mirrored = bench.lifted(lambda seen: _reflected(lifter(seen)), made.weights, 0.0)
+        errors = {key: np.minimum(values, mirrored.errors[key]) for key, values in made.errors.items()}
+        return replace(made, errors=errors, lifter=None)
+
+    return measure
+
+
+def _reflected(points: Tensor) -> Tensor:
+    return points * torch.tensor([1.0, 1.0, -1.0])
+
+
+def _trained(
+    bench: Bench, name: str, network: Unscaled, train: Callable[[], tuple[Unscaled, float]]
+) -> tuple[Unscaled, int, float]:
+    """A network, the number of its weights and the seconds that it took. Its weights are kept as NAME.safetensors."""
+    settings = {"training": asdict(bench.config.training), "network": asdict(network.config)}
+    network, seconds = kept_training(bench.out / f"{name}.safetensors", network, settings, train)
+    return network, network.count_weights(), seconds
+
+
+UNLABELLED_ROWS = {
+    "nrsfm": Row("NRSfM (C3DPO, Novotny 2019)", "2D", nrsfm()),
+    "nrsfm_better": Row(
+        "- the better reflection of each person, as the paper measures", "2D", better_reflection(nrsfm(), "nrsfm")
+    ),
+    "nrsfm_no_canonical": Row("- without canonicalisation", "2D", nrsfm(canonical=0.0)),
+    "adversarial": Row("adversarial lifting (Drover 2018, Chen 2019, Kudo 2018)", "2D", adversarial()),
+    "adversarial_no_critic": Row("- without the critic", "2D", adversarial(critic=0.0)),
+    "adversarial_no_loop": Row("- without self-consistency", "2D", adversarial(picture=0.0, space=0.0)),
+    "adversarial_no_face": Row("- without knees and face", "2D", adversarial(face=0.0)),
+    "repnet": Row("RepNet (Wandt 2019)", "2D, unpaired poses", repnet()),
+    "repnet_no_chains": Row("- without kinematic chains", "2D, unpaired poses", repnet(chains=False)),
+}
+"""The rows by name, in the order of the table."""

@@ -1,0 +1,68 @@
+"""Training of :mod:`meshrec.models.nrsfm`: 2D joints of people and nothing else."""
+
+import math
+import time
+
+import torch
+from torch import Tensor
+
+from meshrec.errors import TrainingDiverged
+from meshrec.geometry.rotations import quaternion_to_matrix
+from meshrec.models.adversarial_lifting import handedness
+from meshrec.models.nrsfm import NRSfM, NRSfMConfig
+from meshrec.models.unscaled import centred_places
+from meshrec.training.lifting import LiftedPeople, LiftingTraining, rate_at, shuffled
+
+TOLD_BY = 4096
+"""People by whom it is told which of two reflections a basis is."""
+
+
+def train_nrsfm(
+    config: NRSfMConfig, people: LiftedPeople, length: float, training: LiftingTraining
+) -> tuple[NRSfM, float]:
+    """Train a factorising network with 2D joints alone.
+
+    Args:
+        config: Settings of the networks and their losses.
+        people: The people whose 2D joints are seen; their 3D joints are not used.
+        length: Sum of the lengths of a usual person's bones, metres.
+        training: How to train.
+
+    Returns:
+        The network in evaluation mode, and the processor time that it took, seconds.
+
+    Raises:
+        TrainingDiverged: The loss is not finite.
+    """
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(training.seed)
+        network = NRSfM(config)
+        network.length.fill_(length)
+        optimizer = torch.optim.Adam(network.parameters(), lr=training.rate)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_at(step, training))
+        start = time.process_time()
+        for batch in shuffled(people, training):
+            places, seen = centred_places(batch.keypoints)
+            places = rolled(places, math.radians(config.roll) * torch.randn(len(places)))
+            shapes, rotations = network.factors(places, seen)
+            loss = network.reprojection_errors(places, seen, shapes, rotations).mean()
+            if config.canonical:
+                any_way = quaternion_to_matrix(torch.randn(len(places), 4))
+                loss = loss + config.canonical * network.canonical_errors(shapes, any_way).mean()
+            if not loss.isfinite():
+                raise TrainingDiverged("the loss is not finite; try a lower rate")
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+        network.eval()
+        with torch.no_grad():
+            network.side.copy_(handedness(network(people.keypoints[:TOLD_BY])).mean().sign())
+    return network, time.process_time() - start
+
+
+def rolled(places: Tensor, angles: Tensor) -> Tensor:
+    """Places (B, K, 2), turned about the origin by angles (B,) in radians."""
+    cosine, sine = angles.cos()[:, None], angles.sin()[:, None]
+    x, y = places.unbind(-1)
+    return torch.stack([cosine * x - sine * y, sine * x + cosine * y], dim=-1)
