@@ -104,29 +104,26 @@ class AdversarialLifter(Unscaled):
         self.config = config = config or AdversarialConfig()
         self.network = Residual(3 * COUNT, 3 * COUNT, config.width, config.blocks)
 
-    def completed(self, places: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
-        """The network's numbers.
+    def places_and_poses(self, places: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+        """What the network makes of 2D joints.
 
         Args:
             places: (B, K, 2) as :func:`meshrec.models.unscaled.centred_places` gives them.
             seen: (B, K) 1 for seen joints, 0 for missing ones.
 
         Returns:
-            (B, K, 2) x and y of all joints, that are given for seen joints too, and (B, K) offsets of depth.
+            (B, K, 2) x and y that the network gives to all joints, and (B, K, 3) poses in units of the spread of the
+            seen joints, relative to the point that the camera looks at. Missing joints have their x and y from the
+            network, others their own.
         """
         inputs = torch.cat([places, seen[..., None]], dim=-1).flatten(1)
-        return self.network(inputs).unflatten(1, (-1, 3)).split((2, 1), dim=-1)
-
-    def lifted(self, places: Tensor, seen: Tensor) -> Tensor:
-        """Poses (B, K, 3) in units of the spread of the seen joints, relative to the point the camera looks at."""
-        found, offsets = self.completed(places, seen)
-        places = torch.where(seen[..., None] > 0, places, found)
-        offsets = offsets.squeeze(-1)
-        return on_rays(places, offsets - offsets.mean(1, keepdim=True), self.config.distance)
+        found, offsets = self.network(inputs).unflatten(1, (-1, 3)).split((2, 1), dim=-1)
+        offsets = (offsets - offsets.mean(1, keepdim=True)).squeeze(-1)
+        return found, on_rays(torch.where(seen[..., None] > 0, places, found), offsets, self.config.distance)
 
     def shape(self, keypoints: Tensor) -> Tensor:
         """Joints (B, K, 3) in camera space up to translation and scale, of keypoints (B, K, 3)."""
-        return self.lifted(*centred_places(keypoints))
+        return self.places_and_poses(*centred_places(keypoints))[1]
 
 
 class PictureCritic(nn.Module):

@@ -76,21 +76,18 @@ def lifter_losses(network: AdversarialLifter, keypoints: Tensor) -> tuple[Tensor
     shown = seen * (torch.rand_like(seen) >= config.hidden)
     shown = torch.where(shown.sum(1, keepdim=True) < 4, seen, shown)
     inputs, _ = centred_places(torch.cat([keypoints[..., :2], shown[..., None]], dim=-1))
-    found, _ = network.completed(inputs, shown)
+    found, points = network.places_and_poses(inputs, shown)
     # Places of hidden joints in the unit of those that are still shown.
-    true = _like(places, inputs, shown)
+    true = _like(places, shown)
     loss = config.completion * (seen[..., None] * (found - true)).square().sum(-1).mean()
 
-    points = network.lifted(inputs, shown)
     turn = random_turns(len(points), config)
     turned = (points - points.mean(1, keepdim=True)) @ turn.mT
     view, spread = spread_to_one(projected(turned, config.distance))
-    everybody = torch.ones_like(seen)
-    again = network.lifted(view, everybody) if config.picture or config.space else None
-    if again is not None:
+    if config.picture or config.space:
+        _, again = network.places_and_poses(view, torch.ones_like(seen))
         # What was lifted back has the unit of its own picture.
-        expected = turned / spread
-        expected, again = (value - value.mean(1, keepdim=True) for value in (expected, again))
+        expected, again = (value - value.mean(1, keepdim=True) for value in (turned / spread, again))
         loss = loss + config.space * (again - expected).square().sum(-1).mean()
         back = centred_at(projected(spread * again @ turn, config.distance), shown)
         loss = loss + config.picture * (back - inputs).square().sum(-1).mean()
@@ -99,8 +96,8 @@ def lifter_losses(network: AdversarialLifter, keypoints: Tensor) -> tuple[Tensor
     return loss, view
 
 
-def _like(places: Tensor, inputs: Tensor, shown: Tensor) -> Tensor:
-    """Places (B, K, 2), moved and scaled as ``inputs`` are, which agree with them for shown joints (B, K)."""
+def _like(places: Tensor, shown: Tensor) -> Tensor:
+    """Places (B, K, 2), moved and scaled to a mean of zero and a spread of one of the shown joints (B, K)."""
     there = centred_at(places, shown)
     mean = (places * shown[..., None]).sum(1, keepdim=True) / shown.sum(1).clamp(min=1)[:, None, None]
     spread = there.square().sum((1, 2)).div(shown.sum(1).clamp(min=1)).clamp(min=1e-9).sqrt()

@@ -73,13 +73,13 @@ class Known(AdversarialLifter):
         super().__init__(config)
         self.person, self.depth = person, 1.0
 
-    def completed(self, places, seen):
+    def places_and_poses(self, places, seen):
         x, _, z = self.person.unbind(-1)
         basis = torch.stack([x, z], dim=1)
         # In the picture x cos + z sin, both times the picture's scale, which y tells.
         scale = (places[..., 1] @ self.person[:, 1] / self.person[:, 1].square().sum())[:, None]
         cosine, sine = (torch.linalg.lstsq(basis, places[..., 0].T).solution.T / scale).T[:, :, None]
-        return places, (self.depth * scale * (cosine * z - sine * x))[..., None]
+        return places, torch.cat([places, (self.depth * scale * (cosine * z - sine * x))[..., None]], dim=-1)
 
 
 def _about_vertical(angles: torch.Tensor) -> torch.Tensor:
