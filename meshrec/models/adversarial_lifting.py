@@ -17,7 +17,7 @@ Departures: the unit of length is the spread of the seen joints, since crops hav
 sees projections brought to that unit too. Rotations are about a vertical that is tilted by the mean elevation of
 cameras. Missing joints get x and y from the network, which learns them from people whose joints are hidden on
 purpose, and only people all of whose joints are seen are judged. The critic's loss is that of Goodfellow et al. 2014
-with a penalty of its gradients at what was seen (Mescheder, Geiger and Nowozin 2018), in place of batch norm. Knees,
+with a penalty of its gradients at what was seen (Mescheder, Geiger and Nowozin 2018). Knees,
 too, tell front from back (:func:`handedness`), not the face alone. Chen's critic of sequences is left out.
 """
 
@@ -102,7 +102,7 @@ class AdversarialLifter(Unscaled):
     def __init__(self, config: AdversarialConfig | None = None) -> None:
         super().__init__()
         self.config = config = config or AdversarialConfig()
-        self.network = Residual(3 * COUNT, 3 * COUNT, config.width, config.blocks)
+        self.network = Residual(3 * COUNT, 3 * COUNT, config.width, config.blocks, norm=True)
 
     def places_and_poses(self, places: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
         """What the network makes of 2D joints.

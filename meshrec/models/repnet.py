@@ -52,6 +52,7 @@ class RepNetConfig:
         penalty: weight of the penalty of the critic's gradients.
         critic_steps: steps of the critic for each step of the lifter.
         critic_rate: the critic's largest learning rate.
+        camera_steps: steps at the beginning in which the camera learns alone, from people who all have the mean pose.
     """
 
     width: int = 1000
@@ -64,15 +65,13 @@ class RepNetConfig:
     penalty: float = 1.0
     critic_steps: int = 1
     critic_rate: float = 1e-3
+    camera_steps: int = 400
 
     def __post_init__(self) -> None:
         if not (1 <= self.width <= LARGEST and 1 <= self.critic_width <= LARGEST and 0 <= self.blocks <= 64):
             raise InputError(f"widths of 1 to {LARGEST} and 0 to 64 blocks are needed: {self}")
-        if (
-            min(self.critic, self.reprojection, self.camera, self.penalty) < 0
-            or self.critic_steps < 0
-            or self.critic_rate <= 0
-        ):
+        weights = (self.critic, self.reprojection, self.camera, self.penalty, self.critic_steps, self.camera_steps)
+        if min(weights) < 0 or self.critic_rate <= 0:
             raise InputError(f"weights and steps of at least 0 and a rate above 0 are needed: {self}")
 
 
@@ -119,6 +118,10 @@ class RepNet(Unscaled):
     Args:
         config: its settings.
 
+    Attributes:
+        mean, deviation: (K, 3) of the poses of motion capture. The network starts with the mean for everybody, so that
+            the camera first learns how people are turned.
+
     Example:
         >>> import torch
         >>> from meshrec.models.repnet import RepNet, RepNetConfig
@@ -127,18 +130,30 @@ class RepNet(Unscaled):
     """
 
     config: RepNetConfig
+    mean: Tensor
+    deviation: Tensor
 
     def __init__(self, config: RepNetConfig | None = None) -> None:
         super().__init__()
         self.config = config = config or RepNetConfig()
-        self.pose = Residual(3 * COUNT, 3 * COUNT, config.width, config.blocks)
-        self.camera = Residual(3 * COUNT, 6, config.width, config.blocks)
+        self.register_buffer("mean", torch.zeros(COUNT, 3))
+        self.register_buffer("deviation", torch.ones(COUNT, 3))
+        self.pose = Residual(3 * COUNT, 3 * COUNT, config.width, config.blocks, norm=True)
+        self.camera = Residual(3 * COUNT, 6, config.width, config.blocks, norm=True)
+        nn.init.normal_(self.pose.leave.weight, std=0.01 / config.width**0.5)
+        nn.init.zeros_(self.pose.leave.bias)
+
+    def standardise(self, poses: Tensor) -> None:
+        """Take mean and standard deviation of poses (N, K, 3) of motion capture."""
+        self.mean.copy_(poses.mean(0))
+        self.deviation.copy_(poses.std(0))
 
     def factors(self, keypoints: Tensor) -> tuple[Tensor, Tensor]:
         """Poses (B, K, 3) in the body's orientation and cameras (B, 2, 3) of keypoints (B, K, 3)."""
         places, seen = centred_places(keypoints)
         inputs = torch.cat([places, seen[..., None]], dim=-1).flatten(1)
-        return self.pose(inputs).unflatten(1, (-1, 3)), self.camera(inputs).unflatten(1, (2, 3))
+        poses = self.mean + self.deviation * self.pose(inputs).unflatten(1, (-1, 3))
+        return poses, self.camera(inputs).unflatten(1, (2, 3))
 
     def shape(self, keypoints: Tensor) -> Tensor:
         """Joints (B, K, 3) in camera space up to translation and scale, of keypoints (B, K, 3)."""

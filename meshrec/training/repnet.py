@@ -33,20 +33,25 @@ def train_repnet(
         torch.manual_seed(training.seed)
         network, critic = RepNet(config), ChainCritic(config)
         network.length.fill_(length)
+        network.standardise(poses)
         optimizers = [
             torch.optim.Adam(model.parameters(), lr=rate, betas=(0.5, 0.9))
             for model, rate in ((network, training.rate), (critic, config.critic_rate))
         ]
         schedules = [torch.optim.lr_scheduler.LambdaLR(o, lambda i: rate_at(i, training)) for o in optimizers]
         start = time.process_time()
-        for batch in shuffled(people, training):
+        for number, batch in enumerate(shuffled(people, training)):
             made, cameras = network.factors(batch.keypoints)
-            for _ in range(config.critic_steps):
-                real = poses[torch.randint(len(poses), (len(made),))]
-                step(optimizers[1], critic_loss(critic, real, made.detach(), config.penalty))
+            alone = number < config.camera_steps
+            if alone:
+                made = network.mean.expand_as(made)
             reprojection = network.reprojection_errors(batch.keypoints, made, cameras).mean()
             loss = config.reprojection * reprojection + config.camera * camera_form(cameras).mean()
-            loss = loss + config.critic * softplus(-critic(made)).mean()
+            if not alone:
+                for _ in range(config.critic_steps):
+                    real = poses[torch.randint(len(poses), (len(made),))]
+                    step(optimizers[1], critic_loss(critic, real, made.detach(), config.penalty))
+                loss = loss + config.critic * softplus(-critic(made)).mean()
             step(optimizers[0], loss)
             for schedule in schedules:
                 schedule.step()
