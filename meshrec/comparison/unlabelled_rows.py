@@ -26,7 +26,8 @@ def nrsfm(**changes: Any) -> Callable[[Bench, str], Made]:
     """Non-rigid structure from motion with some settings changed."""
 
     def make(bench: Bench, name: str) -> Made:
-        config, training = replace(bench.config.nrsfm, **changes), bench.config.training
+        config = replace(bench.config.nrsfm, **changes)
+        training = replace(bench.config.training, steps=config.steps)
         network = _trained(
             bench, name, NRSfM(config), lambda: train_nrsfm(config, bench.people, usual_length(bench.body), training)
         )
@@ -39,7 +40,8 @@ def repnet(**changes: Any) -> Callable[[Bench, str], Made]:
     """RepNet with some settings changed."""
 
     def make(bench: Bench, name: str) -> Made:
-        config, training = replace(bench.config.repnet, **changes), bench.config.training
+        config = replace(bench.config.repnet, **changes)
+        training = replace(bench.config.training, steps=config.steps)
 
         def train() -> tuple[RepNet, float]:
             poses = unpaired_poses(bench.body, training.people, training.seed + OTHER_PEOPLE)
@@ -54,7 +56,8 @@ def adversarial(**changes: Any) -> Callable[[Bench, str], Made]:
     """Adversarial lifting with some settings changed."""
 
     def make(bench: Bench, name: str) -> Made:
-        config, training = replace(bench.config.adversarial, **changes), bench.config.training
+        config = replace(bench.config.adversarial, **changes)
+        training = replace(bench.config.training, steps=config.steps)
         network = _trained(
             bench,
             name,

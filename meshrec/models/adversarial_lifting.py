@@ -43,6 +43,7 @@ class AdversarialConfig:
     """Settings of the networks and of their losses.
 
     Attributes:
+        steps: number of steps of the training.
         width: units in each layer of the lifter.
         blocks: number of its residual blocks, each of two layers.
         critic_width: units in each layer of the critic.
@@ -59,6 +60,7 @@ class AdversarialConfig:
         tilt: standard deviation of the elevation and roll of the turned view, degrees.
     """
 
+    steps: int = 2000
     width: int = 1024
     blocks: int = 2
     critic_width: int = 256
@@ -75,8 +77,9 @@ class AdversarialConfig:
     tilt: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (1 <= self.width <= LARGEST and 1 <= self.critic_width <= LARGEST and 0 <= self.blocks <= 64):
-            raise InputError(f"widths of 1 to {LARGEST} and 0 to 64 blocks are needed: {self}")
+        least, most = min(self.steps, self.width, self.critic_width), max(self.width, self.critic_width)
+        if least < 1 or most > LARGEST or not 0 <= self.blocks <= 64:
+            raise InputError(f"at least one step, widths of 1 to {LARGEST} and 0 to 64 blocks are needed: {self}")
         weights = (self.critic, self.picture, self.space, self.face, self.completion, self.penalty, self.tilt)
         if min(weights) < 0 or not 0 <= self.hidden < 1 or min(self.critic_rate, self.distance - 2) <= 0:
             raise InputError(

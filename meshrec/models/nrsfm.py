@@ -41,6 +41,7 @@ class NRSfMConfig:
     """Settings of the networks and of their losses.
 
     Attributes:
+        steps: number of steps of the training.
         width: units in each layer of both networks.
         blocks: number of their residual blocks, each of two layers.
         rank: number of coefficients of a shape.
@@ -49,6 +50,7 @@ class NRSfMConfig:
         roll: standard deviation of the angle by which pictures are turned, degrees.
     """
 
+    steps: int = 2000
     width: int = 1024
     blocks: int = 6
     rank: int = 10
@@ -57,9 +59,11 @@ class NRSfMConfig:
     roll: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (1 <= self.width <= LARGEST and 0 <= self.blocks <= 64 and 1 <= self.rank <= 3 * COUNT):
+        sizes = self.steps >= 1 and 1 <= self.width <= LARGEST and 0 <= self.blocks <= 64
+        if not (sizes and 1 <= self.rank <= 3 * COUNT):
             raise InputError(
-                f"a width of 1 to {LARGEST}, 0 to 64 blocks and a rank of 1 to {3 * COUNT} are needed: {self}"
+                f"at least one step, a width of 1 to {LARGEST}, 0 to 64 blocks and a rank of 1 to {3 * COUNT} are "
+                f"needed: {self}"
             )
         if min(self.canonical, self.roll) < 0 or self.limit <= 0:
             raise InputError(f"a weight and a roll of at least 0 and a limit above 0 are needed: {self}")

@@ -42,6 +42,7 @@ class RepNetConfig:
     """Settings of the networks and of their losses.
 
     Attributes:
+        steps: number of steps of the training.
         width: units in each layer of the networks of pose and camera.
         blocks: number of their residual blocks, each of two layers.
         critic_width: units in each layer of the critic.
@@ -55,6 +56,7 @@ class RepNetConfig:
         camera_steps: steps at the beginning in which the camera learns alone, from people who all have the mean pose.
     """
 
+    steps: int = 2000
     width: int = 1000
     blocks: int = 2
     critic_width: int = 100
@@ -68,8 +70,9 @@ class RepNetConfig:
     camera_steps: int = 400
 
     def __post_init__(self) -> None:
-        if not (1 <= self.width <= LARGEST and 1 <= self.critic_width <= LARGEST and 0 <= self.blocks <= 64):
-            raise InputError(f"widths of 1 to {LARGEST} and 0 to 64 blocks are needed: {self}")
+        least, most = min(self.steps, self.width, self.critic_width), max(self.width, self.critic_width)
+        if least < 1 or most > LARGEST or not 0 <= self.blocks <= 64:
+            raise InputError(f"at least one step, widths of 1 to {LARGEST} and 0 to 64 blocks are needed: {self}")
         weights = (self.critic, self.reprojection, self.camera, self.penalty, self.critic_steps, self.camera_steps)
         if min(weights) < 0 or self.critic_rate <= 0:
             raise InputError(f"weights and steps of at least 0 and a rate above 0 are needed: {self}")

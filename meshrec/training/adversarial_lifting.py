@@ -16,8 +16,8 @@ from meshrec.models.adversarial_lifting import (
     spread_to_one,
 )
 from meshrec.models.unscaled import centred_at, centred_places
-from meshrec.training.critics import critic_loss, step
-from meshrec.training.lifting import LiftedPeople, LiftingTraining, rate_at, shuffled
+from meshrec.training.critics import critic_loss, falling_rate, step
+from meshrec.training.lifting import LiftedPeople, LiftingTraining, shuffled
 
 
 def train_adversarial(
@@ -47,7 +47,7 @@ def train_adversarial(
             torch.optim.Adam(model.parameters(), lr=rate, betas=(0.5, 0.99))
             for model, rate in ((network, training.rate), (critic, config.critic_rate))
         ]
-        schedules = [torch.optim.lr_scheduler.LambdaLR(o, lambda i: rate_at(i, training)) for o in optimizers]
+        schedules = [falling_rate(optimizer, training) for optimizer in optimizers]
         start = time.process_time()
         for batch in shuffled(people, training):
             loss, turned = lifter_losses(network, batch.keypoints)
@@ -56,7 +56,7 @@ def train_adversarial(
                 step(optimizers[1], critic_loss(critic, real, turned.detach(), config.penalty))
                 loss = loss + config.critic * softplus(-critic(turned)).mean()
             step(optimizers[0], loss)
-            for schedule in schedules:
+            for schedule in schedules[: 2 if config.critic else 1]:
                 schedule.step()
     return network.eval(), time.process_time() - start
 

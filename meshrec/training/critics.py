@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from meshrec.errors import TrainingDiverged
+from meshrec.training.lifting import LiftingTraining, rate_at
 
 
 def critic_loss(critic: nn.Module, real: Tensor, made: Tensor, penalty: float) -> Tensor:
@@ -39,3 +40,10 @@ def step(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
+
+
+def falling_rate(
+    optimizer: torch.optim.Optimizer, training: LiftingTraining, first: int = 0
+) -> torch.optim.lr_scheduler.LambdaLR:
+    """The learning rate of an optimizer whose first step is step ``first`` of the training."""
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_at(first + step, training))

@@ -7,8 +7,8 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from meshrec.models.repnet import ChainCritic, RepNet, RepNetConfig, camera_form
-from meshrec.training.critics import critic_loss, step
-from meshrec.training.lifting import LiftedPeople, LiftingTraining, rate_at, shuffled
+from meshrec.training.critics import critic_loss, falling_rate, step
+from meshrec.training.lifting import LiftedPeople, LiftingTraining, shuffled
 
 
 def train_repnet(
@@ -38,7 +38,7 @@ def train_repnet(
             torch.optim.Adam(model.parameters(), lr=rate, betas=(0.5, 0.9))
             for model, rate in ((network, training.rate), (critic, config.critic_rate))
         ]
-        schedules = [torch.optim.lr_scheduler.LambdaLR(o, lambda i: rate_at(i, training)) for o in optimizers]
+        schedules = [falling_rate(o, training, first) for o, first in zip(optimizers, (0, config.camera_steps))]
         start = time.process_time()
         for number, batch in enumerate(shuffled(people, training)):
             made, cameras = network.factors(batch.keypoints)
@@ -53,6 +53,6 @@ def train_repnet(
                     step(optimizers[1], critic_loss(critic, real, made.detach(), config.penalty))
                 loss = loss + config.critic * softplus(-critic(made)).mean()
             step(optimizers[0], loss)
-            for schedule in schedules:
+            for schedule in schedules[: 1 if alone else 2]:
                 schedule.step()
     return network.eval(), time.process_time() - start

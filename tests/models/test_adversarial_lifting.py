@@ -112,6 +112,13 @@ def test_a_critic_scores_each_person():
 
 
 def test_settings_that_make_no_network_are_refused():
-    for wrong in ({"width": 0}, {"hidden": 1.0}, {"distance": 1.0}, {"critic": -1.0}, {"critic_rate": 0.0}):
+    for wrong in (
+        {"width": 0},
+        {"hidden": 1.0},
+        {"distance": 1.0},
+        {"critic": -1.0},
+        {"critic_rate": 0.0},
+        {"steps": 0},
+    ):
         with pytest.raises(InputError):
             AdversarialConfig(**wrong)

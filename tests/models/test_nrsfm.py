@@ -115,6 +115,6 @@ def test_the_network_of_the_training_alone_is_not_counted():
 
 
 def test_settings_that_make_no_network_are_refused():
-    for wrong in ({"width": 0}, {"rank": 0}, {"limit": 0.0}, {"blocks": -1}, {"canonical": -1.0}):
+    for wrong in ({"width": 0}, {"rank": 0}, {"limit": 0.0}, {"blocks": -1}, {"canonical": -1.0}, {"steps": 0}):
         with pytest.raises(InputError):
             NRSfMConfig(**wrong)

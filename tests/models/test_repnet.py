@@ -123,6 +123,13 @@ def test_the_critic_without_chains_is_smaller():
 
 
 def test_settings_that_make_no_network_are_refused():
-    for wrong in ({"width": 0}, {"critic_rate": 0.0}, {"critic_steps": -1}, {"blocks": 65}, {"camera": -1.0}):
+    for wrong in (
+        {"width": 0},
+        {"critic_rate": 0.0},
+        {"critic_steps": -1},
+        {"blocks": 65},
+        {"camera": -1.0},
+        {"steps": 0},
+    ):
         with pytest.raises(InputError):
             RepNetConfig(**wrong)
