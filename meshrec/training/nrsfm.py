@@ -4,17 +4,17 @@ import math
 import time
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from meshrec.errors import TrainingDiverged
 from meshrec.geometry.rotations import quaternion_to_matrix
 from meshrec.models.adversarial_lifting import handedness
-from meshrec.models.nrsfm import NRSfM, NRSfMConfig
+from meshrec.models.nrsfm import NRSfM, NRSfMConfig, rigid_shape
 from meshrec.models.unscaled import centred_places
 from meshrec.training.lifting import LiftedPeople, LiftingTraining, rate_at, shuffled
 
-TOLD_BY = 4096
-"""People by whom it is told which of two reflections a basis is."""
+RIGID = 8192
+"""The largest number of people whose pictures the mean shape is made of."""
 
 
 def train_nrsfm(
@@ -38,15 +38,21 @@ def train_nrsfm(
         torch.manual_seed(training.seed)
         network = NRSfM(config)
         network.length.fill_(length)
+        network.mean.copy_(mean_shape(people.keypoints))
+        for weight in network.factorise.leave.parameters():
+            nn.init.zeros_(weight[: config.rank])  # everybody has the mean shape at first
         optimizer = torch.optim.Adam(network.parameters(), lr=training.rate)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_at(step, training))
         start = time.process_time()
-        for batch in shuffled(people, training):
+        for number, batch in enumerate(shuffled(people, training)):
             places, seen = centred_places(batch.keypoints)
             places = rolled(places, math.radians(config.roll) * torch.randn(len(places)))
             shapes, rotations = network.factors(places, seen)
+            alone = number < config.rigid_steps
+            if alone:
+                shapes = network.mean.expand_as(shapes)
             loss = network.reprojection_errors(places, seen, shapes, rotations).mean()
-            if config.canonical:
+            if config.canonical and not alone:
                 any_way = quaternion_to_matrix(torch.randn(len(places), 4))
                 loss = loss + config.canonical * network.canonical_errors(shapes, any_way).mean()
             if not loss.isfinite():
@@ -55,10 +61,20 @@ def train_nrsfm(
             loss.backward()
             optimizer.step()
             schedule.step()
-        network.eval()
-        with torch.no_grad():
-            network.side.copy_(handedness(network(people.keypoints[:TOLD_BY])).mean().sign())
-    return network, time.process_time() - start
+    return network.eval(), time.process_time() - start
+
+
+def mean_shape(keypoints: Tensor) -> Tensor:
+    """The rigid shape (K, 3) of people (N, K, 3) all of whose joints are seen, which holds itself as people do.
+
+    Raises:
+        ValueError: Fewer than three people are seen as a whole.
+    """
+    whole = keypoints[(keypoints[..., 2] > 0).all(1)][:RIGID]
+    if len(whole) < 3:
+        raise ValueError("at least three people all of whose joints are seen are needed")
+    shape = rigid_shape(centred_places(whole)[0])
+    return shape * torch.where(handedness(shape).mean() < 0, -1.0, 1.0)
 
 
 def rolled(places: Tensor, angles: Tensor) -> Tensor:

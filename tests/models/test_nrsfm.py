@@ -6,7 +6,7 @@ import torch
 from meshrec.errors import InputError
 from meshrec.geometry import procrustes
 from meshrec.geometry.rotations import matrix_to_rotation_6d, random_rotations, rotation_6d_to_matrix
-from meshrec.models.nrsfm import NRSfM, NRSfMConfig, huber_norm
+from meshrec.models.nrsfm import NRSfM, NRSfMConfig, huber_norm, rigid_shape
 from meshrec.models.unscaled import centred_at
 
 MIRROR = torch.diag(torch.tensor([1.0, 1.0, -1.0]))
@@ -50,7 +50,7 @@ def test_shapes_of_low_rank_are_recovered_under_known_rotations():
     shapes, turns = _shapes(60, 2), random_rotations(60, torch.Generator().manual_seed(3), torch.float64)
     seen = (torch.rand(60, 17, generator=torch.Generator().manual_seed(4)) > 0.2).float()
     places = centred_at((shapes @ turns.mT)[..., :2], seen)
-    found, _ = _solved(_network(limit=100.0), places, seen, turns, torch.zeros(60, 6))
+    found, _ = _solved(_network(limit=100.0, rank=3), places, seen, turns, torch.zeros(60, 6))
     assert (found - shapes).norm(dim=-1).max() < 0.02 * shapes.norm(dim=-1).mean()
 
 
@@ -82,19 +82,38 @@ def test_a_reflection_in_depth_has_the_same_picture():
     assert torch.allclose(one, other, atol=1e-6)
 
 
-def test_the_side_reflects_depth_alone():
-    network, seen = _network(), torch.rand(3, 17, 3)
-    points = network(seen)
-    network.side.fill_(-1.0)
-    assert torch.allclose(network(seen), points @ MIRROR, atol=1e-6)
+def test_a_rigid_shape_is_factorised_exactly_up_to_a_reflection():
+    """From two rows of random rotations, times random scales."""
+    generator = torch.Generator().manual_seed(3)
+    shape, turns = _shapes(1, 0)[0], random_rotations(30, generator, torch.float64)
+    scales = 0.5 + torch.rand(30, 1, 1, generator=generator, dtype=torch.float64)
+    found = rigid_shape(scales * (shape @ turns.mT)[..., :2])
+    errors = [(procrustes(found * side, shape).apply(found * side) - shape).norm(dim=-1).max() for side in (1.0, -1.0)]
+    assert min(errors) < 1e-6 < 0.2 < max(errors)
+
+
+def test_a_rigid_shape_bears_noise():
+    generator = torch.Generator().manual_seed(3)
+    shape, turns = _shapes(1, 0)[0], random_rotations(500, generator, torch.float64)
+    places = (shape @ turns.mT)[..., :2]
+    noise = 0.05 * torch.randn(places.shape, generator=generator, dtype=torch.float64)
+    found = rigid_shape(places + noise - noise.mean(1, keepdim=True))
+    errors = [(procrustes(found * side, shape).apply(found * side) - shape).norm(dim=-1).mean() for side in (1.0, -1.0)]
+    assert min(errors) < 0.03 * shape.norm(dim=-1).mean()
+
+
+def test_everybody_has_the_mean_shape_where_coefficients_are_zero():
+    network = _network()
+    network.mean.copy_(torch.randn(17, 3))
+    expected = network.mean - network.mean.mean(0)
+    assert torch.allclose(network.shapes(torch.zeros(3, 2)), expected.expand(3, -1, -1), atol=1e-6)
 
 
 def test_a_network_that_undoes_every_turn_has_no_canonical_error():
     """One rigid shape is found again however it is turned; the shape that was turned is not the same as before."""
     network = _network(rank=1)
-    with torch.no_grad():
-        for layer in (network.canonicalise.leave, network.basis):
-            layer.weight.zero_()
+    network.mean.copy_(torch.randn(17, 3, generator=torch.Generator().manual_seed(1)))
+    torch.nn.init.zeros_(network.basis.weight)
     shapes = network.shapes(torch.zeros(4, 1)).detach()
     turns = random_rotations(4, torch.Generator().manual_seed(0))
     assert network.canonical_errors(shapes, turns).max() < 1e-6
@@ -110,11 +129,19 @@ def test_hubers_norm_is_half_a_square_and_then_a_norm():
 
 def test_the_network_of_the_training_alone_is_not_counted():
     network = _network()
-    linear = 51 * 16 + 16 + 2 * (16 * 16 + 16) + 16 * 8 + 8 + 3 * 32
-    assert network.count_weights() == linear + 2 * 51 + 51
+    linear = 51 * 16 + 16 + 2 * (16 * 16 + 16) + 16 * 9 + 9 + 3 * 32
+    assert network.count_weights() == linear + 2 * 51
 
 
 def test_settings_that_make_no_network_are_refused():
-    for wrong in ({"width": 0}, {"rank": 0}, {"limit": 0.0}, {"blocks": -1}, {"canonical": -1.0}, {"steps": 0}):
+    for wrong in (
+        {"width": 0},
+        {"rank": 0},
+        {"limit": 0.0},
+        {"blocks": -1},
+        {"canonical": -1.0},
+        {"rigid_steps": -1},
+        {"steps": 0},
+    ):
         with pytest.raises(InputError):
             NRSfMConfig(**wrong)
