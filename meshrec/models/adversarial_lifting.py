@@ -17,8 +17,8 @@ Departures: the unit of length is the spread of the seen joints, since crops hav
 sees projections brought to that unit too. Rotations are about a vertical that is tilted by the mean elevation of
 cameras. Missing joints get x and y from the network, which learns them from people whose joints are hidden on
 purpose, and only people all of whose joints are seen are judged. The critic's loss is that of Goodfellow et al. 2014
-with a penalty of its gradients at what was seen (Mescheder, Geiger and Nowozin 2018). Knees,
-too, tell front from back (:func:`handedness`), not the face alone. Chen's critic of sequences is left out.
+with a penalty of its gradients at what was seen (Mescheder, Geiger and Nowozin 2018). Knees, too, tell front from back
+(:func:`meshrec.models.unscaled.handedness`), not the face alone. Chen's critic of sequences is left out.
 """
 
 import math
@@ -26,7 +26,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import normalize
 
 from meshrec.body.joints import joint_set
 from meshrec.errors import InputError
@@ -34,8 +33,7 @@ from meshrec.geometry import axis_angle_to_matrix
 from meshrec.models.checks import LARGEST
 from meshrec.models.unscaled import Residual, Unscaled, centred_places
 
-JOINTS = joint_set("h36m17")
-COUNT = len(JOINTS)
+COUNT = len(joint_set("h36m17"))
 
 
 @dataclass(frozen=True)
@@ -188,34 +186,3 @@ def random_turns(count: int, config: AdversarialConfig) -> Tensor:
     headings = 2 * math.pi * torch.rand(count)
     tilt = math.radians(config.tilt) * torch.randn(count, 3) * torch.tensor([1.0, 0.0, 1.0])
     return axis_angle_to_matrix(tilt) @ turns(headings, math.radians(config.elevation))
-
-
-def handedness(points: Tensor) -> Tensor:
-    """Whether people bend their knees and hold their faces as people do, or as in a mirror.
-
-    Triple products, which change their sign when a pose is mirrored: thigh x shin . (from right hip to left hip), for
-    each leg, and (from right to left shoulder) x (from hips to thorax) . (from the middle between thorax and head's top
-    to the face). They are above zero for 97 and 99 % of people.
-
-    Args:
-        points: (..., K, 3) joints of ``h36m17`` of any scale.
-
-    Returns:
-        (..., 3) for left knee, right knee and face, within [-1, 1].
-    """
-
-    def between(one: str, other: str) -> Tensor:
-        return points[..., JOINTS.index(other), :] - points[..., JOINTS.index(one), :]
-
-    def triple(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
-        a, b, c = (normalize(v, dim=-1, eps=1e-6) for v in (a, b, c))
-        return (torch.linalg.cross(a, b) * c).sum(-1)
-
-    across = between("right_hip", "left_hip")
-    knees = [
-        triple(between(f"{s}_hip", f"{s}_knee"), between(f"{s}_knee", f"{s}_ankle"), across) for s in ("left", "right")
-    ]
-    face = (between("thorax", "head_h36m") + between("head_top", "head_h36m")) / 2
-    return torch.stack(
-        [*knees, triple(between("right_shoulder", "left_shoulder"), between("mid_hip", "thorax"), face)], -1
-    )

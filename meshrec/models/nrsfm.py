@@ -15,7 +15,7 @@ An orthographic picture is the same for a shape and for its reflection in depth.
 better of the two. Here the mean shape is fixed beforehand, by rigid factorisation (Tomasi and Kanade 1992, "Shape and
 motion from image streams under orthography: a factorization method", with a scale for each picture). Of its two
 reflections the one is taken that bends its knees and holds its face as people do
-(:func:`meshrec.models.adversarial_lifting.handedness`).
+(:func:`meshrec.models.unscaled.handedness`).
 
 Departures: without that mean shape, from which the rotations are learned first, the network stayed where it began, at
 shapes that are nobody's. A picture has a scale, since crops are as large as what they show; the paper leaves it to the

@@ -9,11 +9,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import normalize
 
 from meshrec.body.joints import joint_set, root_indices
 from meshrec.models.locally_connected import BONES
 
 TINY = 1e-6
+JOINTS = joint_set("h36m17")
 
 
 def centred_places(keypoints: Tensor) -> tuple[Tensor, Tensor]:
@@ -44,10 +46,41 @@ def centred_at(points: Tensor, seen: Tensor) -> Tensor:
     return (points - mean[:, None]) * seen[..., None]
 
 
-def bone_vectors(points: Tensor, joints: Sequence[str] = joint_set("h36m17")) -> Tensor:
+def bone_vectors(points: Tensor, joints: Sequence[str] = JOINTS) -> Tensor:
     """The vectors (..., E, D) along the bones :data:`meshrec.models.locally_connected.BONES` of joints (..., K, D)."""
     first, second = zip(*((joints.index(one), joints.index(other)) for one, other in BONES))
     return points[..., list(second), :] - points[..., list(first), :]
+
+
+def handedness(points: Tensor) -> Tensor:
+    """Whether people bend their knees and hold their faces as people do, or as in a mirror.
+
+    Triple products, which change their sign when a pose is mirrored: thigh x shin . (from right hip to left hip), for
+    each leg, and (from right to left shoulder) x (from hips to thorax) . (from the middle between thorax and head's top
+    to the face). They are above zero for 97 and 99 % of people.
+
+    Args:
+        points: (..., K, 3) joints of ``h36m17`` of any scale.
+
+    Returns:
+        (..., 3) for left knee, right knee and face, within [-1, 1].
+    """
+
+    def between(one: str, other: str) -> Tensor:
+        return points[..., JOINTS.index(other), :] - points[..., JOINTS.index(one), :]
+
+    def triple(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
+        a, b, c = (normalize(v, dim=-1, eps=1e-6) for v in (a, b, c))
+        return (torch.linalg.cross(a, b) * c).sum(-1)
+
+    across = between("right_hip", "left_hip")
+    knees = [
+        triple(between(f"{s}_hip", f"{s}_knee"), between(f"{s}_knee", f"{s}_ankle"), across) for s in ("left", "right")
+    ]
+    face = (between("thorax", "head_h36m") + between("head_top", "head_h36m")) / 2
+    return torch.stack(
+        [*knees, triple(between("right_shoulder", "left_shoulder"), between("mid_hip", "thorax"), face)], -1
+    )
 
 
 class Unscaled(nn.Module):

@@ -10,12 +10,11 @@ from meshrec.models.adversarial_lifting import (
     AdversarialConfig,
     AdversarialLifter,
     PictureCritic,
-    handedness,
     projected,
     random_turns,
     spread_to_one,
 )
-from meshrec.models.unscaled import centred_at, centred_places
+from meshrec.models.unscaled import centred_at, centred_places, handedness
 from meshrec.training.critics import critic_loss, falling_rate, step
 from meshrec.training.lifting import LiftedPeople, LiftingTraining, shuffled
 

@@ -8,9 +8,8 @@ from torch import Tensor, nn
 
 from meshrec.errors import TrainingDiverged
 from meshrec.geometry.rotations import quaternion_to_matrix
-from meshrec.models.adversarial_lifting import handedness
 from meshrec.models.nrsfm import NRSfM, NRSfMConfig, rigid_shape
-from meshrec.models.unscaled import centred_places
+from meshrec.models.unscaled import centred_places, handedness
 from meshrec.training.lifting import LiftedPeople, LiftingTraining, rate_at, shuffled
 
 RIGID = 8192

@@ -10,10 +10,10 @@ from meshrec.body import joint_set
 from meshrec.errors import TrainingDiverged
 from meshrec.geometry import procrustes
 from meshrec.geometry.rotations import random_rotations
-from meshrec.models.adversarial_lifting import AdversarialConfig, AdversarialLifter, handedness, random_turns
+from meshrec.models.adversarial_lifting import AdversarialConfig, AdversarialLifter, random_turns
 from meshrec.models.nrsfm import NRSfMConfig
 from meshrec.models.repnet import LENGTH, RepNetConfig
-from meshrec.models.unscaled import bone_vectors
+from meshrec.models.unscaled import bone_vectors, handedness
 from meshrec.training.adversarial_lifting import lifter_losses, train_adversarial
 from meshrec.training.critics import critic_loss, step
 from meshrec.training.lifting import LiftedPeople, LiftingTraining
