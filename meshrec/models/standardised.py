@@ -16,10 +16,11 @@ class Standardised(nn.Module):
 
     Args:
         count: number K of joints.
+        seen: number S of keypoints. Default: K.
 
     Attributes:
         config: settings of the network.
-        seen_mean, seen_deviation: (K, 3) of the keypoints.
+        seen_mean, seen_deviation: (S, 3) of the keypoints.
         mean, deviation: (K, 3) of the joints, metres.
     """
 
@@ -29,16 +30,17 @@ class Standardised(nn.Module):
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, seen: int | None = None) -> None:
         super().__init__()
         for name, value in (("seen_mean", 0.0), ("seen_deviation", 1.0), ("mean", 0.0), ("deviation", 1.0)):
-            self.register_buffer(name, torch.full((count, 3), value))
+            rows = count if seen is None or not name.startswith("seen") else seen
+            self.register_buffer(name, torch.full((rows, 3), value))
 
     def standardise(self, keypoints: Tensor, joints: Tensor) -> None:
         """Take means and standard deviations of training data.
 
         Args:
-            keypoints: (N, K, 3) x and y in the crop, and confidence.
+            keypoints: (N, S, 3) x and y in the crop, and confidence.
             joints: (N, K, 3) positions relative to the root, metres.
         """
         for values, mean, deviation in (
@@ -48,14 +50,14 @@ class Standardised(nn.Module):
             deviation.copy_(values.std(0).clamp(min=SMALLEST))
 
     def standard(self, keypoints: Tensor) -> Tensor:
-        """Standardised 3D joints (B, K, 3) of standardised keypoints (B, K, 3)."""
+        """Standardised 3D joints (B, K, 3) of standardised keypoints (B, S, 3)."""
         raise NotImplementedError
 
     def forward(self, keypoints: Tensor) -> Tensor:
         """Lift the joints of B people.
 
         Args:
-            keypoints: (B, K, 3) x and y in the crop, whose edges are -1 and 1, and confidence; x and y of missing
+            keypoints: (B, S, 3) x and y in the crop, whose edges are -1 and 1, and confidence; x and y of missing
                 joints are zero.
 
         Returns:
@@ -63,6 +65,15 @@ class Standardised(nn.Module):
             metres.
         """
         return self.mean + self.deviation * self.standard((keypoints - self.seen_mean) / self.seen_deviation)
+
+    def loss(self, keypoints: Tensor, joints: Tensor) -> Tensor:
+        """What a training makes small: by default the mean squared error of the standardised joints.
+
+        Args:
+            keypoints: (B, S, 3) as for a call.
+            joints: (B, K, 3) true positions relative to the root, metres.
+        """
+        return ((self(keypoints) - joints) / self.deviation).square().mean()
 
     def after_step(self) -> None:
         """Called after each step of an optimizer. By default it does nothing."""

@@ -63,7 +63,7 @@ class LiftedPeople:
     """N people whose joints are seen by a detector and known in space.
 
     Attributes:
-        keypoints: (N, K, 3) x and y in the crop, whose edges are -1 and 1, and confidence; x and y of missing joints
+        keypoints: (N, S, 3) x and y in the crop, whose edges are -1 and 1, and confidence; x and y of missing joints
             are zero.
         joints: (N, K, 3) positions relative to the root, in the space of the camera that looks at the crop's centre,
             metres.
@@ -85,6 +85,7 @@ def people_to_lift(
     joints: str = "h36m17",
     noise: DetectorNoise | None = None,
     split: Literal["train", "held_out"] = "train",
+    seen: str | None = None,
 ) -> LiftedPeople:
     """Make synthetic people.
 
@@ -92,9 +93,10 @@ def people_to_lift(
         body: Their body.
         count: Number of people.
         seed: Seed of the people.
-        joints: Name of the joint set that is detected and lifted.
+        joints: Name of the joint set that is lifted.
         noise: Errors of the detector; by default those measured on MediaPipe.
         split: The poses to draw from.
+        seen: Name of the joint set that is detected. Default: the one that is lifted.
 
     Example:
         >>> import meshrec
@@ -102,7 +104,7 @@ def people_to_lift(
         >>> people_to_lift(meshrec.load_body("neutral"), 4).joints.shape
         torch.Size([4, 17, 3])
     """
-    source = SyntheticKeypoints(SyntheticPeople(body, seed, split, poses=POSES), joints, noise)
+    source = SyntheticKeypoints(SyntheticPeople(body, seed, split, poses=POSES), seen or joints, noise)
     rows = [joint_set(JOINTS).index(name) for name in joint_set(joints)]
     root, parts = root_indices(joints), []
     for number in range(math.ceil(count / MADE_AT_ONCE)):
@@ -187,8 +189,7 @@ def train_lifter(
         network.train()
         start = time.process_time()
         for batch in shuffled(people, training):
-            error = (network(batch.keypoints) - batch.joints) / network.deviation
-            loss = error.square().mean()
+            loss = network.loss(batch.keypoints, batch.joints)
             if not loss.isfinite():
                 raise TrainingDiverged("the loss is not finite; try a lower rate")
             optimizer.zero_grad()

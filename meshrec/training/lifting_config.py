@@ -8,6 +8,7 @@ from meshrec.models.lifting_baseline import BaselineConfig
 from meshrec.models.locally_connected import LocallyConnectedConfig
 from meshrec.models.nrsfm import NRSfMConfig
 from meshrec.models.repnet import RepNetConfig
+from meshrec.models.variational_lifting import VariationalConfig
 from meshrec.training.lifting import LiftingTraining
 
 
@@ -39,6 +40,7 @@ class LiftingConfig:
         nrsfm: the network that factorises 2D joints into shape and viewpoint.
         adversarial: the lifter that a critic of 2D poses and self-consistency teach.
         repnet: the networks of pose and camera that a critic of 3D poses teaches.
+        variational: the conditional variational autoencoder, which gives several poses.
     """
 
     training: LiftingTraining = field(default_factory=LiftingTraining)
@@ -49,3 +51,4 @@ class LiftingConfig:
     nrsfm: NRSfMConfig = field(default_factory=NRSfMConfig)
     adversarial: AdversarialConfig = field(default_factory=AdversarialConfig)
     repnet: RepNetConfig = field(default_factory=RepNetConfig)
+    variational: VariationalConfig = field(default_factory=VariationalConfig)
