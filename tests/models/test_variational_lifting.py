@@ -9,7 +9,7 @@ from torch.distributions import MultivariateNormal
 from meshrec.errors import InputError
 from meshrec.models.variational_lifting import ConditionalVae, VariationalConfig, VariationalLifter
 
-SEEN, WANTED, LATENT, NOISE = 2, 4, 2, 0.3
+SEEN, WANTED, LATENT, NOISE = 2, 3, 1, 0.5
 
 
 def _problem() -> tuple[torch.Tensor, torch.Tensor]:
@@ -29,11 +29,11 @@ def _drawn(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
 def _trained() -> ConditionalVae:
     with torch.enable_grad(), torch.random.fork_rng(devices=()):
         torch.manual_seed(0)
-        vae = ConditionalVae(SEEN, WANTED, LATENT, width=48, blocks=1)
-        optimizer = torch.optim.Adam(vae.parameters(), lr=3e-3)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 1500)
+        vae = ConditionalVae(SEEN, WANTED, LATENT, width=32, blocks=0)
+        optimizer = torch.optim.Adam(vae.parameters(), lr=1e-2)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 700)
         seen, wanted = _drawn(20000, seed=1)
-        for step in range(1500):
+        for step in range(700):
             rows = torch.arange(256) + 256 * (step % 78)
             optimizer.zero_grad()
             (-vae.bound(wanted[rows], seen[rows]).mean()).backward()
@@ -50,9 +50,9 @@ def test_samples_have_the_moments_of_the_true_distribution():
     seen = torch.tensor([[0.0, 0.0], [1.0, -0.5], [-1.0, 1.0]])
     found = _trained().samples(seen, 4000, torch.Generator().manual_seed(2), noise=True)
     scale = covariance.diagonal().sqrt()
-    assert ((found.mean(1) - seen @ by_seen.T) / scale).abs().max() < 0.25
+    assert ((found.mean(1) - seen @ by_seen.T) / scale).abs().max() < 0.15
     for each in found:
-        assert torch.linalg.matrix_norm(each.T.cov() - covariance) < 0.25 * torch.linalg.matrix_norm(covariance)
+        assert torch.linalg.matrix_norm(each.T.cov() - covariance) < 0.2 * torch.linalg.matrix_norm(covariance)
 
 
 @torch.no_grad()
@@ -62,12 +62,12 @@ def test_the_bound_nearly_reaches_the_true_density_and_stays_below():
     covariance = by_hidden @ by_hidden.T + NOISE**2 * torch.eye(WANTED)
     exact = MultivariateNormal(seen @ by_seen.T, covariance).log_prob(wanted).mean()
     bound = _trained().bound(wanted, seen, torch.Generator().manual_seed(4)).mean()
-    assert exact - 0.5 < bound < exact
+    assert exact - 0.15 < bound < exact
 
 
 @torch.no_grad()
 def test_the_encoder_has_the_true_posterior_of_what_is_hidden():
-    """By the decoder, which is linear nearly: the covariance of z given y is (I + B' B / NOISE^2)^-1."""
+    """By the decoder, which is nearly linear: the covariance of z given y is (I + B' B / NOISE^2)^-1."""
     vae = _trained()
     seen, wanted = _drawn(200, seed=5)
     found = torch.func.vmap(torch.func.jacrev(lambda z, c: vae.decode(z[None], c[None])[0]))(
@@ -76,7 +76,7 @@ def test_the_encoder_has_the_true_posterior_of_what_is_hidden():
     precision = torch.eye(LATENT) + found.T @ torch.diag((-vae.spread).exp()) @ found
     _, log_variance = vae.encode(wanted, seen)
     # The Gaussian with independent coordinates that is nearest has the inverses of the precision's diagonal.
-    assert (log_variance.mean(0) + precision.diagonal().log()).abs().max() < 0.4
+    assert (log_variance.mean(0) + precision.diagonal().log()).abs().max() < 0.2
 
 
 def test_the_loss_has_the_derivatives_of_finite_differences():
