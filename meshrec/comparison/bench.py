@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,6 +28,8 @@ NOISE = (0.0, 0.01, 0.02, 0.04, 0.08)  # standard deviations of the joints' x an
 NOISE_PEOPLE = 500
 SEEN_AT_ONCE = 100  # pictures
 
+Tables = dict[str, dict[str, dict[str, str]]]
+
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -41,6 +43,7 @@ class Made:
         weights: the number of its trained weights.
         minutes: processor time of its training on one core; None where it is not known.
         lifter: the method, if it lifts joints.
+        more: figures for tables of their own: the table's title, the line's label, the column's head, and the cell.
     """
 
     errors: dict[str, np.ndarray]
@@ -48,6 +51,7 @@ class Made:
     weights: int
     minutes: float | None
     lifter: Lifter | None = None
+    more: Tables = field(default_factory=dict)
 
 
 class Bench:

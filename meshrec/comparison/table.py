@@ -8,6 +8,7 @@ import torch
 from meshrec.benchmarks.timing import time_in_turn
 from meshrec.comparison.bench import GROUPS, NOISE, Bench
 from meshrec.comparison.lifting_rows import LIFTING_ROWS
+from meshrec.comparison.several_rows import SEVERAL_ROWS
 from meshrec.comparison.shipped_rows import SHIPPED_ROWS
 from meshrec.comparison.unlabelled_rows import UNLABELLED_ROWS
 from meshrec.evaluation.lifting import Lifter, group_means
@@ -15,6 +16,7 @@ from meshrec.metrics import pa_mpjpe
 
 MEASURES = {"pa_mpjpe": "PA-MPJPE", "mpjpe": "MPJPE", "n_mpjpe": "N-MPJPE", "mpve": "MPVE", "pa_mpve": "PA-MPVE"}
 ROWS = LIFTING_ROWS | UNLABELLED_ROWS | SHIPPED_ROWS
+ROWS = LIFTING_ROWS | SEVERAL_ROWS | SHIPPED_ROWS
 """The rows by name, in the order of the table."""
 
 
@@ -32,6 +34,7 @@ def finished(name: str, bench: Bench) -> dict[str, Any]:
         "weights": made.weights,
         "milliseconds": timing.median,
         "minutes": made.minutes,
+        "more": made.more,
     }
 
 
@@ -62,7 +65,18 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
     shown = [row for row in rows if row.get("by_noise")]
     noise = [["PA-MPJPE by noise, half crop sides", *map(str, NOISE)], ["---", *["---:"] * len(NOISE)]]
     noise += [[row["label"], *(f"{error:.1f}" for error in row["by_noise"])] for row in shown]
-    return _table(lines) + ("\n" + _table(noise) if shown else "")
+    return "\n".join([_table(lines), *([_table(noise)] if shown else []), *_more_tables(rows)])
+
+
+def _more_tables(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """A table for each title that a row has figures for."""
+    tables: dict[str, list[list[str]]] = {}
+    for row in rows:
+        for title, cells_of in row.get("more", {}).items():
+            for label, cells in cells_of.items():
+                lines = tables.setdefault(title, [[title, *cells], ["---", *["---:"] * len(cells)]])
+                lines.append([label, *(cells.get(head, "-") for head in lines[0][1:])])
+    return [_table(lines) for lines in tables.values()]
 
 
 def _table(lines: Sequence[Sequence[str]]) -> str:
