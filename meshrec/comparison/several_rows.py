@@ -1,6 +1,8 @@
 """Methods that give several poses for the same joints, and how often true joints lie where they say."""
 
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,40 +24,40 @@ BEST = "PA-MPJPE of the best of N poses, usual / hard"
 INSIDE = "true coordinates inside the 50 % / 90 % interval, %"
 
 
-def variational(bench: Bench, name: str) -> Made:
-    """The conditional variational autoencoder. Its weights are kept as NAME.safetensors, and not trained again."""
-    config, training = bench.config.variational, bench.config.training
-    settings = {"training": asdict(training), "network": asdict(config)}
-    network, seconds = kept_training(
-        bench.out / f"{name}.safetensors",
-        VariationalLifter(config),
-        settings,
-        lambda: _trained(bench),
-    )
-    made = bench.lifted(network, network.count_weights(), seconds)
-    made.more.update(_best(network, bench) | _inside(network, bench))
-    return made
+def variational(label: str, **changes: Any) -> Callable[[Bench, str], Made]:
+    """The conditional variational autoencoder with some settings changed.
 
+    Its weights are kept as NAME.safetensors, and not trained again.
 
-def _trained(bench: Bench) -> tuple[VariationalLifter, float]:
-    network, seconds = train_lifter(
-        lambda: VariationalLifter(bench.config.variational), bench.people, bench.config.training
-    )
-    assert isinstance(network, VariationalLifter)
-    return network, seconds
+    Args:
+        label: What the tables of several poses call it.
+        **changes: The settings.
+    """
+
+    def train(bench: Bench, name: str) -> Made:
+        config, training = replace(bench.config.variational, **changes), bench.config.training
+        network, seconds = kept_training(
+            bench.out / f"{name}.safetensors",
+            VariationalLifter(config),
+            {"training": asdict(training), "network": asdict(config)},
+            lambda: train_lifter(lambda: VariationalLifter(config), bench.people, training),
+        )
+        made = bench.lifted(network, network.count_weights(), seconds)
+        made.more.update(_best(label, network, bench) | _inside(label, network, bench))
+        return made
+
+    return train
 
 
 @torch.no_grad()
-def _best(network: VariationalLifter, bench: Bench) -> Tables:
+def _best(label: str, network: VariationalLifter, bench: Bench) -> Tables:
     """The best of N poses, by the truth, and for comparison the mean of N."""
     generator = torch.Generator().manual_seed(bench.config.training.seed)
     poses = network.poses(bench.measured.keypoints, max(COUNTS), generator)
     means = torch.stack([poses[:, :count].mean(1) for count in COUNTS], dim=1)
     lines = {
-        "variational, the best": best_of(poses, bench.measured, COUNTS),
-        "variational, the mean": {
-            n: best_of(means[:, i : i + 1], bench.measured, (1,))[1] for i, n in enumerate(COUNTS)
-        },
+        f"{label}, the best": best_of(poses, bench.measured, COUNTS),
+        f"{label}, the mean": {n: best_of(means[:, i : i + 1], bench.measured, (1,))[1] for i, n in enumerate(COUNTS)},
     }
     return {
         BEST: {label: {str(n): _by_group(of, bench) for n, of in errors.items()} for label, errors in lines.items()}
@@ -63,12 +65,12 @@ def _best(network: VariationalLifter, bench: Bench) -> Tables:
 
 
 @torch.no_grad()
-def _inside(network: VariationalLifter, bench: Bench) -> Tables:
+def _inside(label: str, network: VariationalLifter, bench: Bench) -> Tables:
     """How often true coordinates lie in the intervals, of the benchmark and of other people in poses for training."""
     training = bench.config.training
     others = people_to_lift(bench.body, OTHERS, training.seed + OTHER_SEED, JOINTS)
     sets = {
-        "variational, poses of the training, other people": (
+        f"{label}, poses of the training, other people": (
             others.keypoints,
             torch.cat([others.joints, torch.ones_like(others.joints[..., :1])], dim=-1),
         )
@@ -76,14 +78,14 @@ def _inside(network: VariationalLifter, bench: Bench) -> Tables:
     measured = bench.measured
     for group in GROUPS:
         rows = bench.groups[group]
-        sets[f"variational, {group} people"] = (measured.keypoints[rows], measured.true[rows])
+        sets[f"{label}, {group} people"] = (measured.keypoints[rows], measured.true[rows])
     generator = torch.Generator().manual_seed(training.seed)
     lines = {}
-    for label, (seen, true) in sets.items():
+    for line, (seen, true) in sets.items():
         parts = seen.split(100)
         poses = torch.cat([network.poses(part, DRAWN, generator, noise=True) for part in parts])
         found = [_by_joint(coverage(poses, true, share)) for share in SHARES]
-        lines[label] = {head: " / ".join(f"{100 * of[head]:.0f}" for of in found) for head in found[0]}
+        lines[line] = {head: " / ".join(f"{100 * of[head]:.0f}" for of in found) for head in found[0]}
     return {INSIDE: lines}
 
 
@@ -102,4 +104,9 @@ def _by_group(errors: np.ndarray, bench: Bench) -> str:
     return " / ".join(f"{errors[bench.groups[group]].mean():.1f}" for group in GROUPS)
 
 
-SEVERAL_ROWS = {"variational": Row("variational (Sharma 2019), the mean of 50 poses", "3D", variational)}
+SEVERAL_ROWS = {
+    "variational": Row("variational (Sharma 2019), the mean of 50 poses", "3D", variational("variational")),
+    "variational_uneven": Row(
+        "- with variances that depend on what is seen", "3D", variational("- with such variances", uneven=True)
+    ),
+}

@@ -51,7 +51,8 @@ class MultimodalConfig:
         latent: numbers of z.
         width: units in each layer of encoders and decoders.
         blocks: number of residual blocks in each.
-        mixture: whether the loss has the mixture of experts (Shi 2019); else each encoder's own divergence (Spurr 2018).
+        mixture: whether the loss has the mixture of experts (Shi 2019); else it has the divergence of each encoder
+            (Spurr 2018).
         samples: number of z whose decoded poses' mean is a single answer.
         seed: seed of these.
     """

@@ -13,7 +13,8 @@ Poses for 2D joints are decoded from several z ~ N(0, I).
 Departures: the paper's decoder has a squared error whose weight against the divergence is chosen by hand (a network
 that thus has no spread of its own). Here p is a Gaussian whose variance of each coordinate is learned, as Rybkin,
 Daniilidis and Levine 2021 propose ("Simple and Effective VAE Training with Calibrated Decoders"), so that the spread of
-the poses means something and can be compared with their errors. The paper's second part, which ranks the poses by the
+the poses means something and can be compared with their errors; with ``uneven`` the decoder gives variances too, which
+then differ from person to person. The paper's second part, which ranks the poses by the
 order of the joints' depths that a network estimates from the picture, is left out, since there is no picture here.
 """
 
@@ -29,7 +30,8 @@ from meshrec.models.gaussians import drawn, kl_from_standard, log_density
 from meshrec.models.residual_layers import ResidualLayers
 from meshrec.models.standardised import Standardised
 
-LEAST_LOG_VARIANCE = -12.0  # of a standardised coordinate: two thousandths; without a limit the root's falls for ever
+LEAST_LOG_VARIANCE = -10.0  # of a standardised coordinate; without a limit the root's falls for ever
+LARGEST_LOG_VARIANCE = 6.0
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class VariationalConfig:
         latent: numbers of z.
         width: units in each layer of encoder and decoder.
         blocks: number of residual blocks in each.
+        uneven: whether variances depend on what is seen and on z; else each coordinate has one of its own.
         samples: number of poses whose mean is the network's single answer.
         seed: seed of these poses.
     """
@@ -51,6 +54,7 @@ class VariationalConfig:
     latent: int = 16
     width: int = 1024
     blocks: int = 2
+    uneven: bool = False
     samples: int = 50
     seed: int = 0
 
@@ -69,14 +73,19 @@ class ConditionalVae(nn.Module):
         seen, wanted: lengths of the vectors c and y.
         latent: length of z.
         width, blocks: size of encoder and decoder.
+        uneven: whether the decoder gives variances too.
     """
 
-    def __init__(self, seen: int, wanted: int, latent: int, width: int, blocks: int) -> None:
+    def __init__(self, seen: int, wanted: int, latent: int, width: int, blocks: int, uneven: bool = False) -> None:
         super().__init__()
-        self.latent = latent
+        self.latent, self.uneven = latent, uneven
         self.encoder = ResidualLayers(seen + wanted, 2 * latent, width, blocks)
-        self.decoder = ResidualLayers(seen + latent, wanted, width, blocks)
-        self.log_variance = nn.Parameter(torch.zeros(wanted))
+        self.decoder = ResidualLayers(seen + latent, 2 * wanted if uneven else wanted, width, blocks)
+        self.log_variance = nn.Parameter(torch.zeros(wanted))  # added to the decoder's, where it has some
+        if uneven:
+            with torch.no_grad():
+                self.decoder.leave.weight[wanted:].zero_()
+                self.decoder.leave.bias.zero_()
         # At first z says nothing and y is guessed from c alone: q = N(0, I).
         nn.init.zeros_(self.encoder.leave.weight)
         nn.init.zeros_(self.encoder.leave.bias)
@@ -86,14 +95,14 @@ class ConditionalVae(nn.Module):
         mean, log_variance = self.encoder(torch.cat([seen, wanted], dim=1)).chunk(2, dim=1)
         return mean, log_variance
 
-    def decode(self, z: Tensor, seen: Tensor) -> Tensor:
-        """Mean (B, wanted) of p(y | z, c)."""
-        return self.decoder(torch.cat([seen, z], dim=1))
-
-    @property
-    def spread(self) -> Tensor:
-        """Log-variances (wanted) of p(y | z, c)."""
-        return self.log_variance.clamp(min=LEAST_LOG_VARIANCE)
+    def decode(self, z: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance (B, wanted) of p(y | z, c)."""
+        found = self.decoder(torch.cat([seen, z], dim=1))
+        spread = self.log_variance.expand(len(z), -1)
+        if self.uneven:
+            found, more = found.chunk(2, dim=1)
+            spread = spread + more
+        return found, spread.clamp(LEAST_LOG_VARIANCE, LARGEST_LOG_VARIANCE)
 
     def bound(self, wanted: Tensor, seen: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Estimate, by one z for each person, of the lower bound of log p(y | c).
@@ -106,8 +115,8 @@ class ConditionalVae(nn.Module):
             (B,) nats.
         """
         mean, log_variance = self.encode(wanted, seen)
-        found = self.decode(drawn(mean, log_variance, generator), seen)
-        return log_density(wanted, found, self.spread).sum(1) - kl_from_standard(mean, log_variance)
+        found, spread = self.decode(drawn(mean, log_variance, generator), seen)
+        return log_density(wanted, found, spread).sum(1) - kl_from_standard(mean, log_variance)
 
     def samples(self, seen: Tensor, count: int, generator: torch.Generator, noise: bool = False) -> Tensor:
         """Draw from p(y | c).
@@ -122,9 +131,9 @@ class ConditionalVae(nn.Module):
             (B, N, wanted).
         """
         z = torch.randn(len(seen) * count, self.latent, generator=generator).to(seen)
-        found = self.decode(z, seen.repeat_interleave(count, 0))
+        found, spread = self.decode(z, seen.repeat_interleave(count, 0))
         if noise:
-            found = drawn(found, self.spread.expand_as(found), generator)
+            found = drawn(found, spread, generator)
         return found.unflatten(0, (-1, count))
 
 
@@ -148,7 +157,7 @@ class VariationalLifter(Standardised):
         self.config = config = config or VariationalConfig()
         count, seen = len(joint_set(config.joints)), len(joint_set(config.seen))
         super().__init__(count, seen)
-        self.vae = ConditionalVae(3 * seen, 3 * count, config.latent, config.width, config.blocks)
+        self.vae = ConditionalVae(3 * seen, 3 * count, config.latent, config.width, config.blocks, config.uneven)
 
     def loss(self, keypoints: Tensor, joints: Tensor) -> Tensor:
         """The negative lower bound of the log-density, nats for each coordinate.

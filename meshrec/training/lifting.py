@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor
@@ -30,6 +30,8 @@ from meshrec.synthetic.people import SyntheticPeople
 from meshrec.synthetic.random_poses import PoseMix
 
 MADE_AT_ONCE = 4096  # people; a fixed number, since a batch of synthetic people is a function of its size too
+Network = TypeVar("Network", bound=Standardised)
+
 POSES = PoseMix(everyday=0.35, upright=0.12)  # those of the shipped networks, configs/iterative_keypoints.yaml
 
 
@@ -164,9 +166,7 @@ def learn_sparse_lifter(
     return lifter, time.process_time() - start
 
 
-def train_lifter(
-    make: Callable[[], Standardised], people: LiftedPeople, training: LiftingTraining
-) -> tuple[Standardised, float]:
+def train_lifter(make: Callable[[], Network], people: LiftedPeople, training: LiftingTraining) -> tuple[Network, float]:
     """Train a network with 3D labels.
 
     Args:

@@ -26,10 +26,10 @@ def _drawn(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 @cache
-def _trained() -> ConditionalVae:
+def _trained(uneven: bool = False) -> ConditionalVae:
     with torch.enable_grad(), torch.random.fork_rng(devices=()):
         torch.manual_seed(0)
-        vae = ConditionalVae(SEEN, WANTED, LATENT, width=32, blocks=0)
+        vae = ConditionalVae(SEEN, WANTED, LATENT, width=32, blocks=0, uneven=uneven)
         optimizer = torch.optim.Adam(vae.parameters(), lr=1e-2)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 700)
         seen, wanted = _drawn(20000, seed=1)
@@ -42,13 +42,14 @@ def _trained() -> ConditionalVae:
     return vae.eval()
 
 
+@pytest.mark.parametrize("uneven", [False, True])
 @torch.no_grad()
-def test_samples_have_the_moments_of_the_true_distribution():
+def test_samples_have_the_moments_of_the_true_distribution(uneven):
     """p(y | c) = N(A c, B B' + NOISE^2 I)."""
     by_seen, by_hidden = _problem()
     covariance = by_hidden @ by_hidden.T + NOISE**2 * torch.eye(WANTED)
     seen = torch.tensor([[0.0, 0.0], [1.0, -0.5], [-1.0, 1.0]])
-    found = _trained().samples(seen, 4000, torch.Generator().manual_seed(2), noise=True)
+    found = _trained(uneven).samples(seen, 4000, torch.Generator().manual_seed(2), noise=True)
     scale = covariance.diagonal().sqrt()
     assert ((found.mean(1) - seen @ by_seen.T) / scale).abs().max() < 0.15
     for each in found:
@@ -70,18 +71,19 @@ def test_the_encoder_has_the_true_posterior_of_what_is_hidden():
     """By the decoder, which is nearly linear: the covariance of z given y is (I + B' B / NOISE^2)^-1."""
     vae = _trained()
     seen, wanted = _drawn(200, seed=5)
-    found = torch.func.vmap(torch.func.jacrev(lambda z, c: vae.decode(z[None], c[None])[0]))(
+    found = torch.func.vmap(torch.func.jacrev(lambda z, c: vae.decode(z[None], c[None])[0][0]))(
         torch.zeros(200, LATENT), seen
     ).mean(0)
-    precision = torch.eye(LATENT) + found.T @ torch.diag((-vae.spread).exp()) @ found
+    precision = torch.eye(LATENT) + found.T @ torch.diag((-vae.log_variance).exp()) @ found
     _, log_variance = vae.encode(wanted, seen)
     # The Gaussian with independent coordinates that is nearest has the inverses of the precision's diagonal.
     assert (log_variance.mean(0) + precision.diagonal().log()).abs().max() < 0.2
 
 
-def test_the_loss_has_the_derivatives_of_finite_differences():
+@pytest.mark.parametrize("uneven", [False, True])
+def test_the_loss_has_the_derivatives_of_finite_differences(uneven):
     torch.manual_seed(0)
-    vae = ConditionalVae(2, 3, 2, width=6, blocks=1).double().eval()
+    vae = ConditionalVae(2, 3, 2, width=6, blocks=1, uneven=uneven).double().eval()
     for weight in vae.parameters():
         torch.nn.init.normal_(weight, std=0.4)
     wanted, seen = torch.randn(2, 4, 3, dtype=torch.float64), torch.randn(4, 2, dtype=torch.float64)
