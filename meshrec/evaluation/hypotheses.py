@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from meshrec.evaluation.lifting import LiftingSet, lifting_errors
+from meshrec.evaluation.lifting import LiftingSet, joint_errors
 
 QUANTILES_AT_ONCE = 200  # people
 
@@ -31,11 +31,7 @@ def best_of(
     """
     if max(counts) > poses.shape[1]:
         raise ValueError(f"there are {poses.shape[1]} poses of each person, not {max(counts)}")
-
-    def errors_of(points: Tensor) -> np.ndarray:
-        return lifting_errors(lambda _: points, people)[measure]
-
-    errors = np.stack([errors_of(points) for points in poses[:, : max(counts)].unbind(1)], axis=1)
+    errors = np.stack([joint_errors(points, people)[measure] for points in poses[:, : max(counts)].unbind(1)], axis=1)
     return {count: errors[:, :count].min(1) for count in counts}
 
 

@@ -80,6 +80,9 @@ class LiftedPeople:
         return len(self.joints)
 
 
+People = TypeVar("People", bound=LiftedPeople)
+
+
 def people_to_lift(
     body: BodyModel,
     count: int,
@@ -87,7 +90,7 @@ def people_to_lift(
     joints: str = "h36m17",
     noise: DetectorNoise | None = None,
     split: Literal["train", "held_out"] = "train",
-    seen: str | None = None,
+    detected: str | None = None,
 ) -> LiftedPeople:
     """Make synthetic people.
 
@@ -98,7 +101,7 @@ def people_to_lift(
         joints: Name of the joint set that is lifted.
         noise: Errors of the detector; by default those measured on MediaPipe.
         split: The poses to draw from.
-        seen: Name of the joint set that is detected. Default: the one that is lifted.
+        detected: Name of the joint set that is detected. Default: the one that is lifted.
 
     Example:
         >>> import meshrec
@@ -106,7 +109,7 @@ def people_to_lift(
         >>> people_to_lift(meshrec.load_body("neutral"), 4).joints.shape
         torch.Size([4, 17, 3])
     """
-    source = SyntheticKeypoints(SyntheticPeople(body, seed, split, poses=POSES), seen or joints, noise)
+    source = SyntheticKeypoints(SyntheticPeople(body, seed, split, poses=POSES), detected or joints, noise)
     rows = [joint_set(JOINTS).index(name) for name in joint_set(joints)]
     root, parts = root_indices(joints), []
     for number in range(math.ceil(count / MADE_AT_ONCE)):
@@ -122,7 +125,7 @@ def without_missing(keypoints: Tensor) -> Tensor:
     return keypoints * (keypoints[..., 2:] > 0)
 
 
-def shuffled(people: LiftedPeople, training: LiftingTraining) -> Iterator[LiftedPeople]:
+def shuffled(people: People, training: LiftingTraining) -> Iterator[People]:
     """The batches of a training, in an order that depends on its seed alone."""
     generator = torch.Generator().manual_seed(training.seed)
     order, first = torch.randperm(len(people), generator=generator), 0
@@ -180,6 +183,24 @@ def train_lifter(make: Callable[[], Network], people: LiftedPeople, training: Li
     Raises:
         TrainingDiverged: The loss is not finite.
     """
+    return train_network(make, people, training, lambda network, batch: network.loss(batch.keypoints, batch.joints))
+
+
+def train_network(
+    make: Callable[[], Network],
+    people: People,
+    training: LiftingTraining,
+    loss_of: Callable[[Network, People], Tensor],
+) -> tuple[Network, float]:
+    """Train a network with a loss of its own.
+
+    Args:
+        make, people, training: As for :func:`train_lifter`.
+        loss_of: The loss of a batch of people.
+
+    Returns, Raises:
+        As :func:`train_lifter`.
+    """
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(training.seed)
         network = make()
@@ -189,7 +210,7 @@ def train_lifter(make: Callable[[], Network], people: LiftedPeople, training: Li
         network.train()
         start = time.process_time()
         for batch in shuffled(people, training):
-            loss = network.loss(batch.keypoints, batch.joints)
+            loss = loss_of(network, batch)
             if not loss.isfinite():
                 raise TrainingDiverged("the loss is not finite; try a lower rate")
             optimizer.zero_grad()

@@ -8,6 +8,7 @@ from meshrec.models.lifting_baseline import BaselineConfig
 from meshrec.models.locally_connected import LocallyConnectedConfig
 from meshrec.models.nrsfm import NRSfMConfig
 from meshrec.models.repnet import RepNetConfig
+from meshrec.models.multimodal_vae import MultimodalConfig
 from meshrec.models.variational_lifting import VariationalConfig
 from meshrec.training.lifting import LiftingTraining
 
@@ -41,6 +42,7 @@ class LiftingConfig:
         adversarial: the lifter that a critic of 2D poses and self-consistency teach.
         repnet: the networks of pose and camera that a critic of 3D poses teaches.
         variational: the conditional variational autoencoder, which gives several poses.
+        multimodal: the autoencoder of 2D joints, masks and 3D joints.
     """
 
     training: LiftingTraining = field(default_factory=LiftingTraining)
@@ -52,3 +54,4 @@ class LiftingConfig:
     adversarial: AdversarialConfig = field(default_factory=AdversarialConfig)
     repnet: RepNetConfig = field(default_factory=RepNetConfig)
     variational: VariationalConfig = field(default_factory=VariationalConfig)
+    multimodal: MultimodalConfig = field(default_factory=MultimodalConfig)
