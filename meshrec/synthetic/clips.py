@@ -159,11 +159,11 @@ def simulate_detections(
     side = (pixels.amax(1) - pixels.amin(1)).amax(1)
     reported = detected(pixels, hidden, side, joints, streams, noise)
     share = np.exp(-np.diff(times) / LASTING)
-    errors = _lasting((reported[..., :2] - pixels) / side[:, None, None], share)
+    errors = lasting((reported[..., :2] - pixels) / side[:, None, None], share)
     # Confidence lasts too: its logit does.
     logit = reported[..., 2].clamp(0.01, 0.99).logit()
     mean = logit.mean(0)
-    confidence = (mean + _lasting(logit - mean, share)).sigmoid()
+    confidence = (mean + lasting(logit - mean, share)).sigmoid()
     keypoints = torch.cat([pixels + errors * side[:, None, None], confidence[..., None]], -1).numpy()
     blocks = (times // LASTING).astype(int)  # the outlines' errors stay the same for a while
     inside = torch.ones_like(exact[0])
@@ -176,7 +176,7 @@ def simulate_detections(
     return result
 
 
-def _lasting(values: Tensor, share: np.ndarray) -> Tensor:
+def lasting(values: Tensor, share: np.ndarray) -> Tensor:
     """Make independent values (T, ...) a first-order autoregressive process of the same variance.
 
     Args:

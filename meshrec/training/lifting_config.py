@@ -9,7 +9,9 @@ from meshrec.models.locally_connected import LocallyConnectedConfig
 from meshrec.models.nrsfm import NRSfMConfig
 from meshrec.models.repnet import RepNetConfig
 from meshrec.models.multimodal_vae import MultimodalConfig
+from meshrec.models.pose_machine import PoseMachineConfig
 from meshrec.models.variational_lifting import VariationalConfig
+from meshrec.training.lifted_clips import ClipsConfig
 from meshrec.training.lifting import LiftingTraining
 
 
@@ -43,6 +45,8 @@ class LiftingConfig:
         repnet: the networks of pose and camera that a critic of 3D poses teaches.
         variational: the conditional variational autoencoder, which gives several poses.
         multimodal: the autoencoder of 2D joints, masks and 3D joints.
+        clips: the clips to learn from, for networks that see clips.
+        pose_machine: the network that lifts clips by an LSTM, and corrects its joints by their projection.
     """
 
     training: LiftingTraining = field(default_factory=LiftingTraining)
@@ -55,3 +59,5 @@ class LiftingConfig:
     repnet: RepNetConfig = field(default_factory=RepNetConfig)
     variational: VariationalConfig = field(default_factory=VariationalConfig)
     multimodal: MultimodalConfig = field(default_factory=MultimodalConfig)
+    clips: ClipsConfig = field(default_factory=ClipsConfig)
+    pose_machine: PoseMachineConfig = field(default_factory=PoseMachineConfig)
