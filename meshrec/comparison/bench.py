@@ -18,8 +18,10 @@ from meshrec.evaluation.datasets import synthetic_set
 from meshrec.evaluation.lifting import Lifter, LiftingSet, benchmark_to_lift, joint_errors, lifting_errors
 from meshrec.files.tensors import write_tensors
 from meshrec.synthetic.detector_noise import EXACT
+from meshrec.training.lifted_clips import LiftedClips, clips_to_lift
 from meshrec.training.lifting import LiftedPeople, people_to_lift
 from meshrec.training.lifting_config import LiftingConfig
+from meshrec.training.masked import MaskedPeople, people_with_masks
 from meshrec.training.pictured import PicturedPeople, benchmark_to_see, people_to_see
 
 JOINTS = "h36m17"
@@ -95,6 +97,23 @@ class Bench:
         data = synthetic_set(self.body)
         rows = (data if self.limit is None else data.thinned(self.limit)).rows
         return benchmark_to_see(self.body, rows, JOINTS, self.config.pictures.size)
+
+    @cached_property
+    def masked(self) -> MaskedPeople:
+        """The people to learn from, with masks."""
+        training = self.config.training
+        resolution = self.config.multimodal.resolution
+        return people_with_masks(self.body, training.people, training.seed, JOINTS, resolution)
+
+    @cached_property
+    def measured_masks(self) -> LiftingSet:
+        """The people to measure on, with masks."""
+        return benchmark_to_lift(self.body, JOINTS, self.limit, self.config.multimodal.resolution)
+
+    @cached_property
+    def clips(self) -> LiftedClips:
+        """The clips to learn from."""
+        return clips_to_lift(self.body, self.config.clips, JOINTS)
 
     def seen(self, method: Callable[[Tensor], Tensor], weights: int, seconds: float) -> Made:
         """A method that sees pictures, measured.

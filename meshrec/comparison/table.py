@@ -8,6 +8,8 @@ import torch
 from meshrec.benchmarks.timing import time_in_turn
 from meshrec.comparison.bench import GROUPS, NOISE, Bench
 from meshrec.comparison.lifting_rows import LIFTING_ROWS
+from meshrec.comparison.multimodal_rows import MULTIMODAL_ROWS
+from meshrec.comparison.sequence_rows import SEQUENCE_ROWS
 from meshrec.comparison.several_rows import SEVERAL_ROWS
 from meshrec.comparison.shipped_rows import SHIPPED_ROWS
 from meshrec.comparison.unlabelled_rows import UNLABELLED_ROWS
@@ -17,6 +19,7 @@ from meshrec.metrics import pa_mpjpe
 MEASURES = {"pa_mpjpe": "PA-MPJPE", "mpjpe": "MPJPE", "n_mpjpe": "N-MPJPE", "mpve": "MPVE", "pa_mpve": "PA-MPVE"}
 ROWS = LIFTING_ROWS | UNLABELLED_ROWS | SHIPPED_ROWS
 ROWS = LIFTING_ROWS | SEVERAL_ROWS | SHIPPED_ROWS
+ROWS = LIFTING_ROWS | SEVERAL_ROWS | MULTIMODAL_ROWS | SEQUENCE_ROWS | SHIPPED_ROWS
 """The rows by name, in the order of the table."""
 
 

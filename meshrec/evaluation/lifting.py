@@ -45,6 +45,7 @@ class LiftingSet:
         pose: (N, 24, 3, 3) true rotations.
         betas: (N, S) true shapes.
         groups: Rows of each group of people by name.
+        mask: (N, R, R) bool, the detector's masks in the crops of the keypoints; None where they were not asked for.
     """
 
     joints: str
@@ -53,18 +54,22 @@ class LiftingSet:
     pose: Tensor
     betas: Tensor
     groups: dict[str, list[int]]
+    mask: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.true)
 
 
-def benchmark_to_lift(body: BodyModel, joints: str = "h36m17", limit: int | None = None) -> LiftingSet:
+def benchmark_to_lift(
+    body: BodyModel, joints: str = "h36m17", limit: int | None = None, resolution: int | None = None
+) -> LiftingSet:
     """The frozen benchmark, whose simulated detector sees the joints that are lifted.
 
     Args:
         body: The people's body.
         joints: Name of the joint set.
         limit: Largest number of people, evenly spread. Default: all 2,000.
+        resolution: Side of the masks in pixels. Default: no masks.
 
     Example:
         >>> import meshrec
@@ -76,11 +81,13 @@ def benchmark_to_lift(body: BodyModel, joints: str = "h36m17", limit: int | None
     data = synthetic_set(body)
     data = data if limit is None else data.thinned(limit)
     seen = replace(data, samples=SyntheticBenchmark(body, detected_joints=joints))
-    encoder = EncoderConfig(inputs=("keypoints",), resnet=0, joints=joints)
-    parts, root = [], root_indices(joints)
+    sees: tuple[str, ...] = ("keypoints",) if resolution is None else ("keypoints", "silhouette")
+    encoder = EncoderConfig(inputs=sees, resnet=0, joints=joints, resolution=resolution or EncoderConfig.resolution)
+    parts, masks, root = [], [], root_indices(joints)
     for subjects in _chunks(seen, assumed_camera):
         each = [person_inputs(encoder, s.picture, [s.detected], s.camera) for s in subjects]
         keypoints = torch.cat([inputs.keypoints for inputs, _ in each if inputs.keypoints is not None])
+        masks += [inputs.silhouette[:, 0] > 0.5 for inputs, _ in each if inputs.silhouette is not None]
         turn = torch.cat([turn for _, turn in each])
         true = torch.from_numpy(np.stack([labelled_joints(s.sample, joints) for s in subjects]))
         points = (true[..., :3] - true[:, root, :3].mean(1, keepdim=True)) @ turn.mT
@@ -89,7 +96,8 @@ def benchmark_to_lift(body: BodyModel, joints: str = "h36m17", limit: int | None
         betas = torch.from_numpy(np.stack([s.sample.betas for s in subjects]))
         parts.append((keypoints, torch.cat([points, true[..., 3:]], dim=-1), pose, betas))
     keypoints, true, pose, betas = (torch.cat(values) for values in zip(*parts))
-    return LiftingSet(joints, keypoints, true, pose, betas, data.members())
+    mask = torch.cat(masks) if masks else None
+    return LiftingSet(joints, keypoints, true, pose, betas, data.members(), mask)
 
 
 @torch.no_grad()
