@@ -112,7 +112,7 @@ class PoseLibrary:
         betas = torch.zeros(len(pose), landmarks.num_betas, dtype=torch.float64)
         state = BodyState(rotations, torch.zeros(len(pose), 3, dtype=torch.float64), betas)
         offsets = landmark_positions(landmarks, state)
-        translation = _translation(offsets, *(t.repeat_interleave(count, 0) for t in (rays[..., :2], weight)))
+        translation = translation_onto(offsets, *(t.repeat_interleave(count, 0) for t in (rays[..., :2], weight)))
         closest = 2 * NEAREST - offsets[..., 2].amin(1)
         translation[:, 2] = translation[:, 2].clamp(min=closest)
         return BodyState(rotations, translation, betas)
@@ -180,7 +180,7 @@ def in_front(state: BodyState, landmarks: LandmarkMoments, precision: Tensor) ->
     return BodyState(state.rotations, state.translation + missing[:, None] * along, state.betas)
 
 
-def _translation(offsets: Tensor, rays: Tensor, weight: Tensor) -> Tensor:
+def translation_onto(offsets: Tensor, rays: Tensor, weight: Tensor) -> Tensor:
     """Translations for which points project closest to rays: x + tx = r (z + tz) is linear in the translation.
 
     Args:
