@@ -29,11 +29,12 @@ def pose_machine(label: str, temporal: bool) -> Callable[[Bench, str], Made]:
 
     def train(bench: Bench, name: str) -> Made:
         config = replace(bench.config.pose_machine, temporal=temporal)
-        training = replace(bench.config.training, batch_size=bench.config.clips.batch_size)
+        clips = bench.config.clips
+        training = replace(bench.config.training, batch_size=clips.batch_size, steps=clips.steps)
         network, seconds = kept_training(
             bench.out / f"{name}.safetensors",
             PoseMachine(config),
-            {"training": asdict(training), "clips": asdict(bench.config.clips), "network": asdict(config)},
+            {"training": asdict(training), "clips": asdict(clips), "network": asdict(config)},
             lambda: train_lifter(lambda: PoseMachine(config), bench.clips, training),
         )
         made = bench.lifted(network, network.count_weights(), seconds)

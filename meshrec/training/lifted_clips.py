@@ -44,6 +44,7 @@ class ClipsConfig:
         every: frames of the takes, of which there are 30 a second, from one frame of a clip to the next.
         seed: seed of the clips.
         batch_size: number of clips in a step of a training.
+        steps: number of steps.
     """
 
     clips: int = 8192
@@ -51,10 +52,11 @@ class ClipsConfig:
     every: int = 2
     seed: int = 0
     batch_size: int = 32
+    steps: int = 3000
 
     def __post_init__(self) -> None:
-        if min(self.clips, self.frames, self.every, self.batch_size) < 1:
-            raise ValueError("clips, frames, every and batch_size must be above 0")
+        if min(self.clips, self.frames, self.every, self.batch_size, self.steps) < 1:
+            raise ValueError("clips, frames, every, batch_size and steps must be above 0")
 
 
 @dataclass(frozen=True, eq=False)
