@@ -12,7 +12,7 @@ from meshrec.comparison.multimodal_rows import overlaps
 
 SMALL = (
     *("--limit", "12", "--set", "training.steps=3", "training.people=200"),
-    *("variational.width=8", "variational.samples=4", "multimodal.width=8", "multimodal.resolution=8"),
+    *("variational.width=8", "variational.samples=4", "multimodal.width=8", "multimodal.resolution=16"),
     *("multimodal.samples=4", "clips.clips=8", "clips.frames=4", "clips.steps=3", "clips.batch_size=4"),
     *("pose_machine.width=8", "pose_machine.corrections=2"),
 )
