@@ -52,7 +52,7 @@ class PoseMachineConfig:
     temporal: bool = True
     projection: float = 1.0
     corrections: int = 20
-    rate: float = 0.1
+    rate: float = 0.03
 
     def __post_init__(self) -> None:
         joint_set(self.joints)
