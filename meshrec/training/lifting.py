@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Literal, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -33,6 +33,19 @@ MADE_AT_ONCE = 4096  # people; a fixed number, since a batch of synthetic people
 Network = TypeVar("Network", bound=Standardised)
 
 POSES = PoseMix(everyday=0.35, upright=0.12)  # those of the shipped networks, configs/iterative_keypoints.yaml
+
+
+class Schedule(Protocol):
+    """What the order of people and the learning rate depend on, as :class:`LiftingTraining` has it."""
+
+    @property
+    def seed(self) -> int: ...
+    @property
+    def steps(self) -> int: ...
+    @property
+    def batch_size(self) -> int: ...
+    @property
+    def warmup(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -80,9 +93,6 @@ class LiftedPeople:
         return len(self.joints)
 
 
-People = TypeVar("People", bound=LiftedPeople)
-
-
 def people_to_lift(
     body: BodyModel,
     count: int,
@@ -125,8 +135,17 @@ def without_missing(keypoints: Tensor) -> Tensor:
     return keypoints * (keypoints[..., 2:] > 0)
 
 
-def shuffled(people: People, training: LiftingTraining) -> Iterator[People]:
-    """The batches of a training, in an order that depends on its seed alone."""
+# Any: people of some kind, a dataclass of tensors whose first axis counts them.
+People = TypeVar("People", bound=Any)
+
+
+def shuffled(people: People, training: Schedule) -> Iterator[People]:
+    """The batches of a training, in an order that depends on its seed alone.
+
+    Args:
+        people: A dataclass of tensors whose first axis counts people.
+        training: Seed, number of steps and batch size.
+    """
     generator = torch.Generator().manual_seed(training.seed)
     order, first = torch.randperm(len(people), generator=generator), 0
     for _ in range(training.steps):
@@ -221,7 +240,7 @@ def train_network(
     return network.eval(), time.process_time() - start
 
 
-def rate_at(step: int, training: LiftingTraining) -> float:
+def rate_at(step: int, training: Schedule) -> float:
     """The share of the largest learning rate in a step: a linear rise, then half a cosine."""
     if step < training.warmup:
         return (step + 1) / training.warmup
