@@ -7,6 +7,7 @@ import torch
 
 from meshrec.benchmarks.timing import time_in_turn
 from meshrec.comparison.bench import GROUPS, NOISE, Bench
+from meshrec.comparison.heatmap_rows import HEATMAP_ROWS
 from meshrec.comparison.lifting_rows import LIFTING_ROWS
 from meshrec.comparison.multimodal_rows import MULTIMODAL_ROWS
 from meshrec.comparison.sequence_rows import SEQUENCE_ROWS
@@ -20,6 +21,7 @@ MEASURES = {"pa_mpjpe": "PA-MPJPE", "mpjpe": "MPJPE", "n_mpjpe": "N-MPJPE", "mpv
 ROWS = LIFTING_ROWS | UNLABELLED_ROWS | SHIPPED_ROWS
 ROWS = LIFTING_ROWS | SEVERAL_ROWS | SHIPPED_ROWS
 ROWS = LIFTING_ROWS | SEVERAL_ROWS | MULTIMODAL_ROWS | SEQUENCE_ROWS | SHIPPED_ROWS
+ROWS = LIFTING_ROWS | HEATMAP_ROWS | SHIPPED_ROWS
 """The rows by name, in the order of the table."""
 
 

@@ -62,6 +62,32 @@ def gaussian_maps(places: Tensor, sizes: Sequence[int], deviation: float = 1.0) 
     return maps
 
 
+def segment_maps(starts: Tensor, ends: Tensor, sizes: Sequence[int], deviation: float = 1.0) -> Tensor:
+    """Draw a Gaussian of the distance to each segment, with a height of 1 along it: maps of limbs.
+
+    Args:
+        starts, ends: (..., 2) places of the segments' ends.
+        sizes: The map's numbers of cells (H, W).
+        deviation: Standard deviation in cells.
+
+    Returns:
+        (..., H, W).
+
+    Example:
+        >>> import torch
+        >>> from meshrec.models.heatmaps import segment_maps
+        >>> segment_maps(torch.tensor([-0.75, 0.25]), torch.tensor([0.25, 0.25]), (4, 4))[2].round(decimals=3)
+        tensor([1.0000, 1.0000, 1.0000, 0.6070])
+    """
+    scale = starts.new_tensor([sizes[1], sizes[0]]) / 2
+    y, x = torch.meshgrid(*(cell_centres(size, starts) for size in sizes), indexing="ij")
+    cells = torch.stack([x, y], dim=-1) * scale
+    start, along = (values[..., None, None, :] * scale for values in (starts, ends - starts))
+    share = ((cells - start) * along).sum(-1) / along.square().sum(-1).clamp(min=1e-9)
+    nearest = start + share.clamp(0, 1)[..., None] * along
+    return torch.exp(-(cells - nearest).square().sum(-1) / (2 * deviation**2))
+
+
 def argmax_places(maps: Tensor, axes: int = 2, quarter: bool = False) -> Tensor:
     """The centres of the highest cells.
 

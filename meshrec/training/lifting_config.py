@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 
 from meshrec.fit.sparse_pose import SparsePoseConfig
 from meshrec.models.adversarial_lifting import AdversarialConfig
+from meshrec.models.cascade import CascadeConfig
+from meshrec.models.compositional import CompositionalConfig
+from meshrec.models.hourglass import HourglassConfig
 from meshrec.models.lifting_baseline import BaselineConfig
 from meshrec.models.locally_connected import LocallyConnectedConfig
 from meshrec.models.nrsfm import NRSfMConfig
@@ -13,6 +16,7 @@ from meshrec.models.pose_machine import PoseMachineConfig
 from meshrec.models.variational_lifting import VariationalConfig
 from meshrec.training.lifted_clips import ClipsConfig
 from meshrec.training.lifting import LiftingTraining
+from meshrec.training.seeing import SeeingTraining
 
 
 @dataclass(frozen=True)
@@ -23,11 +27,13 @@ class PicturesConfig:
         people: number of synthetic people.
         seed: seed of the people.
         size: side of the pictures, pixels.
+        lifter_steps: steps of the lifting baseline that follows networks which find 2D joints.
     """
 
-    people: int = 32768
+    people: int = 16384
     seed: int = 0
     size: int = 64
+    lifter_steps: int = 1000
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,10 @@ class LiftingConfig:
     Attributes:
         training: the people, and how networks are trained.
         pictures: the pictures of people to learn from, for networks that see pictures.
+        seeing: how networks that see pictures are trained.
+        cascade: the cascade of regressors.
+        hourglass: the stacked hourglasses.
+        compositional: the hierarchy of joints, limbs and parts.
         baseline: the fully connected network with residual blocks.
         locally_connected: the network that connects near joints.
         sparse_pose: the sparse sums of a dictionary of poses.
@@ -51,6 +61,10 @@ class LiftingConfig:
 
     training: LiftingTraining = field(default_factory=LiftingTraining)
     pictures: PicturesConfig = field(default_factory=PicturesConfig)
+    seeing: SeeingTraining = field(default_factory=SeeingTraining)
+    cascade: CascadeConfig = field(default_factory=CascadeConfig)
+    hourglass: HourglassConfig = field(default_factory=HourglassConfig)
+    compositional: CompositionalConfig = field(default_factory=CompositionalConfig)
     baseline: BaselineConfig = field(default_factory=BaselineConfig)
     locally_connected: LocallyConnectedConfig = field(default_factory=LocallyConnectedConfig)
     sparse_pose: SparsePoseConfig = field(default_factory=SparsePoseConfig)

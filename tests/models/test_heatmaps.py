@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.stats import multivariate_normal
 
-from meshrec.models.heatmaps import argmax_places, cell_centres, gaussian_maps, soft_argmax
+from meshrec.models.heatmaps import argmax_places, cell_centres, gaussian_maps, segment_maps, soft_argmax
 
 SIZES = {2: (5, 8), 3: (6, 5, 8)}
 
@@ -20,6 +20,16 @@ def test_gaussians_are_those_of_scipy(axes):
         mean = (place[::-1] + 1) / 2 * sizes - 0.5
         normal = multivariate_normal(mean, 1.5**2 * np.eye(axes))
         np.testing.assert_allclose(drawn, normal.pdf(cells) / normal.pdf(mean), atol=1e-12)
+
+
+def test_segments_are_the_largest_of_many_gaussians_along_them():
+    generator = torch.Generator().manual_seed(4)
+    starts, ends = (2 * torch.rand(3, 2, generator=generator, dtype=torch.float64) - 1 for _ in range(2))
+    points = starts + torch.linspace(0, 1, 501, dtype=torch.float64)[:, None, None] * (ends - starts)
+    many = gaussian_maps(points, SIZES[2], 1.2).amax(0)
+    torch.testing.assert_close(segment_maps(starts, ends, SIZES[2], 1.2), many, atol=1e-4, rtol=0)
+    point = segment_maps(starts, starts, SIZES[2])
+    torch.testing.assert_close(point, gaussian_maps(starts, SIZES[2]))
 
 
 @pytest.mark.parametrize("axes", [2, 3])

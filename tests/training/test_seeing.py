@@ -1,8 +1,8 @@
 """Training of networks that see pictures: changes of pictures that keep labels true, and a place that is learned."""
 
-import cv2
 import numpy as np
 import torch
+from helpers.dots import dots
 from torch import nn
 
 from meshrec import load_body
@@ -14,22 +14,6 @@ from meshrec.training.seeing import SeeingTraining, changed_at_random, mirrored,
 def projected(people: PicturedPeople) -> torch.Tensor:
     points = people.joints + people.root[:, None]
     return people.focal[:, None, None] * points[..., :2] / points[..., 2:]
-
-
-def dots(places: torch.Tensor, size: int = 32) -> PicturedPeople:
-    """People all of whose joints are one bright dot in a noisy picture; its places are (N, 2)."""
-    rng, images = np.random.default_rng(0), []
-    for x, y in ((places + 1) * size / 2 - 0.5).tolist():
-        image = rng.integers(0, 60, (size, size, 3), np.uint8)
-        cv2.circle(image, (round(16 * x), round(16 * y)), 24, (220, 220, 220), -1, cv2.LINE_AA, shift=4)
-        images.append(image)
-    count = len(places)
-    return PicturedPeople(
-        torch.from_numpy(np.stack(images)).movedim(-1, 1).contiguous(),
-        places[:, None].repeat(1, 17, 1),
-        torch.zeros(count, 17, 3), torch.ones(count, 3), torch.eye(3).expand(count, 24, 3, 3),
-        torch.zeros(count, 10), torch.ones(count),
-    )  # fmt: skip
 
 
 def test_mirrored_people_are_seen_where_they_are():
