@@ -15,6 +15,7 @@ from meshrec.models.multimodal_vae import MultimodalConfig
 from meshrec.models.pose_machine import PoseMachineConfig
 from meshrec.models.variational_lifting import VariationalConfig
 from meshrec.training.lifted_clips import ClipsConfig
+from meshrec.models.root_depth import RootNetConfig
 from meshrec.training.lifting import LiftingTraining
 from meshrec.training.seeing import SeeingTraining
 
@@ -47,6 +48,8 @@ class LiftingConfig:
         cascade: the cascade of regressors.
         hourglass: the stacked hourglasses.
         compositional: the hierarchy of joints, limbs and parts.
+        rootnet: the network that tells how far away people are (tools/compare_root_depth.py).
+        root_seeing: how it is trained.
         baseline: the fully connected network with residual blocks.
         locally_connected: the network that connects near joints.
         sparse_pose: the sparse sums of a dictionary of poses.
@@ -65,6 +68,8 @@ class LiftingConfig:
     cascade: CascadeConfig = field(default_factory=CascadeConfig)
     hourglass: HourglassConfig = field(default_factory=HourglassConfig)
     compositional: CompositionalConfig = field(default_factory=CompositionalConfig)
+    rootnet: RootNetConfig = field(default_factory=RootNetConfig)
+    root_seeing: SeeingTraining = field(default_factory=SeeingTraining)
     baseline: BaselineConfig = field(default_factory=BaselineConfig)
     locally_connected: LocallyConnectedConfig = field(default_factory=LocallyConnectedConfig)
     sparse_pose: SparsePoseConfig = field(default_factory=SparsePoseConfig)
