@@ -28,6 +28,8 @@ from meshrec.training.losses import (
     geman_mcclure,
     joint_loss,
     length,
+    ordinal_depth_loss,
+    ordinal_relations,
     reprojection_loss,
     rotation_loss,
     silhouette_loss,
@@ -46,6 +48,8 @@ class Weights:
         landmarks: Likewise all other points of the labels' joint set: face, hands, feet, middles.
         limbs: Likewise the twelve joints of arms and legs by which methods are measured, once more.
         aligned: These twelve after Procrustes alignment, metres: the reconstruction error itself.
+        ordinal: Which of two of these twelve joints is nearer to the camera, for all pairs; of the 3D labels nothing
+            but this order counts (Pavlakos et al. 2018). Depths within 10 cm count as equal.
         keypoints_2d: All points in the picture, in halves of the crop.
         robust_2d: Halves of the crop from which such a difference counts ever less (Geman & McClure 1987), for labels
             that may be wrong; at 0 absolute differences count.
@@ -66,6 +70,7 @@ class Weights:
     landmarks: float = 5.0
     limbs: float = 5.0
     aligned: float = 0.0
+    ordinal: float = 0.0
     keypoints_2d: float = 3.0
     robust_2d: float = 0.0
     rotations: float = 0.5
@@ -169,7 +174,7 @@ def body_losses(
         return (steps * shares.view(-1, *[1] * confidence.dim()) * confidence).flatten(0, 1)
 
     losses = {}
-    if weights.want("joints", "landmarks", "limbs", "aligned", "keypoints_2d"):
+    if weights.want("joints", "landmarks", "limbs", "aligned", "ordinal", "keypoints_2d"):
         points = landmarks(result.rotations, result.betas)
         target, confidence = each(batch.joints_3d[..., :3]), sure(batch.joints_3d[..., 3])
         for name, which in joint_groups(batch.joint_set).items():
@@ -178,6 +183,10 @@ def body_losses(
         if weights.want("aligned"):
             limbs = joint_groups(batch.joint_set)["limbs"]
             losses["aligned"] = aligned_joint_loss(points[:, limbs], target[:, limbs], confidence[:, limbs])
+        if weights.want("ordinal"):
+            limbs = joint_groups(batch.joint_set)["limbs"]
+            relations, pairs = ordinal_relations(batch.joints_3d[:, limbs, 2], batch.joints_3d[:, limbs, 3])
+            losses["ordinal"] = ordinal_depth_loss(points[:, limbs, 2], each(relations), sure(pairs))
         if weights.want("keypoints_2d"):
             seen = result.project(points, None if focal is None else focal.repeat(steps))
             target, confidence = each(batch.keypoints_2d[..., :2]), sure(batch.keypoints_2d[..., 2])

@@ -35,7 +35,15 @@ from meshrec.models.output import NetworkOutput
 from meshrec.render import silhouette
 from meshrec.training import load_config, train
 from meshrec.training.batches import Loader, Mixture
-from meshrec.training.losses import aligned_joint_loss, betas_loss, joint_loss, reprojection_loss, rotation_loss
+from meshrec.training.losses import (
+    aligned_joint_loss,
+    betas_loss,
+    joint_loss,
+    ordinal_depth_loss,
+    ordinal_relations,
+    reprojection_loss,
+    rotation_loss,
+)
 from meshrec.training.measure import measure_errors
 from meshrec.training.module import Training, rate_at
 from meshrec.training.objective import Objective, Weights, joint_groups
@@ -66,7 +74,7 @@ def _guess(batch: Batch, seed: int) -> Estimate:
 
 def test_losses_are_sums_over_iterations_as_they_count(body, piece):
     batch, inputs = piece
-    weights = Weights(aligned=2.0, iterations=(0.1, 0.4, 1.0))
+    weights = Weights(aligned=2.0, ordinal=0.7, iterations=(0.1, 0.4, 1.0))
     objective = Objective(body, weights)
     guesses = [_guess(batch, seed) for seed in range(2)]
     found = objective(NetworkOutput(guesses), batch, inputs.focal)
@@ -78,6 +86,8 @@ def test_losses_are_sums_over_iterations_as_they_count(body, piece):
             expected[name] += share * joint_loss(points, true, sure, "union55", which=which).item()
         of_limbs = [values[:, joint_groups("union55")["limbs"]] for values in (points, true, sure)]
         expected["aligned"] += share * aligned_joint_loss(*of_limbs).item()
+        order = ordinal_relations(of_limbs[1][..., 2], of_limbs[2])
+        expected["ordinal"] += share * ordinal_depth_loss(of_limbs[0][..., 2], *order).item()
         seen = guess.project(points, inputs.focal)
         flat = reprojection_loss(seen, batch.keypoints_2d[..., :2], batch.keypoints_2d[..., 2])
         expected["keypoints_2d"] += share * flat.item()
