@@ -13,7 +13,7 @@ import torch
 
 from meshrec.body.joints import flip_permutation
 from meshrec.body.kinematics import mirror_pose
-from meshrec.data.occluders import Occluder, drawn_occluder, paste
+from meshrec.data.occluders import Occluder, paste_several
 from meshrec.data.sample import Sample, cut
 from meshrec.geometry.affine import apply, compose
 
@@ -84,10 +84,7 @@ def augment(
         sample.read_image(), rng.uniform(1 - a.colour, 1 + a.colour, 3), 1 + rng.uniform(-1, 1) * a.contrast
     )
     if rng.random() < a.occlusion_probability:
-        for _ in range(rng.integers(1, a.occluders, endpoint=True)):
-            occluder = occluders[rng.integers(len(occluders))] if occluders else drawn_occluder(rng)
-            # A side of 0.1 to 0.5 of the crop's, and a centre anywhere in it, as in the paper.
-            image = paste(image, occluder, rng.uniform(0, resolution, 2), rng.uniform(0.1, 0.5) * resolution)
+        image = paste_several(image, rng, a.occluders, occluders)
     return replace(sample, image=image)
 
 

@@ -6,6 +6,7 @@ no files. Those in front of synthetic people are in :mod:`meshrec.synthetic.occl
 
 import io
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -123,6 +124,28 @@ def paste(image: np.ndarray, occluder: Occluder, center: np.ndarray, side: float
     mixed = visible[..., :3] * alpha + result[y0:y1, x0:x1] * (1 - alpha)
     result[y0:y1, x0:x1] = np.round(mixed).astype(np.uint8)
     return result
+
+
+def paste_several(
+    image: np.ndarray, rng: np.random.Generator, most: int = 8, occluders: Sequence[Occluder] = ()
+) -> np.ndarray:
+    """Paste one or more occluders at random places into a square picture, as in the paper.
+
+    Args:
+        image: (S, S, 3) uint8 RGB.
+        rng: The random generator.
+        most: The largest number of occluders.
+        occluders: Objects to choose from; without any, random shapes are drawn.
+
+    Returns:
+        (S, S, 3) uint8 RGB.
+    """
+    side = len(image)
+    for _ in range(rng.integers(1, most, endpoint=True)):
+        occluder = occluders[rng.integers(len(occluders))] if occluders else drawn_occluder(rng)
+        # A side of 0.1 to 0.5 of the picture's, and a centre anywhere in it.
+        image = paste(image, occluder, rng.uniform(0, side, 2), rng.uniform(0.1, 0.5) * side)
+    return image
 
 
 def _palette_indices(path: Path) -> np.ndarray:
