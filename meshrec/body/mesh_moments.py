@@ -137,7 +137,8 @@ class PointMoments:
         rows = body.joint_regressor(joints) if isinstance(joints, str) else np.asarray(joints)
         near = np.flatnonzero(np.abs(rows).max(0, initial=0))
         rows, vectors = rows[:, near], _extended(body, num_betas)[near]
-        sums = np.einsum("kv,vj,ve->kje", rows, body.data.weights[near], vectors, optimize=True)
+        moved = body.data.weights[near][..., None] * vectors[:, None]  # (N, J, E)
+        sums = (rows @ moved.reshape(len(near), -1)).reshape(len(rows), *moved.shape[1:])
         return cls(sums, torch.from_numpy(near), torch.tensor(rows, dtype=torch.float32))
 
     @property

@@ -62,6 +62,17 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--unit", choices=("m", "cm", "mm"), help="unit of lengths in the calibration (default: the file's or format's)"
     )
+    parser.add_argument(
+        "--depth",
+        action="store_true",
+        help="the files are maps of a depth camera: 16-bit PNG or TIFF, 32-bit TIFF or .npy; they need --focal",
+    )
+    parser.add_argument(
+        "--depth-unit",
+        metavar="UNIT",
+        help="unit of depth maps: metres, millimetres, or metres per unit such as 0.00025 (default: whole numbers are "
+        "millimetres, others metres)",
+    )
     clips = parser.add_argument_group("clips")
     clips.add_argument("--clip", action="store_true", help="each folder that is given holds the frames of one clip")
     clips.add_argument("--fps", type=float, help="frames per second to use (default: the clip's; of folders 30)")
@@ -74,6 +85,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace) -> int:
+    from meshrec.files.depth_maps import depth_unit
     from meshrec.files.folder_lock import locked
     from meshrec.jobs.picture_page import page_of_results
     from meshrec.jobs.plan import plan_run
@@ -109,8 +121,12 @@ def run(options: Namespace) -> int:
             options.static,
         ),
         folders_are_clips=options.clip,
+        depth=options.depth,
+        depth_unit=depth_unit(options.depth_unit),
     )
     if options.cameras is not None:
+        if options.depth:
+            raise InputError("--cameras is for photos and clips; leave it out, or leave out --depth.")
         if options.texture:
             raise InputError("--texture is for photos of one camera; leave it out, or leave out --cameras.")
         if options.ray is not None:

@@ -55,6 +55,21 @@ class DepthCandidate:
     area: float
 
 
+@dataclass(frozen=True, eq=False)
+class DepthFindings:
+    """What a depth map shows besides large planes.
+
+    Attributes:
+        candidates: What may be a person, largest area first.
+        points: (N, 3) everything that is not in a large plane, in camera space, metres, of the thinned map.
+        stride: One of so many rows and columns of the map is in the thinned map.
+    """
+
+    candidates: list[DepthCandidate]
+    points: np.ndarray
+    stride: int
+
+
 def map_points(depth: np.ndarray, camera: Camera, stride: int = 1) -> np.ndarray:
     """Points in camera space of the pixels of a depth map.
 
@@ -75,7 +90,7 @@ def map_points(depth: np.ndarray, camera: Camera, stride: int = 1) -> np.ndarray
 
 def find_candidates(
     depth: np.ndarray, camera: Camera, box: np.ndarray | None = None, search: DepthSearch = DepthSearch()
-) -> list[DepthCandidate]:
+) -> DepthFindings:
     """Find what may be a person in a depth map.
 
     Args:
@@ -85,7 +100,17 @@ def find_candidates(
         search: The constants.
 
     Returns:
-        Candidates, largest area first; none if there is nothing.
+        What is there; no candidates if there is nothing.
+
+    Example:
+        >>> import numpy as np
+        >>> from meshrec.detect.depth_people import find_candidates
+        >>> from meshrec.geometry import Camera
+        >>> depth = np.zeros((120, 160), np.float32)
+        >>> depth[30:100, 60:90] = 2.0
+        >>> (found,) = find_candidates(depth, Camera(150.0, size=(160, 120))).candidates
+        >>> found.box.tolist(), round(found.area, 2)
+        ([59.5, 29.5, 89.5, 99.5], 0.37)
     """
     stride = max(1, round(depth.shape[1] / search.width))
     points = map_points(depth, camera, stride)
@@ -103,7 +128,7 @@ def find_candidates(
             corners = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
             around = np.array(corners, np.float32) * stride - 0.5
             found.append(DepthCandidate(points[rows, columns], around, float(areas[label])))
-    return found
+    return DepthFindings(found, points[rest], stride)
 
 
 def _inside(shape: tuple[int, ...], box: np.ndarray, stride: int) -> np.ndarray:

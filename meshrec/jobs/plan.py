@@ -165,6 +165,7 @@ def _job(task: Task, settings: Settings, evidence: ByPhoto[Any] | None, names: M
     """The job of one photo, with the boxes or keypoints that are kept under its name."""
     request = request_of(settings) | {"formats": sorted(settings.formats), "skinned": settings.skinned}
     request |= {"texture": True} if settings.texture else {}  # so that results of earlier versions stay valid
+    request |= {"depth": True, "depth_unit": settings.depth_unit} if settings.depth else {}
     if evidence is None:
         return Job(task.source, task.folder, request)
     name = names.get(task.source)

@@ -38,6 +38,8 @@ class Settings:
             photo suggests.
         clip: What is wanted of clips.
         folders_are_clips: Whether each folder that is given holds the frames of one clip.
+        depth: Whether the files are maps of a depth camera.
+        depth_unit: Metres per unit of these maps. Default: whole numbers are millimetres, others metres.
 
     Raises:
         InputError: Settings contradict each other, or one has no meaning.
@@ -60,6 +62,8 @@ class Settings:
     height: tuple[float, ...] | None = None
     clip: ClipSettings = ClipSettings()
     folders_are_clips: bool = False
+    depth: bool = False
+    depth_unit: float | None = None
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.formats if name not in FORMATS]
@@ -75,7 +79,28 @@ class Settings:
             if not self.height:
                 raise InputError("a height must be a number of metres, or several separated by commas.")
             require_height(self.height)
+        if self.depth_unit is not None and not self.depth:
+            raise InputError("--depth-unit is for maps of a depth camera, which need --depth.")
+        if self.depth:
+            self._check_depth()
         if self.boxes is not None and self.keypoints is not None:
             raise InputError("give boxes or keypoints, not both: keypoints already tell where people are.")
         if self.keypoint_layout is not None and self.keypoints is None:
             raise InputError("a keypoint layout is for a file of keypoints, and there is none.")
+
+    def _check_depth(self) -> None:
+        """Refuse what depth maps have no use for."""
+        if self.focal is None:
+            raise InputError("depth maps need --focal: the focal length of the depth camera in pixels.")
+        others = {
+            "--keypoints": self.keypoints is not None,
+            "--pose-model": self.pose_model is not None,
+            "--regressor": self.regressor is not None,
+            "--no-refine": not self.refine,
+            "--texture": self.texture,
+            "--height": self.height is not None,
+            "--ground": self.ground,
+            "--clip": self.folders_are_clips,
+        }
+        if wrong := [name for name, given in others.items() if given]:
+            raise InputError(f"{', '.join(wrong)} cannot be used with --depth; leave it out.")

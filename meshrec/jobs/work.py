@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from meshrec.detect import load_detector
 from meshrec.errors import MeshrecError
 from meshrec.jobs.clips import reconstruct_clip
+from meshrec.jobs.depth import reconstruct_depth
 from meshrec.jobs.photos import reconstruct_photo
 from meshrec.jobs.plan import Job, Outcome, Progress, sentence
 from meshrec.jobs.settings import Settings
@@ -22,6 +23,8 @@ def make_reconstructor(settings: Settings) -> Reconstructor:
             body can have no texture.
         MissingDependency: The detector's package is not installed.
     """
+    if settings.depth:
+        return Reconstructor(settings.device, "none", settings.body)
     detector = load_detector(settings.pose_model) if settings.keypoints is None else None
     reconstructor = Reconstructor(
         settings.device, settings.regressor, settings.body, detector, settings.refine, settings.focal_network
@@ -38,7 +41,9 @@ def work_on(job: Job, reconstructor: Reconstructor, settings: Settings) -> Itera
         How far a clip is, now and then; at last the outcome.
     """
     try:
-        if job.clip:
+        if settings.depth:
+            yield reconstruct_depth(job, reconstructor, settings)
+        elif job.clip:
             yield from reconstruct_clip(job, reconstructor, settings)
         else:
             yield reconstruct_photo(job, reconstructor, settings)

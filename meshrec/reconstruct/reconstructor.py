@@ -40,6 +40,7 @@ from meshrec.regress.weights import NONE, load_regressor, regressor_name
 if TYPE_CHECKING:
     from meshrec.files.clips import Clip
     from meshrec.geometry.calibrated_cameras import Calibration
+    from meshrec.reconstruct.depth import DepthReconstructor
 
 Regressor = Callable[[np.ndarray, Sequence[Detection], Camera], Initial]
 FocalEstimator = Callable[[np.ndarray], float]
@@ -107,6 +108,7 @@ class Reconstructor:
             raise InputError("without the fit a regressor is needed: one of them has to estimate the body.")
         self._detector = load_detector(detector) if isinstance(detector, str | Path) else detector
         self.fitter = Fitter(self.body) if refine else None
+        self._depth: DepthReconstructor | None = None
         if isinstance(focal_network, str | Path):
             focal_network = load_focal_network(focal_network, self.body.v_template.device)
         self.focal_network = focal_network
@@ -196,6 +198,47 @@ class Reconstructor:
             if not len(boxes):
                 return []
         return [person for person in self.detector(photo.image, boxes) if person.score > 0]
+
+    def depth(
+        self,
+        depth_map: np.ndarray | str | os.PathLike,
+        focal: float | None = None,
+        camera: Camera | None = None,
+        boxes: np.ndarray | None = None,
+        unit: float | None = None,
+    ) -> list[Person]:
+        """Reconstruct the person in a map of a depth camera, or the one in each box; distances are the map's.
+
+        Neither the regressor nor the detector takes part.
+
+        Args:
+            depth_map: A 16-bit PNG or TIFF, a 32-bit TIFF or a ``.npy`` file, or an array (H, W) of such numbers.
+            focal: Focal length of the depth camera in pixels; or give ``camera``.
+            camera: The map's camera.
+            boxes: (N, 4) x0, y0, x1, y1 in pixels of the map, one person in each. Default: one person is searched for.
+            unit: Metres per unit. Default: whole numbers are millimetres, others metres.
+
+        Returns:
+            People in camera space, in the order of the boxes; those of boxes that show nobody are left out.
+
+        Raises:
+            InputError: The map or the camera is wrong, or nobody is found in a map without boxes.
+        """
+        from meshrec.files.depth_maps import as_depth, read_depth
+        from meshrec.reconstruct.depth import DepthReconstructor, depth_camera
+
+        require_own_threads()
+        if isinstance(depth_map, np.ndarray):
+            name, depth = "depth map", as_depth(depth_map, unit)
+        else:
+            name, depth = os.fspath(depth_map), read_depth(Path(depth_map), unit).depth
+        seen_by = depth_camera(depth, focal, camera, name)
+        if boxes is not None:
+            boxes = boxes_in_photo(boxes, seen_by.size, Path(name))
+        with _loading:
+            if self._depth is None:
+                self._depth = DepthReconstructor(self.body, self.body_name)
+        return self._depth(depth, seen_by, boxes, name)
 
     @property
     def detector(self) -> Detector:

@@ -110,7 +110,7 @@ def person_candidate(seen: DepthMap, candidates: Sequence[DepthCandidate]) -> De
 
 def cube_sample(body: BodyModel, seen: DepthMap, config: VoxelConfig) -> CubeSample | None:
     """The surroundings of the person in a synthetic map; None where the person is not found."""
-    candidate = person_candidate(seen, find_candidates(seen.depth, seen.camera))
+    candidate = person_candidate(seen, find_candidates(seen.depth, seen.camera).candidates)
     if candidate is None:
         return None
     cube = Cube.around(candidate.points, config.side + MARGIN, config.voxels)

@@ -1,0 +1,81 @@
+"""Landmarks of people in depth maps, by the voxel network."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from meshrec.detect.depth_people import DepthCandidate
+from meshrec.geometry import Camera
+from meshrec.models.voxel_to_voxel import VoxelToVoxel
+from meshrec.regress.voxel_cubes import Cube, belongs, cube_points, fill_voxels
+
+
+@dataclass(frozen=True, eq=False)
+class DepthLandmarks:
+    """Landmarks of one person.
+
+    Attributes:
+        places: (K, 3) float32 in camera space, metres.
+        deviations: (K,) float32 standard deviations of their heatmaps over all axes, metres.
+        joint_set: Name of their joint set.
+        candidate: What of the map they were estimated from.
+    """
+
+    places: np.ndarray
+    deviations: np.ndarray
+    joint_set: str
+    candidate: DepthCandidate
+
+
+def estimate_landmarks(
+    network: VoxelToVoxel, depth: np.ndarray, camera: Camera, candidates: Sequence[DepthCandidate]
+) -> list[DepthLandmarks]:
+    """Estimate the landmarks of each candidate, as if it were a person.
+
+    Args:
+        network: The network, in evaluation mode.
+        depth: (H, W) float32 metres, 0 where nothing was measured.
+        camera: The map's camera.
+        candidates: What :func:`meshrec.detect.depth_people.find_candidates` finds.
+
+    Returns:
+        One set of landmarks a candidate, in their order.
+    """
+    config = network.config
+    return [
+        _in_cube(network, depth, camera, candidate, Cube.around(candidate.points, config.side, config.voxels))
+        for candidate in candidates
+    ]
+
+
+def refined(network: VoxelToVoxel, depth: np.ndarray, camera: Camera, landmarks: DepthLandmarks) -> DepthLandmarks:
+    """Landmarks estimated again, in the cube around those of a first estimate."""
+    config = network.config
+    first = Cube.at(landmarks.places.mean(0), config.side, config.voxels)
+    places = first.to_cube(landmarks.places)
+    middle = first.from_cube((places.min(0) + places.max(0)) / 2)
+    return _in_cube(network, depth, camera, landmarks.candidate, Cube.at(middle, config.side, config.voxels))
+
+
+def _in_cube(
+    network: VoxelToVoxel, depth: np.ndarray, camera: Camera, candidate: DepthCandidate, cube: Cube
+) -> DepthLandmarks:
+    """The landmarks of a candidate from what is in a cube."""
+    points, full = cube_points(depth, camera, cube)
+    own = belongs(points, cube.to_cube(candidate.points), cube.side)
+    voxels = fill_voxels(points, own, full, cube.side, cube.voxels)
+    with torch.inference_mode():
+        means, deviations = (part[0].numpy() for part in network.places(network(torch.from_numpy(voxels)[None])))
+    places = cube.from_cube(means).astype(np.float32)
+    return DepthLandmarks(places, deviations, network.config.landmarks, candidate)
+
+
+def likeliest(found: Sequence[DepthLandmarks]) -> DepthLandmarks:
+    """The person among candidates: the one whose heatmaps are the sharpest.
+
+    Raises:
+        ValueError: There are none.
+    """
+    return min(found, key=lambda landmarks: float(np.median(landmarks.deviations)))
