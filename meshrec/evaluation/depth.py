@@ -60,7 +60,8 @@ def depth_errors(
             yield None
             continue
         fit = reconstructor.fit(seen.depth, seen.camera, found, landmarks)
-        network, _ = convert_joints(landmarks.places, landmarks.joint_set, JOINTS)
+        places = landmarks.places[reconstructor.fitter.swap] if fit.exchanged else landmarks.places
+        network, _ = convert_joints(places, landmarks.joint_set, JOINTS)
         states = {"landmark fit": fit.landmarks_only, "depth fit": fit.state}
         vertices = {stage: posed(maps.body, state) for stage, state in states.items()}
         joints = {"network": torch.from_numpy(network)[None].float()}

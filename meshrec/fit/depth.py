@@ -8,19 +8,20 @@ lie between skin and map; their thickness is a nuisance parameter (:mod:`meshrec
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from meshrec.body import BodyModel
+from meshrec.body.joints import flip_permutation
 from meshrec.body.mesh_fit import FitOptions, ParameterFitter
 from meshrec.body.state import BodyState
 from meshrec.body.topology import vertex_normals
 from meshrec.fit.clothes import REGIONS, ClothesPrior, worn_over
 from meshrec.fit.nuisance import Nuisance, robust_squares
-from meshrec.fit.solver import Quadratic, Term, minimize
+from meshrec.fit.solver import Quadratic, Term, minimize, total
 from meshrec.fit.terms import LimitTerm, PoseTerm, RestTerm, ShapeTerm
 from meshrec.geometry import Camera
 from meshrec.landmarks.moments import LandmarkMoments
@@ -48,7 +49,11 @@ class DepthSettings:
         sensor_noise: Growth of the sensor's noise with the square of the distance, 1 / metres.
         independent: Number of independent points as which all points together count. Errors of near ones are alike.
         outline: The same for points of the body that the map shows empty.
-        beside: Factor of the landmarks' precision once points are matched.
+        beside: Weight of the landmarks once points are matched.
+        around: Distance from a landmark within which points of the map count when fits are compared, metres.
+        judged: Farthest distance of a match in that comparison, metres.
+        swapped: Whether landmarks with left and right exchanged are fitted too. From behind and from the front a person
+            looks much alike to the network; the fit that explains the map better is kept.
         clothes: Prior of the thickness of clothes.
     """
 
@@ -67,6 +72,9 @@ class DepthSettings:
     independent: float = 250.0
     outline: float = 40.0
     beside: float = 0.5
+    around: float = 0.3
+    judged: float = 0.1
+    swapped: bool = True
     clothes: ClothesPrior = ClothesPrior(mean=0.005, shared=0.01, own=0.005)
 
 
@@ -138,11 +146,31 @@ class DepthFit:
         landmarks_only: The body before it was fitted to the map's points.
         final: The energy's quadratic at the end.
         explained: Share of the visible surface that lies on points of the map.
+        cost: Negative log-likelihood of the map's points and of what is known about poses and shapes.
+        exchanged: Whether it is the fit to the landmarks with left and right exchanged.
     """
 
     state: BodyState
     landmarks_only: BodyState
     final: Quadratic
+    explained: float
+    cost: float
+    exchanged: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Matches:
+    """What of a body's surface and a depth map was matched.
+
+    Attributes:
+        terms: The term of the map's points, and that of vertices that the map shows empty if there are some; none if
+            nothing matches.
+        matched: Share of the map's points that were matched.
+        explained: Share of the visible surface that lies on points of the map.
+    """
+
+    terms: list[Term]
+    matched: float
     explained: float
 
 
@@ -170,6 +198,9 @@ class DepthFitter:
         settings: The constants.
         prior: Prior of poses. Default: the shipped one.
 
+    Attributes:
+        swap: (K,) the order of the landmarks with left and right exchanged.
+
     Raises:
         InputError: The body lacks a landmark of the joint set.
     """
@@ -183,6 +214,7 @@ class DepthFitter:
     ) -> None:
         self.body, self.joint_set, self.settings = body, joint_set, settings
         self.prior = (load_pose_prior() if prior is None else prior).double()
+        self.swap = flip_permutation(joint_set)
         self.landmarks = LandmarkMoments.of_body(body, joint_set)
         options = FitOptions(noise=settings.least_deviation)
         self._starts = ParameterFitter(body, body.num_betas, options)
@@ -197,6 +229,14 @@ class DepthFitter:
         """
         settings = self.settings
         spread = np.hypot(settings.least_deviation, settings.spread * deviations.astype(np.float64))
+        fits = [self._fitted(places, spread, view)]
+        if settings.swapped:
+            fits.append(replace(self._fitted(places[self.swap], spread[self.swap], view), exchanged=True))
+        return min(fits, key=lambda fit: fit.cost)
+
+    def _fitted(self, places: np.ndarray, spread: np.ndarray, view: DepthView) -> DepthFit:
+        """The fit to landmarks at places (K, 3), whose coordinates have standard deviations (K,), and to the map."""
+        settings = self.settings
         seen = PlacesTerm(
             self.landmarks,
             torch.from_numpy(places.astype(np.float64))[None],
@@ -205,14 +245,20 @@ class DepthFitter:
         )
         known: list[Term] = [PoseTerm(self.prior, settings.prior), settings.limits, settings.shape, settings.hands]
         state, final = minimize([seen, *known], self.start(places, spread), settings.steps)
-        first, explained = state, 0.0
-        beside = PlacesTerm(seen.landmarks, seen.places, seen.precision, settings.cutoff, settings.beside)
+        first = state
+        beside = replace(seen, weight=settings.beside)
         for reach, steps in settings.reaches:
-            matched, explained = match_surface(self.body, self.landmarks, state, view, reach, settings)
-            if not matched:
-                break
-            state, final = minimize([*matched, beside, *known], state, steps)
-        return DepthFit(state, first, final, explained)
+            matched = match_surface(self.body, self.landmarks, state, view, reach, settings)
+            if not matched.terms:
+                return DepthFit(state, first, final, 0.0, np.inf)
+            state, final = minimize([*matched.terms, beside, *known], state, steps)
+        # Of all starts the same points count: those near the landmarks.
+        gap = np.linalg.norm(view.points[:, None] - places[None], axis=-1).min(1)
+        near = replace(view, points=view.points[gap < settings.around])
+        matched = match_surface(self.body, self.landmarks, state, near, settings.judged, settings)
+        left_out = settings.independent * (1 - matched.matched) * settings.cutoff**2 / 2
+        cost = float(total([*matched.terms, *known], state).energy) + left_out if matched.terms else np.inf
+        return DepthFit(state, first, final, matched.explained, cost)
 
     def start(self, places: np.ndarray, spread: np.ndarray) -> BodyState:
         """The body whose landmarks are nearest to their places (K, 3), with standard deviations (K,), metres."""
@@ -228,7 +274,7 @@ def match_surface(
     view: DepthView,
     reach: float,
     settings: DepthSettings = DepthSettings(),
-) -> tuple[list[Term], float]:
+) -> Matches:
     """Match a body's visible surface to a depth map.
 
     Args:
@@ -240,8 +286,7 @@ def match_surface(
         settings: The constants.
 
     Returns:
-        The term of the map's points, that of the vertices that the map shows empty if there are some, and the share of
-        the visible vertices that lie on points of the map; no term if nothing matches.
+        The matches.
     """
     from scipy.spatial import cKDTree
 
@@ -252,11 +297,11 @@ def match_surface(
     vertices = posed[0].numpy()
     visible = visible_vertices(vertices, body, view.camera)
     if len(visible) < 10 or len(view.points) < 10:
-        return [], 0.0
+        return Matches([], 0.0, 0.0)
     distance, nearest = cKDTree(vertices[visible]).query(view.points, distance_upper_bound=reach)
     matched = np.flatnonzero(np.isfinite(distance))
     if len(matched) < 10:
-        return [], 0.0
+        return Matches([], 0.0, 0.0)
     some = matched[:: max(1, len(matched) // settings.points)]
     vertex, target = visible[nearest[some]], view.points[some]
     terms: list[Term] = [
@@ -273,7 +318,7 @@ def match_surface(
             terms.append(
                 _surface_term(body, skeleton, empty[some], target[some], away[some], settings, settings.outline, False)
             )
-    return terms, share
+    return Matches(terms, len(matched) / len(view.points), share)
 
 
 def visible_vertices(vertices: np.ndarray, body: BodyModel, camera: Camera, width: int = 160) -> np.ndarray:

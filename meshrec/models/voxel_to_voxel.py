@@ -2,9 +2,10 @@
 
 Source: Moon, Chang and Lee 2018, "V2V-PoseNet: Voxel-to-Voxel Prediction Network for Accurate 3D Hand and Human Pose
 Estimation from a Single Depth Map": the voxels of a cube around the person go through three-dimensional convolutions
-with residual blocks, down to a coarse grid and up again, to a heatmap of each joint at half of the resolution.
+with residual blocks, down to a coarse grid and up again, to a heatmap of each joint at a lower resolution.
 
-Departures: the network has a fraction of the channels, so that it is trained and used on one core. A place is the mean
+Departures: the network has a fraction of the channels, and heatmaps have a quarter of the voxels along each side
+instead of half, so that it is trained and used on one core. A place is the mean
 of its heatmap as a distribution (Sun et al. 2018, "Integral human pose regression") instead of the highest voxel, so
 that it is finer than the voxels. Voxels have shares of points instead of zeros and ones, and two channels: the person,
 and everything else.
@@ -35,21 +36,25 @@ class VoxelConfig:
     Attributes:
         landmarks: Name of the joint set whose places it estimates.
         side: Side of the cube, metres.
-        voxels: Voxels along a side, a multiple of 8.
-        channels: Channels at a half, a quarter and an eighth of the voxels along a side.
+        voxels: Voxels along a side, a multiple of four times ``fold``.
+        fold: Voxels along a side that make one cell of the first grid, which is also that of the heatmaps.
+        channels: Channels on the first grid, and on those of a half and a quarter of its cells along a side.
         blocks: Residual blocks at the coarsest of these.
     """
 
     landmarks: str = "union55"
     side: float = 2.4
-    voxels: int = 32
+    voxels: int = 64
+    fold: int = 4
     channels: tuple[int, int, int] = (32, 48, 96)
     blocks: int = 3
 
     def __post_init__(self) -> None:
         joint_set(self.landmarks)
-        if self.voxels < 8 or self.voxels > 128 or self.voxels % 8:
-            raise InputError(f"voxels must be a multiple of 8 from 8 to 128, not {self.voxels}")
+        if not 1 <= self.fold <= 8 or not 8 <= self.voxels <= 128 or self.voxels % (4 * self.fold):
+            raise InputError(
+                f"a fold of 1 to 8 and 8 to 128 voxels, a multiple of four times the fold, are needed: {self}"
+            )
         if not 0.1 <= self.side <= 100 or len(self.channels) != 3 or not all(1 <= c <= 1024 for c in self.channels):
             raise InputError(f"a side of 0.1 to 100 metres and three numbers of 1 to 1024 channels are needed: {self}")
         if not 1 <= self.blocks <= 16:
@@ -82,7 +87,7 @@ class VoxelToVoxel(nn.Module):
     Example:
         >>> import torch
         >>> from meshrec.models.voxel_to_voxel import VoxelConfig, VoxelToVoxel
-        >>> network = VoxelToVoxel(VoxelConfig("limb12", voxels=16, channels=(2, 2, 2))).eval()
+        >>> network = VoxelToVoxel(VoxelConfig("limb12", voxels=16, fold=2, channels=(2, 2, 2))).eval()
         >>> places, spread = network.places(network(torch.zeros(1, 2, 16, 16, 16)))
         >>> places.shape, spread.shape
         (torch.Size([1, 12, 3]), torch.Size([1, 12]))
@@ -92,7 +97,8 @@ class VoxelToVoxel(nn.Module):
         super().__init__()
         self.config = config
         a, b, c = config.channels
-        self.enter = nn.Sequential(nn.Conv3d(16, a, 3, padding=1, bias=False), nn.BatchNorm3d(a), nn.ReLU())
+        cell = config.fold
+        self.enter = nn.Sequential(nn.Conv3d(2, a, cell, stride=cell, bias=False), nn.BatchNorm3d(a), nn.ReLU())
         self.down = nn.ModuleList(
             nn.Sequential(
                 nn.Conv3d(near, far, 2, stride=2, bias=False),
@@ -120,9 +126,9 @@ class VoxelToVoxel(nn.Module):
                 them.
 
         Returns:
-            (B, K, G/2, G/2, G/2) logarithms of probabilities, up to a constant.
+            (B, K, D, D, D) logarithms of probabilities, up to a constant, where D is G over the fold.
         """
-        levels = [self.enter(folded(voxels).to(memory_format=torch.channels_last_3d))]
+        levels = [self.enter(voxels.to(memory_format=torch.channels_last_3d))]
         for down in self.down:
             levels.append(down(levels[-1]))
         x = levels.pop()
@@ -134,7 +140,7 @@ class VoxelToVoxel(nn.Module):
         """Means and standard deviations of heatmaps as distributions.
 
         Args:
-            heatmaps: (B, K, G/2, G/2, G/2) of :meth:`forward`.
+            heatmaps: (B, K, D, D, D) of :meth:`forward`.
 
         Returns:
             Places (B, K, 3) in the cube's axes about its centre, and standard deviations (B, K) over all axes, metres.
@@ -144,13 +150,6 @@ class VoxelToVoxel(nn.Module):
     def count_weights(self) -> int:
         """The number of weights that training changes."""
         return sum(weight.numel() for weight in self.parameters())
-
-
-def folded(voxels: Tensor) -> Tensor:
-    """Blocks of 2 x 2 x 2 voxels as channels: (B, C, G, G, G) to (B, 8 C, G/2, G/2, G/2)."""
-    batch, channels, depth, height, width = voxels.shape
-    blocks = voxels.view(batch, channels, depth // 2, 2, height // 2, 2, width // 2, 2)
-    return blocks.permute(0, 1, 3, 5, 7, 2, 4, 6).reshape(batch, 8 * channels, depth // 2, height // 2, width // 2)
 
 
 def soft_argmax(heatmaps: Tensor, side: float) -> tuple[Tensor, Tensor]:

@@ -12,7 +12,7 @@ from meshrec.detect.depth_people import map_points
 from meshrec.geometry import Camera
 
 BEHIND = 0.1  # metres by which the middle of a body lies behind the middle of the surface that is seen
-PIXELS_A_VOXEL = 3.0  # a map that has more along each axis is thinned
+PIXELS_A_VOXEL = 2.0  # a map that has more along each axis is thinned
 NEAR = 0.05  # metres: side of the cells in which points are next to each other
 
 
@@ -30,16 +30,16 @@ class Cube:
     center: np.ndarray
     rotation: np.ndarray
     side: float = 2.4
-    voxels: int = 32
+    voxels: int = 64
 
     @classmethod
-    def at(cls, center: np.ndarray, side: float = 2.4, voxels: int = 32) -> "Cube":
+    def at(cls, center: np.ndarray, side: float = 2.4, voxels: int = 64) -> "Cube":
         """The cube with its centre at a point (3,) in front of the camera, metres."""
         center = np.asarray(center, np.float32)
         return cls(center, looking_at(center), side, voxels)
 
     @classmethod
-    def around(cls, points: np.ndarray, side: float = 2.4, voxels: int = 32) -> "Cube":
+    def around(cls, points: np.ndarray, side: float = 2.4, voxels: int = 64) -> "Cube":
         """The cube around a person of whose surface points (N, 3) are seen, metres."""
         rough = Cube.at(np.median(points, axis=0), side, voxels)
         low, high = np.percentile(rough.to_cube(points), [3, 97], axis=0)
@@ -119,7 +119,7 @@ def belongs(points: np.ndarray, seen: np.ndarray, side: float) -> np.ndarray:
     return taken[tuple(cells(points).clip(0, count - 1).T + 1)]
 
 
-def fill_voxels(points: np.ndarray, own: np.ndarray, full: float, side: float = 2.4, voxels: int = 32) -> np.ndarray:
+def fill_voxels(points: np.ndarray, own: np.ndarray, full: float, side: float = 2.4, voxels: int = 64) -> np.ndarray:
     """How full voxels are of points.
 
     Each point is shared between the eight voxels whose centres are next to it, so that its place is not rounded to that
@@ -140,4 +140,4 @@ def fill_voxels(points: np.ndarray, own: np.ndarray, full: float, side: float = 
     grid = np.zeros((2, voxels, voxels, voxels), np.float32)
     places = (points / side + 0.5) * voxels - 0.5
     share_points(places.astype(np.float32), own, grid)
-    return np.minimum(grid * np.float32(2 / full), 1.0)
+    return np.minimum(grid * np.float32(1 / full), 1.0)

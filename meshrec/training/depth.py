@@ -24,6 +24,7 @@ from meshrec.synthetic.depth_maps import DepthMap, RoomMix, SyntheticDepthMaps
 from meshrec.synthetic.random_poses import PoseMix
 
 WEIGHTS, STATE = "last.safetensors", "last.ckpt"
+SIDEWAYS = 0.35  # cosine of the angle between facing and line of sight below which people are seen from the side
 MARGIN = 0.4  # metres by which points are kept beyond the cube's sides, since cubes are shifted at random
 
 
@@ -150,36 +151,61 @@ def batch_of(samples: Sequence[CubeSample], config: VoxelConfig) -> tuple[Tensor
     return torch.from_numpy(np.stack(grids)), torch.from_numpy(np.stack([s.landmarks for s in samples])).float()
 
 
-def heatmap_loss(heatmaps: Tensor, landmarks: Tensor, side: float, distance_weight: float) -> tuple[Tensor, Tensor]:
+def as_seen(landmarks: Tensor, joints: str) -> tuple[Tensor, Tensor]:
+    """Landmarks with left and right exchanged of people who face away, and who faces neither way.
+
+    From the front and from behind people look much alike in coarse voxels. So the network learns the sides as the
+    camera sees them, as if everyone faced it, and the fit finds out who faces away.
+
+    Args:
+        landmarks: (B, K, 3) in a cube's axes, metres.
+        joints: Name of their joint set.
+
+    Returns:
+        Landmarks (B, K, 3), and (B,) bool for people seen from the side, either of whose sides may be called left.
+    """
+    names = joint_set(joints)
+    place = {
+        name: landmarks[:, names.index(name)]
+        for name in ("left_shoulder", "right_shoulder", "left_hip", "right_hip", "neck", "pelvis")
+    }
+    aside = place["left_shoulder"] + place["left_hip"] - place["right_shoulder"] - place["right_hip"]
+    forward = nn.functional.normalize(torch.linalg.cross(aside, place["neck"] - place["pelvis"]), dim=-1)
+    away = forward[:, 2] > 0
+    exchanged = landmarks[:, torch.from_numpy(flip_permutation(joints))]
+    return torch.where(away[:, None, None], exchanged, landmarks), forward[:, 2].abs() < SIDEWAYS
+
+
+def heatmap_loss(heatmaps: Tensor, landmarks: Tensor, side: float, distance_weight: float) -> Tensor:
     """Cross-entropy of heatmaps, and distances of their means.
 
     The wanted distribution lies on the eight voxels around a landmark, and its mean is the landmark.
 
     Args:
         heatmaps: (B, K, D, D, D) logarithms of probabilities up to a constant.
-        landmarks: (B, K, 3) in the cube, metres. Those outside are left out.
+        landmarks: (N, B, K, 3) N wanted sets of places in the cube, metres. Those outside are left out.
         side: Side of the cube, metres.
         distance_weight: Weight of the distances, 1 / metres.
 
     Returns:
-        The loss, and the mean distance in metres.
+        (N, B) losses.
     """
     count, flat = heatmaps.shape[-1], heatmaps.float().flatten(2)
     places = (landmarks / side + 0.5) * count - 0.5
     inside = ((places > 0) & (places < count - 1)).all(-1).float()
     low = places.floor().clamp(0, count - 2)
     part = places - low
-    low, total = low.long(), torch.logsumexp(flat, -1)
+    low, whole = low.long(), torch.logsumexp(flat, -1)
     steps = torch.tensor([[k & 1, k >> 1 & 1, k >> 2] for k in range(8)])
-    weights = torch.where(steps == 1, part[:, :, None], 1 - part[:, :, None]).prod(-1)
-    corners = low[:, :, None] + steps
-    index = (corners[..., 2] * count + corners[..., 1]) * count + corners[..., 0]
-    expected = (weights * flat.gather(-1, index)).sum(-1)
-    means, _ = means_of((flat - total[..., None]).exp(), count, side)
-    distance = (means - landmarks).norm(dim=-1)
-    used = inside.sum().clamp(min=1)
-    mean = (inside * distance).sum() / used
-    return (inside * (total - expected)).sum() / used + distance_weight * mean, mean
+    weights = torch.where(steps == 1, part[..., None, :], 1 - part[..., None, :]).prod(-1)
+    corners = low[..., None, :] + steps
+    index = (corners[..., 2] * count + corners[..., 1]) * count + corners[..., 0]  # (N, B, K, 8)
+    taken = flat.gather(-1, index.permute(1, 2, 0, 3).flatten(2)).unflatten(2, (len(index), 8)).permute(2, 0, 1, 3)
+    expected = (weights * taken).sum(-1)
+    means, _ = means_of((flat - whole[..., None]).exp(), count, side)
+    distance = (means - landmarks).square().sum(-1).clamp(min=1e-12).sqrt()
+    each = inside * (whole - expected + distance_weight * distance)
+    return each.sum(-1) / inside.sum(-1).clamp(min=1)
 
 
 class DepthTrainer:
@@ -252,7 +278,10 @@ class DepthTrainer:
         self.network.train()
         with torch.autocast("cpu", torch.bfloat16, enabled=training.bf16):
             heatmaps = self.network(voxels)
-        loss, _ = heatmap_loss(heatmaps, landmarks, config.side, training.distance_weight)
+        wanted, sideways = as_seen(landmarks, config.landmarks)
+        exchanged = wanted[:, torch.from_numpy(flip_permutation(config.landmarks))]
+        losses = heatmap_loss(heatmaps, torch.stack([wanted, exchanged]), config.side, training.distance_weight)
+        loss = torch.where(sideways, losses.amin(0), losses[0]).mean()
         if not loss.isfinite():
             raise TrainingDiverged("the loss is not finite; try a lower rate")
         self.optimizer.zero_grad()
@@ -308,8 +337,12 @@ class DepthTrainer:
 
 @torch.no_grad()
 def validation_error(network: VoxelToVoxel, batches: Sequence[tuple[Tensor, Tensor]]) -> float:
-    """Mean distance of estimated landmarks, metres, of batches of voxels and landmarks."""
-    errors = [(network.places(network(voxels))[0] - landmarks).norm(dim=-1) for voxels, landmarks in batches]
+    """Mean distance of estimated landmarks, metres, of batches of voxels and landmarks, whoever is called left."""
+    flip, errors = torch.from_numpy(flip_permutation(network.config.landmarks)), []
+    for voxels, landmarks in batches:
+        places, _ = network.places(network(voxels))
+        ways = [(places - wanted).norm(dim=-1).mean(1) for wanted in (landmarks, landmarks[:, flip])]
+        errors.append(torch.minimum(*ways))
     return float(torch.cat(errors).mean())
 
 
@@ -319,8 +352,3 @@ def rate_at(step: int, training: DepthTraining) -> float:
         return (step + 1) / training.warmup
     past = (step - training.warmup) / max(1, training.steps - training.warmup)
     return (1 + math.cos(math.pi * min(past, 1.0))) / 2
-
-
-def landmark_names(config: VoxelConfig) -> tuple[str, ...]:
-    """The names of the landmarks of a network."""
-    return joint_set(config.landmarks)
