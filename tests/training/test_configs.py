@@ -13,7 +13,7 @@ from meshrec.training.objective import Objective
 from meshrec.training.run import start_network, training_body
 from meshrec.training.sources import needs_of, training_sources
 
-OTHERS = ("tiny", "lifting")  # overrides, and what has settings of its own
+OTHERS = ("tiny", "lifting", "depth")  # overrides, and what has settings of its own
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.yaml") if path.stem not in OTHERS)
 SMALL = {"graph": ["network.settings.channels=16", "network.settings.blocks=1"]}
 OWN = {
