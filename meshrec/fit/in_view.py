@@ -19,8 +19,12 @@ from torch import Tensor
 from meshrec.body.state import TRANSLATION, BodyState
 from meshrec.fit.initial import Initial
 from meshrec.fit.solver import Quadratic, Term, total
+from meshrec.fit.terms import NEAREST, Reprojection
 from meshrec.geometry import Camera, nearest_rotation
 from meshrec.landmarks.moments import LandmarkMoments
+from meshrec.landmarks.numba_backend import landmark_jacobians
+
+DETECTED = ("pixels", "precision", "shared")  # what a Reprojection has for each body
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,7 +171,10 @@ class ViewTerms:
 
 @dataclass(frozen=True, eq=False)
 class SeenInViews(ViewTerms):
-    """The landmarks that several cameras see of the same people: one :class:`meshrec.fit.terms.Reprojection` each."""
+    """The landmarks that several cameras see of the same people: one :class:`meshrec.fit.terms.Reprojection` each.
+
+    Every camera sees the same landmarks, which are posed once in the world and then taken to all cameras together.
+    """
 
     def __len__(self) -> int:
         return len(self.views[0].term)
@@ -182,3 +189,37 @@ class SeenInViews(ViewTerms):
     def with_cutoff(self, cutoff: float) -> SeenInViews:
         """The same landmarks with another cutoff of their robust error."""
         return SeenInViews([replace(view, term=replace(view.term, cutoff=cutoff)) for view in self.views])
+
+    def __call__(self, state: BodyState) -> Quadratic:
+        """The sum's quadratic in the P unknowns of B bodies in the world."""
+        points, jacobian = landmark_jacobians(self.views[0].term.landmarks, state)
+        rotation, translation, focal, center = self._cameras
+        local = points @ rotation.mT + translation  # (V, B, K, 3)
+        depth = torch.where(local[..., 2:] < NEAREST, torch.nan, local[..., 2:])
+        ratio, scale = local[..., :2] / depth, focal / depth
+        # d (x / z) = (dx - x / z dz) / z, where a step in the world moves a landmark by R times what it does there
+        axes = rotation[:, None]
+        rows = scale[..., None] * (axes[..., :2, :] - ratio[..., None] * axes[..., 2:, :])
+        pixels, slopes = ratio * focal + center, rows @ jacobian
+        each = self._stacked.robust(pixels.flatten(0, 1), slopes.flatten(0, 1))
+        parts = (part.unflatten(0, (len(self.views), -1)).sum(0) for part in (each.energy, each.gradient, each.hessian))
+        return Quadratic(*parts)
+
+    @cached_property
+    def _stacked(self) -> Reprojection:
+        """The landmarks of all views as those of V * B bodies, view after view; its camera is that of the first."""
+        terms = [view.term for view in self.views]
+        pixels, precision, shared = (torch.cat([getattr(term, name) for term in terms]) for name in DETECTED)
+        return replace(terms[0], pixels=pixels, precision=precision, shared=shared)
+
+    @cached_property
+    def _cameras(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Rotations (V, 1, 3, 3), translations (V, 1, 1, 3), focal lengths and centres (V, 1, 1, 2)."""
+        spaces, cameras = [view.space for view in self.views], [view.term.camera for view in self.views]
+        rotation = torch.stack([space.rotation for space in spaces])[:, None]
+        translation = torch.stack([space.translation for space in spaces])[:, None, None]
+        focal, center = (
+            torch.stack([torch.as_tensor(getattr(camera, name), dtype=torch.float64) for camera in cameras])
+            for name in ("focal", "center")
+        )
+        return rotation, translation, focal[:, None, None], center[:, None, None]

@@ -109,15 +109,15 @@ class Reprojection:
 
     def __call__(self, state: BodyState) -> Quadratic:
         """The term's quadratic in the P unknowns of B bodies."""
-        return self._robust(*projected(self.landmarks, self.camera, state))
+        return self.robust(*projected(self.landmarks, self.camera, state))
 
     def with_zoom(self, state: BodyState) -> Quadratic:
         """The term's quadratic in P + 1 unknowns of B bodies: the last is the logarithm of the focal length."""
         pixels, slopes = projected(self.landmarks, self.camera, state)
         zooming = pixels - torch.as_tensor(self.camera.center, dtype=pixels.dtype)
-        return self._robust(pixels, torch.cat([slopes, zooming[..., None]], -1))
+        return self.robust(pixels, torch.cat([slopes, zooming[..., None]], -1))
 
-    def _robust(self, pixels: Tensor, slopes: Tensor) -> Quadratic:
+    def robust(self, pixels: Tensor, slopes: Tensor) -> Quadratic:
         """The quadratic of projections (B, K, 2) with these derivatives (B, K, 2, U)."""
         missing = (self.precision == 0)[..., None]  # they may lie behind the camera, where projections are NaN
         offsets = ((pixels - self.pixels) * self.precision[..., None]).masked_fill(missing, 0)

@@ -86,6 +86,14 @@ class MultiViewFit:
     score: float
     shape_covariance: np.ndarray | None = None
 
+    def among(self, count: int, used: np.ndarray) -> MultiViewFit:
+        """The same with what is known of each view as that of ``count`` views, of which this has those of indices
+        ``used``."""
+        errors, overlaps = (np.full(count, np.nan, np.float32) for _ in range(2))
+        sides = np.zeros(count, bool)
+        errors[used], overlaps[used], sides[used] = self.reprojection_error, self.mask_iou, self.exchanged
+        return replace(self, reprojection_error=errors, mask_iou=overlaps, exchanged=sides)
+
 
 @dataclass(frozen=True, eq=False)
 class ViewEvidence:
@@ -166,41 +174,102 @@ class MultiViewFitter:
             ValueError: No camera sees the person, or the lengths differ.
         """
         count = len(detections)
-        guesses: Sequence[Initial | None] = [None] * count if initial is None else initial
         beside: Sequence[Sequence[Detection]] = [()] * count if others is None else others
+        if len(beside) != count:
+            raise ValueError(f"{count} detections need as many cameras, estimates and lists of others")
+        return self.everyone([[one] for one in detections], cameras, initial, up, [[own] for own in beside])[0]
+
+    def everyone(
+        self,
+        detections: Sequence[Sequence[Detection | None]],
+        cameras: Sequence[Camera],
+        initial: Sequence[Initial | None] | None = None,
+        up: np.ndarray | None = None,
+        others: Sequence[Sequence[Sequence[Detection]]] | None = None,
+    ) -> list[MultiViewFit]:
+        """Fit one body to each of N people. Their landmarks are fitted side by side, which is faster than in turn.
+
+        Args:
+            detections: For each of V cameras the N people; None where it misses one.
+            cameras: The V cameras, with extrinsics.
+            initial: For each camera a regressor's N estimates in its space, of which those of people without a
+                detection are not read; or None.
+            up: (3,) unit vector against gravity in the world, where it is known.
+            others: For each camera and each person the other people, who may stand in front of that person.
+
+        Returns:
+            The N bodies in the world, as a call gives each.
+
+        Raises:
+            InputError: The detections have different joint sets, or the body lacks one of their landmarks.
+            ValueError: No camera sees a person, or the lengths differ.
+        """
+        count, number = len(detections), len(detections[0]) if detections else 0
+        guesses: Sequence[Initial | None] = [None] * count if initial is None else initial
+        nobody: Sequence[Sequence[Sequence[Detection]]] = [[()] * number] * count
+        beside = nobody if others is None else others
         if not count == len(cameras) == len(guesses) == len(beside):
             raise ValueError(f"{count} detections need as many cameras, estimates and lists of others")
-        seen = [v for v, person in enumerate(detections) if person is not None]
-        if not seen:
+        seen = np.array([[person is not None for person in view] for view in detections]).reshape(count, number)
+        if not count or not seen.any(0).all():
             raise ValueError("no camera sees the person")
-        if len(seen) == 1:
-            return self._alone(detections, cameras, guesses, beside, seen[0])
-        found = [[detections[v]] for v in seen]
-        chosen, starts = [cameras[v] for v in seen], [guesses[v] for v in seen]
-        swapped = self.exchanged_views(found, chosen, starts, up)
+        several = np.flatnonzero(seen.sum(0) > 1)
+        used = np.flatnonzero(seen[:, several].any(1))
+        fits: dict[int, MultiViewFit] = {}
+        if len(several):
+            found = [[detections[v][n] for n in several] for v in used]
+            hiding = [[beside[v][n] for n in several] for v in used]
+            index = torch.from_numpy(several)
+            starts = [None if guess is None else guess[index] for guess in (guesses[v] for v in used)]
+            fitted = self._in_several(found, [cameras[v] for v in used], starts, up, hiding)
+            fits = {int(n): fit.among(count, used) for n, fit in zip(several, fitted)}
+        for n in np.flatnonzero(seen.sum(0) == 1).tolist():
+            (v,) = np.flatnonzero(seen[:, n])
+            person, guess = detections[v][n], guesses[v]
+            assert person is not None
+            own = None if guess is None else guess[n : n + 1]
+            fits[n] = self._alone(person, cameras[v], own).among(count, np.array([v]))
+        return [fits[n] for n in range(number)]
+
+    def _in_several(
+        self,
+        found: Sequence[Sequence[Detection | None]],
+        cameras: Sequence[Camera],
+        initial: Sequence[Initial | None],
+        up: np.ndarray | None,
+        others: Sequence[Sequence[Sequence[Detection]]],
+    ) -> list[MultiViewFit]:
+        """The bodies of people of whom each is seen by two cameras or more; the arguments are those of a call."""
+        swapped = self.exchanged_views(found, cameras, initial, up)
         found = with_exchanged(found, swapped)
-        people = [person for view in found for person in view if person is not None]
-        state, final, evidence = self.fitted(found, chosen, starts, up)
-        views = [self.mask_view(p, beside[v], c) for p, v, c in zip(people, seen, chosen)]
+        states, finals, evidence = self.fitted(found, cameras, initial, up)
+        fits = []
+        for n in range(len(states)):
+            some = slice(n, n + 1)
+            people = [view[n] for view in found]
+            views = [self.mask_view(p, beside[n], c) for p, beside, c in zip(people, others, cameras)]
 
-        def outlines(at: BodyState, reach: float) -> list[Term]:
-            return self.outlines(at, views, evidence, 0, reach)
+            def outlines(at: BodyState, reach: float, n: int = n, views: list[MaskView | None] = views) -> list[Term]:
+                return self.outlines(at, views, evidence, n, reach)
 
-        state, final = self.fitter.refine_by_skin(state, final, evidence.joint.terms(), outlines)
-        errors, overlaps = (np.full(count, np.nan, np.float32) for _ in range(2))
-        sides, scores = np.zeros(count, bool), []
-        for i, v in enumerate(seen):
-            own, overlap = evidence.spaces[i].from_world(state), None
-            view = views[i]
-            errors[v] = reprojection_error(evidence.views[i].seen, own, people[i].box)
-            if view is not None:
-                overlap = view.overlap(drawn_faces(self.fitter.body, own, view.camera)[1])
-                overlaps[v] = overlap
-            sides[v] = swapped[i, 0]
-            scores.append(confidence_in(people[i], float(errors[v]), overlap))
-        deviation = joint_deviations(self.fitter.skeleton, state, final)[0]
-        score, shape = float(np.mean(scores)), shape_covariances(final)[0].float().numpy()
-        return MultiViewFit(*_arrays(state), deviation.float().numpy(), errors, overlaps, sides, score, shape)
+            state, final = self.fitter.refine_by_skin(
+                states[some], finals[some], evidence.joint[some].terms(), outlines
+            )
+            errors, overlaps = (np.full(len(cameras), np.nan, np.float32) for _ in range(2))
+            scores = []
+            for v, (person, view) in enumerate(zip(people, views)):
+                if person is None:
+                    continue
+                own, overlap = evidence.spaces[v].from_world(state), None
+                errors[v] = reprojection_error(evidence.views[v].seen[some], own, person.box)
+                if view is not None:
+                    overlap = view.overlap(drawn_faces(self.fitter.body, own, view.camera)[1])
+                    overlaps[v] = overlap
+                scores.append(confidence_in(person, float(errors[v]), overlap))
+            deviation = joint_deviations(self.fitter.skeleton, state, final)[0].float().numpy()
+            score, shape = float(np.mean(scores)), shape_covariances(final)[0].float().numpy()
+            fits.append(MultiViewFit(*_arrays(state), deviation, errors, overlaps, swapped[:, n], score, shape))
+        return fits
 
     def evidence(
         self,
@@ -414,28 +483,17 @@ class MultiViewFitter:
             result[:, n] = ways[way, :, n]
         return result
 
-    def _alone(
-        self,
-        detections: Sequence[Detection | None],
-        cameras: Sequence[Camera],
-        initial: Sequence[Initial | None],
-        others: Sequence[Sequence[Detection]],
-        view: int,
-    ) -> MultiViewFit:
+    def _alone(self, person: Detection, camera: Camera, initial: Initial | None) -> MultiViewFit:
         """The fit of a photo, in the world."""
-        person = detections[view]
-        assert person is not None
-        camera = replace(cameras[view], rotation=IDENTITY, translation=ORIGIN)
-        fit = self.fitter([person], camera, initial[view])[0]
+        plain = replace(camera, rotation=IDENTITY, translation=ORIGIN)
+        fit = self.fitter([person], plain, initial)[0]
         parts = (fit.rotations, fit.translation, fit.betas)
         state = BodyState(*(torch.from_numpy(part).double()[None] for part in parts))
-        state = ViewSpace.of(cameras[view], self.fitter.skeleton).to_world(state)
-        errors, overlaps = (np.full(len(detections), np.nan, np.float32) for _ in range(2))
-        errors[view] = fit.reprojection_error
-        overlaps[view] = np.nan if fit.mask_iou is None else fit.mask_iou
-        sides = np.zeros(len(detections), bool)
-        known = (fit.score, fit.shape_covariance)
-        return MultiViewFit(*_arrays(state), fit.joint_deviation, errors, overlaps, sides, *known)
+        state = ViewSpace.of(camera, self.fitter.skeleton).to_world(state)
+        errors = np.array([fit.reprojection_error], np.float32)
+        overlaps = np.array([np.nan if fit.mask_iou is None else fit.mask_iou], np.float32)
+        known = (errors, overlaps, np.zeros(1, bool), fit.score, fit.shape_covariance)
+        return MultiViewFit(*_arrays(state), fit.joint_deviation, *known)
 
 
 def _arrays(state: BodyState) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

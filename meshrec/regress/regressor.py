@@ -101,10 +101,32 @@ class NetworkRegressor:
             InputError: The network's ResNet sees masks and a person has none, or the detections have different joint
                 sets.
         """
-        inputs, turn = person_inputs(self.encoder, image, detections, camera, self.settings.margin)
+        return self.in_views([image], [detections], [camera])[0]
+
+    def in_views(
+        self, images: Sequence[np.ndarray], detections: Sequence[Sequence[Detection]], cameras: Sequence[Camera]
+    ) -> list[Initial]:
+        """Estimate everyone in several photos; the network runs once, which is faster than once for each.
+
+        Args:
+            images: The photos.
+            detections: In each photo at least one person.
+            cameras: The photos' cameras.
+
+        Returns:
+            For each photo what a call returns.
+
+        Raises:
+            InputError: As for a call.
+        """
+        margin = self.settings.margin
+        parts = [person_inputs(self.encoder, *own, margin) for own in zip(images, detections, cameras)]
+        inputs, turn = NetworkInput.cat([part for part, _ in parts]), torch.cat([turn for _, turn in parts])
         assert inputs.focal is not None
         state = self.in_photo(self.estimate(inputs), inputs.focal, turn)
-        return Initial(state, self._whiten[_without_mask(inputs, len(self._whiten))])
+        everyone = Initial(state, self._whiten[_without_mask(inputs, len(self._whiten))])
+        ends = np.cumsum([len(people) for people in detections]).tolist()
+        return [everyone[start:stop] for start, stop in zip([0, *ends], ends)]
 
     @torch.no_grad()
     def estimate(self, inputs: NetworkInput) -> Estimate:

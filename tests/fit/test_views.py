@@ -1,5 +1,7 @@
 """One body in all views of an instant: exact views give it back, and views may be missing, wrong or exchanged."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,7 @@ from meshrec.fit import Fitter, Initial, MultiViewFit, MultiViewFitter
 from meshrec.fit.in_view import ViewSpace
 from meshrec.geometry.tangent import turned
 from meshrec.poses.named_poses import named_pose
+from meshrec.reconstruct.observations import joined
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +101,28 @@ def test_a_camera_may_miss_the_person(fitter, method):
     fit = method(people, cameras, starts)
     assert error_of(fitter, fit, truth) < 0.05
     assert np.isnan(fit.reprojection_error).tolist() == [False, True, False]
+
+
+def test_people_together_are_fitted_as_each_alone(fitter, method):
+    truth, cameras = reaching(), ring(3)
+    everyone = [replace(truth, translation=truth.translation + torch.tensor([x, 0, 0])) for x in (0, 0.6, -0.6)]
+    people = [[seen_by(fitter, one, camera, 0.01, True, n)[0] for n, one in enumerate(everyone)] for camera in cameras]
+    rough = [guesses(fitter, one, cameras, seed=n) for n, one in enumerate(everyone)]
+    starts = [joined([own[v] for own in rough]) for v in range(3)]
+    people[1][1] = people[1][2] = people[2][2] = None
+    together = method.everyone(people, cameras, starts)
+    alone = [
+        method([view[n] for view in people], cameras, [own[n : n + 1] for own in starts]) for n in range(len(everyone))
+    ]
+    for n in (0, 2):
+        for name in ("rotations", "translation", "betas", "reprojection_error", "mask_iou", "joint_deviation"):
+            np.testing.assert_allclose(getattr(together[n], name), getattr(alone[n], name), atol=1e-4)
+    # Of the second person, the estimate of the camera that misses them is a further start.
+    assert error_of(fitter, together[1], state_of(alone[1])) < 0.01
+    assert [np.isnan(fit.reprojection_error).tolist() for fit in together[1:]] == [
+        [False, True, False],
+        [False, True, True],
+    ]
 
 
 def test_one_view_alone_is_a_photo(fitter, method):

@@ -114,6 +114,12 @@ def test_what_a_perfect_network_says_reprojects_to_the_photo(body, people, verti
     torch.testing.assert_close(state.translation, people.translation, atol=1e-4, rtol=0)
     assert rotation_angle(state.rotations, people.rotations).max() < 1e-3
     torch.testing.assert_close(state.betas, people.betas, atol=1e-5, rtol=0)
+    # In two photos at once: each gets its own people.
+    photos = [np.zeros((720, 640, 3), np.uint8)] * 2
+    first, second = regressor.in_views(photos, [detections[:1], detections[1:]], [CAMERA] * 2)
+    torch.testing.assert_close(first.state.translation, state.translation[:1])
+    torch.testing.assert_close(second.state.rotations, state.rotations[1:])
+    assert len(first.whiten) == 1 and len(second.whiten) == 2
 
 
 def test_masks_and_pictures_are_seen_by_the_same_camera_as_keypoints(body, vertices, detections):
