@@ -102,6 +102,57 @@ class BlazePoseDetector:
                 found[i] = person or found[i]
         return self._close_ups(image, found) if self._close_ups else found
 
+    def glance(self, image: np.ndarray) -> list[Detection]:
+        """Find the people whom the photo as it is and its largest tiles show; if some are small, smaller tiles, too.
+
+        That is half of the work of a whole search. It is enough where pictures of other cameras tell who is missed.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+
+        Returns:
+            Everyone found, highest score first.
+
+        Raises:
+            MeshrecError: This process was forked from one that has used meshrec.
+        """
+        require_own_threads()
+        settings = self.settings
+        small, scale = _resized(image, settings.search_side, settings.longest_enlarged)
+        people = self._confirmed(image, self._search_whole(small), scale, [])
+        for tile_scale in settings.tile_scales:
+            squares = self._tiles(small, tile_scale)
+            people, new = self._more(image, small, scale, people, squares)
+            side = scale * (squares[0][2] - squares[0][0])
+            if not any((person.box[2:] - person.box[:2]).max() < settings.small * side for person in new):
+                break
+        return self._close_ups(image, people) if self._close_ups else people
+
+    def find_more(self, image: np.ndarray, people: Sequence[Detection]) -> list[Detection]:
+        """Find everyone in a photo of which some people are known: search all its tiles, and beside everyone.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            people: The people who are known.
+
+        Returns:
+            The others, highest score first.
+
+        Raises:
+            MeshrecError: This process was forked from one that has used meshrec.
+        """
+        require_own_threads()
+        known = list(people)
+        if not known:
+            return self(image)
+        small, scale = _resized(image, self.settings.search_side, self.settings.longest_enlarged)
+        everyone = known
+        for tile_scale in self.settings.tile_scales:
+            everyone = self._in_tiles(image, small, scale, everyone, tile_scale)
+        everyone = self._besides(image, small, scale, everyone)
+        new = [person for person in everyone if all(person is not other for other in known)]
+        return self._close_ups(image, new) if self._close_ups else new
+
     def _followed(self, person: Detection, image: np.ndarray, crowded: bool) -> Candidate:
         """Somebody who is to be seen again."""
         settings = self.settings
@@ -126,13 +177,24 @@ class BlazePoseDetector:
         small, scale = _resized(image, settings.search_side, settings.longest_enlarged)
         people = self._confirmed(image, self._search_whole(small), scale, [])
         for tile_scale in settings.tile_scales:
-            squares = self._tiles(small, tile_scale)
-            while squares:
-                people, new = self._more(image, small, scale, people, squares)
-                squares = [s for s in squares if any(overlaps(s, person.box / scale) for person in new)]
+            people = self._in_tiles(image, small, scale, people, tile_scale)
             if len(people) == 1:
                 return people
-        new = people
+        return self._besides(image, small, scale, people)
+
+    def _in_tiles(
+        self, image: np.ndarray, small: np.ndarray, scale: float, people: list[Detection], tile_scale: float
+    ) -> list[Detection]:
+        """Everyone known after a search of tiles; those that overlap somebody new are searched again."""
+        squares = self._tiles(small, tile_scale)
+        while squares:
+            people, new = self._more(image, small, scale, people, squares)
+            squares = [s for s in squares if any(overlaps(s, person.box / scale) for person in new)]
+        return people
+
+    def _besides(self, image: np.ndarray, small: np.ndarray, scale: float, people: list[Detection]) -> list[Detection]:
+        """Everyone known after a search beside each person, until nobody new is found."""
+        settings, new = self.settings, people
         while new:
             squares = beside(new, scale, settings.neighbourhood, settings.least_size)
             people, new = self._more(image, small, scale, people, squares, settings.least_neighbour)
@@ -264,10 +326,11 @@ class BlazePoseDetector:
             only = None if others is None else box
             regions = self._regions(image, box, view, cut, only, others or ())
             hand = Look(mirrored=view.mirrored)
-            poses = [
-                look_at(self._networks.look, image, region, hand, cut, only, others or ())
-                for region in candidate.likely(regions)
-            ]
+            poses: list[Pose] = []
+            for region in candidate.likely(regions):
+                poses.append(look_at(self._networks.look, image, region, hand, cut, only, others or ()))
+                if candidate.is_sure(poses[-1]):
+                    break
             return min(poses, key=candidate.distance, default=None)
 
         def all_looks(jobs: list[tuple[Candidate, Look]]) -> list[Pose | None]:

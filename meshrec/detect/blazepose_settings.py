@@ -24,6 +24,7 @@ class BlazePoseSettings:
         longest_enlarged: Longer side of the photo during the search over ``search_side``, at most. It bounds the memory
             that an extreme panorama takes.
         tile_scales: Sides of the square search tiles as shares of the first square's side, in the order of the search.
+        small: Size of a person, as a share of a tile's side, below which a quick search goes on in smaller tiles.
         tile_overlap: Least overlap of neighbouring tiles, as a share of their side.
         wide_scale: Side of the square around the photo that is searched if the photo as it is shows nobody, as a share
             of the first square's side. The network misses people who fill its picture.
@@ -60,6 +61,8 @@ class BlazePoseSettings:
         near: Mean landmark distance up to which two poses agree, as a share of the body's extent.
         same: Pose distance below which two poses belong to the same person.
         other: Pose distance from the rough pose above which a look shows another person.
+        sure: Share of ``other`` below which a look shows the person so surely that other regions of the same view are
+            not looked at.
         elsewhere: Distance of a region's centre from that of the rough pose's region, as a share of this one's side,
             from which it is another person's and is not looked at.
         outside: One minus the overlap (IoU) with the given box above which a pose is another person's.
@@ -77,6 +80,7 @@ class BlazePoseSettings:
     longest: float = 1.5
     longest_enlarged: float = 12.0
     tile_scales: tuple[float, ...] = (0.6, 0.4)
+    small: float = 0.4
     tile_overlap: float = 0.25
     wide_scale: float = 1.5
     neighbourhood: float = 1.3
@@ -108,6 +112,7 @@ class BlazePoseSettings:
     near: float = 0.08
     same: float = 0.1
     other: float = 0.13
+    sure: float = 0.5
     elsewhere: float = 0.3
     outside: float = 0.8
     covered: float = 0.7

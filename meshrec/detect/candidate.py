@@ -62,12 +62,23 @@ class Candidate:
         overlap = float(box_iou(keypoint_box(pose.keypoints)[None], self.box[None])[0, 0])
         return (1 - overlap) / self.settings.outside
 
+    def is_sure(self, pose: Pose) -> bool:
+        """Whether a look shows the person of a rough pose so surely that no other pose needs to be compared.
+
+        Of people who are followed, all poses are: two who cross are where the other one was before.
+        """
+        if self.seed is None or self.followed or pose.presence < self.settings.least_presence:
+            return False
+        return self.distance(pose) < self.settings.sure
+
     def likely(self, regions: list[Region]) -> list[Region]:
-        """The regions that may be this person's, as far as the rough pose tells; that of a followed one for none."""
+        """The regions that may be this person's, as far as the rough pose tells, the nearest first; that of a
+        followed one for none."""
         if self.seed is None or self.seed.region is None:
             return regions
         own = self.seed.region
-        near = [r for r in regions if np.linalg.norm(r.center - own.center) < self.settings.elsewhere * own.side]
+        away = [float(np.linalg.norm(region.center - own.center)) for region in regions]
+        near = [regions[i] for i in np.argsort(away, kind="stable") if away[i] < self.settings.elsewhere * own.side]
         return near or ([own] if self.followed else [])
 
     def add(self, pose: Pose) -> None:

@@ -7,10 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 
 from meshrec.detect.inputs import people_in_photo
 from meshrec.detect.matching import match_people
+from meshrec.detect.mirrored_views import mirrored_views
 from meshrec.detect.people import Detection
+from meshrec.detect.view_search import QuickDetector, find_in_views
 from meshrec.errors import InputError
 from meshrec.files import as_photo
 from meshrec.fit.initial import Initial
@@ -19,6 +22,7 @@ from meshrec.geometry import Camera
 from meshrec.geometry.calibrated_cameras import CalibratedCamera, Calibration, undistort_image, undistort_points
 from meshrec.reconstruct.person import Person
 from meshrec.reconstruct.reconstructor import Reconstructor, as_detections
+from meshrec.regress.regressor import NetworkRegressor
 
 # From a world whose axis of this name points up to a level one: x right, y down, z forward. People in it stand as
 # before a level camera at the world's origin, so that everything that writes or draws people works as for photos.
@@ -139,20 +143,19 @@ def people_in_views(
     """
     if reconstructor.fitter is None:
         raise InputError("several cameras are fitted together; leave the fit in.")
-    found = [
-        found_in(reconstructor, image, None if keypoints is None else keypoints.get(name, ()))
-        for name, image in zip(views.names, views.images)
-    ]
-    guesses = [estimates_in(reconstructor, *seen) for seen in zip(views.images, found, views.cameras)]
+    seen = found_in_views(reconstructor, views) if keypoints is None else keypoints
+    found = [list(seen.get(name, ())) for name in views.names]
+    guesses = _estimates(reconstructor, views, found)
     fitter = MultiViewFitter(reconstructor.fitter)
     up = np.array([0.0, -1.0, 0.0]) if views.up else None
-    people = []
     matches = [match.views for match in match_people(found, views.cameras)] if matched is None else matched
-    for match in matches:
-        own = [found[c][match[c]] if c in match else None for c in range(len(found))]
-        initial = [guess[match[c]] if c in match and guess else None for c, guess in enumerate(guesses)]
-        others = [[d for d in everyone if d is not one] for everyone, one in zip(found, own)]
-        fit = fitter(own, views.cameras, initial, up, others)
+    own = [[found[c][match[c]] if c in match else None for match in matches] for c in range(len(found))]
+    others = [[[d for d in seen if d is not one] for one in ones] for seen, ones in zip(found, own)]
+    # Of somebody whom a camera does not see, any estimate will do: it is not read.
+    index = [torch.tensor([match.get(c, 0) for match in matches]) for c in range(len(found))]
+    initial = [None if guess is None else guess[rows] for guess, rows in zip(guesses, index)]
+    people = []
+    for fit in fitter.everyone(own, views.cameras, initial, up, others) if matches else ():
         known = {name: float(e) for name, e in zip(views.names, fit.reprojection_error) if np.isfinite(e)}
         ious = fit.mask_iou[np.isfinite(fit.mask_iou)]
         person = Person(
@@ -225,11 +228,55 @@ def detections_of(
     return found
 
 
+def found_in_views(reconstructor: Reconstructor, views: Views) -> dict[str, list[Detection]]:
+    """Everyone whom the detector finds in pictures of one instant, by name of the camera."""
+    detector = reconstructor.detector
+    if isinstance(detector, QuickDetector):
+        return dict(zip(views.names, find_in_views(detector, views.images, views.cameras)))
+    return {name: found_in(reconstructor, image, None) for name, image in zip(views.names, views.images)}
+
+
+def mirrored_notes(
+    names: Sequence[str], instants: Sequence[Sequence[Sequence[Detection]]], cameras: Sequence[Camera]
+) -> list[str]:
+    """Remarks for the user on cameras whose pictures are mirrored.
+
+    Args:
+        names: Names of the V cameras.
+        instants: For each instant everyone who is seen in each of them.
+        cameras: The V cameras.
+    """
+    return [
+        f"camera {names[view]}: its pictures seem to be mirrored, for only then its people are those of the other "
+        "cameras; mirror them back, and start again"
+        for view in mirrored_views(instants, cameras)
+    ]
+
+
 def found_in(reconstructor: Reconstructor, image: np.ndarray, people: Sequence[Detection] | None) -> list[Detection]:
     """Everyone whom the detector finds in a picture, or the given people."""
     if people is not None:
         return list(people)
     return [person for person in reconstructor.detector(image, None) if person.score > 0]
+
+
+def _estimates(
+    reconstructor: Reconstructor, views: Views, found: Sequence[Sequence[Detection]]
+) -> list[Initial | None]:
+    """The regressor's estimates of everyone in each picture, in camera space; None where there are none."""
+    regressor = reconstructor.regressor
+    seen = [c for c, people in enumerate(found) if people]
+    result: list[Initial | None] = [None] * len(found)
+    if regressor is None or not seen:
+        return result
+    plain = [Camera(camera.focal, camera.center, camera.size) for camera in views.cameras]
+    if isinstance(regressor, NetworkRegressor):
+        estimates = regressor.in_views(*([of[c] for c in seen] for of in (views.images, found, plain)))
+    else:
+        estimates = [regressor(views.images[c], found[c], plain[c]) for c in seen]
+    for c, own in zip(seen, estimates):
+        result[c] = own
+    return result
 
 
 def estimates_in(
