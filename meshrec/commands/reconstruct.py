@@ -52,7 +52,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--cameras",
         type=Path,
         help="calibration of the cameras of which the files are photos of one instant, or clips, fitted together. "
-        "auto: there is none, and the cameras are found from the people in photos",
+        "auto: there is none, and the cameras are found from the people",
     )
     parser.add_argument(
         "--offset",
@@ -132,13 +132,11 @@ def run(options: Namespace) -> int:
         if options.ray is not None:
             raise InputError("--ray is for many photos and clips; several cameras are fitted together on one machine.")
         from meshrec.jobs.camera_clips import CameraClipsJob, are_clips, reconstruct_camera_clips
-        from meshrec.jobs.cameras import AUTO, reconstruct_instant
+        from meshrec.jobs.cameras import reconstruct_instant
         from meshrec.jobs.work import make_reconstructor
 
         files, offsets = [Path(source) for source in options.sources], offsets_of(options.offset)
         if are_clips(files):
-            if str(options.cameras) == AUTO:
-                raise InputError("--cameras auto takes photos of one instant; clips need a calibration.")
             job = CameraClipsJob(
                 files, options.cameras, options.out, settings, options.unit, offsets, force=options.force
             )

@@ -27,7 +27,7 @@ from meshrec.files.clips import Clip
 from meshrec.fit.gravity import GravitySettings
 from meshrec.geometry import CAMERA_TO_Y_UP, Camera, Placement
 from meshrec.jobs.camera_records import CAMERAS, SCENE, TRACK_SUFFIXES, calibration_fingerprint, file_name
-from meshrec.jobs.cameras import AXES, camera_entry, standing
+from meshrec.jobs.cameras import AXES, CALIBRATION, camera_entry, deviation_entries, standing
 from meshrec.jobs.records import write_record
 from meshrec.jobs.results import rounded
 from meshrec.reconstruct.camera_clips import ClipViews
@@ -35,6 +35,7 @@ from meshrec.reconstruct.ground import Ground
 from meshrec.reconstruct.instants import Instants
 from meshrec.reconstruct.timing import ROUNDED, rotations_at, values_at
 from meshrec.reconstruct.track import Track
+from meshrec.reconstruct.uncalibrated_clips import FoundClipCameras
 from meshrec.reconstruct.view_tracks import SeenTrack
 
 OF_INSTANTS = (
@@ -136,6 +137,7 @@ def write_camera_clips_record(
     tracks: Sequence[SeenTrack],
     request: Mapping[str, object],
     notes: Sequence[str],
+    found: FoundClipCameras | None = None,
 ) -> None:
     """Write the record, when all other files are there.
 
@@ -149,8 +151,9 @@ def write_camera_clips_record(
         tracks: The people.
         request: The settings on which the results depend.
         notes: Remarks for the user.
+        found: The cameras, if they were not known and were found from the people.
     """
-    cameras = []
+    cameras: list[dict[str, Any]] = []
     for name, camera, clip, offset in zip(views.names, views.cameras, views.clips, offsets):
         drawn = overlay_of(name)
         cameras.append(
@@ -158,6 +161,9 @@ def write_camera_clips_record(
             | {"clip": str(files[name]), "frame_rate": clip.rate, "offset": round(float(offset), 4)}
             | {"overlay": drawn if (folder / drawn).exists() else None}
         )
+    if found is not None:
+        for camera, deviation in zip(cameras, deviation_entries(found.calibration, found.deviations)):
+            camera["deviations"] = deviation
     content = {
         "request": request,
         "notes": list(notes),
@@ -170,6 +176,8 @@ def write_camera_clips_record(
         "cameras": cameras,
         "people": [_person(number, seen, views) for number, seen in enumerate(tracks)],
     }
+    if found is not None:
+        content["found_calibration"] = CALIBRATION
     write_record(folder, CAMERAS, calibration, calibration_fingerprint(calibration), content)
 
 

@@ -28,6 +28,7 @@ from meshrec.detect.inputs import names_of_photos, of_name, read_keypoints
 from meshrec.errors import InputError
 from meshrec.export import write_scene
 from meshrec.files.atomic import require_writable, write_file
+from meshrec.fit.bundle import CameraDeviations
 from meshrec.geometry import CAMERA_TO_Y_UP, Camera, Placement
 from meshrec.geometry.calibrated_cameras import Calibration
 from meshrec.geometry.calibration_files import read_calibration, write_calibration
@@ -36,7 +37,15 @@ from meshrec.jobs.camera_records import CAMERAS, RECORD, SCENE, SCHEMA, VERSION,
 from meshrec.jobs.records import remove_results
 from meshrec.jobs.results import PNG_COMPRESSION, draw_overlay, rounded
 from meshrec.jobs.settings import Settings
-from meshrec.reconstruct.cameras import SeenPerson, Views, detections_of, people_in_views, views_of
+from meshrec.reconstruct.cameras import (
+    SeenPerson,
+    Views,
+    detections_of,
+    found_in_views,
+    mirrored_notes,
+    people_in_views,
+    views_of,
+)
 from meshrec.reconstruct.ground import Ground
 from meshrec.reconstruct.person import Person
 from meshrec.reconstruct.reconstructor import Reconstructor
@@ -122,8 +131,13 @@ def reconstruct_instant(
     pictures = files_of_cameras(files, cameras)
     require_writable(out / RECORD)
     views = views_of(pictures, cameras)
-    own = None if settings.keypoints is None else detections_of(_keypoints(pictures, settings), views, cameras)
+    if settings.keypoints is None:
+        own = found_in_views(reconstructor, views)
+    else:
+        own = detections_of(_keypoints(pictures, settings), views, cameras)
     people = people_in_views(reconstructor, views, own)
+    mirrored = mirrored_notes(views.names, [[own[name] for name in views.names]], views.cameras)
+    views = replace(views, notes=(*views.notes, *mirrored))
     write_instant(out, pictures, views, people, settings)
     return len(people)
 
@@ -132,14 +146,7 @@ def _without_calibration(
     files: Sequence[Path], out: Path, settings: Settings, reconstructor: Reconstructor, unit: str | None
 ) -> int:
     """What :func:`reconstruct_instant` does where the cameras are not known. They have the files' names."""
-    if settings.boxes is not None or unit is not None:
-        name = "boxes" if unit is None else "unit"
-        raise InputError(f"--{name} has no meaning with --cameras auto; leave it out.")
-    if settings.height is not None and len(settings.height) > 1:
-        raise InputError("--cameras auto takes one --height, that of everyone.")
-    pictures = {file.stem: file for file in files}
-    if len(pictures) < len(files):
-        raise InputError("two files have the same name; with --cameras auto, cameras are called by their files' names.")
+    pictures = files_without_calibration(files, settings, unit)
     require_writable(out / RECORD)
     own = None if settings.keypoints is None else _keypoints(pictures, settings)
     height = None if settings.height is None else settings.height[0]
@@ -147,6 +154,23 @@ def _without_calibration(
     write_calibration(out / CALIBRATION, found.calibration)
     write_instant(out, pictures, views, people, settings, found)
     return len(people)
+
+
+def files_without_calibration(files: Sequence[Path], settings: Settings, unit: str | None) -> dict[str, Path]:
+    """The files of cameras that have no calibration, by the cameras' names: those of the files.
+
+    Raises:
+        InputError: A setting has no meaning without calibration, or two files have one name.
+    """
+    if settings.boxes is not None or unit is not None:
+        name = "boxes" if unit is None else "unit"
+        raise InputError(f"--{name} has no meaning with --cameras auto; leave it out.")
+    if settings.height is not None and len(settings.height) > 1:
+        raise InputError("--cameras auto takes one --height, that of everyone.")
+    named = {file.stem: file for file in files}
+    if len(named) < len(files):
+        raise InputError("two files have the same name; with --cameras auto, cameras are called by their files' names.")
+    return named
 
 
 def _keypoints(pictures: Mapping[str, Path], settings: Settings) -> dict[str, list[Detection]]:
@@ -230,15 +254,19 @@ def write_instant(
     }
     if unknown is not None:
         record["found_calibration"] = CALIBRATION
-        for camera, deviation in zip(record["cameras"], _deviations(unknown)):
+        for camera, deviation in zip(record["cameras"], deviation_entries(unknown.calibration, unknown.deviations)):
             camera["deviations"] = deviation
     write_file(out / RECORD, (json.dumps(record, indent=2) + "\n").encode())
 
 
-def _deviations(found: FoundCalibration) -> list[dict[str, float]]:
-    """Standard deviations of each camera relative to the first: degrees, metres, and pixels."""
-    own = found.deviations
-    focals = [float(np.mean(camera.camera.focal)) for camera in found.calibration.cameras.values()]
+def deviation_entries(calibration: Calibration, own: CameraDeviations) -> list[dict[str, float]]:
+    """Standard deviations of each camera relative to the first, for the record: degrees, metres, and pixels.
+
+    Args:
+        calibration: The cameras that were found.
+        own: How uncertain they are.
+    """
+    focals = [float(np.mean(camera.camera.focal)) for camera in calibration.cameras.values()]
     return [
         {
             "rotation_degrees": round(float(np.degrees(turn)), 3),

@@ -44,6 +44,7 @@ class ClipViews:
         up: Whether it is known what is up in the calibration's world.
         start, end: Times on the common clock between which instants are wanted.
         notes: Remarks for the user.
+        placed: Whether it is known where the cameras stand; otherwise each has the identity as extrinsics.
     """
 
     names: tuple[str, ...]
@@ -56,6 +57,7 @@ class ClipViews:
     start: float | None = None
     end: float | None = None
     notes: tuple[str, ...] = ()
+    placed: bool = True
 
 
 def views_of_clips(
@@ -146,7 +148,7 @@ def instants_of(views: ClipViews, observations: Sequence[Observations]) -> tuple
             raise InputError(f"the clip of camera {name} has no frames.")
     notes: tuple[str, ...] = ()
     if views.offsets is None:
-        offsets, notes = found_offsets(views.names, observations, views.cameras)
+        offsets, notes = found_offsets(views.names, observations, views.cameras if views.placed else None)
     else:
         offsets = list(views.offsets)
     rates = [clip.rate for clip in views.clips]
@@ -167,13 +169,35 @@ def reconstruct_camera_clips(
     require_fit(reconstructor)
     views = views_of_clips(sources, calibration, settings, offsets)
     with TemporaryDirectory(prefix="meshrec_") as folder:
-        observations = []
-        for number, name in enumerate(views.names):
-            observations.append(Observations(Path(folder, str(number))))
-            own = None if keypoints is None else _by_number(keypoints.get(name, ()))
-            for _ in watch_view(reconstructor, views, number, observations[-1], own):
-                pass
-        instants, _ = instants_of(views, observations)
+        observations = watch_views(reconstructor, views, Path(folder), keypoints)
+        return tracks_in_views(reconstructor, views, observations, settings)
+
+
+def watch_views(
+    reconstructor: Reconstructor, views: ClipViews, folder: Path, keypoints: Mapping[str, FrameKeypoints] | None
+) -> list[Observations]:
+    """Follow the people in the clips of all cameras.
+
+    Args:
+        reconstructor: Whose detector and regressor are used.
+        views: The clips.
+        folder: Where what is seen is kept.
+        keypoints: The user's own detections in each frame, by name of the camera.
+    """
+    observations = []
+    for number, name in enumerate(views.names):
+        observations.append(Observations(folder / str(number)))
+        own = None if keypoints is None else _by_number(keypoints.get(name, ()))
+        for _ in watch_view(reconstructor, views, number, observations[-1], own):
+            pass
+    return observations
+
+
+def tracks_in_views(
+    reconstructor: Reconstructor, views: ClipViews, observations: Sequence[Observations], settings: ClipSettings
+) -> list[Track]:
+    """Fit one body to each person whom the cameras see, in the level world."""
+    instants, _ = instants_of(views, observations)
     people = followed_people(instants, views.cameras, settings.people)
     own_settings = (instants, views.cameras, views.up, settings.smooth)
     return numbered_in_world([fitted_track(reconstructor, person, *own_settings).track for person in people])

@@ -137,14 +137,14 @@ def common_instants(
 
 
 def found_offsets(
-    names: Sequence[str], observations: Sequence[Observations], cameras: Sequence[Camera]
+    names: Sequence[str], observations: Sequence[Observations], cameras: Sequence[Camera] | None
 ) -> tuple[list[float], tuple[str, ...]]:
     """Find by how much the cameras' clocks differ, from the motion of the people.
 
     Args:
         names: Names of the V cameras.
         observations: What each of them saw.
-        cameras: Their calibration.
+        cameras: Their calibration; None if it is not known, in which case offsets are less exact.
 
     Returns:
         What to add to each camera's times, seconds, 0 for the first; and remarks for the user.
@@ -153,7 +153,7 @@ def found_offsets(
     sighted = [v for v, own in enumerate(tracks) if len(own.keypoints)]
     seconds, notes = [0.0] * len(names), []
     if len(sighted) > 1:
-        found = find_offsets([tracks[v] for v in sighted], [cameras[v] for v in sighted])
+        found = find_offsets([tracks[v] for v in sighted], None if cameras is None else [cameras[v] for v in sighted])
         for v, own, sure in zip(sighted, found.seconds.tolist(), found.confidence.tolist()):
             seconds[v] = own if sure > 0 else 0.0
             doubt = "" if sure >= GUESS else "; this is a guess, since little moves, or the same again and again"

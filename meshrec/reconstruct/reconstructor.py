@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from meshrec.files.clips import Clip
     from meshrec.geometry.calibrated_cameras import Calibration
     from meshrec.reconstruct.depth import DepthReconstructor
+    from meshrec.reconstruct.clips import ClipSettings
 
 Regressor = Callable[[np.ndarray, Sequence[Detection], Camera], Initial]
 FocalEstimator = Callable[[np.ndarray], float]
@@ -334,7 +335,8 @@ class Reconstructor:
             source: A video file, an animated GIF, WebP or PNG, a folder of frames, or an iterable of frames, (H, W, 3)
                 uint8 RGB, with ``fps``. Frames are decoded one by one. Of several cameras, a mapping of such clips, or
                 of :func:`meshrec.files.open_clip`, by name of the camera in the calibration; some may be missing.
-            calibration: The cameras of a mapping of clips, or a file of them, as :meth:`cameras` takes it.
+            calibration: The cameras of a mapping of clips, or a file of them, as :meth:`cameras` takes it, also
+                ``"auto"``; ``focal`` and ``height`` are then those of all cameras and of everyone, if they are known.
             fps: Frames per second to which a file is resampled (default: its own), or at which frames were taken.
             stride: Every so many frames one is used.
             start: Seconds at which to begin. Default: at the clip's begin.
@@ -367,7 +369,9 @@ class Reconstructor:
             from meshrec.reconstruct.camera_clips import reconstruct_camera_clips
 
             if calibration is None:
-                raise InputError("the clips of several cameras need their calibration.")
+                raise InputError('the clips of several cameras need their calibration, or "auto" if there is none.')
+            if isinstance(calibration, str) and calibration == "auto":
+                return self._uncalibrated_clips(source, settings, keypoints, offsets, height, focal, camera)
             if focal is not None or camera is not None or height is not None:
                 raise InputError("focal, camera and height have no meaning with a calibration, which tells sizes.")
             if keypoints is not None and not isinstance(keypoints, Mapping):
@@ -377,6 +381,28 @@ class Reconstructor:
         if calibration is not None or offsets is not None or isinstance(keypoints, Mapping):
             raise InputError("a calibration, offsets and keypoints by camera are for a mapping of several clips.")
         return reconstruct_clip(self, source, settings, keypoints, focal, camera, height)
+
+    def _uncalibrated_clips(
+        self,
+        source: Mapping[str, Any],
+        settings: ClipSettings,
+        keypoints: FrameKeypoints | Mapping[str, FrameKeypoints] | None,
+        offsets: Mapping[str, float] | str | None,
+        height: float | Sequence[float] | np.ndarray | None,
+        focal: float | None,
+        camera: Camera | None,
+    ) -> list[Track]:
+        """What :meth:`clip` does with the clips of several cameras without calibration."""
+        from meshrec.reconstruct.uncalibrated_clips import reconstruct_uncalibrated_clips
+
+        if camera is not None:
+            raise InputError("with several cameras without calibration, give a focal length, and no camera.")
+        if height is not None and np.ndim(height):
+            raise InputError("several cameras without calibration take one height, that of everyone.")
+        if keypoints is not None and not isinstance(keypoints, Mapping):
+            raise InputError("the keypoints of several cameras are a mapping by the names of the cameras.")
+        tall = None if height is None else float(height)  # type: ignore[arg-type]
+        return reconstruct_uncalibrated_clips(self, source, settings, keypoints, offsets, tall, focal)[0]
 
     def cameras(
         self,

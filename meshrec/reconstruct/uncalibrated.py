@@ -102,26 +102,51 @@ def find_cameras(
     images_of = [photo.image for photo in photos.values()]
     seen = [_seen(reconstructor, *own) for own in zip(images_of, found, bodies)]
     best, matched, notes = _assigned(reconstructor, list(photos), found, bodies, seen, cameras, guessed, height)
-    gravity = _gravity(reconstructor, best)
-    world = _with_z_up(gravity.direction)
-    placed = {
-        name: CalibratedCamera(name, replace(own, rotation=(np.array(own.rotation) @ world.T).tolist()))
-        for name, own in zip(photos, best.cameras)
-    }
-    if height is None:
-        notes.append("how large the world is was guessed from the people's proportions; --height gives their stature")
-    if any(guessed):
-        unknown = ", ".join(name for name, own in zip(photos, guessed) if own)
-        notes.append(f"the focal length of {unknown} was not known and was found with the rest")
-    notes.append("z is up in this calibration as far as people stand upright")
+    calibration, gravity = calibration_of(reconstructor, list(photos), best, height, guessed, notes)
     return FoundCalibration(
-        calibration=Calibration(placed, "z", tuple(notes)),
+        calibration=calibration,
         deviations=best.deviations,
         detections=dict(zip(photos, found)),
         matched=matched,
-        gravity_deviation=gravity.deviation,
+        gravity_deviation=gravity,
         guessed=guessed,
     )
+
+
+def calibration_of(
+    reconstructor: Reconstructor,
+    names: Sequence[str],
+    found: FoundCameras,
+    height: float | None,
+    guessed: Sequence[bool],
+    notes: Sequence[str] = (),
+) -> tuple[Calibration, np.ndarray]:
+    """The calibration of cameras that were found, in a world with z up.
+
+    Args:
+        reconstructor: Of whose body the people are.
+        names: The cameras' names.
+        found: The cameras, and the people.
+        height: Stature of everyone that was given, metres.
+        guessed: Which focal lengths were not known.
+        notes: Remarks for the user, to which those on what was guessed are added.
+
+    Returns:
+        The calibration, and the standard deviations (2,) of the first camera's pitch and roll, radians.
+    """
+    gravity, remarks = _gravity(reconstructor, found), list(notes)
+    world = _with_z_up(gravity.direction)
+    placed = {
+        name: CalibratedCamera(name, replace(own, rotation=(np.array(own.rotation) @ world.T).tolist()))
+        for name, own in zip(names, found.cameras)
+    }
+    if height is None:
+        remarks.append("how large the world is was guessed from the people's proportions; --height gives their stature")
+    if any(guessed):
+        unknown = ", ".join(name for name, own in zip(names, guessed) if own)
+        remarks.append(f"the focal length of {unknown} was not known and was found with the rest")
+    remarks.append("z is up in this calibration as far as people stand upright")
+    return Calibration(placed, "z", tuple(remarks)), gravity.deviation
 
 
 def people_and_cameras(

@@ -83,7 +83,7 @@ def followed_people(instants: Instants, cameras: Sequence[Camera], count: int | 
     tracker, frames = MultiViewTracker(cameras), []
     for t, time in enumerate(instants.times.tolist()):
         people = [[Sighting(track, seen.detection) for track, seen in own[t].items()] for own in instants.seen]
-        colors = [[_colors(seen) for seen in own[t].values()] for own in instants.seen]
+        colors = [[glimpse_colors(seen) for seen in own[t].values()] for own in instants.seen]
         frames.append(tracker.step(people, time, colors))
     tracks: dict[int, np.ndarray] = {}
     best: dict[int, list[Detection | None]] = {}
@@ -175,7 +175,8 @@ def renumbered(seen: Sequence[SeenTrack]) -> list[SeenTrack]:
     return [replace(one, track=track) for one, track in zip(seen, tracks)]
 
 
-def _colors(seen: Glimpse) -> np.ndarray:
+def glimpse_colors(seen: Glimpse) -> np.ndarray:
+    """The colours (2, 3) of a person's clothes; NaN where they are not known."""
     return NO_COLORS if seen.colors is None else seen.colors
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 import meshrec
 from meshrec import Camera, InputError, Person, load_body
+from meshrec.body import flip_permutation
 from meshrec.cli import main
 from meshrec.geometry.calibrated_cameras import CalibratedCamera, Calibration, distort_points
 from meshrec.geometry.calibration_files import write_calibration
@@ -162,6 +163,19 @@ def test_keypoints_of_each_camera_in_a_folder_of_its_own(folder, standing, capfd
     assert run(*FILES, "--keypoints", "pose") == 0
     people = [Person.load(folder / f"out/person_{i}.json") for i in (0, 1)]
     assert errors(people, standing[1], "y").max() < 0.03
+
+
+def test_a_mirrored_picture_is_noted(folder, capfd):
+    poses = json.loads((folder / "poses.json").read_text())
+    for row in poses["annotations"]:
+        if row["image_id"] == 2:
+            points = np.array(row["keypoints"]).reshape(17, 3)[flip_permutation("coco17")]
+            points[:, 0] = SIZE[0] - 1 - points[:, 0]
+            row["keypoints"] = points.flatten().tolist()
+    (folder / "poses.json").write_text(json.dumps(poses))
+    assert run(*FILES) == 0
+    notes = json.loads((folder / "out/cameras.json").read_text())["notes"]
+    assert [note[:44] for note in notes if "mirrored" in note] == ["camera cam3: its pictures seem to be mirrored"[:44]]
 
 
 def test_files_are_matched_to_cameras_by_name_or_order(folder, capfd):
