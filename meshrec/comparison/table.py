@@ -18,10 +18,7 @@ from meshrec.evaluation.lifting import Lifter, group_means
 from meshrec.metrics import pa_mpjpe
 
 MEASURES = {"pa_mpjpe": "PA-MPJPE", "mpjpe": "MPJPE", "n_mpjpe": "N-MPJPE", "mpve": "MPVE", "pa_mpve": "PA-MPVE"}
-ROWS = LIFTING_ROWS | UNLABELLED_ROWS | SHIPPED_ROWS
-ROWS = LIFTING_ROWS | SEVERAL_ROWS | SHIPPED_ROWS
-ROWS = LIFTING_ROWS | SEVERAL_ROWS | MULTIMODAL_ROWS | SEQUENCE_ROWS | SHIPPED_ROWS
-ROWS = LIFTING_ROWS | HEATMAP_ROWS | SHIPPED_ROWS
+ROWS = LIFTING_ROWS | UNLABELLED_ROWS | SEVERAL_ROWS | MULTIMODAL_ROWS | SEQUENCE_ROWS | HEATMAP_ROWS | SHIPPED_ROWS
 """The rows by name, in the order of the table."""
 
 

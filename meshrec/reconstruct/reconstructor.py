@@ -40,8 +40,8 @@ from meshrec.regress.weights import NONE, load_regressor, regressor_name
 if TYPE_CHECKING:
     from meshrec.files.clips import Clip
     from meshrec.geometry.calibrated_cameras import Calibration
-    from meshrec.reconstruct.depth import DepthReconstructor
     from meshrec.reconstruct.clips import ClipSettings
+    from meshrec.reconstruct.depth import DepthReconstructor
 
 Regressor = Callable[[np.ndarray, Sequence[Detection], Camera], Initial]
 FocalEstimator = Callable[[np.ndarray], float]

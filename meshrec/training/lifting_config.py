@@ -9,13 +9,13 @@ from meshrec.models.compositional import CompositionalConfig
 from meshrec.models.hourglass import HourglassConfig
 from meshrec.models.lifting_baseline import BaselineConfig
 from meshrec.models.locally_connected import LocallyConnectedConfig
-from meshrec.models.nrsfm import NRSfMConfig
-from meshrec.models.repnet import RepNetConfig
 from meshrec.models.multimodal_vae import MultimodalConfig
+from meshrec.models.nrsfm import NRSfMConfig
 from meshrec.models.pose_machine import PoseMachineConfig
+from meshrec.models.repnet import RepNetConfig
+from meshrec.models.root_depth import RootNetConfig
 from meshrec.models.variational_lifting import VariationalConfig
 from meshrec.training.lifted_clips import ClipsConfig
-from meshrec.models.root_depth import RootNetConfig
 from meshrec.training.lifting import LiftingTraining
 from meshrec.training.seeing import SeeingTraining
 
