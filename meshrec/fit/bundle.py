@@ -38,8 +38,9 @@ class BundleSettings:
         zoom: Standard deviation of the logarithm of a guessed focal length.
         stature: Standard deviation of a stature that is given, metres.
         beta: Standard deviation of each beta.
-        alike: Correlation of the landmarks' errors at different instants. Detectors err at the same joints in the same
-            way, so that more instants help less than independent ones would. It has a part in the uncertainties alone.
+        alike: Correlation of the landmarks' errors of different bodies: of one person at different instants, and of
+            different people. Detectors err at the same joints in the same way, so that more bodies help less than
+            independent ones would. It has a part in the uncertainties alone.
     """
 
     balance: Balance = Balance(evidence=1.0, prior=0.3, annealing=((20.0, 10), (8.0, 8), (3.0, 12)))
@@ -275,9 +276,8 @@ def camera_deviations(bundle: Bundle) -> CameraDeviations:
     What cameras and bodies leave open together counts: the covariance is that of the cameras alone, over all bodies,
     shapes and focal lengths.
     """
-    instants = len(bundle.state) / bundle.people
     covariance = torch.linalg.pinv(_reduced(bundle.quadratic(), 0.0)[2], hermitian=True)
-    covariance = covariance * (1 + (instants - 1) * bundle.shapes.settings.alike)
+    covariance = covariance * (1 + (len(bundle.state) - 1) * bundle.shapes.settings.alike)
     begin = bundle.people * bundle.state.betas.shape[1]
     turns, places = [0.0], [0.0]
     for number, view in enumerate(bundle.views[1:]):

@@ -492,8 +492,8 @@ class MultiViewFitter:
         state = ViewSpace.of(camera, self.fitter.skeleton).to_world(state)
         errors = np.array([fit.reprojection_error], np.float32)
         overlaps = np.array([np.nan if fit.mask_iou is None else fit.mask_iou], np.float32)
-        known = (errors, overlaps, np.zeros(1, bool), fit.score, fit.shape_covariance)
-        return MultiViewFit(*_arrays(state), fit.joint_deviation, *known)
+        known = (fit.joint_deviation, errors, overlaps, np.zeros(1, bool))
+        return MultiViewFit(*_arrays(state), *known, fit.score, fit.shape_covariance)
 
 
 def _arrays(state: BodyState) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

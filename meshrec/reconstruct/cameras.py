@@ -271,9 +271,10 @@ def _estimates(
         return result
     plain = [Camera(camera.focal, camera.center, camera.size) for camera in views.cameras]
     if isinstance(regressor, NetworkRegressor):
-        estimates = regressor.in_views(*([of[c] for c in seen] for of in (views.images, found, plain)))
+        images = [views.images[c] for c in seen]
+        estimates = regressor.in_views(images, [found[c] for c in seen], [plain[c] for c in seen])
     else:
-        estimates = [regressor(views.images[c], found[c], plain[c]) for c in seen]
+        estimates = [regressor(views.images[c], list(found[c]), plain[c]) for c in seen]
     for c, own in zip(seen, estimates):
         result[c] = own
     return result

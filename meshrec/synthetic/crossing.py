@@ -78,7 +78,7 @@ class Crossing:
         light = Phong(direction=tuple((torch.from_numpy(rotation).float() @ LAMP).tolist()), specular=0.04)
         own = [camera.world_to_camera(person.vertices(number)).float() for person in self.people]
         vertices, faces, _ = join(own, self.people[0].body.faces)
-        colors = torch.cat([_dressed(self.people[0].body, *clothes) for clothes in CLOTHES])
+        colors = torch.cat([dressed(self.people[0].body, *clothes) for clothes in CLOTHES])
         picture = shaded(vertices, faces, plain, colors, light, room, self.settings.supersample).numpy()
         seed = (self.settings.seed, list(self.calibration.cameras).index(name), number)
         picture = picture + np.random.default_rng(seed).normal(0, GRAIN, picture.shape)
@@ -123,23 +123,29 @@ def crossing(settings: CrossingSettings = CrossingSettings(), body: BodyModel | 
         angle = np.radians(45 + 360 * number / max(settings.views, 4 if settings.views == 2 else 1))
         height = (-0.4, 0.2, -0.7, 0.0)[number % 4]  # y down, of an origin 1.4 m above the floor
         eye = np.array([MIDDLE[0], height, MIDDLE[1]]) + settings.radius * np.array([np.sin(angle), 0, -np.cos(angle)])
-        camera = _towards(eye, np.array([MIDDLE[0], 0.5, MIDDLE[1]]), settings)
+        plain = Camera.from_fov(settings.size, np.radians(settings.fov))
+        camera = towards(eye, np.array([MIDDLE[0], 0.5, MIDDLE[1]]), plain)
         cameras[f"cam{number + 1}"] = CalibratedCamera(f"cam{number + 1}", camera)
     return Crossing(settings, (people[0], people[1]), Calibration(cameras, up="-y"))
 
 
-def _towards(eye: np.ndarray, target: np.ndarray, settings: CrossingSettings) -> Camera:
-    """A level camera at ``eye`` (3,) that looks at ``target`` (3,) in a world whose y points down."""
+def towards(eye: np.ndarray, target: np.ndarray, camera: Camera) -> Camera:
+    """A camera without extrinsics, level, at ``eye`` (3,) and looking at ``target`` (3,), metres; the world's y points
+    down."""
     ahead = (target - eye) / np.linalg.norm(target - eye)
     right = np.cross([0.0, 1.0, 0.0], ahead)
     right /= np.linalg.norm(right)
     rotation = np.stack([right, np.cross(ahead, right), ahead])
-    plain = Camera.from_fov(settings.size, np.radians(settings.fov))
-    return Camera(plain.focal, plain.center, settings.size, rotation, -rotation @ eye)
+    return Camera(camera.focal, camera.center, camera.size, rotation, -rotation @ eye)
 
 
-def _dressed(body: BodyModel, shirt: torch.Tensor, trousers: torch.Tensor) -> torch.Tensor:
-    """RGB of each vertex (V, 3) in these clothes."""
+def dressed(body: BodyModel, shirt: torch.Tensor, trousers: torch.Tensor) -> torch.Tensor:
+    """RGB of each vertex (V, 3) in these clothes.
+
+    Args:
+        body: The body.
+        shirt, trousers: (3,) RGB in [0, 1].
+    """
     colors = painted_clothes(body)
     worn = [(colors == old).all(1, keepdim=True) for old in (SHIRT, TROUSERS)]
     return torch.where(worn[0], shirt, torch.where(worn[1], trousers, colors))
