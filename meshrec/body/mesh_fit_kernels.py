@@ -41,9 +41,10 @@ def pose_chain(
         slopes: (J, 3, S) output: derivatives of the last columns of ``motions`` by the betas.
     """
     shapes = len(betas)
-    rest = rest_joints.copy()
+    rest = np.empty((len(parents), 3))
     for j in range(len(parents)):
         for c in range(3):
+            rest[j, c] = rest_joints[j, c]
             for s in range(shapes):
                 rest[j, c] += joint_shapes[j, c, s] * betas[s]
     for j in range(len(parents)):
@@ -61,7 +62,8 @@ def pose_chain(
         for r in range(3):
             if p < 0:
                 places[j, r] = place[r]
-                slopes[j, r] = 0.0
+                for s in range(shapes):
+                    slopes[j, r, s] = 0.0
             else:
                 places[j, r] = places[p, r]
                 for s in range(shapes):  # until below these are the slopes of the places
@@ -206,7 +208,8 @@ def linearise(
     scale_wrenches = np.zeros((count, 6))
     contracted = np.empty((4, 3))
     value = 0.0
-    slope[:] = 0.0
+    for i in range(total):
+        slope[i] = 0.0
     for j in range(count):
         for i in range(4):
             for a in range(3):
@@ -234,15 +237,20 @@ def linearise(
             scale_wrenches[j, 2] = spans[j, 0, 1] - spans[j, 1, 0]
     for j in range(count - 1, 0, -1):
         p = parents[j]
-        wrenches[p] += wrenches[j]
-        shape_wrenches[p] += shape_wrenches[j]
-        scale_wrenches[p] += scale_wrenches[j]
-        blocks[p] += blocks[j]
+        for a in range(6):
+            wrenches[p, a] += wrenches[j, a]
+            scale_wrenches[p, a] += scale_wrenches[j, a]
+            for s in range(shapes):
+                shape_wrenches[p, s, a] += shape_wrenches[j, s, a]
+        for k in range(count):
+            _add_block(blocks[p, k], blocks[j, k])
     for j in range(count):
         for k in range(count - 1, 0, -1):
-            blocks[j, parents[k]] += blocks[j, k]
+            _add_block(blocks[j, parents[k]], blocks[j, k])
 
-    hessian[:] = 0.0
+    for i in range(total):
+        for j in range(total):
+            hessian[i, j] = 0.0
     half = np.empty((6, 3))
     for k in range(count):
         q = places[k]
@@ -308,17 +316,21 @@ def linearise(
 
 
 @compiled
+def _add_block(into: np.ndarray, block: np.ndarray) -> None:
+    """Add a block (6, 6) to another one."""
+    for a in range(6):
+        for b in range(6):
+            into[a, b] += block[a, b]
+
+
+@compiled
 def _add_wrench(motion: np.ndarray, load: np.ndarray, wrench: np.ndarray) -> None:
     """Add the sums of y x f and f to ``wrench``, for points y = M [x; 1] and sums ``load`` (4, 3) of [x; 1] f."""
-    moved = np.zeros((3, 3))
     for a in range(3):
-        for b in range(3):
-            for i in range(4):
-                moved[a, b] += motion[a, i] * load[i, b]
+        b, c = (a + 1) % 3, (a + 2) % 3
+        for i in range(4):
+            wrench[a] += motion[b, i] * load[i, c] - motion[c, i] * load[i, b]
         wrench[3 + a] += load[3, a]
-    wrench[0] += moved[1, 2] - moved[2, 1]
-    wrench[1] += moved[2, 0] - moved[0, 2]
-    wrench[2] += moved[0, 1] - moved[1, 0]
 
 
 @compiled
@@ -338,5 +350,7 @@ def rotation_vector(rotation: np.ndarray) -> np.ndarray:
     sine = 0.5 * np.sqrt(vector[0] ** 2 + vector[1] ** 2 + vector[2] ** 2)
     cosine = 0.5 * (rotation[0, 0] + rotation[1, 1] + rotation[2, 2] - 1)
     # Near half a turn the axis is lost here. The vector shrinks, which weakens a prior that is weak anyway.
-    vector *= 0.5 * np.arctan2(sine, cosine) / sine if sine > 1e-6 else 0.5
+    factor = 0.5 * np.arctan2(sine, cosine) / sine if sine > 1e-6 else 0.5
+    for a in range(3):
+        vector[a] *= factor
     return vector

@@ -37,30 +37,39 @@ def start_each(
         free: Whether the scales are free.
     """
     count = len(parents)
+    sums, whole, mean = np.empty((count, 4)), np.empty(4), np.empty(3)  # sums of [x; 1] in each joint, and in all
+    world, covariance = np.empty((count, 3, 3)), np.empty((3, 3))
+    whole_turn = np.empty((3, 3))
     for b in range(len(cross)):
         product, target = products[b % len(products)], cross[b]
-        sums, squares = np.zeros((count, 4)), 0.0  # of [x; 1] in each joint; of |x|^2
+        squares = 0.0  # sum of |x|^2
+        for c in range(4):
+            whole[c] = 0.0
+            for j in range(count):
+                sums[j, c] = 0.0
         for n in range(len(pairs)):
-            sums[pairs[n, 0]] += product[n, :4, 3]
+            for c in range(4):
+                sums[pairs[n, 0], c] += product[n, c, 3]
+                whole[c] += product[n, c, 3]
             squares += product[n, 0, 0] + product[n, 1, 1] + product[n, 2, 2]
-        whole, mean = sums.sum(0), np.zeros(3)
-        for j in range(count):
-            mean += target[j, 3]
         mass = whole[3]
-        mean /= mass
-        spread = squares - (whole[:3] ** 2).sum() / mass
-        world = np.empty((count, 3, 3))
-        covariance = np.zeros((3, 3))
-        for j in range(count):
-            for a in range(3):
-                for c in range(3):
-                    covariance[a, c] += target[j, c, a]
+        spread = squares - (whole[0] * whole[0] + whole[1] * whole[1] + whole[2] * whole[2]) / mass
+        for a in range(3):
+            mean[a] = 0.0
+            for j in range(count):
+                mean[a] += target[j, 3, a] / mass
         for a in range(3):
             for c in range(3):
-                covariance[a, c] -= mean[a] * whole[c]
-        whole_turn = _nearest(covariance)
+                covariance[a, c] = -mean[a] * whole[c]
+                for j in range(count):
+                    covariance[a, c] += target[j, c, a]
+        nearest_rotation(covariance, whole_turn)
         if free:
-            scale[b] = max((whole_turn * covariance).sum() / spread, 1e-6)
+            along = 0.0
+            for a in range(3):
+                for c in range(3):
+                    along += whole_turn[a, c] * covariance[a, c]
+            scale[b] = max(along / spread, 1e-6)
         for j in range(count):
             above = world[parents[j]] if parents[j] >= 0 else whole_turn
             for a in range(3):
@@ -68,13 +77,20 @@ def start_each(
                     covariance[a, c] = target[j, c, a] + PARENT_SHARE * spread / count * above[a, c]
                     if sums[j, 3] > 0:
                         covariance[a, c] -= target[j, 3, a] * sums[j, c] / sums[j, 3]
-            world[j] = _nearest(covariance)
-            local[b, j] = above.T @ world[j] if parents[j] >= 0 else world[j]
+            nearest_rotation(covariance, world[j])
+            for a in range(3):
+                for c in range(3):
+                    local[b, j, a, c] = world[j, a, c]
+                    if parents[j] >= 0:
+                        local[b, j, a, c] = (
+                            above[0, a] * world[j, 0, c] + above[1, a] * world[j, 1, c] + above[2, a] * world[j, 2, c]
+                        )
         for a in range(3):
             place[b, a] = mean[a]
             for c in range(3):
                 place[b, a] -= scale[b] * world[0, a, c] * (whole[c] / mass - rest_joints[0, c])
-        betas[b] = 0.0
+        for s in range(betas.shape[1]):
+            betas[b, s] = 0.0
 
 
 @compiled
@@ -100,41 +116,66 @@ def fit_each(
         joint_shapes, priors: As in :func:`meshrec.body.mesh_fit_kernels.linearise`.
         rounds: The largest number of steps.
     """
-    size = 3 * len(parents) + 3 + betas.shape[1] + (1 if free else 0)
+    count, shapes = len(parents), betas.shape[1]
+    size = 3 * count + 3 + shapes + (1 if free else 0)
+    hessian, slope = np.empty((size, size)), np.empty(size)
+    trial_hessian, trial_slope = np.empty((size, size)), np.empty(size)
+    factor, column, move = np.empty((size, size)), np.empty(size), np.empty(size)
+    turned, moved, shaped = np.empty((count, 3, 3)), np.empty(3), np.empty(shapes)  # the state that is tried
+    world = np.empty((count, 3, 3))
     for b in range(len(cross)):
-        product = products[b % len(products)]
-        hessian, slope = np.empty((size, size)), np.empty(size)
-        trial_hessian, trial_slope = np.empty((size, size)), np.empty(size)
-        factor = np.empty((size, size))
-        value = linearise(
-            cross[b], product, pairs, local[b], place[b], betas[b], scale[b],
-            rest_joints, joint_shapes, parents, priors, hessian, slope,
-        )  # fmt: skip
-        damping, slack = FIRST_DAMPING, 1e-12 * (1 + abs(value))
-        for step in range(rounds):
-            move = damped_step(hessian, slope, damping, factor)
-            turned, moved, shaped = local[b].copy(), place[b].copy(), betas[b].copy()
-            scaled = advance(move, turned, moved, shaped, scale[b], parents)
-            longest = np.abs(move).max()
-            if step == rounds - 1 or longest < SETTLED:  # too small or too late a step to be worth its test
-                trial = value if damping <= FIRST_DAMPING else np.inf
-            else:
-                trial = np.inf
-            if trial == np.inf:
+        scaled = scale[b]
+        copy_state(local[b], place[b], betas[b], turned, moved, shaped)
+        value, damping, slack, longest, judged = 0.0, FIRST_DAMPING, 0.0, np.inf, True
+        for step in range(rounds + 1):  # at first the state itself is looked at
+            trial = value
+            if judged:
                 trial = linearise(
-                    cross[b], product, pairs, turned, moved, shaped, scaled,
+                    cross[b], products[b % len(products)], pairs, turned, moved, shaped, scaled,
                     rest_joints, joint_shapes, parents, priors, trial_hessian, trial_slope,
                 )  # fmt: skip
-            if trial <= value + slack:
-                local[b], place[b], betas[b], scale[b] = turned, moved, shaped, scaled
+            if step == 0 or trial <= value + slack:
+                if step > 0:
+                    copy_state(turned, moved, shaped, local[b], place[b], betas[b])
+                    scale[b] = scaled
+                    damping = max(0.1 * damping, LEAST_DAMPING)
+                else:
+                    slack = 1e-12 * (1 + abs(trial))
                 value = trial
                 hessian, trial_hessian = trial_hessian, hessian
                 slope, trial_slope = trial_slope, slope
-                damping = max(0.1 * damping, LEAST_DAMPING)
             else:
                 damping = min(10 * damping, MOST_DAMPING)
-            if longest < SETTLED:
+            if step == rounds or longest < SETTLED:
                 break
+            damped_step(hessian, slope, damping, factor, column, move)
+            copy_state(local[b], place[b], betas[b], turned, moved, shaped)
+            scaled = advance(move, turned, moved, shaped, scale[b], parents, world)
+            longest = 0.0
+            for i in range(size):
+                longest = max(longest, abs(move[i]))
+            # A step that is too small or too late to be worth its test is taken where steps have been good.
+            judged = (step < rounds - 1 and longest >= SETTLED) or damping > FIRST_DAMPING
+
+
+@compiled
+def copy_state(
+    local: np.ndarray,
+    place: np.ndarray,
+    betas: np.ndarray,
+    to_local: np.ndarray,
+    to_place: np.ndarray,
+    to_betas: np.ndarray,
+) -> None:
+    """Copy the state of one body."""
+    for j in range(len(local)):
+        for a in range(3):
+            for c in range(3):
+                to_local[j, a, c] = local[j, a, c]
+    for a in range(3):
+        to_place[a] = place[a]
+    for s in range(len(betas)):
+        to_betas[s] = betas[s]
 
 
 @compiled
@@ -160,9 +201,11 @@ def take_displacements(
     """
     world = np.empty((len(parents), 3, 3))
     for b in range(len(cross)):
-        out[b] = cross[b]
         for j in range(len(parents)):
-            world[j] = local[b, j] if parents[j] < 0 else world[parents[j]] @ local[b, j]
+            for i in range(cross.shape[2]):
+                for a in range(3):
+                    out[b, j, i, a] = cross[b, j, i, a]
+        turn_chain(local[b], parents, world)
         for n in range(len(pairs)):
             sums, target, turn = moves[b, place[n]], out[b, pairs[n, 0]], world[pairs[n, 1]]
             for i in range(len(sums)):
@@ -201,84 +244,183 @@ def advance_each(
     move: np.ndarray, local: np.ndarray, place: np.ndarray, betas: np.ndarray, scale: np.ndarray, parents: np.ndarray
 ) -> None:
     """:func:`advance` for each body, in place."""
+    world = np.empty((len(parents), 3, 3))
     for b in range(len(move)):
-        scale[b] = advance(move[b], local[b], place[b], betas[b], scale[b], parents)
+        scale[b] = advance(move[b], local[b], place[b], betas[b], scale[b], parents, world)
 
 
 @compiled
-def damped_step(hessian: np.ndarray, slope: np.ndarray, damping: float, factor: np.ndarray) -> np.ndarray:
-    """The solution (N,) of (H + damping diag(H)) x = g by Cholesky's factor, which is written into ``factor``."""
+def damped_step(
+    hessian: np.ndarray, slope: np.ndarray, damping: float, factor: np.ndarray, column: np.ndarray, step: np.ndarray
+) -> None:
+    """Solve (H + damping diag(H)) x = g by Cholesky's factor.
+
+    Args:
+        hessian, slope: H (N, N), of which the lower half is read, and g (N,).
+        damping: Share of the diagonal that is added to it.
+        factor, column: (N, N) and (N,) space to work in.
+        step: (N,) output: x.
+    """
     size = len(slope)
     floor = 0.0
     for i in range(size):
         floor += hessian[i, i]
     floor *= FLOOR / size
-    solution = slope.copy()
     for i in range(size):
-        for j in range(i + 1):
-            row, other = factor[i], factor[j]
-            rest = hessian[i, j]
-            for k in range(j):
-                rest -= row[k] * other[k]
-            if j < i:
-                factor[i, j] = rest / factor[j, j]
-            else:
-                factor[i, i] = np.sqrt(max(rest + damping * hessian[i, i] + floor, floor + 1e-30))
-    for i in range(size):
-        for k in range(i):
-            solution[i] -= factor[i, k] * solution[k]
-        solution[i] /= factor[i, i]
+        step[i] = slope[i]
+        for j in range(i):
+            factor[i, j] = hessian[i, j]
+        factor[i, i] = hessian[i, i] * (1 + damping) + floor
+    for k in range(size):  # one column after the other is taken from what is left, row by row
+        pivot = np.sqrt(max(factor[k, k], floor + 1e-30))
+        factor[k, k] = pivot
+        step[k] /= pivot
+        for i in range(k + 1, size):
+            factor[i, k] /= pivot
+            column[i] = factor[i, k]
+            step[i] -= column[i] * step[k]
+        for i in range(k + 1, size):
+            row, share = factor[i], column[i]
+            for j in range(k + 1, i + 1):
+                row[j] -= share * column[j]
     for i in range(size - 1, -1, -1):
-        solution[i] /= factor[i, i]
+        step[i] /= factor[i, i]
         for k in range(i):
-            solution[k] -= factor[i, k] * solution[i]
-    return solution
+            step[k] -= factor[i, k] * step[i]
+
+
+@compiled
+def turn_chain(local: np.ndarray, parents: np.ndarray, world: np.ndarray) -> None:
+    """Rotations of the joints to the world, (J, 3, 3) output, from those relative to their parents."""
+    for j in range(len(parents)):
+        p = parents[j]
+        for a in range(3):
+            for c in range(3):
+                world[j, a, c] = local[j, a, c]
+                if p >= 0:
+                    world[j, a, c] = (
+                        world[p, a, 0] * local[j, 0, c]
+                        + world[p, a, 1] * local[j, 1, c]
+                        + world[p, a, 2] * local[j, 2, c]
+                    )
 
 
 @compiled
 def advance(
-    move: np.ndarray, local: np.ndarray, place: np.ndarray, betas: np.ndarray, scale: float, parents: np.ndarray
+    move: np.ndarray,
+    local: np.ndarray,
+    place: np.ndarray,
+    betas: np.ndarray,
+    scale: float,
+    parents: np.ndarray,
+    world: np.ndarray,
 ) -> float:
-    """Take one step: turns in world axes become turns of the local rotations. The scale is returned."""
+    """Take one step: turns in world axes become turns of the local rotations.
+
+    Args:
+        move: (N,) the step.
+        local, place, betas: The state of one body, which is changed.
+        scale: Its scale.
+        parents: (J,) the parent of each joint.
+        world: (J, 3, 3) space to work in.
+
+    Returns:
+        The new scale.
+    """
     count, shapes = len(parents), len(betas)
-    world = np.empty((count, 3, 3))
+    turn_chain(local, parents, world)
+    turn, rotation, old = np.empty(3), np.empty((3, 3)), np.empty(3)
     for j in range(count):
-        world[j] = local[j] if parents[j] < 0 else world[parents[j]] @ local[j]
-    for j in range(count):
-        turn = move[3 * j : 3 * j + 3]
-        if parents[j] >= 0:
-            turn = world[parents[j]].T @ turn
-        local[j] = rotation_of(turn) @ local[j]
+        p = parents[j]
+        for a in range(3):
+            turn[a] = move[3 * j + a]
+            if p >= 0:
+                turn[a] = (
+                    world[p, 0, a] * move[3 * j] + world[p, 1, a] * move[3 * j + 1] + world[p, 2, a] * move[3 * j + 2]
+                )
+        rotation_of(turn, rotation)
+        for c in range(3):
+            for a in range(3):
+                old[a] = local[j, a, c]
+            for a in range(3):
+                local[j, a, c] = rotation[a, 0] * old[0] + rotation[a, 1] * old[1] + rotation[a, 2] * old[2]
     factor = np.exp(move[-1]) if len(move) > 3 * count + 3 + shapes else 1.0
     for a in range(3):  # a body grows about the origin, and then moves
         place[a] = factor * place[a] + move[3 * count + a]
-    betas += move[3 * count + 3 : 3 * count + 3 + shapes]
+    for s in range(shapes):
+        betas[s] += move[3 * count + 3 + s]
     return factor * scale
 
 
 @compiled
-def rotation_of(vector: np.ndarray) -> np.ndarray:
-    """Rodrigues' formula: the rotation (3, 3) of an axis-angle vector (3,), radians."""
+def rotation_of(vector: np.ndarray, rotation: np.ndarray) -> None:
+    """Rodrigues' formula: the rotation (3, 3), which is an output, of an axis-angle vector (3,), radians."""
     x, y, z = vector[0], vector[1], vector[2]
     squared = x * x + y * y + z * z
     angle = np.sqrt(squared)
     sine = np.sin(angle) / angle if angle > 1e-4 else 1 - squared / 6
     rest = (1 - np.cos(angle)) / squared if angle > 1e-4 else 0.5 - squared / 24
-    return np.array(
-        [
-            [1 - rest * (y * y + z * z), rest * x * y - sine * z, rest * x * z + sine * y],
-            [rest * x * y + sine * z, 1 - rest * (x * x + z * z), rest * y * z - sine * x],
-            [rest * x * z - sine * y, rest * y * z + sine * x, 1 - rest * (x * x + y * y)],
-        ]
-    )
+    for a in range(3):
+        b, c = (a + 1) % 3, (a + 2) % 3
+        rotation[a, a] = 1 - rest * (vector[b] * vector[b] + vector[c] * vector[c])
+        rotation[a, b] = rest * vector[a] * vector[b] - sine * vector[c]
+        rotation[b, a] = rest * vector[a] * vector[b] + sine * vector[c]
+
+
+SWEEPS = 12  # of Jacobi's method at most; four or five are enough
 
 
 @compiled
-def _nearest(matrix: np.ndarray) -> np.ndarray:
-    """The rotation nearest to a matrix (3, 3)."""
-    left, _, right = np.linalg.svd(matrix)
-    rotation = left @ right
-    if np.linalg.det(rotation) < 0:
-        left[:, 2] *= -1
-        rotation = left @ right
-    return rotation
+def nearest_rotation(matrix: np.ndarray, rotation: np.ndarray) -> None:
+    """The rotation R nearest to a matrix M (3, 3), which is an output: the one with the largest sum of R times M.
+
+    It belongs to the quaternion that is the eigenvector of the largest eigenvalue of a symmetric matrix (Horn 1987),
+    which cyclic Jacobi rotations find. Where M leaves it open, one of the best is returned.
+    """
+    square, vectors = np.empty((4, 4)), np.empty((4, 4))
+    trace = matrix[0, 0] + matrix[1, 1] + matrix[2, 2]
+    square[0, 0] = trace
+    for a in range(3):
+        b, c = (a + 1) % 3, (a + 2) % 3
+        square[0, a + 1] = square[a + 1, 0] = matrix[c, b] - matrix[b, c]
+        square[a + 1, a + 1] = 2 * matrix[a, a] - trace
+        square[a + 1, b + 1] = square[b + 1, a + 1] = matrix[a, b] + matrix[b, a]
+    size = 0.0
+    for i in range(4):
+        for j in range(4):
+            vectors[i, j] = 1.0 if i == j else 0.0
+            size += square[i, j] * square[i, j]
+    for _ in range(SWEEPS):
+        off = 0.0
+        for i in range(4):
+            for j in range(i):
+                off += square[i, j] * square[i, j]
+        if off <= 1e-32 * size:
+            break
+        for i in range(3):
+            for j in range(i + 1, 4):
+                if square[i, j] == 0.0:
+                    continue
+                half = (square[j, j] - square[i, i]) / (2 * square[i, j])
+                tangent = (1.0 if half >= 0 else -1.0) / (abs(half) + np.sqrt(half * half + 1))
+                cosine = 1 / np.sqrt(tangent * tangent + 1)
+                sine = tangent * cosine
+                for k in range(4):
+                    first, second = square[k, i], square[k, j]
+                    square[k, i], square[k, j] = cosine * first - sine * second, sine * first + cosine * second
+                for k in range(4):
+                    first, second = square[i, k], square[j, k]
+                    square[i, k], square[j, k] = cosine * first - sine * second, sine * first + cosine * second
+                    first, second = vectors[k, i], vectors[k, j]
+                    vectors[k, i], vectors[k, j] = cosine * first - sine * second, sine * first + cosine * second
+    best = 0
+    for i in range(1, 4):
+        if square[i, i] > square[best, best]:
+            best = i
+    w = vectors[0, best]
+    for a in range(3):
+        b, c = (a + 1) % 3, (a + 2) % 3
+        x, y, z = vectors[a + 1, best], vectors[b + 1, best], vectors[c + 1, best]
+        rotation[a, a] = w * w + x * x - y * y - z * z
+        rotation[a, b] = 2 * (x * y - w * z)
+        rotation[b, a] = 2 * (x * y + w * z)

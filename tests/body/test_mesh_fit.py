@@ -10,7 +10,7 @@ from meshrec.body import BodyModel, load_body
 from meshrec.body.files import body_from_arrays
 from meshrec.body.mesh_fit import FitOptions, FittedParameters, ParameterFitter, fit_parameters
 from meshrec.body.mesh_fit_kernels import linearise, rotation_vector
-from meshrec.body.mesh_fit_steps import advance, rotation_of
+from meshrec.body.mesh_fit_steps import advance, damped_step, nearest_rotation, rotation_of
 from meshrec.body.mesh_moments import PointMoments, VertexMoments
 from meshrec.geometry import axis_angle_to_matrix, rotation_angle
 from meshrec.poses.pose_bank import load_pose_bank
@@ -213,7 +213,7 @@ def test_normal_equations_are_those_of_finite_differences(free):
         for sign in (1, -1):
             move, moved = np.zeros(size), [part.copy() for part in state]
             move[n] = sign * small
-            end = advance(move, *moved, scale, parents)
+            end = advance(move, *moved, scale, parents, np.empty((24, 3, 3)))
             ends.append(pose(*moved, end))
         jacobian[:, n] = (ends[0] - ends[1]) / (2 * small)
     cross = moments.cross(targets.float()) + points.cross(joints)
@@ -228,8 +228,30 @@ def test_rotations_and_their_vectors():
     vectors = np.random.default_rng(0).normal(size=(20, 3)) * np.logspace(-6, 0, 20)[:, None]
     for vector in vectors:
         expected = axis_angle_to_matrix(torch.from_numpy(vector)).numpy()
-        assert np.allclose(rotation_of(vector), expected, atol=1e-12)
+        rotation_of(vector, found := np.empty((3, 3)))
+        assert np.allclose(found, expected, atol=1e-12)
         assert np.allclose(rotation_vector(expected), vector, rtol=1e-5, atol=1e-9)
+
+
+def test_nearest_rotations_are_those_of_the_singular_value_decomposition():
+    random = np.random.default_rng(1)
+    turns = [axis_angle_to_matrix(torch.from_numpy(v)).numpy() for v in (np.zeros(3), np.array([np.pi, 0, 0]))]
+    for matrix in [*random.normal(size=(30, 3, 3)), 1e-9 * random.normal(size=(3, 3)), *turns]:
+        nearest_rotation(matrix, found := np.empty((3, 3)))
+        left, _, right = np.linalg.svd(matrix)
+        sign = np.sign(np.linalg.det(left @ right))
+        assert np.allclose(found, left @ np.diag([1, 1, sign]) @ right, atol=1e-7)
+    line = np.outer([1.0, 2, 2], [2.0, 1, -2])  # leaves a turn about the line open
+    nearest_rotation(line, found)
+    assert np.isclose((found * line).sum(), 9) and np.allclose(found @ found.T, np.eye(3))
+
+
+def test_damped_steps_solve_the_damped_equations():
+    random = np.random.default_rng(2)
+    root = random.normal(size=(12, 9))
+    hessian, slope = root.T @ root, random.normal(size=9)
+    damped_step(hessian, slope, 0.1, np.empty((9, 9)), np.empty(9), step := np.empty(9))
+    assert np.allclose(step, np.linalg.solve(hessian + 0.1 * np.diag(np.diag(hessian)), slope), rtol=1e-6)
 
 
 def test_nobody_has_no_parameters(open_body):
