@@ -7,6 +7,7 @@ import torch
 
 from meshrec.benchmarks.timing import time_in_turn
 from meshrec.comparison.bench import GROUPS, NOISE, Bench
+from meshrec.comparison.depth_order_rows import DEPTH_ORDER_ROWS
 from meshrec.comparison.heatmap_rows import HEATMAP_ROWS
 from meshrec.comparison.lifting_rows import LIFTING_ROWS
 from meshrec.comparison.multimodal_rows import MULTIMODAL_ROWS
@@ -14,11 +15,14 @@ from meshrec.comparison.sequence_rows import SEQUENCE_ROWS
 from meshrec.comparison.several_rows import SEVERAL_ROWS
 from meshrec.comparison.shipped_rows import SHIPPED_ROWS
 from meshrec.comparison.unlabelled_rows import UNLABELLED_ROWS
+from meshrec.comparison.smplr_rows import SMPLR_ROWS
+from meshrec.comparison.volumetric_rows import VOLUMETRIC_ROWS
 from meshrec.evaluation.lifting import Lifter, group_means
 from meshrec.metrics import pa_mpjpe
 
 MEASURES = {"pa_mpjpe": "PA-MPJPE", "mpjpe": "MPJPE", "n_mpjpe": "N-MPJPE", "mpve": "MPVE", "pa_mpve": "PA-MPVE"}
 ROWS = LIFTING_ROWS | UNLABELLED_ROWS | SEVERAL_ROWS | MULTIMODAL_ROWS | SEQUENCE_ROWS | HEATMAP_ROWS | SHIPPED_ROWS
+ROWS = LIFTING_ROWS | DEPTH_ORDER_ROWS | HEATMAP_ROWS | VOLUMETRIC_ROWS | SMPLR_ROWS | SHIPPED_ROWS
 """The rows by name, in the order of the table."""
 
 
@@ -71,14 +75,18 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _more_tables(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """A table for each title that a row has figures for."""
-    tables: dict[str, list[list[str]]] = {}
+    """A table for each title that a row has figures for; several rows may have figures of one of its lines."""
+    tables: dict[str, dict[str, dict[str, str]]] = {}
     for row in rows:
-        for title, cells_of in row.get("more", {}).items():
-            for label, cells in cells_of.items():
-                lines = tables.setdefault(title, [[title, *cells], ["---", *["---:"] * len(cells)]])
-                lines.append([label, *(cells.get(head, "-") for head in lines[0][1:])])
-    return [_table(lines) for lines in tables.values()]
+        for title, lines in row.get("more", {}).items():
+            for label, cells in lines.items():
+                tables.setdefault(title, {}).setdefault(label, {}).update(cells)
+    found = []
+    for title, lines in tables.items():
+        heads = list(dict.fromkeys(head for cells in lines.values() for head in cells))
+        body = [[label, *(cells.get(head, "-") for head in heads)] for label, cells in lines.items()]
+        found.append(_table([[title, *heads], ["---", *["---:"] * len(heads)], *body]))
+    return found
 
 
 def _table(lines: Sequence[Sequence[str]]) -> str:

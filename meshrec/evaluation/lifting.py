@@ -130,6 +130,29 @@ def joint_errors(points: Tensor, people: LiftingSet, body: BodyModel | None = No
 
 
 @torch.no_grad()
+def parameter_errors(rotations: Tensor, betas: Tensor, people: LiftingSet, body: BodyModel) -> dict[str, np.ndarray]:
+    """The errors of a method that ends in bodies by itself, scored with the joints of these bodies.
+
+    Args:
+        rotations: (N, 24, 3, 3) the method's local rotations, the first in the space of the joints.
+        betas: (N, S) the method's shapes.
+        people: N people.
+        body: The body of people and method.
+
+    Returns:
+        For each of :data:`JOINT_MEASURES` and :data:`MESH_MEASURES`, (N,) millimetres.
+    """
+    parts = []
+    for rows in torch.arange(len(people)).split(AT_ONCE):
+        pose, true = rotations[rows], people.true[rows]
+        vertices = body(betas[rows], pose[:, 1:], pose[:, :1]).vertices
+        points = body.joints_from(vertices, people.joints)
+        of_joints = _of_joints(points, true[..., :3], true[..., 3], people.joints)
+        parts.append(of_joints | _of_meshes(vertices, people.pose[rows], people.betas[rows], body))
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+@torch.no_grad()
 def bodies_from_joints(body: BodyModel, points: Tensor, joints: str = "h36m17") -> Tensor:
     """The step that ends every method in a mesh: the most probable bodies for joints that are :data:`JOINT_ERROR` off.
 

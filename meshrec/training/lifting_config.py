@@ -6,6 +6,7 @@ from meshrec.fit.sparse_pose import SparsePoseConfig
 from meshrec.models.adversarial_lifting import AdversarialConfig
 from meshrec.models.cascade import CascadeConfig
 from meshrec.models.compositional import CompositionalConfig
+from meshrec.models.depth_order import DepthOrderConfig
 from meshrec.models.hourglass import HourglassConfig
 from meshrec.models.lifting_baseline import BaselineConfig
 from meshrec.models.locally_connected import LocallyConnectedConfig
@@ -16,6 +17,8 @@ from meshrec.models.repnet import RepNetConfig
 from meshrec.models.root_depth import RootNetConfig
 from meshrec.models.variational_lifting import VariationalConfig
 from meshrec.training.lifted_clips import ClipsConfig
+from meshrec.models.smplr import SmplrConfig
+from meshrec.models.volumetric import VolumetricConfig
 from meshrec.training.lifting import LiftingTraining
 from meshrec.training.seeing import SeeingTraining
 
@@ -60,6 +63,9 @@ class LiftingConfig:
         multimodal: the autoencoder of 2D joints, masks and 3D joints.
         clips: the clips to learn from, for networks that see clips.
         pose_machine: the network that lifts clips by an LSTM, and corrects its joints by their projection.
+        depth_order: the networks that learn depths from their order, and complete them.
+        volumetric: the networks of volumes.
+        smplr: the network from joints and landmarks to a body.
     """
 
     training: LiftingTraining = field(default_factory=LiftingTraining)
@@ -80,3 +86,6 @@ class LiftingConfig:
     multimodal: MultimodalConfig = field(default_factory=MultimodalConfig)
     clips: ClipsConfig = field(default_factory=ClipsConfig)
     pose_machine: PoseMachineConfig = field(default_factory=PoseMachineConfig)
+    depth_order: DepthOrderConfig = field(default_factory=DepthOrderConfig)
+    volumetric: VolumetricConfig = field(default_factory=VolumetricConfig)
+    smplr: SmplrConfig = field(default_factory=SmplrConfig)
