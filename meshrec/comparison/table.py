@@ -14,15 +14,18 @@ from meshrec.comparison.multimodal_rows import MULTIMODAL_ROWS
 from meshrec.comparison.sequence_rows import SEQUENCE_ROWS
 from meshrec.comparison.several_rows import SEVERAL_ROWS
 from meshrec.comparison.shipped_rows import SHIPPED_ROWS
-from meshrec.comparison.unlabelled_rows import UNLABELLED_ROWS
 from meshrec.comparison.smplr_rows import SMPLR_ROWS
+from meshrec.comparison.unlabelled_rows import UNLABELLED_ROWS
 from meshrec.comparison.volumetric_rows import VOLUMETRIC_ROWS
 from meshrec.evaluation.lifting import Lifter, group_means
 from meshrec.metrics import pa_mpjpe
 
 MEASURES = {"pa_mpjpe": "PA-MPJPE", "mpjpe": "MPJPE", "n_mpjpe": "N-MPJPE", "mpve": "MPVE", "pa_mpve": "PA-MPVE"}
-ROWS = LIFTING_ROWS | UNLABELLED_ROWS | SEVERAL_ROWS | MULTIMODAL_ROWS | SEQUENCE_ROWS | HEATMAP_ROWS | SHIPPED_ROWS
-ROWS = LIFTING_ROWS | DEPTH_ORDER_ROWS | HEATMAP_ROWS | VOLUMETRIC_ROWS | SMPLR_ROWS | SHIPPED_ROWS
+ROWS = (
+    (LIFTING_ROWS | DEPTH_ORDER_ROWS | UNLABELLED_ROWS | SEVERAL_ROWS | MULTIMODAL_ROWS | SEQUENCE_ROWS)
+    | (HEATMAP_ROWS | VOLUMETRIC_ROWS | SMPLR_ROWS)
+    | SHIPPED_ROWS
+)
 """The rows by name, in the order of the table."""
 
 

@@ -15,10 +15,10 @@ from meshrec.models.nrsfm import NRSfMConfig
 from meshrec.models.pose_machine import PoseMachineConfig
 from meshrec.models.repnet import RepNetConfig
 from meshrec.models.root_depth import RootNetConfig
-from meshrec.models.variational_lifting import VariationalConfig
-from meshrec.training.lifted_clips import ClipsConfig
 from meshrec.models.smplr import SmplrConfig
+from meshrec.models.variational_lifting import VariationalConfig
 from meshrec.models.volumetric import VolumetricConfig
+from meshrec.training.lifted_clips import ClipsConfig
 from meshrec.training.lifting import LiftingTraining
 from meshrec.training.seeing import SeeingTraining
 
