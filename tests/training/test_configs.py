@@ -19,6 +19,8 @@ SMALL = {"graph": ["network.settings.channels=16", "network.settings.blocks=1"]}
 OWN = {
     "iterative_proxy": ["network.settings.encoder.resnet=0"],  # it has none
     "in_the_loop": ["synthetic={}", "datasets=null", "in_the_loop=null"],  # its data is the user's
+    "critic": ["weights.realism=0"],  # in a contest no loss only falls
+    "silhouette": ["weights.realism=0"],
 }
 PEOPLE = 3
 
@@ -32,6 +34,7 @@ def test_there_is_a_configuration_for_each_network():
     assert set(NAMES) == {
         "iterative_keypoints", "iterative_proxy", "iterative_rgb", "iterative_rgb_proxy",
         "graph_keypoints", "mesh_to_params", "in_the_loop",
+        "ordinal", "critic", "silhouette",
     }  # fmt: skip
     for name in NAMES:
         assert load_config(CONFIGS / f"{name}.yaml").out == Path("runs") / name
