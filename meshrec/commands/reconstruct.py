@@ -12,9 +12,17 @@ from meshrec.errors import InputError, complain, say
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "sources", nargs="+", help="photos, videos, folders of them, or patterns such as 'holiday/**/*.jpg'"
+        "sources",
+        nargs="+",
+        help="photos, videos, folders of them, or patterns such as 'holiday/**/*.jpg', also in object stores: "
+        "'s3://bucket/holiday/**/*.jpg'",
     )
-    parser.add_argument("--out", type=Path, required=True, help="folder to write into; each file gets a folder in it")
+    parser.add_argument(
+        "--out",
+        type=_folder,
+        required=True,
+        help="folder to write into, or its address in an object store; each file gets a folder in it",
+    )
     parser.add_argument("--format", default="obj,glb", help="of obj, ply, glb, separated by commas (default: obj,glb)")
     parser.add_argument("--skinned", action="store_true", help="give everyone in .glb files a skeleton that poses them")
     parser.add_argument("--texture", action="store_true", help="lay the photo on the skin it shows, in .obj and .glb")
@@ -84,12 +92,22 @@ def add_arguments(parser: ArgumentParser) -> None:
     clips.add_argument("--static", action="store_true", help="the camera stands still (default: its turns are found)")
 
 
+def _folder(text: str) -> "Path | str":
+    """A folder's path, or its address in a store, which is no path."""
+    from meshrec.files.stores import is_address
+
+    return text if is_address(text) else Path(text)
+
+
 def run(options: Namespace) -> int:
     from meshrec.files.depth_maps import depth_unit
     from meshrec.files.folder_lock import locked
+    from meshrec.files.stores import is_address
     from meshrec.jobs.picture_page import page_of_results
     from meshrec.jobs.plan import plan_run
     from meshrec.jobs.progress import show_progress
+    from meshrec.jobs.remote_page import results_folder
+    from meshrec.jobs.remote_plan import plan_in_stores, scratch_folder
     from meshrec.jobs.run import run_jobs
     from meshrec.jobs.settings import Settings
     from meshrec.reconstruct.clips import ClipSettings
@@ -124,9 +142,12 @@ def run(options: Namespace) -> int:
         depth=options.depth,
         depth_unit=depth_unit(options.depth_unit),
     )
+    remote = any(map(is_address, (*options.sources, options.out)))
     if options.cameras is not None:
         if options.depth:
             raise InputError("--cameras is for photos and clips; leave it out, or leave out --depth.")
+        if remote:
+            raise InputError("--cameras takes files and a folder on a disk; copy them from their store first.")
         if options.texture:
             raise InputError("--texture is for photos of one camera; leave it out, or leave out --cameras.")
         if options.ray is not None:
@@ -152,8 +173,9 @@ def run(options: Namespace) -> int:
         return 0
     if options.offset is not None:
         raise InputError("--offset is for clips of several cameras, which need --cameras.")
-    with locked(options.out), page_of_results(options.out):
-        plan = plan_run(options.sources, options.out, settings, options.force)
+    with scratch_folder() as scratch, results_folder(options.out):
+        run_of = (options.sources, options.out, settings)
+        plan = plan_in_stores(*run_of, scratch, options.force) if remote else plan_run(*run_of, options.force)
         work = run_jobs(plan.jobs, settings, options.jobs, options.ray)
         outcomes = show_progress(plan.outcomes, work, len(plan.jobs), plan.notes)
     failures = [outcome.error for outcome in outcomes if outcome.error is not None]

@@ -3,7 +3,7 @@
 import glob
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,7 +81,7 @@ def list_inputs(
         base = here if part.is_relative_to(here) else common
         for path in found:
             absolute = Path(os.path.abspath(path))
-            tasks.setdefault(absolute, Task(path, out / _below(absolute, base), frames or _is_clip(path)))
+            tasks.setdefault(absolute, Task(path, out / _below(absolute, base), frames or holds_clip(path)))
     _check_folders(list(tasks.values()))
     return list(tasks.values())
 
@@ -100,8 +100,13 @@ def unread_files(sources: Sequence[str | os.PathLike], out: str | os.PathLike) -
         for path, shown in _matches(source)
         if not _is_hidden(shown) and not _is_result(path, Path(out), _fixed_part(source))
     }
+    return note_on_unread(kinds.values())
+
+
+def note_on_unread(kinds: Iterable[str]) -> tuple[str, ...]:
+    """A note on files of those kinds that are not read: suffixes in lower case, and "links"; none if there are none."""
     read = photo_suffixes()
-    counts = Counter(kind for kind in kinds.values() if kind == "links" or kind in UNREAD - read)
+    counts = Counter(kind for kind in kinds if kind == "links" or kind in UNREAD - read)
     if not counts:
         return ()
     total = sum(counts.values())
@@ -115,7 +120,7 @@ def photo_suffixes() -> set[str]:
     return SUFFIXES | HEIC if heic_formats() else SUFFIXES
 
 
-def _is_clip(path: Path) -> bool:
+def holds_clip(path: Path) -> bool:
     """Whether a file is a clip by its content; of what is neither a clip nor a picture the name decides."""
     return is_clip(path) or (path.suffix.lower() in VIDEOS and is_animated(path) is None)
 

@@ -14,6 +14,7 @@ from meshrec.detect.inputs import found_in_frames, names_of_photos, of_name, rea
 from meshrec.detect.keypoint_rows import ByPhoto
 from meshrec.errors import InputError, MeshrecError
 from meshrec.files.still_frames import frames_in
+from meshrec.files.stores import Location, StoredFile
 from meshrec.jobs.clip_results import CLIP
 from meshrec.jobs.inputs import Task, list_inputs, unread_files
 from meshrec.jobs.records import finished
@@ -47,6 +48,52 @@ class Job:
 
 
 @dataclass(frozen=True)
+class HeldResults:
+    """Results that a store holds of a photo or clip.
+
+    Attributes:
+        path: The file of which they are, as their record has it.
+        sha256: The hash of its content.
+        people: Number of people.
+        fit: Whether they are complete, and those of the run's request.
+    """
+
+    path: str
+    sha256: str
+    people: int
+    fit: bool
+
+
+@dataclass(frozen=True)
+class RemoteJob:
+    """A photo or clip that lies in a store, or whose results go into one, as :mod:`meshrec.jobs.remote` says.
+
+    Attributes:
+        source: The file, or the folder of a clip's frames.
+        folder: The folder for its results.
+        clip: Whether it is a clip. Of files in stores this is a guess by the name, until they are copied.
+        file: What the store tells of the file; None if it lies on a disk.
+        as_photo, as_clip: What there is to do if it is a photo and if it is a clip, or a sentence why this cannot be
+            done. Their folders are no real ones, and their sources neither if it lies in a store.
+        held: Results in the folder of which only the file's content can tell whether they are of this file; those of a
+            photo under False, those of a clip under True.
+        scratch: The folder for copies.
+    """
+
+    source: Path | Location
+    folder: Location
+    clip: bool
+    file: StoredFile | None
+    as_photo: Job | str
+    as_clip: Job | str
+    held: Mapping[bool, HeldResults]
+    scratch: Path
+
+
+AnyJob = Job | RemoteJob
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What became of one photo or clip.
 
@@ -60,8 +107,8 @@ class Outcome:
         clip: Whether it is a clip.
     """
 
-    source: Path
-    folder: Path
+    source: Path | Location
+    folder: Path | Location
     people: int | None = None
     error: str | None = None
     notes: tuple[str, ...] = ()
@@ -80,7 +127,7 @@ class Progress:
         total: All frames; None if the file does not tell.
     """
 
-    source: Path
+    source: Path | Location
     stage: str
     done: int
     total: int | None
@@ -97,7 +144,7 @@ class Plan:
             keypoints.
     """
 
-    jobs: list[Job]
+    jobs: Sequence[AnyJob]
     outcomes: list[Outcome]
     notes: tuple[str, ...] = ()
 
@@ -120,26 +167,29 @@ def plan_run(
         InputError: There are no photos, their results would overwrite each other, or the file of boxes or keypoints is
             wrong.
     """
-    evidence = _read_evidence(settings)
+    evidence = read_evidence(settings)
     tasks = list_inputs(sources, out, settings.folders_are_clips)
     names = {} if evidence is None else names_of_photos(evidence, [task.source for task in tasks if not task.clip])
     file = settings.boxes or settings.keypoints
-    plan = Plan([], [], (*unread_files(sources, out), *(evidence.notes(file) if evidence is not None and file else ())))
+    jobs: list[Job] = []
+    plan = Plan(
+        jobs, [], (*unread_files(sources, out), *(evidence.notes(file) if evidence is not None and file else ()))
+    )
     for task in tasks:
         try:
-            job = _clip_job(task, settings, evidence) if task.clip else _job(task, settings, evidence, names)
+            job = clip_job(task, settings, evidence) if task.clip else photo_job(task, settings, evidence, names)
             people = None if force else finished(job.folder, CLIP if job.clip else PHOTO, job.source, job.request)
         except InputError as error:
             plan.outcomes.append(Outcome(task.source, task.folder, error=sentence(task.source, error), clip=task.clip))
             continue
         if people is None:
-            plan.jobs.append(job)
+            jobs.append(job)
         else:
             plan.outcomes.append(Outcome(job.source, job.folder, people, skipped=True, clip=job.clip))
     return plan
 
 
-def _read_evidence(settings: Settings) -> ByPhoto[Any] | None:
+def read_evidence(settings: Settings) -> ByPhoto[Any] | None:
     """The user's boxes or detections by photo name; None if there are none."""
     if settings.boxes is not None:
         return read_boxes(settings.boxes)
@@ -161,7 +211,7 @@ def request_of(settings: Settings) -> dict[str, object]:
     }
 
 
-def _job(task: Task, settings: Settings, evidence: ByPhoto[Any] | None, names: Mapping[Path, str | None]) -> Job:
+def photo_job(task: Task, settings: Settings, evidence: ByPhoto[Any] | None, names: Mapping[Path, str | None]) -> Job:
     """The job of one photo, with the boxes or keypoints that are kept under its name."""
     request = request_of(settings) | {"formats": sorted(settings.formats), "skinned": settings.skinned}
     request |= {"texture": True} if settings.texture else {}  # so that results of earlier versions stay valid
@@ -179,7 +229,7 @@ def _job(task: Task, settings: Settings, evidence: ByPhoto[Any] | None, names: M
     return Job(task.source, task.folder, request, people=found)
 
 
-def _clip_job(task: Task, settings: Settings, evidence: ByPhoto[Any] | None) -> Job:
+def clip_job(task: Task, settings: Settings, evidence: ByPhoto[Any] | None) -> Job:
     """The job of one clip, with the boxes or keypoints that are kept under the names or numbers of its frames."""
     request = request_of(settings) | {"clip": asdict(settings.clip)}
     if evidence is None:
@@ -203,6 +253,6 @@ def _digest(people: Sequence[Detection]) -> str:
     return digest.hexdigest()[:16]
 
 
-def sentence(photo: Path, error: MeshrecError) -> str:
+def sentence(photo: Path | Location, error: MeshrecError) -> str:
     """An error as a sentence that names the file to which it belongs."""
     return str(error) if str(photo) in str(error) else f"{photo}: {error}"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from meshrec.errors import say
+from meshrec.files.stores import Location
 from meshrec.jobs.plan import Outcome, Progress
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def show_progress(
     outcomes, people = list(done), 0
     visible = sys.stderr.isatty()
     bars = _bars(visible)
-    clips: dict[Path, TaskID] = {}
+    clips: dict[Path | Location, TaskID] = {}
     with bars if visible else nullcontext():
         files = bars.add_task("files", total=total, note="0 people", visible=total > 1)
         for message in work:
@@ -73,7 +74,7 @@ def _bars(visible: bool) -> "Bars":
     )
 
 
-def _show_clip(bars: "Bars", clips: dict[Path, "TaskID"], message: Progress) -> None:
+def _show_clip(bars: "Bars", clips: dict[Path | Location, "TaskID"], message: Progress) -> None:
     """Show how far a clip is, on a bar of its own."""
     name = f"{message.source.name}: {message.stage}"
     task = clips.get(message.source)

@@ -1,6 +1,7 @@
 """Workers on the machines of a Ray cluster, which work on photos and clips beside each other.
 
-All machines see the photos and the folder for results under the same paths, as on a network disk. A photo whose worker
+All machines see the photos and the folder for results under the same paths, as on a network disk, unless both lie in a
+store (:mod:`meshrec.jobs.remote`). A photo whose worker
 or machine is lost is given to another worker. There is always one worker that has a photo, and its record is written
 last, so that results are written once, by whichever worker finishes them.
 """
@@ -21,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 import meshrec
 from meshrec.errors import InputError, MeshrecError, MissingDependency
-from meshrec.jobs.plan import Job, Outcome, Progress
+from meshrec.files.stores import Location
+from meshrec.jobs.plan import AnyJob, Outcome, Progress, RemoteJob
 
 if TYPE_CHECKING:
     from meshrec.jobs.settings import Settings
@@ -37,18 +39,18 @@ class Place:
     """The folders of a run as the machine that started it sees them.
 
     Attributes:
-        here: The current folder, to which paths are relative.
-        mark: A file that the run has written into the folder for results.
+        here: The current folder, to which paths are relative; None if all files lie in stores.
+        mark: A file that the run has written into the folder for results; None if this lies in a store.
         version: The version of meshrec.
     """
 
-    here: str
-    mark: str
+    here: str | None
+    mark: str | None
     version: str
 
 
 def work_on_cluster(
-    jobs: Sequence[Job], settings: Settings, address: str, count: int | None = None
+    jobs: Sequence[AnyJob], settings: Settings, address: str, count: int | None = None
 ) -> Iterator[Outcome | Progress]:
     """Work on photos and clips on the machines of a Ray cluster.
 
@@ -79,7 +81,8 @@ def work_on_cluster(
             if count < 1:
                 raise InputError(f"the cluster at {address} has no {'GPUs' if gpu else 'CPUs'} for workers.")
         kind = ray.remote(_Worker).options(num_cpus=1, num_gpus=int(gpu), memory=WORKER_BYTES, max_restarts=0)
-        crew = _Crew(ray, kind, settings, Place(os.getcwd(), str(mark), meshrec.__version__))
+        here = os.getcwd() if any(map(_needs_disk, jobs)) else None
+        crew = _Crew(ray, kind, settings, Place(here, mark, meshrec.__version__))
         try:
             yield from crew.work(jobs, min(count, len(jobs)))
         finally:
@@ -91,13 +94,13 @@ class _Crew:
 
     def __init__(self, ray: ModuleType, kind: Any, settings: Settings, place: Place) -> None:
         self._ray, self._kind, self._settings, self._place = ray, kind, settings, place
-        self._busy: dict[Any, tuple[Any, Job | None]] = {}  # worker and job by what is waited for; no job: it starts
+        self._busy: dict[Any, tuple[Any, AnyJob | None]] = {}  # worker and job by what is waited for; no job: it starts
         self._idle: list[Any] = []
         self._failed_starts = 0
 
-    def work(self, jobs: Sequence[Job], count: int) -> Iterator[Outcome | Progress]:
+    def work(self, jobs: Sequence[AnyJob], count: int) -> Iterator[Outcome | Progress]:
         """Hand out jobs until all have an outcome."""
-        waiting, losses, left = deque(jobs), Counter[Path](), len(jobs)
+        waiting, losses, left = deque(jobs), Counter[Path | Location](), len(jobs)
         for _ in range(count):
             self._start()
         while left:
@@ -175,13 +178,16 @@ class _Worker:
             return InputError(
                 f"{host} has meshrec {meshrec.__version__}, not {place.version}; install the same everywhere."
             )
-        if not (os.path.isdir(place.here) and os.path.isfile(place.mark)):
-            missing = place.here if not os.path.isdir(place.here) else os.path.dirname(place.mark)
+        missing = place.here if place.here is not None and not os.path.isdir(place.here) else None
+        if missing is None and place.mark is not None and not os.path.isfile(place.mark):
+            missing = os.path.dirname(place.mark)
+        if missing is not None:
             return InputError(
                 f"{host} does not see {missing} as it is here; photos and results must lie on a disk that all "
                 "machines of the cluster have under the same path."
             )
-        os.chdir(place.here)
+        if place.here is not None:
+            os.chdir(place.here)
         self._settings = settings
         try:
             self._reconstructor = make_reconstructor(settings)
@@ -189,7 +195,7 @@ class _Worker:
             return error
         return None
 
-    def work(self, job: Job) -> Iterator[Outcome | Progress]:
+    def work(self, job: AnyJob) -> Iterator[Outcome | Progress]:
         """Work on one job, as :func:`meshrec.jobs.work.work_on` says."""
         from meshrec.jobs.work import work_on
 
@@ -238,15 +244,20 @@ def _require_listener(address: str) -> None:
 
 
 @contextmanager
-def _marked(jobs: Sequence[Job]) -> Iterator[Path]:
-    """A file in the folder for results, by which workers tell whether they see the same folder."""
-    folder = Path(os.path.abspath(os.path.commonpath([os.path.abspath(job.folder) for job in jobs])))
+def _marked(jobs: Sequence[AnyJob]) -> Iterator[str | None]:
+    """A file in the folder for results, by which workers tell whether they see the same folder; None in a store."""
+    folders = [_folder_on_disk(job) for job in jobs]
+    on_disk = [os.path.abspath(folder) for folder in folders if folder is not None]
+    if not on_disk:
+        yield None
+        return
+    folder = Path(os.path.commonpath(on_disk))
     while not folder.is_dir():
         folder = folder.parent
     mark = folder / f".{secrets.token_hex(8)}.part"  # a name of unfinished files, which are never taken for results
     try:
         mark.touch()
-        yield mark
+        yield str(mark)
     except PermissionError as error:
         raise InputError(f"{folder}: {error.strerror}; choose another --out.") from error
     finally:
@@ -254,7 +265,20 @@ def _marked(jobs: Sequence[Job]) -> Iterator[Path]:
             mark.unlink()
 
 
-def _lost(job: Job, error: Exception) -> Outcome:
+def _folder_on_disk(job: AnyJob) -> str | Path | None:
+    """The folder for the results of a job; None if it lies in a store."""
+    if isinstance(job, RemoteJob):
+        return job.folder.path if job.folder.on_disk else None
+    return job.folder
+
+
+def _needs_disk(job: AnyJob) -> bool:
+    """Whether the machines of a cluster need a common disk for a job."""
+    source_on_disk = job.source.on_disk if isinstance(job.source, Location) else True
+    return source_on_disk or _folder_on_disk(job) is not None
+
+
+def _lost(job: AnyJob, error: Exception) -> Outcome:
     reason = f"{TRIES} workers ended while they worked on it ({_first_line(error)}); perhaps memory ran out."
     return Outcome(job.source, job.folder, error=f"{job.source}: {reason}", clip=job.clip)
 

@@ -92,12 +92,14 @@ def finished(folder: Path, kind: Kind, source: Path, request: Mapping[str, objec
         raise InputError(f"{source}: {error.strerror or error}.") from error
     if not same_file:
         if record.path != os.path.abspath(source):
-            raise InputError(
-                f"{source}: {folder} contains the results of {record.path}; choose another --out, or use --force."
-            )
+            raise foreign(source, folder, record.path)
         return None
-    complete = all(_size(folder / name) == size for name, size in record.files.items())
-    return record.people if complete and record.request == json.loads(json.dumps(request)) else None
+    return record.people if record.fits(request, lambda name: _size(folder / name)) else None
+
+
+def foreign(source: object, folder: object, other: str) -> InputError:
+    """The error of a folder with the results of another file."""
+    return InputError(f"{source}: {folder} contains the results of {other}; choose another --out, or use --force.")
 
 
 def remove_results(folder: Path, kind: Kind) -> None:
@@ -118,7 +120,7 @@ def remove_results(folder: Path, kind: Kind) -> None:
 
 
 @dataclass(frozen=True)
-class _Record:
+class Record:
     """The content of a record, checked.
 
     Attributes:
@@ -127,6 +129,7 @@ class _Record:
         request: The settings on which the results depend.
         people: Number of people.
         files: Sizes of the result files by name.
+        etag: What a store told of the file's content (:class:`meshrec.files.stores.StoredFile`); None of other files.
     """
 
     path: str
@@ -134,22 +137,48 @@ class _Record:
     request: dict[str, Any]
     people: int
     files: dict[str, int]
+    etag: str | None = None
+
+    def fits(self, request: Mapping[str, object], size_of: Callable[[str], int | None]) -> bool:
+        """Whether the results are complete, and those of this request.
+
+        Args:
+            request: The settings on which they depend.
+            size_of: Bytes of the result file of a name; None if there is none.
+        """
+        complete = all(size_of(name) == size for name, size in self.files.items())
+        return complete and self.request == json.loads(json.dumps(request))
 
 
-def _read_record(folder: Path, kind: Kind) -> _Record | None:
-    """The record in a folder, or None if there is none of this version, or it lacks something or is damaged.
+def _read_record(folder: Path, kind: Kind) -> Record | None:
+    """The record in a folder, as :func:`parse_record` has it; None if it cannot be read."""
+    path = folder / kind.record
+    try:
+        data = read_regular(path, MOST_RECORD_BYTES)
+    except (OSError, ValueError):
+        return None
+    return parse_record(data, kind, path)
+
+
+def parse_record(data: bytes, kind: Kind, path: object) -> Record | None:
+    """The record in a file's content, or None if it is not of this version, or it lacks something or is damaged.
+
+    Args:
+        data: The content.
+        kind: The kind of the results.
+        path: The file, for messages.
 
     Raises:
         InputError: It is of a newer version.
     """
     try:
-        content = parse_json(read_regular(folder / kind.record, MOST_RECORD_BYTES))
+        content = parse_json(data)
         newer = content["schema"] == kind.schema and content["version"] > kind.version
     except (OSError, ValueError, KeyError, TypeError):
         return None
     if newer:
         raise InputError(
-            f"{folder / kind.record} is of version {content['version']}, but {kind.version} is the newest known; "
+            f"{path} is of version {content['version']}, but {kind.version} is the newest known; "
             "update meshrec, choose another --out, or use --force."
         )
     try:
@@ -165,7 +194,9 @@ def _read_record(folder: Path, kind: Kind) -> _Record | None:
         )
         if not sound or files.keys() != kind.files(content):
             return None
-        return _Record(source["path"], file, request, len(content[kind.results]), files)
+        etag = source.get("etag")
+        etag = etag if isinstance(etag, str) else None
+        return Record(source["path"], file, request, len(content[kind.results]), files, etag)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,12 +98,25 @@ def read_object(path: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _in_folder(path: Path) -> Iterator[ResultFolder]:
+def results_in(path: Path, names: Collection[str]) -> Iterator[ResultFolder]:
+    """The results in one folder; there may be those of a photo and those of a clip.
+
+    Args:
+        path: The folder, in which the records lie.
+        names: Names of all files of the results, which may lie elsewhere.
+    """
     for name, kind in KINDS.items():
         record = read_object(path / kind.record)
         if (record.get("schema"), record.get("version")) != (kind.schema, kind.version):
             continue
+        own = [file for file in names if kind.own.fullmatch(file) and file[0] != "." and file != kind.record]
+        yield ResultFolder(path, name, record, tuple(sorted(own, key=natural_key)))
+
+
+def _in_folder(path: Path) -> Iterator[ResultFolder]:
+    try:
         with os.scandir(path) as entries:
-            files = [e.name for e in entries if kind.own.fullmatch(e.name) and e.is_file() and e.name[0] != "."]
-        own = sorted((file for file in files if file != kind.record), key=natural_key)
-        yield ResultFolder(path, name, record, tuple(own))
+            names = [entry.name for entry in entries if entry.is_file()]
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    yield from results_in(path, names)

@@ -6,7 +6,7 @@ The failure of one photo does not affect the others.
 from collections.abc import Iterator, Sequence
 
 from meshrec.errors import InputError
-from meshrec.jobs.plan import Job, Outcome, Progress
+from meshrec.jobs.plan import AnyJob, Outcome, Progress
 from meshrec.jobs.ray_workers import work_on_cluster
 from meshrec.jobs.settings import Settings
 from meshrec.jobs.work import make_reconstructor, work_on
@@ -14,7 +14,7 @@ from meshrec.jobs.workers import work_in_processes
 
 
 def run_jobs(
-    jobs: Sequence[Job], settings: Settings, processes: int | None = None, ray: str | None = None
+    jobs: Sequence[AnyJob], settings: Settings, processes: int | None = None, ray: str | None = None
 ) -> Iterator[Outcome | Progress]:
     """Reconstruct everyone in many photos and clips, and write the files that :mod:`meshrec.jobs.results` and
     :mod:`meshrec.jobs.clips` list.
@@ -47,7 +47,7 @@ def run_jobs(
     return work_in_processes(jobs, settings, processes) if several else _work_here(jobs, settings)
 
 
-def _work_here(jobs: Sequence[Job], settings: Settings) -> Iterator[Outcome | Progress]:
+def _work_here(jobs: Sequence[AnyJob], settings: Settings) -> Iterator[Outcome | Progress]:
     if jobs:
         reconstructor = make_reconstructor(settings)
         for job in jobs:

@@ -7,7 +7,8 @@ from meshrec.errors import MeshrecError
 from meshrec.jobs.clips import reconstruct_clip
 from meshrec.jobs.depth import reconstruct_depth
 from meshrec.jobs.photos import reconstruct_photo
-from meshrec.jobs.plan import Job, Outcome, Progress, sentence
+from meshrec.jobs.plan import AnyJob, Outcome, Progress, RemoteJob, sentence
+from meshrec.jobs.remote import work_in_store
 from meshrec.jobs.settings import Settings
 from meshrec.reconstruct.photo_textures import require_uv
 from meshrec.reconstruct.reconstructor import Reconstructor
@@ -34,14 +35,16 @@ def make_reconstructor(settings: Settings) -> Reconstructor:
     return reconstructor
 
 
-def work_on(job: Job, reconstructor: Reconstructor, settings: Settings) -> Iterator[Outcome | Progress]:
+def work_on(job: AnyJob, reconstructor: Reconstructor, settings: Settings) -> Iterator[Outcome | Progress]:
     """Reconstruct everyone in a photo or clip, and write the results.
 
     Yields:
         How far a clip is, now and then; at last the outcome.
     """
     try:
-        if settings.depth:
+        if isinstance(job, RemoteJob):
+            yield from work_in_store(job, lambda local: work_on(local, reconstructor, settings))
+        elif settings.depth:
             yield reconstruct_depth(job, reconstructor, settings)
         elif job.clip:
             yield from reconstruct_clip(job, reconstructor, settings)

@@ -12,12 +12,12 @@ import cv2
 import torch
 
 from meshrec.errors import MeshrecError
-from meshrec.jobs.plan import Job, Outcome, Progress
+from meshrec.jobs.plan import AnyJob, Outcome, Progress
 from meshrec.jobs.settings import Settings
 from meshrec.jobs.work import make_reconstructor, work_on
 
 
-def work_in_processes(jobs: Sequence[Job], settings: Settings, count: int) -> Iterator[Outcome | Progress]:
+def work_in_processes(jobs: Sequence[AnyJob], settings: Settings, count: int) -> Iterator[Outcome | Progress]:
     """Work on photos and clips in ``count`` processes. If a process dies, only its photo or clip fails."""
     count = min(count, len(jobs))
     threads = max(1, (os.cpu_count() or 1) // count)
@@ -59,7 +59,7 @@ class _Worker:
             self._process.start()
         theirs.close()
 
-    def give(self, job: Job) -> None:
+    def give(self, job: AnyJob) -> None:
         """Start a job; the process must be idle."""
         self._job = job
         with suppress(OSError):  # the process has died already, which `take` reports
