@@ -94,15 +94,15 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def _folder(text: str) -> "Path | str":
     """A folder's path, or its address in a store, which is no path."""
-    from meshrec.files.stores import is_address
+    from meshrec.files.addresses import is_address
 
     return text if is_address(text) else Path(text)
 
 
 def run(options: Namespace) -> int:
+    from meshrec.files.addresses import is_address
     from meshrec.files.depth_maps import depth_unit
     from meshrec.files.folder_lock import locked
-    from meshrec.files.stores import is_address
     from meshrec.jobs.picture_page import page_of_results
     from meshrec.jobs.plan import plan_run
     from meshrec.jobs.progress import show_progress

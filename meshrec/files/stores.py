@@ -6,71 +6,43 @@ an address is without passwords and signatures.
 
 from __future__ import annotations
 
+import errno
 import posixpath
 import re
+import secrets
 import shutil
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from meshrec.errors import InputError, MissingDependency
+from meshrec.files.addresses import (
+    DISK,
+    WEB,
+    Location,
+    fixed_part,
+    has_patterns,
+    protocol_of,
+    shown_below,
+    without_secrets,
+)
 
-ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
-MAGIC = re.compile(r"[*?\[]")
-WEB = ("http", "https")  # these have single files, and what follows a question mark may be a signature
-DISK = ("file", "local")
-CONTAINERS = ("abfs", "abfss", "az", "adl")  # what stands before their @ is a container, not a user
+OBJECT_STORES = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "oci")  # these have no real folders
 ETAGS = ("ETag", "etag", "generation", "md5Hash", "content_md5", "checksum")
 TIMES = ("LastModified", "last_modified", "updated", "mtime", "modified")
 TRIES, FIRST_WAIT = (
     4,
     0.5,
 )  # of each request, and seconds before the second one; each further wait is four times as long
+LASTING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
 LONGEST_REASON = 200  # characters
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Location:
-    """A file or folder in a store.
-
-    Attributes:
-        root: An address by which the file system is opened; it may hold access data, and is never shown.
-        path: The path in this file system.
-        shown: The address without access data.
-    """
-
-    root: str = field(repr=False)
-    path: str = field(repr=False)
-    shown: str
-
-    def __str__(self) -> str:
-        return self.shown
-
-    @property
-    def name(self) -> str:
-        """The last part of the path."""
-        return posixpath.basename(self.shown.rstrip("/"))
-
-    @property
-    def on_disk(self) -> bool:
-        """Whether it lies on a disk of this machine."""
-        return protocol_of(self.root) in DISK
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """The protocol and the names of all folders that lead to it."""
-        protocol, _, rest = self.shown.partition("://")
-        return (protocol, *rest.lstrip("/").split("/")) if rest.lstrip("/") else (protocol,)
-
-    def below(self, relative: str) -> Location:
-        """A file or folder in this folder."""
-        return replace(self, path=f"{self.path}/{relative}", shown=_shown_below(self.shown, relative))
 
 
 @dataclass(frozen=True)
@@ -92,36 +64,6 @@ class StoredFile:
     modified: int | None = None
 
 
-def is_address(text: object) -> bool:
-    """Whether a text is the address of something in a store, and not a path.
-
-    Example:
-        >>> from meshrec.files.stores import is_address
-        >>> is_address("s3://bucket/photo.jpg"), is_address("C:/photo.jpg"), is_address("photo.jpg")
-        (True, False, False)
-    """
-    return ADDRESS.match(str(text)) is not None
-
-
-def without_secrets(address: str) -> str:
-    """An address without user, password, and, on the web, without what follows a question mark.
-
-    Example:
-        >>> from meshrec.files.stores import without_secrets
-        >>> without_secrets("https://me:secret@host/1.jpg?signature=abc")
-        'https://host/1.jpg'
-        >>> without_secrets("s3://bucket/who?.jpg")
-        's3://bucket/who?.jpg'
-    """
-    protocol, _, rest = address.partition("://")
-    authority, slash, path = rest.partition("/")
-    user, at, host = authority.rpartition("@")
-    if at and not (protocol in CONTAINERS and ":" not in user):
-        authority = host
-    text = f"{protocol}://{authority}{slash}{path}"
-    return re.split(r"[?#]", text)[0] if protocol in WEB else text
-
-
 def location(address: str) -> Location:
     """The location with an address.
 
@@ -141,20 +83,6 @@ def location(address: str) -> Location:
     return Location(address, path, shown.rstrip("/"))
 
 
-def protocol_of(address: str) -> str:
-    """What stands before the ``://`` of an address."""
-    return address.partition("://")[0]
-
-
-def fixed_part(source: Location) -> Location:
-    """The deepest folder that contains all files that a pattern or an address of a file can ever name."""
-    parts = source.path.split("/")
-    magic = [number for number, part in enumerate(parts) if MAGIC.search(part)] if _has_patterns(source) else []
-    levels = len(parts) - magic[0] if magic else 1
-    protocol, _, rest = source.shown.partition("://")
-    return replace(source, path="/".join(parts[:-levels]), shown=f"{protocol}://{'/'.join(rest.split('/')[:-levels])}")
-
-
 def list_files(source: Location) -> tuple[Location, list[StoredFile]]:
     """List the files that an address names: the file itself, all files below a folder, or those that a pattern matches.
 
@@ -167,7 +95,7 @@ def list_files(source: Location) -> tuple[Location, list[StoredFile]]:
     system, _ = _opened(source.root)
     base = fixed_part(source)
     system.invalidate_cache()
-    if _has_patterns(source) and not _asked(source, lambda: system.exists(source.path)):
+    if has_patterns(source) and not _asked(source, lambda: system.exists(source.path)):
         found = _asked(source, lambda: system.glob(source.path, detail=True))
     else:
         info = _asked(source, lambda: system.info(source.path))
@@ -251,11 +179,32 @@ def put(path: Path, target: Location) -> None:
     def copy() -> None:
         try:
             system.put_file(str(path), target.path)
-        except FileNotFoundError:  # stores with real folders want them to be there
+        except FileNotFoundError:
+            if (
+                protocol_of(target.root) in OBJECT_STORES
+            ):  # their only folders are buckets, which are not for us to make
+                raise
             system.makedirs(posixpath.dirname(target.path), exist_ok=True)
             system.put_file(str(path), target.path)
 
     _asked(target, copy, "written")
+
+
+def require_writable(folder: Location) -> None:
+    """Check that files can be written into a folder, before the work whose results it will hold.
+
+    A small file with a hidden name is written, and deleted again where this is allowed.
+
+    Raises:
+        InputError: They cannot.
+    """
+    mark = folder.below(f".{secrets.token_hex(8)}.part")  # a name of unfinished files, which are never results
+    with TemporaryDirectory(prefix="meshrec-") as scratch:
+        path = Path(scratch, "mark")
+        path.touch()
+        put(path, mark)
+    with suppress(InputError):
+        remove(mark)
 
 
 def remove(file: Location) -> None:
@@ -279,7 +228,7 @@ def _opened(address: str) -> tuple[Any, str]:
     try:
         return url_to_fs(address)
     except ImportError as error:  # fsspec names the package for this kind of file system
-        raise MissingDependency(f"{shown} needs another package ({_reason(error)}).") from error
+        raise MissingDependency(f"{shown} needs another package ({error}).") from error
     except Exception as error:
         raise InputError(f"{shown}: this address cannot be opened ({_reason(error)}).") from error
 
@@ -306,6 +255,8 @@ def _asked(place: Location, request: Callable[[], T], done: str = "read", passin
         except PermissionError as error:
             raise InputError(f"{place} may not be {done} ({_reason(error)}).") from error
         except Exception as error:  # each file system has errors of its own, and many are no OSError
+            if isinstance(error, OSError) and error.errno in LASTING:
+                raise InputError(f"{place} cannot be {done} ({_reason(error)}).") from error
             if attempt == TRIES - 1:
                 raise InputError(f"{place} cannot be {done} ({_reason(error)}); {TRIES} tries failed.") from error
         time.sleep(FIRST_WAIT * 4**attempt)
@@ -321,21 +272,13 @@ def _reason(error: Exception) -> str:
     return text[:LONGEST_REASON]
 
 
-def _has_patterns(source: Location) -> bool:
-    return protocol_of(source.shown) not in WEB and MAGIC.search(source.path) is not None
-
-
-def _shown_below(folder: str, relative: str) -> str:
-    return f"{folder}{relative}" if folder.endswith("/") else f"{folder}/{relative}"
-
-
 def _stored(base: Location, path: str, info: Mapping[str, Any]) -> StoredFile:
     """A file with what the store tells of it. A path that does not lie below the folder is kept whole."""
     web = protocol_of(base.shown) in WEB
     relative = posixpath.basename(without_secrets(path)) if web else path.removeprefix(f"{base.path}/")
     etag = next((str(info[key]) for key in ETAGS if info.get(key)), None)
     size = info.get("size")
-    where = replace(base, path=path, shown=_shown_below(base.shown, relative))
+    where = replace(base, path=path, shown=shown_below(base.shown, relative))
     return StoredFile(where, relative, size if isinstance(size, int) else None, etag, _modified(info))
 
 

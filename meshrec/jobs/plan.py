@@ -13,8 +13,9 @@ from meshrec.detect import Detection
 from meshrec.detect.inputs import found_in_frames, names_of_photos, of_name, read_boxes, read_keypoints
 from meshrec.detect.keypoint_rows import ByPhoto
 from meshrec.errors import InputError, MeshrecError
+from meshrec.files.addresses import Location
 from meshrec.files.still_frames import frames_in
-from meshrec.files.stores import Location, StoredFile
+from meshrec.files.stores import StoredFile
 from meshrec.jobs.clip_results import CLIP
 from meshrec.jobs.inputs import Task, list_inputs, unread_files
 from meshrec.jobs.records import finished

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from meshrec.errors import say
-from meshrec.files.stores import Location
+from meshrec.files.addresses import Location
 from meshrec.jobs.plan import Outcome, Progress
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def show_progress(
             bars.update(files, advance=1, note=_count(people, "person", "people"))
             if message.source in clips:
                 bars.remove_task(clips.pop(message.source))
-            if message.error is None:
+            if message.error is None and not message.skipped:
                 say(_line(message))
     if len(outcomes) > 1 or notes:
         say("; ".join([_summary(outcomes), *notes]))

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import meshrec
 from meshrec.errors import InputError, MeshrecError, MissingDependency
-from meshrec.files.stores import Location
+from meshrec.files.addresses import Location
 from meshrec.jobs.plan import AnyJob, Outcome, Progress, RemoteJob
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
 from meshrec.errors import InputError
-from meshrec.files.stores import Location, StoredFile, fetch, names_in, put, remove
+from meshrec.files.addresses import Location
+from meshrec.files.stores import StoredFile, fetch, names_in, put, remove
 from meshrec.jobs.clip_results import CLIP, source_fingerprint
 from meshrec.jobs.inputs import holds_clip
 from meshrec.jobs.plan import Job, Outcome, Progress, RemoteJob

@@ -11,13 +11,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from meshrec.errors import MeshrecError
+from meshrec.files.addresses import Location, is_address
 from meshrec.files.atomic import write_file
 from meshrec.files.folder_lock import locked
 from meshrec.files.names import natural_key
-from meshrec.files.stores import Location, is_address, location, paths_below, put, read
+from meshrec.files.stores import paths_below, put, read
 from meshrec.jobs.page_entries import Entry, page_entry
 from meshrec.jobs.picture_page import MARK, PAGE, page_of_results, picture_page
-from meshrec.jobs.remote_plan import REQUESTS
+from meshrec.jobs.remote_plan import REQUESTS, folder_of
 from meshrec.jobs.result_folders import KINDS, PARAMETERS, results_in
 
 
@@ -37,7 +38,7 @@ def results_folder(out: str | os.PathLike) -> Iterator[None]:
         with locked(out), page_of_results(Path(out)):
             yield
         return
-    folder = location(str(out))
+    folder = folder_of(out)
     try:
         yield
     except BaseException:

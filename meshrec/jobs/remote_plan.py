@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,7 +15,8 @@ from typing import Any
 from meshrec.detect.inputs import names_of_photos
 from meshrec.detect.keypoint_rows import ByPhoto
 from meshrec.errors import InputError
-from meshrec.files.stores import Location, StoredFile, fixed_part, is_address, list_files, location, names_in, read
+from meshrec.files.addresses import WEB, Location, fixed_part, is_address, protocol_of
+from meshrec.files.stores import StoredFile, list_files, location, names_in, read, require_writable
 from meshrec.jobs.inputs import VIDEOS, Task, list_inputs, note_on_unread, photo_suffixes, unread_files
 from meshrec.jobs.plan import (
     HeldResults,
@@ -63,10 +65,14 @@ def folder_of(out: str | os.PathLike) -> Location:
     """The folder for results as a location, also if it lies on a disk.
 
     Raises:
-        InputError, MissingDependency: As for :func:`meshrec.files.stores.location`.
+        InputError: Nothing can be written there, or as for :func:`meshrec.files.stores.location`.
+        MissingDependency: The package for this kind of store is not installed.
     """
     if is_address(out):
-        return location(str(out))
+        folder = location(str(out))
+        if protocol_of(folder.shown) in WEB:
+            raise InputError(f"{folder} can only be read; choose another --out.")
+        return folder
     return Location("file:///", os.path.abspath(out), str(out))
 
 
@@ -96,6 +102,8 @@ def plan_in_stores(
     """
     evidence = read_evidence(settings)
     target = folder_of(out)
+    if is_address(out):
+        names_in(target)  # a store that cannot be reached is said once, and not of each file
     found, outcomes, notes = _list(sources, out, target, settings, scratch)
     _check_folders(found, target, ignoring_case=not is_address(out))
     file = settings.boxes or settings.keypoints
@@ -113,6 +121,8 @@ def plan_in_stores(
     with ThreadPoolExecutor(REQUESTS) as pool:
         results = list(pool.map(checked, found))
     jobs = [result for result in results if isinstance(result, RemoteJob)]
+    if jobs and is_address(out):
+        require_writable(target)
     return Plan(jobs, outcomes + [result for result in results if isinstance(result, Outcome)], notes)
 
 
@@ -145,13 +155,13 @@ def _list(
             notes += note_on_unread(_suffix(file) for file in files)
         listed.append((base, single or _inputs(place, files)))
     common = len(os.path.commonprefix([base.parts for base, _ in listed]))
-    by_address: dict[str, _Found] = {}
+    by_path: dict[tuple[str, str], _Found] = {}
     for base, files in listed:
         for file in files:
             relative = "/".join((*base.parts[common:], file.relative))
             item = _Found(file.location, relative, _suffix(file) in VIDEOS, file, _fault(relative))
-            by_address.setdefault(str(file.location), item)
-    return [*found, *by_address.values()], outcomes, notes
+            by_path.setdefault((base.parts[0], file.location.path), item)
+    return [*found, *by_path.values()], outcomes, notes
 
 
 def _inputs(place: Location, files: Sequence[StoredFile]) -> list[StoredFile]:
@@ -179,7 +189,7 @@ def _fault(relative: str) -> str | None:
     """Why a path in a store can be no folder for results; None if it can."""
     if any(part in ("", ".", "..") for part in relative.split("/")):
         return "a part of its path is empty, . or .."
-    if "\\" in relative or not all(character.isprintable() for character in relative):
+    if "\\" in relative or any(unicodedata.category(character) in ("Cc", "Cs") for character in relative):
         return "there is a backslash or a control character in its name"
     return None
 
