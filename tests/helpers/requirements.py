@@ -21,6 +21,7 @@ REQUIREMENTS = {
     "h5py": ("h5py",),
     "viser": ("viser",),
     "ray": ("'ray'",),
+    "fsspec": ("fsspec",),
     "gradio": ("gradio",),
     "chromium": ("chromium", "playwright"),
     "gpu": ("a gpu",),
