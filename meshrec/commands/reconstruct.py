@@ -4,6 +4,7 @@ Example: meshrec reconstruct holiday/ portrait.jpg dance.mp4 --out out --jobs 2
 """
 
 from argparse import ArgumentParser, Namespace
+from contextlib import nullcontext
 from pathlib import Path
 
 from meshrec.commands.options import focal_option, names, numbers, offsets_of
@@ -173,7 +174,7 @@ def run(options: Namespace) -> int:
         return 0
     if options.offset is not None:
         raise InputError("--offset is for clips of several cameras, which need --cameras.")
-    with scratch_folder() as scratch, results_folder(options.out):
+    with results_folder(options.out), scratch_folder() if remote else nullcontext(Path()) as scratch:
         run_of = (options.sources, options.out, settings)
         plan = plan_in_stores(*run_of, scratch, options.force) if remote else plan_run(*run_of, options.force)
         work = run_jobs(plan.jobs, settings, options.jobs, options.ray)

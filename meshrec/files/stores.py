@@ -168,26 +168,30 @@ def fetch(file: StoredFile, path: Path) -> None:
     _asked(file.location, lambda: system.get_file(file.location.path, str(path)))
 
 
-def put(path: Path, target: Location) -> None:
+def put(path: Path, target: Location, place: Location | None = None) -> None:
     """Copy a file into a store, over one that is there.
+
+    Args:
+        path: The file.
+        target: Where it is written.
+        place: What messages call this. Default: the target itself.
 
     Raises:
         InputError: The store cannot be reached, or does not allow it.
     """
     system, _ = _opened(target.root)
+    place = target if place is None else place
 
     def copy() -> None:
         try:
             system.put_file(str(path), target.path)
-        except FileNotFoundError:
-            if (
-                protocol_of(target.root) in OBJECT_STORES
-            ):  # their only folders are buckets, which are not for us to make
-                raise
+        except FileNotFoundError as error:
+            if protocol_of(target.root) in OBJECT_STORES:  # their only folders are buckets, which the user makes
+                raise InputError(f"{place}: there is no such bucket or container; make it first.") from error
             system.makedirs(posixpath.dirname(target.path), exist_ok=True)
             system.put_file(str(path), target.path)
 
-    _asked(target, copy, "written")
+    _asked(place, copy, "written")
 
 
 def require_writable(folder: Location) -> None:
@@ -202,7 +206,7 @@ def require_writable(folder: Location) -> None:
     with TemporaryDirectory(prefix="meshrec-") as scratch:
         path = Path(scratch, "mark")
         path.touch()
-        put(path, mark)
+        put(path, mark, folder)
     with suppress(InputError):
         remove(mark)
 
@@ -248,7 +252,7 @@ def _asked(place: Location, request: Callable[[], T], done: str = "read", passin
     for attempt in range(TRIES):
         try:
             return request()
-        except passing:
+        except (InputError, *passing):
             raise
         except FileNotFoundError as error:
             raise InputError(f"{place}: there is no such file or folder.") from error

@@ -1,9 +1,9 @@
 """Workers on the machines of a Ray cluster, which work on photos and clips beside each other.
 
 All machines see the photos and the folder for results under the same paths, as on a network disk, unless both lie in a
-store (:mod:`meshrec.jobs.remote`). A photo whose worker
-or machine is lost is given to another worker. There is always one worker that has a photo, and its record is written
-last, so that results are written once, by whichever worker finishes them.
+store (:mod:`meshrec.jobs.remote`). A photo whose worker or machine is lost is given to another worker. There is always
+one worker that has a photo, and its record is written last, so that results are written once, by whichever worker
+finishes them.
 """
 
 from __future__ import annotations

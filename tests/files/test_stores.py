@@ -101,7 +101,7 @@ def test_requests_are_made_again(monkeypatch):
         (OSError(28, "No space left on device"), 1),
     ):
         calls.clear()
-        with pytest.raises(InputError, match="memory://a/b .*be written") as caught:
+        with pytest.raises(InputError, match=r"memory://a/b .*be written") as caught:
             stores._asked(place, lambda: fail(error, 99), "written")  # noqa: B023
         assert len(calls) == tries and "signature" not in str(caught.value) and "me:" not in str(caught.value)
 

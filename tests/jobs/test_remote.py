@@ -191,9 +191,9 @@ def test_photos_and_clips_of_several_processes(tmp_path, monkeypatch, capfd):
     (tmp_path / "poses.json").write_text(json.dumps({"images": images, "annotations": rows}))
     monkeypatch.chdir(tmp_path / "in")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    options = ("--keypoints", "../poses.json", "--focal", "400", "--jobs", "2")
+    options = ("--keypoints", "../poses.json", "--focal", "400")
     assert run(".", out="../expected", options=options) == 0
-    assert run(f"file://{tmp_path}/in", out=f"file://{tmp_path}/out", options=options) == 0
+    assert run(f"file://{tmp_path}/in", out=f"file://{tmp_path}/out", options=(*options, "--jobs", "2")) == 0
     assert "1 photo, 1 clip, 2 people" in capfd.readouterr().out
     same_results(on_disk(tmp_path / "out"), on_disk(tmp_path / "expected"), f"file://{tmp_path}/in")
     assert run(f"file://{tmp_path}/in/*", out=f"file://{tmp_path}/out", options=options) == 0
