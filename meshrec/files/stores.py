@@ -252,7 +252,7 @@ def _asked(place: Location, request: Callable[[], T], done: str = "read", passin
     for attempt in range(TRIES):
         try:
             return request()
-        except (InputError, *passing):
+        except (InputError, *passing):  # type: ignore[misc]
             raise
         except FileNotFoundError as error:
             raise InputError(f"{place}: there is no such file or folder.") from error

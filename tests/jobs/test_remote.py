@@ -129,8 +129,18 @@ def run(*sources: str, out: str = "teststore://out", options: tuple[str, ...] = 
     return main(["reconstruct", *sources, "--out", out, "--format", "glb", *options])
 
 
+def pictures(video: bytes) -> np.ndarray:
+    import av
+
+    with av.open(BytesIO(video)) as opened:
+        return np.stack([frame.to_ndarray() for frame in opened.decode(video=0)])
+
+
 def same_results(found: dict[str, bytes], expected: dict[str, bytes], prefix: str) -> None:
-    """Require the same files byte for byte, but that records tell the source in the store."""
+    """Require the same files byte for byte, but that records tell the source in the store.
+
+    Of videos the pictures are the same: the encoder's threads do not always write them in the same number of bytes.
+    """
     assert found.keys() == expected.keys()
     for name, content in expected.items():
         if name.endswith(("photo.json", "clip.json")):
@@ -140,7 +150,11 @@ def same_results(found: dict[str, bytes], expected: dict[str, bytes], prefix: st
             assert found[name] == (json.dumps(ours, indent=2) + "\n").encode()
             ours[key] = {k: v for k, v in ours[key].items() if k not in SOURCE | {"etag"}}
             theirs[key] = {k: v for k, v in theirs[key].items() if k not in SOURCE}
+            for record in (ours, theirs):
+                record["files"].pop("overlay.mp4", None)
             assert ours == theirs
+        elif name.endswith(".mp4"):
+            assert np.array_equal(pictures(found[name]), pictures(content)), name
         else:
             assert found[name] == content, name
 
