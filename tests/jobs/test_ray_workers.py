@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import sys
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from meshrec import Camera, InputError, load_body
 from meshrec.cli import main
 from meshrec.files.videos import VideoWriter
 from meshrec.geometry import CAMERA_TO_Y_UP
+from meshrec.jobs.picture_page import write_picture_page
 from meshrec.jobs.plan import Outcome, Progress, plan_run
 from meshrec.jobs.ray_workers import TRIES
 from meshrec.jobs.run import run_jobs
@@ -98,12 +100,27 @@ def test_a_cluster_writes_the_same_files(cluster, folder, capfd):
     options = ["reconstruct", "in", "--out", "out", "--keypoints", "poses.json", "--focal", "400", "--format", "glb"]
     assert main([*options, "--ray", cluster.address]) == 0
     assert f"{PHOTOS} photos, 1 clip, {PHOTOS + 1} people" in capfd.readouterr().out
-    assert files(folder / "out") == files(folder / "expected")
+    shutil.copytree("expected", "shown")
+    write_picture_page(Path("shown"))
+    assert files(folder / "out") == files(folder / "shown")
     assert main([*options, "--ray", cluster.address]) == 0
     assert f"{PHOTOS + 1} finished before" in capfd.readouterr().out
     assert main([*options, "--ray", cluster.address, "--body", "nobody"]) == 1  # the workers' error ends the run
     error = capfd.readouterr().err
     assert "there is no body 'nobody'" in error and error.count("\n") == 1
+
+
+def test_a_cluster_takes_files_of_stores(cluster, folder, capfd):
+    pytest.importorskip("fsspec", reason="needs fsspec")
+    options = ["--keypoints", "poses.json", "--focal", "400", "--format", "glb", "--ray", cluster.address]
+    assert main(["reconstruct", f"file://{folder}/in/*.png", "--out", f"file://{folder}/stored", *options]) == 0
+    assert f"{PHOTOS} photos, {PHOTOS} people" in capfd.readouterr().out
+    for i in range(PHOTOS):
+        found, expected = (files(folder / name) for name in (f"stored/{i}.png", f"expected/in/{i}.png"))
+        assert json.loads(found.pop("photo.json"))["photo"]["path"] == f"file://{folder}/in/{i}.png"
+        assert expected.pop("photo.json") and found == expected
+    assert main(["reconstruct", f"file://{folder}/in/*.png", "--out", f"file://{folder}/stored", *options]) == 0
+    assert f"{PHOTOS} finished before" in capfd.readouterr().out
 
 
 class Deadly:
