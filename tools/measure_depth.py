@@ -30,7 +30,7 @@ def table(errors: list[DepthErrors]) -> str:
     for stage in STAGES:
         cells = []
         for name in MEASURES:
-            values = [1000 * getattr(own, name)[stage] for own in errors if stage in getattr(own, name)]
+            values = [getattr(own, name)[stage] for own in errors if stage in getattr(own, name)]
             cells.append(f"{np.mean(values):.1f} / {np.median(values):.1f}" if values else "-")
         lines.append(f"| {stage} | {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -60,13 +60,13 @@ def main() -> None:
         else:
             every.append(errors)
         if number % 50 == 0 or number == options.count:
-            last = [1000 * own.absolute["depth fit"] for own in every]
+            last = [own.absolute["depth fit"] for own in every]
             print(f"{number} maps, absolute MPJPE {np.mean(last):.1f} mm", file=sys.stderr, flush=True)
     print(f"nobody found in {missed} of {options.count} maps\n\n{table(every)}")
     whole = [errors for errors in every if errors.whole]
     if whole:
         print(f"\nOf {len(whole)} people who are whole in the map:\n\n{table(whole)}")
-    wrong = np.mean([errors.absolute["depth fit"] > 0.15 for errors in every])
+    wrong = np.mean([errors.absolute["depth fit"] > 150 for errors in every])
     print(f"\n{100 * wrong:.1f} % of all have an absolute MPJPE above 150 mm")
 
 

@@ -17,12 +17,13 @@ from meshrec.synthetic.depth_maps import DepthMap, SyntheticDepthMaps
 
 STAGES = ("network", "landmark fit", "depth fit")
 JOINTS = "lsp14"
+MILLIMETRES = 1000.0
 WHOLE = 0.99  # share of a body's vertices within the map from which the person counts as whole
 
 
 @dataclass(frozen=True)
 class DepthErrors:
-    """Errors of one person, metres.
+    """Errors of one person, millimetres.
 
     Attributes:
         mpjpe: By stage, of the joints relative to the root.
@@ -60,8 +61,7 @@ def depth_errors(
             yield None
             continue
         fit = reconstructor.fit(seen.depth, seen.camera, found, landmarks)
-        places = landmarks.places[reconstructor.fitter.swap] if fit.exchanged else landmarks.places
-        network, _ = convert_joints(places, landmarks.joint_set, JOINTS)
+        network, _ = convert_joints(landmarks.places[fit.way], landmarks.joint_set, JOINTS)
         states = {"landmark fit": fit.landmarks_only, "depth fit": fit.state}
         vertices = {stage: posed(maps.body, state) for stage, state in states.items()}
         joints = {"network": torch.from_numpy(network)[None].float()}
@@ -78,8 +78,8 @@ def errors_of(body: BodyModel, seen: DepthMap, joints: dict[str, Tensor], vertic
     return DepthErrors(
         mpjpe={stage: float(mpjpe(own, target, joints=JOINTS).mean()) for stage, own in joints.items()},
         pa_mpjpe={stage: float(pa_mpjpe(own, target).mean()) for stage, own in joints.items()},
-        absolute={stage: float((own - target).norm(dim=-1).mean()) for stage, own in joints.items()},
-        mpve={stage: float((own - truth).norm(dim=-1).mean()) for stage, own in vertices.items()},
+        absolute={stage: MILLIMETRES * float((own - target).norm(dim=-1).mean()) for stage, own in joints.items()},
+        mpve={stage: MILLIMETRES * float((own - truth).norm(dim=-1).mean()) for stage, own in vertices.items()},
         whole=bool(inside >= WHOLE),
     )
 

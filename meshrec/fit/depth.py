@@ -8,6 +8,7 @@ lie between skin and map; their thickness is a nuisance parameter (:mod:`meshrec
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from meshrec.body import BodyModel
 from meshrec.body.joints import flip_permutation
+from meshrec.body.joints import joint_set as joint_set_of
 from meshrec.body.mesh_fit import FitOptions, ParameterFitter
 from meshrec.body.state import BodyState
 from meshrec.body.topology import vertex_normals
@@ -28,6 +30,8 @@ from meshrec.landmarks.moments import LandmarkMoments
 from meshrec.landmarks.numba_backend import landmark_jacobians
 from meshrec.poses.pose_prior import PosePrior, load_pose_prior
 from meshrec.render import rasterize
+
+LEGS = ("hip", "knee", "ankle", "foot", "heel", "toe")  # parts of the names of landmarks of the legs
 
 
 @dataclass(frozen=True)
@@ -52,29 +56,33 @@ class DepthSettings:
         beside: Weight of the landmarks once points are matched.
         around: Distance from a landmark within which points of the map count when fits are compared, metres.
         judged: Farthest distance of a match in that comparison, metres.
-        swapped: Whether landmarks with left and right exchanged are fitted too. From behind and from the front a person
-            looks much alike to the network; the fit that explains the map better is kept.
+        exchange: Whether fits also start with left and right exchanged. From behind and from the front a person looks
+            much alike to the network, and so do crossed and uncrossed legs; the fit that explains the map best is kept.
+        early: Rounds of matching of all fits.
+        kept: Fits that go on after these.
         clothes: Prior of the thickness of clothes.
     """
 
     least_deviation: float = 0.02
-    spread: float = 0.4
+    spread: float = 0.5
     cutoff: float = 3.0
     steps: int = 10
-    prior: float = 0.3
+    prior: float = 0.5
     shape: ShapeTerm = ShapeTerm()
     limits: LimitTerm = LimitTerm()
     hands: RestTerm = RestTerm(("left_hand", "right_hand"), deviation=0.2, freedom=10)
-    reaches: tuple[tuple[float, int], ...] = ((0.2, 3), (0.12, 3), (0.08, 3), (0.06, 3))
+    reaches: tuple[tuple[float, int], ...] = ((0.3, 4), (0.2, 4), (0.12, 4), (0.08, 4), (0.06, 4))
     points: int = 900
     surface: float = 0.008
     sensor_noise: float = 0.002
     independent: float = 250.0
     outline: float = 40.0
-    beside: float = 0.5
+    beside: float = 0.25
     around: float = 0.3
     judged: float = 0.1
-    swapped: bool = True
+    exchange: bool = True
+    early: int = 2
+    kept: int = 2
     clothes: ClothesPrior = ClothesPrior(mean=0.005, shared=0.01, own=0.005)
 
 
@@ -95,6 +103,9 @@ class PlacesTerm:
     precision: Tensor
     cutoff: float = 3.0
     weight: float = 1.0
+
+    def __getitem__(self, index: slice) -> PlacesTerm:
+        return replace(self, places=self.places[index], precision=self.precision[index])
 
     def __call__(self, state: BodyState) -> Quadratic:
         """The term's quadratic in the P unknowns of B bodies."""
@@ -147,7 +158,7 @@ class DepthFit:
         final: The energy's quadratic at the end.
         explained: Share of the visible surface that lies on points of the map.
         cost: Negative log-likelihood of the map's points and of what is known about poses and shapes.
-        exchanged: Whether it is the fit to the landmarks with left and right exchanged.
+        way: (K,) the order in which the landmarks were taken: with which of them exchanged between left and right.
     """
 
     state: BodyState
@@ -155,7 +166,20 @@ class DepthFit:
     final: Quadratic
     explained: float
     cost: float
-    exchanged: bool = False
+    way: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class _Attempt:
+    """A fit from one start: the order of its landmarks, their term, and how far it is."""
+
+    way: np.ndarray
+    seen: PlacesTerm
+    first: BodyState
+    state: BodyState
+    final: Quadratic
+    cost: float = np.inf
+    explained: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,7 +223,8 @@ class DepthFitter:
         prior: Prior of poses. Default: the shipped one.
 
     Attributes:
-        swap: (K,) the order of the landmarks with left and right exchanged.
+        ways: (K,) orders of the landmarks: as they are, and with left and right exchanged of all, of the legs, and of
+            what is above them.
 
     Raises:
         InputError: The body lacks a landmark of the joint set.
@@ -214,7 +239,7 @@ class DepthFitter:
     ) -> None:
         self.body, self.joint_set, self.settings = body, joint_set, settings
         self.prior = (load_pose_prior() if prior is None else prior).double()
-        self.swap = flip_permutation(joint_set)
+        self.ways = exchanged_sides(joint_set)
         self.landmarks = LandmarkMoments.of_body(body, joint_set)
         options = FitOptions(noise=settings.least_deviation)
         self._starts = ParameterFitter(body, body.num_betas, options)
@@ -229,42 +254,72 @@ class DepthFitter:
         """
         settings = self.settings
         spread = np.hypot(settings.least_deviation, settings.spread * deviations.astype(np.float64))
-        fits = [self._fitted(places, spread, view)]
-        if settings.swapped:
-            fits.append(replace(self._fitted(places[self.swap], spread[self.swap], view), exchanged=True))
-        return min(fits, key=lambda fit: fit.cost)
-
-    def _fitted(self, places: np.ndarray, spread: np.ndarray, view: DepthView) -> DepthFit:
-        """The fit to landmarks at places (K, 3), whose coordinates have standard deviations (K,), and to the map."""
-        settings = self.settings
-        seen = PlacesTerm(
-            self.landmarks,
-            torch.from_numpy(places.astype(np.float64))[None],
-            torch.from_numpy(1 / spread)[None],
-            settings.cutoff,
-        )
-        known: list[Term] = [PoseTerm(self.prior, settings.prior), settings.limits, settings.shape, settings.hands]
-        state, final = minimize([seen, *known], self.start(places, spread), settings.steps)
-        first = state
-        beside = replace(seen, weight=settings.beside)
-        for reach, steps in settings.reaches:
-            matched = match_surface(self.body, self.landmarks, state, view, reach, settings)
-            if not matched.terms:
-                return DepthFit(state, first, final, 0.0, np.inf)
-            state, final = minimize([*matched.terms, beside, *known], state, steps)
-        # Of all starts the same points count: those near the landmarks.
-        gap = np.linalg.norm(view.points[:, None] - places[None], axis=-1).min(1)
+        # Of all starts the same points count when they are compared: those near the landmarks.
+        gap = np.linalg.norm(view.points[:, None] - places[None], axis=-1).min(1, initial=np.inf)
         near = replace(view, points=view.points[gap < settings.around])
-        matched = match_surface(self.body, self.landmarks, state, near, settings.judged, settings)
-        left_out = settings.independent * (1 - matched.matched) * settings.cutoff**2 / 2
-        cost = float(total([*matched.terms, *known], state).energy) + left_out if matched.terms else np.inf
-        return DepthFit(state, first, final, matched.explained, cost)
+        fits = self._begun(places, spread, self.ways if settings.exchange else self.ways[:1])
+        early, late = settings.reaches[: settings.early], settings.reaches[settings.early :]
+        fits = [self._judged(self._matched(fit, early, view), near) for fit in fits]
+        fits = sorted(fits, key=lambda fit: fit.cost)[: settings.kept]
+        fits = [self._judged(self._matched(fit, late, view), near) for fit in fits]
+        best = min(fits, key=lambda fit: fit.cost)
+        return DepthFit(best.state, best.first, best.final, best.explained, best.cost, best.way)
 
-    def start(self, places: np.ndarray, spread: np.ndarray) -> BodyState:
-        """The body whose landmarks are nearest to their places (K, 3), with standard deviations (K,), metres."""
-        weights = (self.settings.least_deviation / torch.from_numpy(spread).float()).square()
-        found = self._starts(joints=torch.from_numpy(places)[None], joint_set=self.joint_set, joint_weights=weights)
+    def _begun(self, places: np.ndarray, spread: np.ndarray, ways: Sequence[np.ndarray]) -> list[_Attempt]:
+        """The fits to landmarks at places (K, 3), whose coordinates have standard deviations (K,), without the map."""
+        at = torch.from_numpy(np.stack([places[way] for way in ways]).astype(np.float64))
+        precision = torch.from_numpy(np.stack([1 / spread[way] for way in ways]))
+        seen = PlacesTerm(self.landmarks, at, precision, self.settings.cutoff)
+        state, final = minimize([seen, *self._known], self.start(at, precision), self.settings.steps)
+        beside = replace(seen, weight=self.settings.beside)
+        alone = [slice(i, i + 1) for i in range(len(ways))]
+        return [_Attempt(way, beside[i], state[i], state[i], final[i]) for way, i in zip(ways, alone)]
+
+    def _matched(self, fit: _Attempt, reaches: Sequence[tuple[float, int]], view: DepthView) -> _Attempt:
+        """An attempt after rounds of matching."""
+        state, final = fit.state, fit.final
+        for reach, steps in reaches:
+            matched = match_surface(self.body, self.landmarks, state, view, reach, self.settings)
+            if not matched.terms:
+                break
+            state, final = minimize([*matched.terms, fit.seen, *self._known], state, steps)
+        return replace(fit, state=state, final=final)
+
+    def _judged(self, fit: _Attempt, near: DepthView) -> _Attempt:
+        """An attempt with its cost: that of the map's points, and of what is known about poses and shapes."""
+        settings = self.settings
+        matched = match_surface(self.body, self.landmarks, fit.state, near, settings.judged, settings)
+        if not matched.terms:
+            return replace(fit, cost=np.inf)
+        left_out = settings.independent * (1 - matched.matched) * settings.cutoff**2 / 2
+        energy = float(total([*matched.terms, *self._known], fit.state).energy)
+        return replace(fit, cost=energy + left_out, explained=matched.explained)
+
+    @property
+    def _known(self) -> list[Term]:
+        """What is known about poses and shapes."""
+        settings = self.settings
+        return [PoseTerm(self.prior, settings.prior), settings.limits, settings.shape, settings.hands]
+
+    def start(self, places: Tensor, precision: Tensor) -> BodyState:
+        """The bodies whose landmarks are nearest to places (B, K, 3), with weights by precision (B, K), 1 / metres."""
+        weights = (self.settings.least_deviation * precision).square().float()
+        found = self._starts(joints=places.float(), joint_set=self.joint_set, joint_weights=weights)
         return BodyState(*(part.double() for part in (found.rotations, found.translation, found.betas)))
+
+
+def exchanged_sides(joints: str) -> list[np.ndarray]:
+    """Orders of a joint set's landmarks in which left and right may be mistaken.
+
+    Args:
+        joints: Name of the joint set.
+
+    Returns:
+        Orders (K,): as they are, all exchanged, only those of the legs, and only those above.
+    """
+    legs = np.array([any(part in name for part in LEGS) for name in joint_set_of(joints)])
+    same, swapped = np.arange(len(legs)), flip_permutation(joints)
+    return [same, swapped, np.where(legs, swapped, same), np.where(legs, same, swapped)]
 
 
 def match_surface(

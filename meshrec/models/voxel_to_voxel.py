@@ -136,16 +136,17 @@ class VoxelToVoxel(nn.Module):
             x = after(skip + nn.functional.interpolate(up(x), scale_factor=2, mode="nearest"))
         return self.leave(x)
 
-    def places(self, heatmaps: Tensor) -> tuple[Tensor, Tensor]:
+    def places(self, heatmaps: Tensor, power: float = 1.0) -> tuple[Tensor, Tensor]:
         """Means and standard deviations of heatmaps as distributions.
 
         Args:
             heatmaps: (B, K, D, D, D) of :meth:`forward`.
+            power: Power to which probabilities are raised. With more than 1 the mean is nearer to the highest peak.
 
         Returns:
             Places (B, K, 3) in the cube's axes about its centre, and standard deviations (B, K) over all axes, metres.
         """
-        return soft_argmax(heatmaps, self.config.side)
+        return soft_argmax(power * heatmaps, self.config.side)
 
     def count_weights(self) -> int:
         """The number of weights that training changes."""

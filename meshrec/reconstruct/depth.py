@@ -109,7 +109,7 @@ class DepthReconstructor:
             camera=camera,
             box=seen.candidate.box,
             score=sure * fit.explained,
-            keypoints_2d=_on_map(seen, camera)[self.fitter.swap] if fit.exchanged else _on_map(seen, camera),
+            keypoints_2d=_on_map(seen, camera)[fit.way],
             keypoint_names=joint_set(seen.joint_set),
             joint_deviation=joint_deviations(self.skeleton, state, fit.final)[0].float().numpy(),
             shape_covariance=shape_covariances(fit.final)[0].float().numpy(),

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from meshrec.body.joints import flip_permutation
 from meshrec.detect.depth_people import DepthCandidate
 from meshrec.geometry import Camera
 from meshrec.models.voxel_to_voxel import VoxelToVoxel
 from meshrec.regress.voxel_cubes import Cube, belongs, cube_points, fill_voxels
+
+POWER = 3.0  # to which probabilities are raised: a limb is here or there, and not halfway between
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,11 +68,18 @@ def _in_cube(
     """The landmarks of a candidate from what is in a cube."""
     points, full = cube_points(depth, camera, cube)
     own = belongs(points, cube.to_cube(candidate.points), cube.side)
-    voxels = fill_voxels(points, own, full, cube.side, cube.voxels)
+    voxels = torch.from_numpy(fill_voxels(points, own, full, cube.side, cube.voxels))
     with torch.inference_mode():
-        means, deviations = (part[0].numpy() for part in network.places(network(torch.from_numpy(voxels)[None])))
-    places = cube.from_cube(means).astype(np.float32)
-    return DepthLandmarks(places, deviations, network.config.landmarks, candidate)
+        both = torch.stack([voxels, voxels.flip(-1)])  # and the mirror image, whose landmarks are mirrored back
+        heatmaps = network(both)
+        means, _ = network.places(heatmaps, POWER)
+        _, deviations = network.places(heatmaps)
+        swap = torch.from_numpy(flip_permutation(network.config.landmarks))
+        mirrored = means[1, swap] * means.new_tensor([-1.0, 1.0, 1.0])
+        mean, deviation = (means[0] + mirrored) / 2, (deviations[0] + deviations[1, swap]) / 2
+        deviation = torch.hypot(deviation, (means[0] - mirrored).norm(dim=-1) / 2)
+    places = cube.from_cube(mean.numpy()).astype(np.float32)
+    return DepthLandmarks(places, deviation.numpy(), network.config.landmarks, candidate)
 
 
 def likeliest(found: Sequence[DepthLandmarks]) -> DepthLandmarks:

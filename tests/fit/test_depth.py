@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from meshrec.body.joints import flip_permutation
 from meshrec.body.state import BodyState
 from meshrec.detect.depth_people import map_points
 from meshrec.fit.depth import DepthFitter, DepthView, PlacesTerm, match_surface
@@ -67,24 +66,23 @@ def test_a_moved_body_is_shown_empty(body, fitter, person):
     assert len(matches.terms) == 2 and matches.explained < 0.5
 
 
-@pytest.mark.parametrize("swapped", [False, True])
-def test_the_map_corrects_landmarks(body, fitter, person, swapped):
-    """From landmarks that are 5 cm off, or have left and right exchanged, to the body of the map."""
+@pytest.mark.parametrize("way", range(4))
+def test_the_map_corrects_landmarks(body, fitter, person, way):
+    """From landmarks that are 5 cm off, and of some of which left and right are exchanged, to the body of the map."""
     _, vertices, view = person
     places = body.joints_from(vertices, "union55")[0].numpy()
     noise = np.random.default_rng(0).normal(0, 0.03, places.shape)
     places = (places + noise).astype(np.float32)
-    if swapped:
-        places = places[flip_permutation("union55")]
+    places = places[fitter.ways[way]]
     fit = fitter(places, np.full(len(places), 0.1, np.float32), view)
     truth = body.joints_from(vertices, "lsp14")
     errors = [
         float((body.joints_from(posed(body, state), "lsp14") - truth).norm(dim=-1).mean())
         for state in (fit.landmarks_only, fit.state)
     ]
-    assert errors[1] < 0.025 and errors[1] < errors[0]
+    assert errors[1] < 0.03 and errors[1] < errors[0]
     assert float((posed(body, fit.state) - vertices).norm(dim=-1).mean()) < 0.03
-    assert fit.explained > 0.9
+    assert fit.explained > 0.9 and np.array_equal(fit.way, fitter.ways[way])
 
 
 def test_without_points_the_landmarks_decide(body, fitter, person):
