@@ -21,7 +21,7 @@ from meshrec.jobs.inputs import Task, list_inputs, unread_files
 from meshrec.jobs.records import finished
 from meshrec.jobs.results import PHOTO
 from meshrec.jobs.settings import Settings
-from meshrec.regress.weights import regressor_name
+from meshrec.regress.weights import NONE, regressor_name
 
 
 @dataclass(frozen=True)
@@ -216,7 +216,8 @@ def photo_job(task: Task, settings: Settings, evidence: ByPhoto[Any] | None, nam
     """The job of one photo, with the boxes or keypoints that are kept under its name."""
     request = request_of(settings) | {"formats": sorted(settings.formats), "skinned": settings.skinned}
     request |= {"texture": True} if settings.texture else {}  # so that results of earlier versions stay valid
-    request |= {"depth": True, "depth_unit": settings.depth_unit} if settings.depth else {}
+    if settings.depth:
+        request |= {"depth": True, "depth_unit": settings.depth_unit, "regressor": NONE}
     if evidence is None:
         return Job(task.source, task.folder, request)
     name = names.get(task.source)

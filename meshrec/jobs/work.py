@@ -12,6 +12,7 @@ from meshrec.jobs.remote import work_in_store
 from meshrec.jobs.settings import Settings
 from meshrec.reconstruct.photo_textures import require_uv
 from meshrec.reconstruct.reconstructor import Reconstructor
+from meshrec.regress.weights import NONE
 
 
 def make_reconstructor(settings: Settings) -> Reconstructor:
@@ -25,7 +26,7 @@ def make_reconstructor(settings: Settings) -> Reconstructor:
         MissingDependency: The detector's package is not installed.
     """
     if settings.depth:
-        return Reconstructor(settings.device, "none", settings.body)
+        return Reconstructor(settings.device, NONE, settings.body)
     detector = load_detector(settings.pose_model) if settings.keypoints is None else None
     reconstructor = Reconstructor(
         settings.device, settings.regressor, settings.body, detector, settings.refine, settings.focal_network
