@@ -162,8 +162,8 @@ def write_camera_clips_record(
             | {"overlay": drawn if (folder / drawn).exists() else None}
         )
     if found is not None:
-        for camera, deviation in zip(cameras, deviation_entries(found.calibration, found.deviations)):
-            camera["deviations"] = deviation
+        for entry, deviation in zip(cameras, deviation_entries(found.calibration, found.deviations)):
+            entry["deviations"] = deviation
     content = {
         "request": request,
         "notes": list(notes),

@@ -275,8 +275,8 @@ def _notes(views: ClipViews, instants: Instants, tracks: Sequence[SeenTrack]) ->
     """What the user should know of the results."""
     notes = [*views.notes, *instants.notes]
     some = np.linspace(0, len(instants.times) - 1, min(MIRROR_INSTANTS, len(instants.times))).astype(int)
-    seen = [[[one.detection for one in own[t].values()] for own in instants.seen] for t in some]
-    notes += mirrored_notes(views.names, seen, views.cameras)
+    found = [[[one.detection for one in own[t].values()] for own in instants.seen] for t in some]
+    notes += mirrored_notes(views.names, found, views.cameras)
     for name, clip in zip(views.names, views.clips):
         notes += [f"{name}: {note}" for note in clip.notes]
     for number, seen in enumerate(tracks):
