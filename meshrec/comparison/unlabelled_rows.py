@@ -92,13 +92,13 @@ def _trained(
 
 
 UNLABELLED_ROWS = {
-    "nrsfm": Row("NRSfM (C3DPO, Novotny 2019)", "2D", nrsfm()),
-    "nrsfm_better": Row("- the better reflection of each person, as the paper measures", "2D", nrsfm_better),
-    "nrsfm_no_canonical": Row("- without canonicalisation", "2D", nrsfm(canonical=0.0)),
-    "adversarial": Row("adversarial lifting (Drover 2018, Chen 2019, Kudo 2018)", "2D", adversarial()),
-    "adversarial_no_critic": Row("- without the critic", "2D", adversarial(critic=0.0)),
-    "adversarial_no_loop": Row("- without self-consistency", "2D", adversarial(picture=0.0, space=0.0)),
-    "adversarial_no_face": Row("- without knees and face", "2D", adversarial(face=0.0)),
+    "nrsfm": Row("NRSfM (C3DPO, Novotny 2019)", "2D only", nrsfm()),
+    "nrsfm_better": Row("- the better reflection of each person, as the paper measures", "2D only", nrsfm_better),
+    "nrsfm_no_canonical": Row("- without canonicalisation", "2D only", nrsfm(canonical=0.0)),
+    "adversarial": Row("adversarial lifting (Drover 2018, Chen 2019, Kudo 2018)", "2D only", adversarial()),
+    "adversarial_no_critic": Row("- without the critic", "2D only", adversarial(critic=0.0)),
+    "adversarial_no_loop": Row("- without self-consistency", "2D only", adversarial(picture=0.0, space=0.0)),
+    "adversarial_no_face": Row("- without knees and face", "2D only", adversarial(face=0.0)),
     "repnet": Row("RepNet (Wandt 2019)", "2D, unpaired poses", repnet()),
     "repnet_no_chains": Row("- without kinematic chains", "2D, unpaired poses", repnet(chains=False)),
 }
