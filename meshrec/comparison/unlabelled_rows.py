@@ -33,10 +33,11 @@ def nrsfm_better(bench: Bench, name: str) -> Made:
     It is not known which of the two that is without the truth, so that no body is fitted.
     """
     network, weights, seconds = _trained_nrsfm(bench, "nrsfm")
-    one, other = (
-        lifting_errors(lambda seen, side=side: network(seen) * torch.tensor([1.0, 1.0, side]), bench.measured)
-        for side in (1.0, -1.0)
-    )
+
+    def measured(side: float) -> dict[str, np.ndarray]:
+        return lifting_errors(lambda seen: network(seen) * torch.tensor([1.0, 1.0, side]), bench.measured)
+
+    one, other = measured(1.0), measured(-1.0)
     errors = {key: np.minimum(values, other[key]) for key, values in one.items()}
     first = bench.measured.keypoints[:1]
     return Made(errors, lambda: network(first), weights, seconds / 60)
