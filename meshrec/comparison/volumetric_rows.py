@@ -31,7 +31,7 @@ def volumetric(label: str, occluders: bool = False, **changes: Any) -> Callable[
 
     def train(bench: Bench, name: str) -> Made:
         config = replace(bench.config.volumetric, **changes)
-        settings = {"pictures": asdict(bench.config.pictures), "seeing": asdict(bench.config.seeing)}
+        settings: dict[str, Any] = {"pictures": asdict(bench.config.pictures), "seeing": asdict(bench.config.seeing)}
         settings |= {"network": asdict(config), "occluders": occluders}
 
         def learn() -> tuple[Volumetric, float]:
