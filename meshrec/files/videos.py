@@ -168,7 +168,9 @@ class VideoWriter:
         context.colorspace = context.color_primaries = context.color_trc = 1  # BT.709 in all three tables of H.273
         context.color_range = 1  # 16 to 235
         if self._encoder == "libx264":
-            stream.options = {"crf": str(self.settings.quality), "preset": self.settings.preset}
+            # libx264's tree of macroblocks reads memory that it has not set, so that bytes differ from run to run.
+            parameters = {"crf": str(self.settings.quality), "preset": self.settings.preset, "x264-params": "mbtree=0"}
+            stream.options = parameters
         else:
             stream.bit_rate = int(self.settings.bits_per_pixel * width * height * self.rate)
         return stream

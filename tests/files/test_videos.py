@@ -211,3 +211,17 @@ def test_parts_that_do_not_belong_together_are_not_joined(tmp_path):
 def packets(path):
     with av.open(str(path)) as container:
         return [packet for packet in container.demux(container.streams.video[0]) if packet.size]
+
+
+def test_the_same_frames_give_the_same_bytes(tmp_path):
+    squares = np.random.default_rng(0).integers(0, 255, (12, 16, 3))
+    image = np.kron(squares, np.ones((20, 20, 1))).astype(np.uint8)
+    contents = set()
+    for number, name in enumerate(("a.mp4", "b.mp4", "c.mp4", "d.mp4")):
+        memory = [np.full(10_000 * size, number, np.uint8) for size in range(number, number + 30)]  # no longer clean
+        del memory
+        with VideoWriter(tmp_path / name, (320, 240), 25) as video:
+            for shift in range(24):
+                video.write(np.roll(image, 3 * shift, axis=1))
+        contents.add((tmp_path / name).read_bytes())
+    assert len(contents) == 1
