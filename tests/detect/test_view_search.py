@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from helpers.around import pixels_of, ring, simulated, standing_around
+from helpers.around import noisy, pixels_of, ring, standing_around
 
 from meshrec.detect.matching import match_people
 from meshrec.detect.people import Detection, pose_distance
 from meshrec.detect.view_search import QuickDetector, expected_in, find_in_views
+from meshrec.geometry import Camera
 
 
 @dataclass
@@ -46,9 +47,11 @@ class Scripted:
         ]
 
 
-def scene(count: int, cameras: int, missed=(), hidden=()):
+def scene(count: int, cameras: int, missed=(), hidden=()) -> tuple[Scripted, list[np.ndarray], list[Camera]]:
+    """People around whom cameras stand, some of whom a glance misses, and some of whom nobody could see."""
     points, views = standing_around(count, 4), ring(cameras, seed=4)
-    people = [simulated(points, camera, seed) for seed, camera in enumerate(views)]
+    random = np.random.default_rng(4)
+    people = [noisy(points, camera, random, noise=0.01) for camera in views]
     images = [np.full((4, 4, 3), number, np.uint8) for number in range(cameras)]
     return Scripted(people, set(missed), set(hidden)), images, views
 
