@@ -174,7 +174,7 @@ def cell_chances(places: Tensor, sizes: tuple[int, ...] | torch.Size, deviation:
         >>> import torch
         >>> from meshrec.models.volumetric import cell_chances
         >>> cell_chances(torch.zeros(3), (8, 16, 16), 1.0).sum((1, 2)).round(decimals=2)
-        tensor([0.0000, 0.0100, 0.1600, 0.3300, 0.3300, 0.1600, 0.0100, 0.0000])
+        tensor([0.0000, 0.0000, 0.0100, 0.4900, 0.4900, 0.0100, 0.0000, 0.0000])
     """
     chances = places.new_ones(places.shape[:-1])
     for axis, size in zip((2, 1, 0), sizes):
