@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from meshrec.comparison.bench import GROUPS, JOINTS, SEEN_AT_ONCE, Bench, Made, Row, Tables, kept_training
 from meshrec.metrics import pck2d, torso_size
@@ -40,7 +40,7 @@ class Staged(Protocol):
         ...
 
 
-def staged(label: str, make: Callable[[LiftingConfig], nn.Module]) -> Callable[[Bench, str], Made]:
+def staged(label: str, make: Callable[[LiftingConfig], Any]) -> Callable[[Bench, str], Made]:
     """A network that finds 2D joints in stages.
 
     Its weights are kept as NAME.safetensors, those of its lifter as NAME_lifter.safetensors, and not trained again.

@@ -169,8 +169,11 @@ class VideoWriter:
         context.color_range = 1  # 16 to 235
         if self._encoder == "libx264":
             # libx264's tree of macroblocks reads memory that it has not set, so that bytes differ from run to run.
-            parameters = {"crf": str(self.settings.quality), "preset": self.settings.preset, "x264-params": "mbtree=0"}
-            stream.options = parameters
+            stream.options = {
+                "crf": str(self.settings.quality),
+                "preset": self.settings.preset,
+                "x264-params": "mbtree=0",
+            }
         else:
             stream.bit_rate = int(self.settings.bits_per_pixel * width * height * self.rate)
         return stream

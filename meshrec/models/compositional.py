@@ -94,7 +94,8 @@ class Compositional(nn.Module):
         Returns:
             Maps (B, -, S / 4, S / 4) of joints, limbs and parts on the way up, and of limbs and joints on the way down.
         """
-        x, found = self.stem(picture_values(image)), []
+        x = self.stem(picture_values(image))
+        found: list[Tensor] = []
         top = len(LEVELS) // 2
         for stage, (hourglass, features, head) in enumerate(zip(self.hourglasses, self.features, self.maps)):
             if stage > top:
