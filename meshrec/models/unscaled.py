@@ -31,8 +31,8 @@ def centred_places(keypoints: Tensor) -> tuple[Tensor, Tensor]:
     Example:
         >>> import torch
         >>> from meshrec.models.unscaled import centred_places
-        >>> centred_places(torch.tensor([[[3.0, 5, 1], [7, 5, 1], [0, 0, 0]]]))[0].tolist()
-        [[[-1.0, 0.0], [1.0, 0.0], [0.0, 0.0]]]
+        >>> centred_places(torch.tensor([[[3.0, 5, 1], [7, 5, 1]]]))[0].tolist()
+        [[[-1.0, 0.0], [1.0, 0.0]]]
     """
     seen = (keypoints[..., 2] > 0).to(keypoints)
     places = centred_at(keypoints[..., :2], seen)
