@@ -17,11 +17,11 @@ motion from image streams under orthography: a factorization method", with a sca
 reflections the one is taken that bends its knees and holds its face as people do
 (:func:`meshrec.models.unscaled.handedness`).
 
-Departures: without that mean shape, from which the rotations are learned first, the network stayed where it began, at
-shapes that are nobody's. A picture has a scale, since crops are as large as what they show; the paper leaves it to the
+Departures: without that mean shape, from which the rotations are learned first, the training ended in shapes that did
+not look like people. A picture has a scale, since crops are as large as what they show; the paper leaves it to the
 coefficients. The rotation is two columns that are made orthonormal, without the jumps that the paper's three numbers
 have. Both errors are Huber's norms of a joint's error, as in the paper, but translations of picture and shape are taken
-off over the joints that are seen. Pictures are turned about the camera's axis at random.
+off over the joints that are seen. Pictures can be turned about the camera's axis at random.
 """
 
 from dataclasses import dataclass
