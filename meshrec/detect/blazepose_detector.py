@@ -119,10 +119,10 @@ class BlazePoseDetector:
         require_own_threads()
         settings = self.settings
         small, scale = _resized(image, settings.search_side, settings.longest_enlarged)
-        people = self._confirmed(image, self._search_whole(small), scale, [])
+        people = self._confirmed(image, self._search_whole(small), scale, [], quick=True)
         for tile_scale in settings.tile_scales:
             squares = self._tiles(small, tile_scale)
-            people, new = self._more(image, small, scale, people, squares)
+            people, new = self._more(image, small, scale, people, squares, quick=True)
             side = scale * (squares[0][2] - squares[0][0])
             if not any((person.box[2:] - person.box[:2]).max() < settings.small * side for person in new):
                 break
@@ -208,6 +208,7 @@ class BlazePoseDetector:
         people: list[Detection],
         squares: list[Square],
         least: float = 0,
+        quick: bool = False,
     ) -> tuple[list[Detection], list[Detection]]:
         """Search squares of a photo for more people.
 
@@ -218,17 +219,18 @@ class BlazePoseDetector:
             people: The people already found.
             squares: Squares in pixels of ``small``.
             least: Least size of a person, as a share of the square's side.
+            quick: Whether a look that shows the person surely ends the search of its view.
 
         Returns:
             Everyone known now, and those among them who were not in ``people``.
         """
         to_small = np.array([[1 / scale, 0, 0.5 / scale - 0.5], [0, 1 / scale, 0.5 / scale - 0.5]])
         found = _search_squares(without_people(small, to_small, people), squares, self._search, least)
-        everyone = self._confirmed(image, found, scale, people)
+        everyone = self._confirmed(image, found, scale, people, quick)
         return everyone, [person for person in everyone if all(person is not known for known in people)]
 
     def _confirmed(
-        self, image: np.ndarray, found: list[Seed], scale: float, people: list[Detection]
+        self, image: np.ndarray, found: list[Seed], scale: float, people: list[Detection], quick: bool = False
     ) -> list[Detection]:
         """Look at rough poses more closely.
 
@@ -237,6 +239,7 @@ class BlazePoseDetector:
             found: Rough poses in pixels of the resized photo.
             scale: Photo pixels per pixel of the resized photo.
             people: The people already found.
+            quick: As for :meth:`_more`.
 
         Returns:
             ``people`` and those whom the closer looks confirm.
@@ -249,10 +252,9 @@ class BlazePoseDetector:
         crowded = len(seen) + len(people) > 1
         views = self.settings.crowd_looks if crowded else self.settings.looks
         candidates = [
-            Candidate(
-                seed, box, views, self.settings, _share_outside(seed.keypoints, size) > self.settings.cut, crowded
-            )
+            Candidate(seed, box, views, self.settings, share > self.settings.cut, crowded, quick=quick)
             for seed, box in seen
+            for share in [_share_outside(seed.keypoints, size)]
         ]
         new = self._looked_at(image, candidates, people if crowded else None)
         return _clear_people(people + [person for person in new if person], size, self.settings)

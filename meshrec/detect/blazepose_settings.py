@@ -61,8 +61,8 @@ class BlazePoseSettings:
         near: Mean landmark distance up to which two poses agree, as a share of the body's extent.
         same: Pose distance below which two poses belong to the same person.
         other: Pose distance from the rough pose above which a look shows another person.
-        sure: Share of ``other`` below which a look shows the person so surely that other regions of the same view are
-            not looked at.
+        sure: Share of ``other`` below which a look of a quick search shows the person so surely that other regions of
+            the same view are not looked at.
         elsewhere: Distance of a region's centre from that of the rough pose's region, as a share of this one's side,
             from which it is another person's and is not looked at.
         outside: One minus the overlap (IoU) with the given box above which a pose is another person's.

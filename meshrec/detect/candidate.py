@@ -27,6 +27,8 @@ class Candidate:
         crowded: Whether to give up as soon as too few views are left to confirm the person.
         followed: Whether the seed is where the person should be after the frame before, of a video. It then only
             decides between looks that disagree.
+        quick: Whether a look that shows the person surely is enough of its view. In photos, of which no other camera
+            tells who is missed, it is not.
         poses: The poses so far.
         members: Indices of the poses that agree, the one with most support first.
     """
@@ -38,6 +40,7 @@ class Candidate:
     cut: bool = False
     crowded: bool = False
     followed: bool = False
+    quick: bool = False
     poses: list[Pose] = field(default_factory=list)
     members: list[int] = field(default_factory=list)
 
@@ -63,11 +66,8 @@ class Candidate:
         return (1 - overlap) / self.settings.outside
 
     def is_sure(self, pose: Pose) -> bool:
-        """Whether a look shows the person of a rough pose so surely that no other pose needs to be compared.
-
-        Of people who are followed, all poses are: two who cross are where the other one was before.
-        """
-        if self.seed is None or self.followed or pose.presence < self.settings.least_presence:
+        """Whether a look of a quick search shows the person of a rough pose so surely that no other is compared."""
+        if self.seed is None or not self.quick or pose.presence < self.settings.least_presence:
             return False
         return self.distance(pose) < self.settings.sure
 
