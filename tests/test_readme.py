@@ -16,10 +16,12 @@ from helpers.paths import ROOT, SHARED
 from helpers.published import spin_weights
 
 from meshrec.benchmarks.random_body import random_arrays
+from meshrec.body import load_body
 from meshrec.cli import main as meshrec
 from meshrec.files import VideoWriter
 from meshrec.geometry.calibration_files import write_calibration
 from meshrec.synthetic.crossing import CrossingSettings, crossing
+from meshrec.synthetic.depth_maps import SyntheticDepthMaps
 
 SHORTER = {"train": "--config configs/tiny.yaml steps=2", "evaluate": "--limit 2"}
 """What makes a command of hours one of seconds; nothing else is added to what the page says."""
@@ -56,6 +58,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, photos in {"cam1": ("cam1", "phone1"), "cam2": ("cam2", "phone2"), "cam3": ("cam3",)}.items():
         for photo in photos:
             cv2.imwrite(str(desk / f"{photo}.jpg"), scene.image(name, 0)[..., ::-1])
+    (seen,) = SyntheticDepthMaps(load_body(), size=(320, 240)).draw([3])
+    cv2.imwrite(str(desk / "depth.png"), np.rint(1000 * seen.depth).astype(np.uint16))
     (desk / "SMPL_NEUTRAL.pkl").write_bytes(pickle.dumps(random_arrays(6890), protocol=2))
     torch.save({"model": spin_weights()}, desk / "model_checkpoint.pt")
     return desk
@@ -82,6 +86,7 @@ def test_every_command_runs(desk, monkeypatch):
         "out/index.html",
         "out/photo.jpg/person_0.glb",
         "out/photo.jpg/overlay.png",
+        "out/depth.png/person_0.glb",
         "out/dance.mp4/track_0.bvh",
         "out/dance.mp4/overlay.mp4",
         "body_models/smpl_neutral.npz",
