@@ -23,6 +23,8 @@ from meshrec.errors import InputError, MeshrecError
 from meshrec.geometry import Camera, camera_to_y_up
 from meshrec.models import weights_folder
 from meshrec.models.checkpoints import read_header
+from meshrec.models.voxel_to_voxel import WEIGHTS as DEPTH_WEIGHTS
+from meshrec.models.voxel_to_voxel import load_voxel_network
 from meshrec.poses.named_poses import named_pose
 from meshrec.poses.pose_prior import POSE_PRIOR, load_pose_prior
 
@@ -228,7 +230,7 @@ def _weights() -> Iterator[Line]:
     networks = sorted(weights_folder().glob("*.safetensors"))
     yield _checked("weights", POSE_PRIOR, _pose_prior)
     for path in networks:
-        yield _checked("", path, _network)
+        yield _checked("", path, _depth_network if path == DEPTH_WEIGHTS else _network)
     if not networks:
         yield Line("", "networks", "none: people in photos are fitted without one")
 
@@ -250,6 +252,10 @@ def _pose_prior(path: Path) -> str:
 def _network(path: Path) -> str:
     header = read_header(path)
     return f"{header['architecture']} network for the body {header['body']}"
+
+
+def _depth_network(path: Path) -> str:
+    return f"network for depth maps, {load_voxel_network(path).config.voxels} voxels along a side"
 
 
 def _short(path: Path) -> str:

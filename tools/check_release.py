@@ -26,6 +26,7 @@ WHEEL_NEEDS = (
     "meshrec/detect/networks/pose_landmark_heavy.tflite",
     "meshrec/export/schemas/person.json",
     "meshrec/models/weights/iterative_proxy.safetensors",
+    "meshrec/models/weights/voxel_to_voxel.safetensors",
 )
 SOURCE_NEEDS = (
     *("LICENSE", "NOTICE", "README.md", "pyproject.toml", "setup.py"),
