@@ -50,7 +50,7 @@ def gathering(seed: int, body: BodyModel | None = None) -> Gathering:
         >>> from meshrec.synthetic.gathering import gathering
         >>> scene = gathering(1)
         >>> scene.joints.shape, len(scene.cameras), scene.images["cam1"].shape
-        ((3, 24, 3), 3, (480, 640, 3))
+        ((2, 24, 3), 3, (480, 640, 3))
     """
     random, body = np.random.default_rng(seed), load_body("neutral") if body is None else body
     number, count = int(random.integers(1, MOST_PEOPLE + 1)), int(random.integers(2, MOST_CAMERAS + 1))
