@@ -15,8 +15,8 @@ from meshrec.models.adversarial_lifting import (
     spread_to_one,
 )
 from meshrec.models.unscaled import centred_at, centred_places, handedness
-from meshrec.training.critics import critic_loss, falling_rate, step
-from meshrec.training.lifting import LiftedPeople, LiftingTraining, shuffled
+from meshrec.training.critics import critic_loss
+from meshrec.training.lifting import LiftedPeople, LiftingTraining, falling_rate, shuffled, step
 
 
 def train_adversarial(

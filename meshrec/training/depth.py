@@ -22,6 +22,7 @@ from meshrec.models.voxel_to_voxel import VoxelConfig, VoxelToVoxel, means_of, s
 from meshrec.regress.voxel_cubes import Cube, belongs, cube_points, fill_voxels
 from meshrec.synthetic.depth_maps import DepthMap, RoomMix, SyntheticDepthMaps
 from meshrec.synthetic.random_poses import PoseMix
+from meshrec.training.lifting import rate_at
 
 WEIGHTS, STATE = "last.safetensors", "last.ckpt"
 SIDEWAYS = 0.35  # cosine of the angle between facing and line of sight below which people are seen from the side
@@ -344,11 +345,3 @@ def validation_error(network: VoxelToVoxel, batches: Sequence[tuple[Tensor, Tens
         ways = [(places - wanted).norm(dim=-1).mean(1) for wanted in (landmarks, landmarks[:, flip])]
         errors.append(torch.minimum(*ways))
     return float(torch.cat(errors).mean())
-
-
-def rate_at(step: int, training: DepthTraining) -> float:
-    """The share of the largest learning rate in a step: a linear rise, then half a cosine."""
-    if step < training.warmup:
-        return (step + 1) / training.warmup
-    past = (step - training.warmup) / max(1, training.steps - training.warmup)
-    return (1 + math.cos(math.pi * min(past, 1.0))) / 2

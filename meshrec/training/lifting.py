@@ -225,19 +225,35 @@ def train_network(
         network = make()
         network.standardise(people.keypoints, people.joints)
         optimizer = torch.optim.Adam(network.parameters(), lr=training.rate)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_at(step, training))
+        schedule = falling_rate(optimizer, training)
         network.train()
         start = time.process_time()
         for batch in shuffled(people, training):
             loss = loss_of(network, batch)
-            if not loss.isfinite():
-                raise TrainingDiverged("the loss is not finite; try a lower rate")
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
+            step(optimizer, loss)
             schedule.step()
             network.after_step()
     return network.eval(), time.process_time() - start
+
+
+def step(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+    """One step of an optimizer.
+
+    Raises:
+        TrainingDiverged: The loss is not finite.
+    """
+    if not loss.isfinite():
+        raise TrainingDiverged("a loss is not finite; try a lower rate")
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+
+def falling_rate(
+    optimizer: torch.optim.Optimizer, training: Schedule, first: int = 0
+) -> torch.optim.lr_scheduler.LambdaLR:
+    """The learning rate of an optimizer whose first step is step ``first`` of the training."""
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_at(first + step, training))
 
 
 def rate_at(step: int, training: Schedule) -> float:

@@ -6,11 +6,10 @@ import time
 import torch
 from torch import Tensor, nn
 
-from meshrec.errors import TrainingDiverged
 from meshrec.geometry.rotations import quaternion_to_matrix
 from meshrec.models.nrsfm import NRSfM, NRSfMConfig, rigid_shape
 from meshrec.models.unscaled import centred_places, handedness
-from meshrec.training.lifting import LiftedPeople, LiftingTraining, rate_at, shuffled
+from meshrec.training.lifting import LiftedPeople, LiftingTraining, falling_rate, shuffled, step
 
 RIGID = 8192
 """The largest number of people whose pictures the mean shape is made of."""
@@ -41,7 +40,7 @@ def train_nrsfm(
         for weight in network.factorise.leave.parameters():
             nn.init.zeros_(weight[: config.rank])  # everybody has the mean shape at first
         optimizer = torch.optim.Adam(network.parameters(), lr=training.rate)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_at(step, training))
+        schedule = falling_rate(optimizer, training)
         start = time.process_time()
         for number, batch in enumerate(shuffled(people, training)):
             places, seen = centred_places(batch.keypoints)
@@ -54,11 +53,7 @@ def train_nrsfm(
             if config.canonical and not alone:
                 any_way = quaternion_to_matrix(torch.randn(len(places), 4))
                 loss = loss + config.canonical * network.canonical_errors(shapes, any_way).mean()
-            if not loss.isfinite():
-                raise TrainingDiverged("the loss is not finite; try a lower rate")
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
+            step(optimizer, loss)
             schedule.step()
     return network.eval(), time.process_time() - start
 

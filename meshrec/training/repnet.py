@@ -7,8 +7,8 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from meshrec.models.repnet import ChainCritic, RepNet, RepNetConfig, camera_form
-from meshrec.training.critics import critic_loss, falling_rate, step
-from meshrec.training.lifting import LiftedPeople, LiftingTraining, shuffled
+from meshrec.training.critics import critic_loss
+from meshrec.training.lifting import LiftedPeople, LiftingTraining, falling_rate, shuffled, step
 
 
 def train_repnet(

@@ -14,8 +14,7 @@ from torch import Tensor, nn
 
 from meshrec.body.joints import flip_permutation
 from meshrec.body.kinematics import mirror_pose
-from meshrec.errors import TrainingDiverged
-from meshrec.training.lifting import rate_at, shuffled
+from meshrec.training.lifting import falling_rate, shuffled, step
 from meshrec.training.pictured import PicturedPeople
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -82,18 +81,14 @@ def train_to_see(
         torch.manual_seed(training.seed)
         network = make()
         optimizer = torch.optim.Adam(network.parameters(), lr=training.rate)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_at(step, training))
+        schedule = falling_rate(optimizer, training)
         network.train()
         start = time.process_time()
         for batch in shuffled(people, training):
             changed = changed_at_random(batch, training, generator, joints)
             with torch.autocast("cpu", torch.bfloat16, enabled=training.half):
                 value = loss(network, changed)
-            if not value.isfinite():
-                raise TrainingDiverged("the loss is not finite; try a lower rate")
-            optimizer.zero_grad()
-            value.backward()
-            optimizer.step()
+            step(optimizer, value)
             schedule.step()
     return network.eval(), time.process_time() - start
 

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from meshrec.body import NUM_BETAS, BodyModel
 from meshrec.data.streams import BatchStream
-from meshrec.errors import TrainingDiverged
 from meshrec.landmarks.torch_backend import TorchLandmarks
 from meshrec.models.smplr import PointsToBody, SmplrConfig
 from meshrec.models.volumetric import Volumetric
@@ -17,7 +16,7 @@ from meshrec.synthetic.people import SyntheticPeople
 from meshrec.synthetic.random_cameras import draw_orientations
 from meshrec.synthetic.random_poses import draw_poses
 from meshrec.synthetic.random_shapes import draw_shapes
-from meshrec.training.lifting import POSES, LiftingTraining, rate_at
+from meshrec.training.lifting import POSES, LiftingTraining, falling_rate, step
 from meshrec.training.losses import absolute, betas_loss, rotation_loss
 from meshrec.training.pictured import PicturedPeople
 
@@ -74,7 +73,7 @@ def train_points_to_body(
         exact = network.points(pose, betas)
         network.standardise(with_noise(exact, config.noise))
         optimizer = torch.optim.Adam(network.parameters(), lr=training.rate)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_at(step, training))
+        schedule = falling_rate(optimizer, training)
         start = time.process_time()
         for _ in range(training.steps):
             rows = torch.randint(len(pose), (training.batch_size,))
@@ -82,11 +81,7 @@ def train_points_to_body(
             off = network.points(rotations, shape) - exact[rows]
             loss = rotation_loss(rotations, pose[rows], None) + BETAS_WEIGHT * betas_loss(shape, betas[rows], None)
             loss = loss + POINTS_WEIGHT * absolute(off).mean()
-            if not loss.isfinite():
-                raise TrainingDiverged("the loss is not finite; try a lower rate")
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
+            step(optimizer, loss)
             schedule.step()
     return network.eval(), time.process_time() - start
 

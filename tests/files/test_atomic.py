@@ -54,8 +54,10 @@ def test_a_kill_leaves_only_whole_files(tmp_path):
         if child == 0:
             for byte in itertools.cycle(range(256)):
                 write_file(tmp_path / "a.bin", bytes([byte]) * size)
-        while not (tmp_path / "a.bin").exists():  # however busy the machine is
+        latest = time.monotonic() + 60  # however busy the machine is
+        while not (tmp_path / "a.bin").exists() and time.monotonic() < latest:
             time.sleep(0.001)
+        assert (tmp_path / "a.bin").exists()
         time.sleep(0.002 * wait)
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)

@@ -15,8 +15,8 @@ from meshrec.models.nrsfm import NRSfMConfig
 from meshrec.models.repnet import LENGTH, RepNetConfig
 from meshrec.models.unscaled import bone_vectors, handedness
 from meshrec.training.adversarial_lifting import lifter_losses, train_adversarial
-from meshrec.training.critics import critic_loss, step
-from meshrec.training.lifting import LiftedPeople, LiftingTraining
+from meshrec.training.critics import critic_loss
+from meshrec.training.lifting import LiftedPeople, LiftingTraining, step
 from meshrec.training.nrsfm import mean_shape, rolled, train_nrsfm
 from meshrec.training.repnet import train_repnet
 from meshrec.training.unpaired_poses import unpaired_poses, usual_length
