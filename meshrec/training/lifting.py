@@ -16,6 +16,7 @@ from torch import Tensor
 
 from meshrec.body import BodyModel, joint_set
 from meshrec.body.joints import flip_permutation, root_indices
+from meshrec.data.sample import Batch
 from meshrec.errors import TrainingDiverged
 from meshrec.fit.pose_dictionary import learn_dictionary
 from meshrec.fit.sparse_pose import SparseLifter, SparsePoseConfig
@@ -25,7 +26,7 @@ from meshrec.models.locally_connected import BONES
 from meshrec.models.standardised import Standardised
 from meshrec.poses.pose_bank import load_pose_bank
 from meshrec.synthetic.detector_noise import DetectorNoise
-from meshrec.synthetic.keypoint_batches import JOINTS, SyntheticKeypoints
+from meshrec.synthetic.keypoint_batches import SyntheticKeypoints
 from meshrec.synthetic.people import SyntheticPeople
 from meshrec.synthetic.random_poses import PoseMix
 
@@ -120,14 +121,18 @@ def people_to_lift(
         torch.Size([4, 17, 3])
     """
     source = SyntheticKeypoints(SyntheticPeople(body, seed, split, poses=POSES), detected or joints, noise)
-    rows = [joint_set(JOINTS).index(name) for name in joint_set(joints)]
-    root, parts = root_indices(joints), []
+    parts = []
     for number in range(math.ceil(count / MADE_AT_ONCE)):
         batch, seen = source.batch(MADE_AT_ONCE, number)
-        points = batch.joints_3d[:, rows, :3]
-        points = points - points[:, root].mean(1, keepdim=True)
-        parts.append((without_missing(seen.keypoints), points, batch.focal[:, 0]))
+        parts.append((without_missing(seen.keypoints), relative_joints(batch, joints), batch.focal[:, 0]))
     return LiftedPeople(*(torch.cat(values)[:count] for values in zip(*parts)))
+
+
+def relative_joints(batch: Batch, joints: str) -> Tensor:
+    """The joints (B, K, 3) of a set in a batch of synthetic people, relative to the root, metres."""
+    names = joint_set(batch.joint_set)
+    points = batch.joints_3d[:, [names.index(name) for name in joint_set(joints)], :3]
+    return points - points[:, root_indices(joints)].mean(1, keepdim=True)
 
 
 def without_missing(keypoints: Tensor) -> Tensor:

@@ -7,16 +7,16 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from meshrec.body import BodyModel, joint_set
-from meshrec.body.joints import root_indices
+from meshrec.body import BodyModel
 from meshrec.models.multimodal_vae import MultimodalConfig, MultimodalVae
-from meshrec.synthetic.keypoint_batches import JOINTS, SyntheticKeypoints
+from meshrec.synthetic.keypoint_batches import SyntheticKeypoints
 from meshrec.synthetic.people import SyntheticPeople
 from meshrec.training.lifting import (
     MADE_AT_ONCE,
     POSES,
     LiftedPeople,
     LiftingTraining,
+    relative_joints,
     train_network,
     without_missing,
 )
@@ -59,14 +59,11 @@ def people_with_masks(
     """
     people = SyntheticPeople(body, seed, split, resolution, poses=POSES)
     source = SyntheticKeypoints(people, joints, silhouettes=True)
-    rows, root = [joint_set(JOINTS).index(name) for name in joint_set(joints)], root_indices(joints)
     parts = []
     for number in range(math.ceil(count / MADE_AT_ONCE)):
         batch, seen = source.batch(MADE_AT_ONCE, number)
-        points = batch.joints_3d[:, rows, :3]
-        points = points - points[:, root].mean(1, keepdim=True)
         mask = seen.silhouette[:, 0] > 0.5
-        parts.append((without_missing(seen.keypoints), points, batch.focal[:, 0], mask))
+        parts.append((without_missing(seen.keypoints), relative_joints(batch, joints), batch.focal[:, 0], mask))
     return MaskedPeople(*(torch.cat(values)[:count] for values in zip(*parts)))
 
 
