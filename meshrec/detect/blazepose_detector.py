@@ -123,8 +123,7 @@ class BlazePoseDetector:
         for tile_scale in settings.tile_scales:
             squares = self._tiles(small, tile_scale)
             people, new = self._more(image, small, scale, people, squares, quick=True)
-            side = scale * (squares[0][2] - squares[0][0])
-            if not any((person.box[2:] - person.box[:2]).max() < settings.small * side for person in new):
+            if not any(self._is_small(person, small, scale, tile_scale) for person in new):
                 break
         return self._close_ups(image, people) if self._close_ups else people
 
@@ -171,14 +170,15 @@ class BlazePoseDetector:
 
         The photo as it is shows large people. Tiles show smaller ones; in them the people already found are painted
         over, so that those beside and behind them are seen. If the first tiles show nobody else, a photo of one person
-        is finished. In a photo of several, squares beside each person are searched until nobody new is found.
+        is finished, unless that person is so small that others of the size may be missed there. In a photo of several,
+        squares beside each person are searched until nobody new is found.
         """
         settings = self.settings
         small, scale = _resized(image, settings.search_side, settings.longest_enlarged)
         people = self._confirmed(image, self._search_whole(small), scale, [])
         for tile_scale in settings.tile_scales:
             people = self._in_tiles(image, small, scale, people, tile_scale)
-            if len(people) == 1:
+            if len(people) == 1 and not self._is_small(people[0], small, scale, tile_scale):
                 return people
         return self._besides(image, small, scale, people)
 
@@ -307,6 +307,11 @@ class BlazePoseDetector:
         size = image.shape[1], image.shape[0]
         first = min(max(size), self.settings.longest * min(size))
         return tiles(size, round(scale * first), self.settings.tile_overlap)
+
+    def _is_small(self, person: Detection, small: np.ndarray, scale: float, tile_scale: float) -> bool:
+        """Whether smaller tiles than those of this scale may show more people of the person's size."""
+        x0, _, x1, _ = self._tiles(small, tile_scale)[0]
+        return bool((person.box[2:] - person.box[:2]).max() < self.settings.small * scale * (x1 - x0))
 
     def _looked_at(
         self, image: np.ndarray, candidates: Sequence[Candidate], others: list[Detection] | None

@@ -390,6 +390,15 @@ def test_a_panorama_is_searched_along_its_length(detector):
     assert np.allclose(found, [460, 2060, 3660], atol=60)
 
 
+def test_a_crowd_is_found_although_the_first_look_shows_one_small_person(detector):
+    one = cv2.resize(read_photo(EXAMPLES / "dancer.jpg").image, (360, 450), interpolation=cv2.INTER_AREA)
+    photo = np.tile(one, (5, 6, 1))
+    people = detector(photo, None)
+    centers = np.array([(person.box[:2] + person.box[2:]) / 2 for person in people])
+    places = {tuple(place) for place in (centers // (360, 450)).astype(int).tolist()}
+    assert len(people) == len(places) >= 28
+
+
 # --- users' files ----------------------------------------------------------------------------------------------------
 
 
