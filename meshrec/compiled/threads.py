@@ -5,6 +5,7 @@ would compete with torch's for the same cores.
 """
 
 import os
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -18,26 +19,42 @@ from meshrec.errors import MeshrecError
 
 Item = TypeVar("Item")
 
+PARTS = 4
+"""Parts of a batch for each thread: enough that a thread which is kept waiting delays the others little."""
+
 
 def over_batch(kernel: Callable[..., None], batched: Sequence[np.ndarray], shared: Sequence[np.ndarray]) -> None:
-    """Call ``kernel(*batched, *shared)`` on equal shares of the batch, one share a thread.
+    """Call ``kernel(*batched, *shared)`` on parts of the batch, which idle threads take one after another.
+
+    A thread that other programs keep from its core takes fewer parts, and one that has not begun when all parts are
+    taken is not waited for.
 
     Args:
         kernel: A function compiled with ``nogil=True``, which writes its results into some of its arguments.
         batched: Arrays whose first axis is the batch.
-        shared: Arrays that every share needs whole.
+        shared: Arrays that every part needs whole.
     """
     size = len(batched[0])
     threads = min(torch.get_num_threads(), size)
     if threads <= 1:
         kernel(*batched, *shared)
         return
-    bounds = np.linspace(0, size, threads + 1).astype(int)
-    shares = [[array[start:stop] for array in batched] for start, stop in pairwise(bounds)]
-    pending = [_pool(threads - 1).submit(kernel, *share, *shared) for share in shares[1:]]
-    kernel(*shares[0], *shared)
-    for future in pending:
-        future.result()
+    bounds = np.linspace(0, size, min(size, PARTS * threads) + 1).astype(int)
+    left = deque(pairwise(bounds.tolist()))
+
+    def work() -> None:
+        while left:
+            try:
+                start, stop = left.popleft()
+            except IndexError:  # another thread was quicker
+                return
+            kernel(*[array[start:stop] for array in batched], *shared)
+
+    helpers = [_pool(threads - 1).submit(work) for _ in range(threads - 1)]
+    work()
+    for helper in helpers:
+        if not helper.cancel():
+            helper.result()
 
 
 def over_items(job: Callable[[int], Item], count: int, own: int = 1) -> list[Item]:
