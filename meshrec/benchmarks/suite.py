@@ -14,6 +14,7 @@ from rich.console import Console
 import meshrec
 from meshrec.benchmarks import BENCHMARKS
 from meshrec.benchmarks.headlines import Headline, print_headlines
+from meshrec.compiled.processor import processor_name
 from meshrec.errors import MeshrecError
 from meshrec.files.atomic import require_writable, write_file
 
@@ -66,20 +67,12 @@ def machine() -> dict[str, str | int]:
         "meshrec": meshrec.__version__,
         "python": platform.python_version(),
         "system": platform.platform(),
-        "processor": _processor(),
+        "processor": processor_name(),
         "cores": os.cpu_count() or 1,
         "threads": torch.get_num_threads(),
         "gpu": ", ".join(gpus) or "none",
     }
     return described | _versions(PACKAGES)
-
-
-def _processor() -> str:
-    """The name of the processor, which Linux gives only in a file."""
-    information = Path("/proc/cpuinfo")
-    lines = information.read_text().splitlines() if information.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _versions(packages: Sequence[str]) -> dict[str, str | int]:
