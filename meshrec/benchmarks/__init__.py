@@ -4,4 +4,16 @@ Each benchmark is a module of its name. Its function ``run`` measures, prints ta
 numbers; ``headlines`` picks the figures to compare between runs. Accuracy is measured by :mod:`meshrec.evaluation`.
 """
 
-BENCHMARKS = ("body", "metrics", "models", "render", "parameters", "synthetic", "regressors", "fit", "photo")
+BENCHMARKS = (
+    "body",
+    "neighbours",
+    "metrics",
+    "models",
+    "render",
+    "parameters",
+    "synthetic",
+    "regressors",
+    "fit",
+    "photo",
+    "growth",
+)

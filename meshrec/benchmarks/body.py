@@ -43,10 +43,10 @@ def run() -> dict:
     for name_of_body, data in bodies.items():
         models: dict[str, nn.Module] = {"meshrec": BodyModel(data)}
         if has_smplx:
-            models["smplx"] = _smplx_model(data)
+            models["smplx"] = smplx_model(data)
         for batch in BATCHES:
             for label in ("forward", "forward + backward"):
-                work = {name: _work(model, batch, label != "forward") for name, model in models.items()}
+                work = {name: posing(model, batch, label != "forward") for name, model in models.items()}
                 times = time_in_turn(work)
                 row = {"body": name_of_body, "batch": batch, "pass": label}
                 row |= {f"{name}_ms": timing.median for name, timing in times.items()}
@@ -94,7 +94,7 @@ def random_body(correctives: bool) -> BodyData:
     return body_from_arrays(random_arrays(SMPL_VERTEX_COUNT, NUM_BETAS, posedirs=correctives), "random body")
 
 
-def _smplx_model(data: BodyData) -> nn.Module:
+def smplx_model(data: BodyData) -> nn.Module:
     """The same body as an ``smplx.SMPL``."""
     import smplx
     from smplx.utils import Struct
@@ -108,7 +108,7 @@ def _smplx_model(data: BodyData) -> nn.Module:
         return smplx.SMPL("", data_struct=Struct(**arrays))
 
 
-def _work(model: nn.Module, batch: int, backward: bool) -> Callable[[], object]:
+def posing(model: nn.Module, batch: int, backward: bool) -> Callable[[], object]:
     """A function that runs one pass of random shapes and poses."""
     generator = torch.Generator().manual_seed(0)
     sizes = {"betas": NUM_BETAS, "body_pose": POSE_SIZE - 3, "global_orient": 3, "transl": 3}
@@ -138,9 +138,9 @@ def prepare_pass(name: str) -> Callable[[], object]:
         name: The library, ``meshrec`` or ``smplx``.
     """
     data = random_body(True)
-    model = BodyModel(data) if name == "meshrec" else _smplx_model(data)
-    _work(model, 1, True)()  # loads and compiles what is needed, so that it does not count as memory of the pass
-    return _work(model, BATCHES[-1], True)
+    model = BodyModel(data) if name == "meshrec" else smplx_model(data)
+    posing(model, 1, True)()  # loads and compiles what is needed, so that it does not count as memory of the pass
+    return posing(model, BATCHES[-1], True)
 
 
 def _limits() -> dict[str, float]:

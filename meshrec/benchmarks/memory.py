@@ -1,5 +1,6 @@
 """Peak memory of a function in a process of its own. It can be measured on Linux only."""
 
+import ctypes
 import multiprocessing
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +30,8 @@ def peak_megabytes(prepare: Callable[..., Callable[[], object]], *arguments: obj
 
 def _measure(prepare: Callable[..., Callable[[], object]], arguments: tuple) -> float:
     work = prepare(*arguments)
+    if give_back := getattr(ctypes.CDLL(None), "malloc_trim", None):  # else the work may use what is free already
+        give_back(0)
     Path("/proc/self/clear_refs").write_text("5")  # resets the recorded peak
     before = _status("VmRSS")
     work()

@@ -86,7 +86,12 @@ def test_an_interrupted_run_keeps_what_was_finished(stopwatches, tmp_path, monke
 
     monkeypatch.setattr(stopwatches["render"], "run", interrupt)
     assert main(["benchmark", "--json", str(tmp_path / "run.json")]) == 130
-    assert list(json.loads((tmp_path / "run.json").read_text())["figures"]) == ["body", "metrics", "models"]
+    assert list(json.loads((tmp_path / "run.json").read_text())["figures"]) == [
+        "body",
+        "neighbours",
+        "metrics",
+        "models",
+    ]
 
 
 @pytest.mark.parametrize("place", [".", "file/run.json"])
