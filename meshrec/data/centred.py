@@ -42,17 +42,21 @@ def centred(batch: Batch, seen: Proxies | None = None) -> tuple[Batch, Proxies |
         places, _ = centre_points(keypoints[..., :2], focal, principal)
         return torch.cat([places, keypoints[..., 2:]], dim=-1)
 
-    def warped(maps: Tensor) -> Tensor:
-        return centre_maps(maps, focal, principal) if maps.numel() else maps
+    # Pictures of cameras that are centred already, as those of which nothing is known are taken to be, stay as they are.
+    turned = torch.nonzero((principal != 0).any(1) | (focal[:, 0] != focal[:, 1]))[:, 0]
 
-    def warped_bytes(maps: Tensor) -> Tensor:
-        return warped(maps.float()).round().to(torch.uint8)
+    def warped(maps: Tensor) -> Tensor:
+        if not maps.numel() or not len(turned):
+            return maps
+        seen_anew = centre_maps(maps[turned].float(), focal[turned], principal[turned])
+        seen_anew = seen_anew.round().to(maps.dtype) if maps.dtype == torch.uint8 else seen_anew
+        return seen_anew if len(turned) == len(maps) else maps.index_copy(0, turned, seen_anew)
 
     points = batch.joints_3d
     batch = replace(
         batch,
-        image=warped_bytes(batch.image),
-        mask=warped_bytes(batch.mask[:, None])[:, 0] if bool(batch.mask_confidence.any()) else batch.mask,
+        image=warped(batch.image),
+        mask=warped(batch.mask[:, None])[:, 0] if bool(batch.mask_confidence.any()) else batch.mask,
         keypoints_2d=moved(batch.keypoints_2d),
         joints_3d=torch.cat([points[..., :3] @ turn.mT, points[..., 3:]], dim=-1),
         pose=torch.cat([turn[:, None] @ batch.pose[:, :1], batch.pose[:, 1:]], dim=1),

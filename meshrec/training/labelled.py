@@ -118,7 +118,8 @@ def _seen_by_labels(batch: Batch, needs: Needs) -> Piece:
     """Labelled people whom a detector sees as their labels say."""
     place, confidence = batch.keypoints_2d.split((2, 1), dim=2)
     inside = (place.abs() <= 1).all(2, keepdim=True)
-    silhouette = batch.mask[:, None] / 255
+    side = batch.mask.shape[-1] if needs.silhouettes else 0  # what is not needed is not warped
+    silhouette = batch.mask[:, None, :side, :side] / 255
     seen = Proxies(torch.cat([place, confidence * inside], 2), silhouette, silhouette, ~inside[..., 0])
     return needs.piece(*centred(batch, seen), JOINTS)
 

@@ -80,3 +80,13 @@ def test_missing_keypoints_stay_at_the_middle(pair):
     gone = batch.keypoints_2d.clone()
     gone[:, 3] = 0
     assert centred(replace(batch, keypoints_2d=gone))[0].keypoints_2d[:, 3].abs().max() < 1e-6
+
+
+def test_only_pictures_of_turned_cameras_change(pair):
+    batch, _ = pair
+    picture = torch.randint(0, 256, (len(batch), 3, 24, 24), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    known = (torch.arange(len(batch)) % 2).float()
+    mixed = centred(replace(batch, image=picture, camera_confidence=known))[0].image
+    turned = centred(replace(batch, image=picture))[0].image
+    assert torch.equal(mixed[known == 0], picture[known == 0])
+    assert torch.equal(mixed[known == 1], turned[known == 1]) and not torch.equal(turned, picture)
