@@ -42,7 +42,7 @@ def centred(batch: Batch, seen: Proxies | None = None) -> tuple[Batch, Proxies |
         places, _ = centre_points(keypoints[..., :2], focal, principal)
         return torch.cat([places, keypoints[..., 2:]], dim=-1)
 
-    # Pictures of cameras that are centred already, as those of which nothing is known are taken to be, stay as they are.
+    # Pictures of cameras that are centred already stay as they are; unknown cameras are taken to be centred.
     turned = torch.nonzero((principal != 0).any(1) | (focal[:, 0] != focal[:, 1]))[:, 0]
 
     def warped(maps: Tensor) -> Tensor:

@@ -24,8 +24,8 @@ class BlazePoseSettings:
         longest_enlarged: Longer side of the photo during the search over ``search_side``, at most. It bounds the memory
             that an extreme panorama takes.
         tile_scales: Sides of the square search tiles as shares of the first square's side, in the order of the search.
-        small: Size of a person, as a share of a tile's side, below which smaller tiles may show others whom this one does
-            not: a quick search, and that of a photo of one person, go on in them.
+        small: Size of a person, as a share of a tile's side, below which smaller tiles may show others whom this one
+            does not: a quick search, and that of a photo of one person, go on in them.
         tile_overlap: Least overlap of neighbouring tiles, as a share of their side.
         wide_scale: Side of the square around the photo that is searched if the photo as it is shows nobody, as a share
             of the first square's side. The network misses people who fill its picture.
