@@ -23,7 +23,7 @@ from meshrec.files.regular import open_regular
 # Pillow would hand EPS to Ghostscript, which runs programs: only formats decoded in process are listed.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "PPM", "JPEG2000", "AVIF", "TGA")
 MAX_PIXELS = 128_000_000  # a decoded pixel takes up to 4 bytes and as many in the file, and 3 in the result
-PILLOW_WEBP_PIXELS = 90_000_000  # Pillow's decoder takes 16 bytes per pixel; larger photos are left to OpenCV's
+PILLOW_WEBP_PIXELS = 32_000_000  # Pillow's decoder takes 16 bytes per pixel; larger photos are left to FFmpeg's
 WHOLE_JPEG2000_PIXELS = 72_000_000  # the decoder takes 19 bytes per pixel; of larger photos it decodes half the size
 MAX_SIDE = 32_766  # pixels; OpenCV's warps take no larger pictures
 MOST_BYTES = 640 << 20  # of a file: all pixels uncompressed, and metadata
@@ -288,9 +288,6 @@ def _decoded(file: BinaryIO, path: Path) -> Photo:
         notes = frames_note(image, file)
         focal, focal_notes = _focal_of(image)
         if image.format == "WEBP" and width * height > PILLOW_WEBP_PIXELS:
-            if notes:  # OpenCV needs as much for an animation as Pillow for any file
-                most = PILLOW_WEBP_PIXELS // 10**6
-                raise InputError(f"{path}: an animated WebP may have {most} megapixels; save its first frame alone.")
             orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
             del image  # its decoder keeps another copy of the content
             pixels, colour_notes = _colours(_webp_strips(file, path, (width, height)), (width, height), orientation)
@@ -311,19 +308,18 @@ def _decoded(file: BinaryIO, path: Path) -> Photo:
 
 
 def _webp_strips(file: BinaryIO, path: Path, size: tuple[int, int]) -> Iterator[tuple[slice, Image.Image]]:
-    """Strips of a WebP photo as OpenCV decodes it, which takes up to 7 bytes per pixel; ``file`` is closed."""
-    import cv2
+    """Strips of the first picture of a WebP file as FFmpeg decodes it; ``file`` is closed."""
+    from meshrec.files.webp import decoded_strips, first_frame
 
-    file.seek(0)
-    content = np.frombuffer(file.read(), np.uint8)
-    file.close()
-    pixels = cv2.imdecode(content, cv2.IMREAD_UNCHANGED)
-    del content
-    if pixels is None or pixels.shape[1::-1] != size:
-        raise InputError(f"{path}: the photo is cut short or damaged; export it again as JPEG or PNG.")
-    code = cv2.COLOR_BGRA2RGBA if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB
-    for rows in _rows(*size):
-        yield rows, Image.fromarray(cv2.cvtColor(pixels[rows], code))
+    try:
+        file.seek(0)
+        still = first_frame(file.read())
+        file.close()
+        yield from decoded_strips(still, size)
+    except ValueError as error:
+        raise InputError(
+            f"{path}: the photo is cut short or damaged ({error}); export it again as JPEG or PNG."
+        ) from None
 
 
 def _to_rgb(image: Image.Image, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
