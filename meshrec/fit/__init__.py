@@ -6,7 +6,8 @@ from meshrec.fit.result import FitResult
 from meshrec.fit.sequence import SequenceFit, SequenceFitter, SequenceSettings
 from meshrec.fit.settings import FitSettings
 from meshrec.fit.view_sequence import MultiViewSequenceFit, MultiViewSequenceFitter
-from meshrec.fit.views import MultiViewFit, MultiViewFitter, ViewSettings
+from meshrec.fit.view_settings import ViewSettings
+from meshrec.fit.views import MultiViewFit, MultiViewFitter
 
 __all__ = [
     "FitResult",

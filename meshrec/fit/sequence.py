@@ -10,7 +10,7 @@ If the terms were quadratic, the result would be that of one window.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -19,28 +19,25 @@ import torch
 from torch import Tensor
 
 from meshrec.body.joints import NUM_JOINTS
-from meshrec.body.state import BETAS, BodyState, choose
+from meshrec.body.state import BETAS, BodyState
 from meshrec.detect.people import Detection
-from meshrec.fit.banded import banded_cholesky
-from meshrec.fit.coupled import BAND, UNKNOWNS, Coupled, Past, TimeTerm, alone, minimize_coupled
+from meshrec.fit.coupled import BAND, Past, TimeTerm, minimize_coupled
 from meshrec.fit.feet import FOOT_POINTS, FootSettings, StandingTerm, contacts_of, foot_points
 from meshrec.fit.film import Film, FilmOfOne, chunks
 from meshrec.fit.fitter import Fitter
+from meshrec.fit.gaps import bridged, segments
 from meshrec.fit.gravity import Gravity
 from meshrec.fit.initial import Initial
+from meshrec.fit.kept import Kept, arrays_of, not_kept, past_arrays, past_of, state_of
 from meshrec.fit.result import UNKNOWN
 from meshrec.fit.smoothness import Accelerations, JointAccelerations, TurnAccelerations
-from meshrec.fit.solver import Term, minimize, total
+from meshrec.fit.solver import minimize
+from meshrec.fit.window import Window
 from meshrec.geometry import Camera
-from meshrec.geometry.tangent import turned, turns_between
-from meshrec.landmarks.moments import LandmarkMoments
-from meshrec.landmarks.numba_backend import landmark_jacobians, landmark_positions
+from meshrec.landmarks.numba_backend import landmark_positions
 
 USUAL_RATE = 20.0  # frames per second for which the deviations of the settings are given
 LEAST_LOOSENESS = 0.01  # a smoothness of 1 would not allow any acceleration
-
-Kept = Callable[[str, Callable[[], dict[str, np.ndarray]]], Mapping[str, np.ndarray]]
-"""Gives the arrays that are kept under a name; if there are none, makes them by the function and keeps them."""
 
 
 @dataclass(frozen=True)
@@ -134,67 +131,6 @@ class Fitted:
     gravity: Gravity
 
 
-@dataclass(frozen=True, eq=False)
-class _Window:
-    """A window of frames, and the terms that were fitted.
-
-    Attributes:
-        skeleton: The ``smpl24`` joints as landmarks.
-        frame_terms: Terms of single frames.
-        time_terms_of: The terms over time of a part of the window.
-        before: What the frames before tell.
-        state: The bodies.
-        share: Share of independent evidence in a frame.
-    """
-
-    skeleton: LandmarkMoments
-    frame_terms: list[Term]
-    time_terms_of: Callable[[slice], list[TimeTerm]]
-    before: Past | None
-    state: BodyState
-    share: float
-
-    def time_terms(self, part: slice) -> list[TimeTerm]:
-        """The terms over time of a part of the window, among them the past where the part is the beginning."""
-        return [*self.time_terms_of(part), *([] if self.before is None or part.start else [self.before])]
-
-    def past(self, start: int) -> Past | None:
-        """What the frames before ``start`` tell of the two from there on."""
-        part = slice(0, start + BAND)
-        state = self.state[part]
-        quadratic = alone(total(self.frame_terms, self.state))
-        quadratic.gradient[start:], quadratic.hessian[start:] = 0, 0
-        quadratic = Coupled(quadratic.energy, quadratic.gradient[part], quadratic.hessian[part])
-        for term in self.time_terms(part):
-            quadratic = quadratic + term(state)
-        # A term of two frames that begins at `start` is that of the next window.
-        for term in self.time_terms_of(slice(start, start + BAND)):
-            later = term(state[start:])
-            quadratic.gradient[start:] -= later.gradient
-            quadratic.hessian[start:] -= later.hessian
-        return Past.of(state, quadratic)
-
-    def deviation(self) -> Tensor:
-        """Standard deviations (T, 24) of joints relative to the pelvis, by Laplace's approximation.
-
-        Errors of neighbouring frames are alike. What a frame shows therefore counts only by its share of independent
-        evidence; otherwise many frames would seem to be sure of the same error.
-        """
-        here = alone(self.share * total(self.frame_terms, self.state))
-        for term in self.time_terms_of(slice(0, len(self.state))):
-            here = here + term(self.state)
-        if self.before is not None:
-            here = here + (self.share * self.before)(self.state)
-        _, jacobian = landmark_jacobians(self.skeleton, self.state)
-        relative = (jacobian - jacobian[:, :1])[..., :UNKNOWNS].flatten(1, 2)
-        here.hessian[:, 0].diagonal(dim1=1, dim2=2).add_(1e-9)
-        factor = banded_cholesky(here.hessian)
-        if factor is None:
-            return torch.full((len(self.state), NUM_JOINTS), UNKNOWN, dtype=torch.float64)
-        variances = ((relative @ factor.variances()) * relative).sum(-1).unflatten(1, (-1, 3)).sum(-1)
-        return variances.clamp(min=0).sqrt()
-
-
 class SequenceFitter:
     """Fits one body to a person in the frames of a clip: ``fit = sequence_fitter(detections, times, camera, initial)``.
 
@@ -286,13 +222,13 @@ class SequenceFitter:
         state, certainty = self._each_alone(film, kept)
         state = self._with_one_shape(film, state, certainty)
         pelvis = self._pelvis(state.betas[:1])
-        state = _bridged(film, state, pelvis, film.seen)
+        state = bridged(film, state, pelvis, film.seen)
         gravity = film.gravity(state)
         state, deviation, contacts = self._together(film, state, gravity, kept)
         inside = torch.zeros_like(film.seen)
-        for begin, end in _segments(film, self.settings.longest_gap):
+        for begin, end in segments(film, self.settings.longest_gap):
             inside[begin:end] = True
-        return Fitted(_bridged(film, state, pelvis, inside), deviation, contacts, gravity)
+        return Fitted(bridged(film, state, pelvis, inside), deviation, contacts, gravity)
 
     def _each_alone(self, film: Film, kept: Kept) -> tuple[BodyState, Tensor]:
         """Fit every frame on its own.
@@ -305,7 +241,7 @@ class SequenceFitter:
         chosen = film.seen & ((film.seen.cumsum(0) - 1) % every == 0)
         for frames in chunks(len(film.times), self.settings.chunk):
             arrays = kept(f"alone_{frames.start:08d}", partial(self._chunk_alone, film, frames, chosen))
-            parts.append(_state_of(arrays))
+            parts.append(state_of(arrays))
             certainties.append(torch.from_numpy(arrays["certainty"]))
         return _joined(parts), torch.cat(certainties)
 
@@ -319,7 +255,7 @@ class SequenceFitter:
             state, final = minimize([skin, *shown.terms()], state, steps)
         eye = 1e-9 * torch.eye(state.unknowns, dtype=torch.float64)
         variance = torch.linalg.inv(final.hessian + eye)[:, BETAS, BETAS].diagonal(dim1=1, dim2=2)
-        return _arrays_of(state, certainty=chosen[frames, None] * variance.clamp(min=1e-6) ** -0.5)
+        return arrays_of(state, certainty=chosen[frames, None] * variance.clamp(min=1e-6) ** -0.5)
 
     def _with_one_shape(self, film: Film, state: BodyState, certainty: Tensor) -> BodyState:
         """Give all frames the median shape, and move them so that they look the same."""
@@ -343,21 +279,21 @@ class SequenceFitter:
         deviation = torch.full((len(state), NUM_JOINTS), UNKNOWN, dtype=torch.float64)
         contacts = torch.zeros(len(state), len(FOOT_POINTS), dtype=torch.bool)
 
-        def fit(frames: slice, past: Past | None, steps: Sequence[int], fixed: int = 0) -> _Window:
+        def fit(frames: slice, past: Past | None, steps: Sequence[int], fixed: int = 0) -> Window:
             start = BodyState(rotations[frames], translation[frames], state.betas[frames])
             return self._window(film, frames, start, past, contacts[frames], gravity, steps, fixed)
 
         def forward(frames: slice, following: int, past: Past | None) -> dict[str, np.ndarray]:
             window = fit(frames, past, self.settings.steps[:-1])
-            fitted = _arrays_of(window.state, deviation=window.deviation()[: following - frames.start])
+            fitted = arrays_of(window.state, deviation=window.deviation()[: following - frames.start])
             behind = window.past(following - frames.start) if following < frames.stop else None
-            return fitted if behind is None else fitted | _past_arrays(behind)
+            return fitted if behind is None else fitted | past_arrays(behind)
 
         def backward(frames: slice, past: Past | None, fixed: int) -> dict[str, np.ndarray]:
-            return _arrays_of(fit(frames, past, self.settings.steps[-1:], fixed).state)
+            return arrays_of(fit(frames, past, self.settings.steps[-1:], fixed).state)
 
         def take(frames: slice, arrays: Mapping[str, np.ndarray]) -> None:
-            fitted = _state_of(arrays)
+            fitted = state_of(arrays)
             rotations[frames], translation[frames] = fitted.rotations, fitted.translation
 
         for windows in self._windows(film):
@@ -366,7 +302,7 @@ class SequenceFitter:
                 frames = slice(start, stop)
                 arrays = kept(f"forward_{start:08d}", partial(forward, frames, following, pasts[-1]))
                 take(frames, arrays)
-                pasts.append(_past_of(arrays))
+                pasts.append(past_of(arrays))
                 deviation[start:following] = torch.from_numpy(arrays["deviation"])
             whole = slice(windows[0][0], windows[-1][1])
             now = BodyState(rotations[whole], translation[whole], state.betas[whole])
@@ -380,7 +316,7 @@ class SequenceFitter:
     def _windows(self, film: Film) -> Iterator[list[tuple[int, int, int]]]:
         """For each part of the track: where its windows begin and end, and where the next one begins."""
         settings = self.settings
-        for begin, end in _segments(film, settings.longest_gap):
+        for begin, end in segments(film, settings.longest_gap):
             windows, start = [], begin
             while start + settings.window < end:
                 stop = start + settings.window
@@ -398,7 +334,7 @@ class SequenceFitter:
         gravity: Gravity,
         rounds: Sequence[int],
         fixed: int,
-    ) -> _Window:
+    ) -> Window:
         """Fit the frames of a window.
 
         Args:
@@ -419,7 +355,7 @@ class SequenceFitter:
             if number:
                 contacts = self._contacts(film, frames, state, gravity)
             skin = shown.skin(state, reach)
-            window = _Window(
+            window = Window(
                 self.fitter.skeleton,
                 [*([] if skin is None else [skin]), *shown.terms()],
                 partial(self._time_terms, film, frames, contacts),
@@ -485,69 +421,5 @@ def weighted_median(values: Tensor, weights: Tensor) -> Tensor:
     return ordered.gather(0, middle[None])[0]
 
 
-def not_kept(name: str, make: Callable[[], dict[str, np.ndarray]]) -> Mapping[str, np.ndarray]:
-    """Keeps nothing."""
-    return make()
-
-
-def _arrays_of(state: BodyState, **others: Tensor) -> dict[str, np.ndarray]:
-    """Bodies, and other tensors by name, as arrays; :func:`_state_of` gives the bodies back."""
-    return {name: part.numpy() for name, part in (vars(state) | others).items()}
-
-
-def _state_of(arrays: Mapping[str, np.ndarray], prefix: str = "") -> BodyState:
-    return BodyState(*(torch.from_numpy(arrays[prefix + name]) for name in ("rotations", "translation", "betas")))
-
-
-def _past_arrays(past: Past) -> dict[str, np.ndarray]:
-    """What the frames before a window tell, as arrays, for :func:`_past_of`."""
-    arrays = _arrays_of(past.reference, gradient=past.gradient, hessian=past.hessian)
-    return {f"past_{name}": array for name, array in arrays.items()}
-
-
-def _past_of(arrays: Mapping[str, np.ndarray]) -> Past | None:
-    if "past_gradient" not in arrays:
-        return None
-    gradient, hessian = (torch.from_numpy(arrays[f"past_{name}"]) for name in ("gradient", "hessian"))
-    return Past(_state_of(arrays, "past_"), gradient, hessian)
-
-
 def _joined(parts: Sequence[BodyState]) -> BodyState:
     return BodyState(*(torch.cat([getattr(p, name) for p in parts]) for name in ("rotations", "translation", "betas")))
-
-
-def _segments(film: Film, longest: float) -> list[tuple[int, int]]:
-    """Beginnings and ends of the parts of a track between gaps that are too long."""
-    index = torch.nonzero(film.seen).flatten()
-    apart = torch.nonzero(film.times[index].diff() > longest).flatten()
-    starts = [int(index[0]), *(int(index[k + 1]) for k in apart)]
-    stops = [*(int(index[k]) + 1 for k in apart), int(index[-1]) + 1]
-    return list(zip(starts, stops))
-
-
-def _bridged(film: Film, state: BodyState, pelvis: Tensor, known: Tensor) -> BodyState:
-    """Interpolate the bodies of frames that are not known in the world, between those before and after.
-
-    Args:
-        film: The input.
-        state: T bodies of one shape.
-        pelvis: (3,) place of the pelvis at rest.
-        known: (T,) bool, the frames that stay.
-    """
-    if known.all():
-        return state
-    index = torch.nonzero(known).flatten().numpy()
-    frames = np.arange(len(state))
-    after = index[np.searchsorted(index, frames).clip(0, len(index) - 1)]
-    before = index[(np.searchsorted(index, frames, side="right") - 1).clip(0)]
-    first, last = film.times[before], film.times[after]
-    share = ((film.times - first) / (last - first).clamp(min=1e-9)).clamp(0, 1)
-    rotations = state.rotations.clone()
-    rotations[:, 0] = film.turns.mT @ rotations[:, 0]
-    moves = turns_between(rotations[before], rotations[after])
-    rotations = turned(rotations[before], share[:, None, None] * moves)
-    place = (film.turns.mT @ (pelvis + state.translation)[..., None]).squeeze(-1)
-    place = place[before] + share[:, None] * (place[after] - place[before])
-    rotations[:, 0] = film.turns @ rotations[:, 0]
-    translation = (film.turns @ place[..., None]).squeeze(-1) - pelvis
-    return choose(known, state, BodyState(rotations, translation, state.betas))

@@ -26,7 +26,10 @@ from meshrec.fit.in_view import ViewSpace, ViewTerms
 from meshrec.fit.initial import Initial
 from meshrec.fit.stature import with_stature
 from meshrec.fit.terms import ShapeTerm
-from meshrec.fit.views import MultiViewFitter, ViewEvidence, ViewSettings, with_exchanged
+from meshrec.fit.view_evidence import ViewEvidence, view_evidence
+from meshrec.fit.view_settings import ViewSettings
+from meshrec.fit.view_starts import placed_in_views
+from meshrec.fit.views import MultiViewFitter, with_exchanged
 from meshrec.geometry import Camera
 from meshrec.geometry.relative_poses import relative_poses
 
@@ -187,10 +190,10 @@ class _Task:
         zoom: float = 0.0,
     ) -> tuple[Bundle, float]:
         """The bundle of lowest energy from several starts of the bodies, and its energy."""
-        evidence = self.views.evidence(detections, cameras, self.settings.balance)
+        evidence = view_evidence(self.views.fitter, detections, cameras, self.settings.balance)
         found = []
         for state in starts:
-            bundle = self._bundle(evidence, self.views.placed(state, evidence), zoom)
+            bundle = self._bundle(evidence, placed_in_views(state, evidence, self.views.settings), zoom)
             for cutoff, steps in self.settings.balance.annealing:
                 bundle, energy = minimize_bundle(bundle.with_cutoff(cutoff), steps)
             found.append((bundle, energy))

@@ -16,13 +16,16 @@ from meshrec.fit.film import chunks, estimates, evaluated_once, nearest_of
 from meshrec.fit.fitter import FRAMES_FOR_GRAVITY, Fitter
 from meshrec.fit.gravity import Gravity, gravity_of
 from meshrec.fit.initial import Initial
+from meshrec.fit.kept import Kept, not_kept
 from meshrec.fit.outline import MaskView, drawn_faces
 from meshrec.fit.result import confidence_in, reprojection_error
-from meshrec.fit.sequence import Kept, SequenceFitter, SequenceSettings, not_kept
+from meshrec.fit.sequence import SequenceFitter, SequenceSettings
 from meshrec.fit.settings import Balance
 from meshrec.fit.solver import Quadratic, Term
 from meshrec.fit.terms import Linearised
-from meshrec.fit.views import MultiViewFitter, ViewEvidence, ViewSettings, joint_set_of, with_exchanged
+from meshrec.fit.view_evidence import ViewEvidence, joint_set_of, view_evidence
+from meshrec.fit.view_settings import ViewSettings
+from meshrec.fit.views import MultiViewFitter, with_exchanged
 from meshrec.geometry import Camera
 from meshrec.landmarks.numba_backend import landmark_positions
 
@@ -274,7 +277,7 @@ class FilmOfMany:
     def shown(self, frames: slice, balance: Balance, gravity: Gravity) -> ShownByMany:
         """See :meth:`meshrec.fit.film.Film.shown`; bodies seen from several sides need no estimate of gravity."""
         some, initial = self._some(frames)
-        evidence = self.fitter.evidence(some, self.cameras, balance, initial, self.up, self.joints)
+        evidence = view_evidence(self.fitter.fitter, some, self.cameras, balance, initial, self.up, self.joints)
         cutoff, _ = balance.annealing[-1]
         joint = replace(evidence.joint, seen=evidence.joint.seen.with_cutoff(cutoff))
         return ShownByMany(self, frames, replace(evidence, joint=joint))
@@ -310,7 +313,7 @@ class FilmOfMany:
         some, _ = self._some(frames)
         body, shape = self.fitter.fitter.body, (len(self.cameras), len(some[0]))
         errors, overlaps, scores = (np.full(shape, np.nan, np.float32) for _ in range(3))
-        evidence = self.fitter.evidence(some, self.cameras, self.balance, joints=self.joints)
+        evidence = view_evidence(self.fitter.fitter, some, self.cameras, self.balance, joints=self.joints)
         views = ShownByMany(self, frames, evidence).views
         for v, (space, own) in enumerate(zip(evidence.spaces, evidence.views)):
             local = space.from_world(state[frames])

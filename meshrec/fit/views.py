@@ -12,51 +12,22 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from meshrec.body.joints import joint_set
-from meshrec.body.state import BodyState, choose
+from meshrec.body.state import BodyState
 from meshrec.detect.people import Detection
 from meshrec.detect.sides import exchanged
-from meshrec.detect.view_sides import ViewSideSettings, side_candidates
-from meshrec.errors import InputError
-from meshrec.fit.evidence import Evidence
+from meshrec.detect.view_sides import side_candidates
 from meshrec.fit.fitter import Fitter
-from meshrec.fit.in_view import SeenInViews, ViewSpace, ViewTerm, ViewTerms
+from meshrec.fit.in_view import ViewSpace, ViewTerm
 from meshrec.fit.initial import Initial
-from meshrec.fit.knowledge import Knowledge
 from meshrec.fit.outline import MaskView, drawn_faces
 from meshrec.fit.result import confidence_in, joint_deviations, reprojection_error, shape_covariances
-from meshrec.fit.settings import Balance
-from meshrec.fit.solver import Quadratic, Term, total
-from meshrec.fit.terms import Reprojection
-from meshrec.fit.turns import ObservedTurns
-from meshrec.fit.unseen import UnseenLegs
+from meshrec.fit.solver import Quadratic, Term
+from meshrec.fit.view_evidence import ViewEvidence, joint_set_of, view_evidence
+from meshrec.fit.view_settings import ViewSettings
+from meshrec.fit.view_starts import view_starts
 from meshrec.geometry import Camera
 from meshrec.geometry.cameras import IDENTITY, ORIGIN
-from meshrec.landmarks.numba_backend import landmark_positions
-
-
-@dataclass(frozen=True)
-class ViewSettings:
-    """How a body is fitted in several views.
-
-    Attributes:
-        balance: Weights, and annealing of the landmarks. With two and four simulated cameras on the takes of
-            ``tools/measure_views.py`` priors from 0.2 to 0.4 differ by less than 2 mm, and a last cutoff of 3 has 1 to
-            2 mm less error than one of 4.
-        starts: Number of starts from which the fit goes on: those that explain all views best.
-        placing: Rounds of reweighted least squares by which a start is placed in the world.
-        cutoff: Error of a landmark at which its cost is half its maximum while starts are placed and compared, in
-            standard deviations.
-        sides: When views have left and right exchanged.
-    """
-
-    balance: Balance = Balance(evidence=1.0, prior=0.3, annealing=((20.0, 5), (8.0, 5), (3.0, 5)))
-    starts: int = 3
-    placing: int = 4
-    cutoff: float = 20.0
-    sides: ViewSideSettings = ViewSideSettings()
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,26 +64,6 @@ class MultiViewFit:
         sides = np.zeros(count, bool)
         errors[used], overlaps[used], sides[used] = self.reprojection_error, self.mask_iou, self.exchanged
         return replace(self, reprojection_error=errors, mask_iou=overlaps, exchanged=sides)
-
-
-@dataclass(frozen=True, eq=False)
-class ViewEvidence:
-    """What V cameras show of one person in N instants.
-
-    Attributes:
-        joint: The landmarks of all views, and what else is known.
-        views: What each camera shows, in its own space.
-        spaces: The cameras' spaces.
-        seen: (V, N) bool, where there is a detection.
-    """
-
-    joint: Evidence[SeenInViews]
-    views: list[Evidence[Reprojection]]
-    spaces: list[ViewSpace]
-    seen: Tensor
-
-    def __len__(self) -> int:
-        return len(self.joint)
 
 
 class MultiViewFitter:
@@ -271,107 +222,6 @@ class MultiViewFitter:
             fits.append(MultiViewFit(*_arrays(state), deviation, errors, overlaps, swapped[:, n], score, shape))
         return fits
 
-    def evidence(
-        self,
-        detections: Sequence[Sequence[Detection | None]],
-        cameras: Sequence[Camera],
-        balance: Balance,
-        initial: Sequence[Initial | None] | None = None,
-        up: np.ndarray | None = None,
-        joints: str | None = None,
-    ) -> ViewEvidence:
-        """What the cameras show of one person in N instants.
-
-        Args:
-            detections: For each of V cameras the person in N instants; at least one is not None, unless there are
-                ``joints``.
-            cameras: The V cameras, with extrinsics.
-            balance: Weights.
-            initial: For each camera a regressor's N estimates in its space, or None. They count in instants that one
-                camera alone sees.
-            up: (3,) unit vector against gravity in the world, where it is known.
-            joints: Joint set of the detections. Default: what they say.
-
-        Raises:
-            InputError: The detections have different joint sets, or the body lacks one of their landmarks.
-        """
-        joints = joint_set_of(detections) if joints is None else joints
-        nobody = _nobody(joints)
-        filled = [[nobody if person is None else person for person in view] for view in detections]
-        seen = torch.tensor([[person is not None for person in view] for view in detections])
-        views = [self.fitter.evidence(view, camera, None, balance) for view, camera in zip(filled, cameras)]
-        spaces = [ViewSpace.of(camera, self.fitter.skeleton) for camera in cameras]
-        landmarks = SeenInViews([ViewTerm(own.seen, space) for own, space in zip(views, spaces)])
-        unseen = torch.stack([own.unseen for own in views]).amin(0)
-        known = self._knowledge(views, spaces, unseen * seen.any(0), up)
-        if initial is not None:
-            known = replace(known, initial=_of_single_views(initial, spaces, seen))
-        return ViewEvidence(Evidence(landmarks, known, unseen, joints), views, spaces, seen)
-
-    def starts(self, evidence: ViewEvidence, initial: Sequence[Initial | None]) -> BodyState:
-        """Where the fit starts: of the estimates from every view, or else of similar poses, those that fit all views.
-
-        Args:
-            evidence: What the cameras show in N instants.
-            initial: A regressor's N estimates in each camera's space, or None.
-
-        Returns:
-            Bodies in the world: the same number for each instant, those of one instant next to each other.
-        """
-        count, parts = len(evidence), []
-        for view, space, guess, seen in zip(evidence.views, evidence.spaces, initial, evidence.seen):
-            state = self.fitter.starts(view, guess)
-            each = len(state) // count
-            # A camera that does not see the person has no estimate; what another one says is tried in its place.
-            parts.append((space.to_world(state), each, seen))
-        states = [self.placed(state, evidence, each) for state, each, _ in parts]
-        number = sum(each for _, each, _ in parts)
-        together = _interleaved(states, [each for _, each, _ in parts], count)
-        alive = torch.cat([seen[:, None].expand(-1, each) for _, each, seen in parts], 1)
-        loose = evidence.joint.seen.with_cutoff(self.settings.cutoff)
-        terms: list[Term] = [loose.repeated(number), *evidence.joint.known.repeated(number).terms()]
-        energy = total(terms, together).energy.view(count, number).nan_to_num(torch.inf, torch.inf)
-        energy = torch.where(alive, energy, torch.inf)
-        best = energy.argsort(1)[:, : min(self.settings.starts, number)]
-        return together[(best + number * torch.arange(count)[:, None]).flatten()]
-
-    def placed(self, state: BodyState, evidence: ViewEvidence, each: int = 1) -> BodyState:
-        """Bodies in the place in which their landmarks project closest to those of all views.
-
-        With q = R (p + t) + T for a landmark p of a body without translation, q_xy = r q_z on the ray r is linear in
-        the translation t. Weights make its errors robust ones of pixels.
-
-        Args:
-            state: Bodies in the world, ``each`` of them for each of N instants.
-            evidence: What the cameras show.
-            each: Their number for each instant.
-        """
-        seen = evidence.joint.seen.repeated(each)
-        landmarks = evidence.views[0].seen.landmarks
-        points = landmark_positions(landmarks, replace(state, translation=torch.zeros_like(state.translation)))
-        designs, wants, scales, places = [], [], [], []
-        for view in seen.views:
-            own, space = view.term, view.space
-            focal = torch.as_tensor(own.camera.focal, dtype=torch.float64)
-            rays = (own.pixels - torch.as_tensor(own.camera.center, dtype=torch.float64)) / focal
-            turned = points @ space.rotation.T + space.translation
-            designs.append(space.rotation[:2] - rays[..., None] * space.rotation[2])  # (B, K, 2, 3)
-            wants.append(rays * turned[..., 2:] - turned[..., :2])
-            scales.append(own.precision * focal.mean())
-            places.append((turned[..., 2], space.rotation[2]))
-        design, wanted, scale = torch.cat(designs, 1), torch.cat(wants, 1), torch.cat(scales, 1)
-        weight, translation = scale, state.translation
-        eye = 1e-9 * torch.eye(3, dtype=torch.float64)
-        for _ in range(self.settings.placing):
-            share = weight[..., None, None].square()
-            normal = (design.mT @ (share * design)).sum(1) + eye
-            right = (design.mT @ (share * wanted[..., None])).sum(1)
-            translation = torch.linalg.solve(normal, right).squeeze(-1)
-            depth = torch.cat([z + (translation @ axis)[:, None] for z, axis in places], 1).clamp(min=0.3)
-            error = scale / depth * ((design @ translation[:, None, :, None]).squeeze(-1) - wanted).norm(dim=-1)
-            weight = scale / depth * self.settings.cutoff**2 / (self.settings.cutoff**2 + error.square())
-        return replace(state, translation=translation)
-
     def mask_view(self, person: Detection | None, others: Sequence[Detection], camera: Camera) -> MaskView | None:
         """The mask of a person in one view, in a picture whose camera has no extrinsics; None without a mask."""
         if person is None or person.mask is None or not self.fitter.silhouettes:
@@ -399,28 +249,6 @@ class MultiViewFitter:
                 terms += [ViewTerm(term, space) for term in found]
         return terms
 
-    def _knowledge(
-        self,
-        views: Sequence[Evidence[Reprojection]],
-        spaces: Sequence[ViewSpace],
-        unseen: Tensor,
-        up: np.ndarray | None,
-    ) -> Knowledge:
-        """What is known besides landmarks: the priors of everybody, and what each view tells of heads and wrists."""
-        everybody = views[0].known.everybody
-        if up is not None:
-            x, y, z = np.asarray(up, np.float64).tolist()
-            everybody = (*everybody, replace(self.fitter.settings.upright, up=(x, y, z)))
-        turns = [
-            ViewTerm(own.known.turns, space)
-            for own, space in zip(views, spaces)
-            if isinstance(own.known.turns, ObservedTurns)
-        ]
-        # The trunk's lean along the line of sight, which one camera can hardly tell, is seen by the other ones.
-        settings = replace(self.fitter.settings.unseen, lean=np.inf)
-        legs = UnseenLegs(self.fitter.skeleton, unseen, settings) if unseen.any() else None
-        return Knowledge(everybody, None, None, ViewTerms(turns) if turns else None, legs)
-
     def fitted(
         self,
         detections: Sequence[Sequence[Detection | None]],
@@ -441,8 +269,8 @@ class MultiViewFitter:
         Returns:
             N bodies in the world, the quadratics there, and what the cameras show, with the last cutoff.
         """
-        evidence = self.evidence(detections, cameras, self.settings.balance, initial, up, joints)
-        starts = self.starts(evidence, initial)
+        evidence = view_evidence(self.fitter, detections, cameras, self.settings.balance, initial, up, joints)
+        starts = view_starts(self.fitter, evidence, initial, self.settings)
         state, final, joint = self.fitter.refine(starts, evidence.joint, self.settings.balance)
         return state, final, replace(evidence, joint=joint)
 
@@ -502,23 +330,6 @@ def _arrays(state: BodyState) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return rotations, betas, translation
 
 
-def joint_set_of(detections: Sequence[Sequence[Detection | None]]) -> str:
-    """The joint set that all detections share.
-
-    Raises:
-        InputError: They have different ones.
-    """
-    found = {person.joint_set for view in detections for person in view if person is not None}
-    if len(found) > 1:
-        raise InputError(f"all views of a person need keypoints of the same joint set, not {', '.join(sorted(found))}.")
-    return found.pop()
-
-
-def _nobody(joints: str) -> Detection:
-    """A detection that says nothing."""
-    return Detection(np.array([0, 0, 1, 1], np.float32), np.zeros((len(joint_set(joints)), 3), np.float32), joints, 0.0)
-
-
 def with_exchanged(
     detections: Sequence[Sequence[Detection | None]], swapped: np.ndarray
 ) -> list[list[Detection | None]]:
@@ -527,27 +338,3 @@ def with_exchanged(
         [exchanged(person) if swap and person is not None else person for person, swap in zip(view, own)]
         for view, own in zip(detections, swapped)
     ]
-
-
-def _of_single_views(initial: Sequence[Initial | None], spaces: Sequence[ViewSpace], seen: Tensor) -> Initial | None:
-    """A regressor's estimates in the world of the instants that one camera alone sees; they know nothing of others."""
-    result = None
-    for guess, space, own in zip(initial, spaces, seen):
-        only = own & (seen.sum(0) == 1)
-        if guess is not None and only.any():
-            there = space.estimates_in_world(guess)
-            if result is None:
-                result = Initial(there.state, torch.zeros_like(there.whiten))
-            whiten = torch.where(only[:, None, None], there.whiten, result.whiten)
-            result = Initial(choose(only, there.state, result.state), whiten)
-    return result
-
-
-def _interleaved(states: Sequence[BodyState], each: Sequence[int], count: int) -> BodyState:
-    """Batches of ``each[k]`` bodies for each of ``count`` instants as one, those of one instant next to each other."""
-
-    def joined(name: str) -> Tensor:
-        parts = [getattr(state, name).unflatten(0, (count, n)) for state, n in zip(states, each)]
-        return torch.cat(parts, 1).flatten(0, 1)
-
-    return BodyState(joined("rotations"), joined("translation"), joined("betas"))

@@ -21,7 +21,7 @@ from meshrec.errors import InputError
 from meshrec.files.atomic import write_file
 from meshrec.files.npz import read_npz
 from meshrec.fit import Initial
-from meshrec.fit.sequence import Kept
+from meshrec.fit.kept import Kept
 
 FRAMES_A_FILE = 50
 MASK_SIDE = 128  # of the maps in which masks are kept, pixels; the fit compares outlines on 112

@@ -18,7 +18,8 @@ from meshrec.detect.tracks import most_prominent, worth_keeping
 from meshrec.errors import InputError
 from meshrec.fit import Initial
 from meshrec.fit.gravity import GravitySettings, gravity_of
-from meshrec.fit.sequence import Kept, SequenceFitter, SequenceSettings
+from meshrec.fit.kept import Kept
+from meshrec.fit.sequence import SequenceFitter, SequenceSettings
 from meshrec.fit.stature import with_stature
 from meshrec.geometry import Camera
 from meshrec.reconstruct.observations import Observations, Seen, joined

@@ -14,7 +14,7 @@ from meshrec.detect.people import Detection
 from meshrec.detect.tracking import Sighting
 from meshrec.detect.tracks import most_prominent, worth_keeping
 from meshrec.fit import Initial, MultiViewSequenceFitter
-from meshrec.fit.sequence import Kept
+from meshrec.fit.kept import Kept
 from meshrec.fit.view_sequence import OVER_TIME
 from meshrec.geometry import Camera
 from meshrec.reconstruct.instants import Instants
