@@ -20,7 +20,7 @@ from meshrec.export import write_scene
 from meshrec.files import read_photo, write_file
 from meshrec.jobs.results import PNG_COMPRESSION, draw_overlay, write_results
 from meshrec.reconstruct import Person, Reconstructor
-from meshrec.reconstruct.reconstructor import photo_camera
+from meshrec.reconstruct.photo_cameras import photo_camera
 from meshrec.render.overlay import encode_png
 from meshrec.synthetic.example_photo import draw_example_photo
 

@@ -15,7 +15,7 @@ from meshrec.evaluation.subjects import DetectionSource, Subject, assumed_camera
 from meshrec.evaluation.truth import truth_of
 from meshrec.fit import FitResult, FitSettings, Fitter, Initial
 from meshrec.fit.settings import Balance
-from meshrec.reconstruct.reconstructor import Regressor
+from meshrec.reconstruct.body_estimator import Regressor
 
 CHUNK = 64  # people at a time
 DETECTOR, REGRESSOR = "detector", "regressor"

@@ -17,7 +17,7 @@ from meshrec.evaluation.subjects import Subject, assumed_camera
 from meshrec.geometry import Camera
 from meshrec.models.checkpoints import load_checkpoint
 from meshrec.reconstruct import Reconstructor
-from meshrec.reconstruct.reconstructor import Regressor
+from meshrec.reconstruct.body_estimator import Regressor
 from meshrec.regress.regressor import NetworkRegressor
 from meshrec.regress.weights import NONE, as_regressor, find_weights, regressor_name
 

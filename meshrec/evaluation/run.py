@@ -25,7 +25,7 @@ from meshrec.evaluation.subjects import (
     load_subjects,
 )
 from meshrec.evaluation.truth import truth_of
-from meshrec.reconstruct.reconstructor import Regressor
+from meshrec.reconstruct.body_estimator import Regressor
 from meshrec.synthetic.benchmark import SyntheticBenchmark
 from meshrec.synthetic.textures import TextureLayout
 

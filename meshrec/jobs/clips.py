@@ -36,7 +36,8 @@ from meshrec.jobs.unfinished import mark, work_folder
 from meshrec.reconstruct.clips import opened
 from meshrec.reconstruct.ground import Ground
 from meshrec.reconstruct.observations import FRAMES_A_FILE, Observations, kept_in
-from meshrec.reconstruct.reconstructor import Reconstructor, clip_camera
+from meshrec.reconstruct.photo_cameras import clip_camera
+from meshrec.reconstruct.reconstructor import Reconstructor
 from meshrec.reconstruct.track import Track
 from meshrec.reconstruct.track_fitting import heights_of, kept_tracks, numbered, track_of
 from meshrec.reconstruct.watching import FoundIn, camera_summaries, watch

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from meshrec.errors import InputError
 from meshrec.reconstruct.clips import ClipSettings
-from meshrec.reconstruct.reconstructor import require_height
+from meshrec.reconstruct.given import require_height
 
 FORMATS = ("obj", "ply", "glb")
 

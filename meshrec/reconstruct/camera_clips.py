@@ -16,11 +16,12 @@ from meshrec.errors import InputError
 from meshrec.files.clips import Clip, open_clip
 from meshrec.geometry import Camera
 from meshrec.geometry.calibrated_cameras import CalibratedCamera, Calibration, undistort_image
+from meshrec.reconstruct.body_estimator import BodyEstimator
 from meshrec.reconstruct.cameras import LEVEL, calibrated_camera, in_level_world, undistorted
 from meshrec.reconstruct.clips import ClipSettings
+from meshrec.reconstruct.given import FrameKeypoints, as_detections
 from meshrec.reconstruct.instants import Instants, common_instants, common_span, found_offsets, left_out
 from meshrec.reconstruct.observations import Observations
-from meshrec.reconstruct.reconstructor import FrameKeypoints, Reconstructor, as_detections
 from meshrec.reconstruct.track import Track
 from meshrec.reconstruct.view_tracks import fitted_track, followed_people, numbered_in_world
 from meshrec.reconstruct.watching import FoundIn, watch
@@ -108,7 +109,7 @@ def views_of_clips(
 
 
 def watch_view(
-    reconstructor: Reconstructor,
+    estimator: BodyEstimator,
     views: ClipViews,
     number: int,
     observations: Observations,
@@ -117,7 +118,7 @@ def watch_view(
     """Follow the people in the clip of one camera, as :func:`meshrec.reconstruct.watching.watch` does.
 
     Args:
-        reconstructor: Whose detector and regressor are used.
+        estimator: Whose detector and regressor are used.
         views: The clips.
         number: Of the camera among them.
         observations: Where what is seen is kept.
@@ -130,7 +131,7 @@ def watch_view(
     camera, clip = views.cameras[number], views.clips[number]
     plain = Camera(camera.focal, camera.center, camera.size)
     found = None if keypoints is None else _found_in(clip, views.lenses[number], keypoints)
-    yield from watch(reconstructor, clip, plain, observations, static=True, found_in=found, colors=True)
+    yield from watch(estimator, clip, plain, observations, static=True, found_in=found, colors=True)
 
 
 def instants_of(views: ClipViews, observations: Sequence[Observations]) -> tuple[Instants, list[float]]:
@@ -158,7 +159,7 @@ def instants_of(views: ClipViews, observations: Sequence[Observations]) -> tuple
 
 
 def reconstruct_camera_clips(
-    reconstructor: Reconstructor,
+    estimator: BodyEstimator,
     sources: Mapping[str, Any],
     calibration: Calibration,
     settings: ClipSettings = ClipSettings(),
@@ -166,20 +167,20 @@ def reconstruct_camera_clips(
     offsets: Offsets | None = None,
 ) -> list[Track]:
     """What :meth:`meshrec.Reconstructor.clip` does with the clips of several cameras."""
-    require_fit(reconstructor)
+    require_fit(estimator)
     views = views_of_clips(sources, calibration, settings, offsets)
     with TemporaryDirectory(prefix="meshrec_") as folder:
-        observations = watch_views(reconstructor, views, Path(folder), keypoints)
-        return tracks_in_views(reconstructor, views, observations, settings)
+        observations = watch_views(estimator, views, Path(folder), keypoints)
+        return tracks_in_views(estimator, views, observations, settings)
 
 
 def watch_views(
-    reconstructor: Reconstructor, views: ClipViews, folder: Path, keypoints: Mapping[str, FrameKeypoints] | None
+    estimator: BodyEstimator, views: ClipViews, folder: Path, keypoints: Mapping[str, FrameKeypoints] | None
 ) -> list[Observations]:
     """Follow the people in the clips of all cameras.
 
     Args:
-        reconstructor: Whose detector and regressor are used.
+        estimator: Whose detector and regressor are used.
         views: The clips.
         folder: Where what is seen is kept.
         keypoints: The user's own detections in each frame, by name of the camera.
@@ -188,28 +189,28 @@ def watch_views(
     for number, name in enumerate(views.names):
         observations.append(Observations(folder / str(number)))
         own = None if keypoints is None else _by_number(keypoints.get(name, ()))
-        for _ in watch_view(reconstructor, views, number, observations[-1], own):
+        for _ in watch_view(estimator, views, number, observations[-1], own):
             pass
     return observations
 
 
 def tracks_in_views(
-    reconstructor: Reconstructor, views: ClipViews, observations: Sequence[Observations], settings: ClipSettings
+    estimator: BodyEstimator, views: ClipViews, observations: Sequence[Observations], settings: ClipSettings
 ) -> list[Track]:
     """Fit one body to each person whom the cameras see, in the level world."""
     instants, _ = instants_of(views, observations)
     people = followed_people(instants, views.cameras, settings.people)
     own_settings = (instants, views.cameras, views.up, settings.smooth)
-    return numbered_in_world([fitted_track(reconstructor, person, *own_settings).track for person in people])
+    return numbered_in_world([fitted_track(estimator, person, *own_settings).track for person in people])
 
 
-def require_fit(reconstructor: Reconstructor) -> None:
-    """Refuse a reconstructor without a fit.
+def require_fit(estimator: BodyEstimator) -> None:
+    """Refuse an estimator without a fit.
 
     Raises:
         InputError: It has none.
     """
-    if reconstructor.fitter is None:
+    if estimator.fitter is None:
         raise InputError("several cameras are fitted together; leave the fit in.")
 
 

@@ -20,8 +20,9 @@ from meshrec.fit.initial import Initial
 from meshrec.fit.views import MultiViewFitter
 from meshrec.geometry import Camera
 from meshrec.geometry.calibrated_cameras import CalibratedCamera, Calibration, undistort_image, undistort_points
+from meshrec.reconstruct.body_estimator import BodyEstimator
+from meshrec.reconstruct.given import as_detections
 from meshrec.reconstruct.person import Person
-from meshrec.reconstruct.reconstructor import Reconstructor, as_detections
 from meshrec.regress.regressor import NetworkRegressor
 
 # From a world whose axis of this name points up to a level one: x right, y down, z forward. People in it stand as
@@ -121,7 +122,7 @@ def in_level_world(camera: Camera, level: np.ndarray) -> Camera:
 
 
 def people_in_views(
-    reconstructor: Reconstructor,
+    estimator: BodyEstimator,
     views: Views,
     keypoints: Mapping[str, Any] | None = None,
     matched: Sequence[Mapping[int, int]] | None = None,
@@ -129,7 +130,7 @@ def people_in_views(
     """Reconstruct the people in several pictures of one instant.
 
     Args:
-        reconstructor: Whose detector, regressor and fit are used.
+        estimator: Whose detector, regressor and fit are used.
         views: The pictures and their cameras.
         keypoints: By name of the camera, detections without lens distortion, instead of the detector's.
         matched: For each person, by index of the camera, the index of the detection of ``keypoints``. Default: people
@@ -139,14 +140,14 @@ def people_in_views(
         Everyone, those in most cameras first.
 
     Raises:
-        InputError: The reconstructor does not fit, or a regressor needs what there is not.
+        InputError: The estimator has no fit, or a regressor needs what there is not.
     """
-    if reconstructor.fitter is None:
+    if estimator.fitter is None:
         raise InputError("several cameras are fitted together; leave the fit in.")
-    seen = found_in_views(reconstructor, views) if keypoints is None else keypoints
+    seen = found_in_views(estimator, views) if keypoints is None else keypoints
     found = [list(seen.get(name, ())) for name in views.names]
-    guesses = _estimates(reconstructor, views, found)
-    fitter = MultiViewFitter(reconstructor.fitter)
+    guesses = _estimates(estimator, views, found)
+    fitter = MultiViewFitter(estimator.fitter)
     up = np.array([0.0, -1.0, 0.0]) if views.up else None
     matches = [match.views for match in match_people(found, views.cameras)] if matched is None else matched
     own = [[found[c][match[c]] if c in match else None for match in matches] for c in range(len(found))]
@@ -159,7 +160,7 @@ def people_in_views(
         known = {name: float(e) for name, e in zip(views.names, fit.reprojection_error) if np.isfinite(e)}
         ious = fit.mask_iou[np.isfinite(fit.mask_iou)]
         person = Person(
-            reconstructor.body,
+            estimator.body,
             fit.betas,
             fit.rotations,
             fit.translation,
@@ -170,8 +171,8 @@ def people_in_views(
             shape_covariance=fit.shape_covariance,
             gravity=np.array([0.0, 1.0, 0.0]) if views.up else None,
             gravity_deviation=np.zeros(2) if views.up else None,
-            body_name=reconstructor.body_name,
-            made_by=reconstructor.made_by,
+            body_name=estimator.body_name,
+            made_by=estimator.made_by,
         )
         people.append(SeenPerson(person, known, tuple(np.array(views.names)[fit.exchanged].tolist())))
     return people
@@ -197,7 +198,7 @@ def undistorted(people: Sequence[Detection], lens: CalibratedCamera) -> list[Det
 
 
 def reconstruct_cameras(
-    reconstructor: Reconstructor,
+    estimator: BodyEstimator,
     images: Mapping[str, Any],
     calibration: Calibration,
     keypoints: Mapping[str, Any] | None = None,
@@ -205,7 +206,7 @@ def reconstruct_cameras(
     """What :meth:`meshrec.Reconstructor.cameras` does."""
     views = views_of(images, calibration)
     own = None if keypoints is None else detections_of(keypoints, views, calibration)
-    return [seen.person for seen in people_in_views(reconstructor, views, own)]
+    return [seen.person for seen in people_in_views(estimator, views, own)]
 
 
 def detections_of(
@@ -228,12 +229,12 @@ def detections_of(
     return found
 
 
-def found_in_views(reconstructor: Reconstructor, views: Views) -> dict[str, list[Detection]]:
+def found_in_views(estimator: BodyEstimator, views: Views) -> dict[str, list[Detection]]:
     """Everyone whom the detector finds in pictures of one instant, by name of the camera."""
-    detector = reconstructor.detector
+    detector = estimator.detector
     if isinstance(detector, QuickDetector):
         return dict(zip(views.names, find_in_views(detector, views.images, views.cameras)))
-    return {name: found_in(reconstructor, image, None) for name, image in zip(views.names, views.images)}
+    return {name: found_in(estimator, image, None) for name, image in zip(views.names, views.images)}
 
 
 def mirrored_notes(
@@ -253,18 +254,16 @@ def mirrored_notes(
     ]
 
 
-def found_in(reconstructor: Reconstructor, image: np.ndarray, people: Sequence[Detection] | None) -> list[Detection]:
+def found_in(estimator: BodyEstimator, image: np.ndarray, people: Sequence[Detection] | None) -> list[Detection]:
     """Everyone whom the detector finds in a picture, or the given people."""
     if people is not None:
         return list(people)
-    return [person for person in reconstructor.detector(image, None) if person.score > 0]
+    return [person for person in estimator.detector(image, None) if person.score > 0]
 
 
-def _estimates(
-    reconstructor: Reconstructor, views: Views, found: Sequence[Sequence[Detection]]
-) -> list[Initial | None]:
+def _estimates(estimator: BodyEstimator, views: Views, found: Sequence[Sequence[Detection]]) -> list[Initial | None]:
     """The regressor's estimates of everyone in each picture, in camera space; None where there are none."""
-    regressor = reconstructor.regressor
+    regressor = estimator.regressor
     seen = [c for c, people in enumerate(found) if people]
     result: list[Initial | None] = [None] * len(found)
     if regressor is None or not seen:
@@ -280,12 +279,10 @@ def _estimates(
     return result
 
 
-def estimates_in(
-    reconstructor: Reconstructor, image: np.ndarray, people: list[Detection], camera: Camera
-) -> list[Initial]:
+def estimates_in(estimator: BodyEstimator, image: np.ndarray, people: list[Detection], camera: Camera) -> list[Initial]:
     """The regressor's estimates of everyone in a picture, in camera space; none without a regressor."""
-    if reconstructor.regressor is None or not people:
+    if estimator.regressor is None or not people:
         return []
     plain = Camera(camera.focal, camera.center, camera.size)
-    together = reconstructor.regressor(image, people, plain)
+    together = estimator.regressor(image, people, plain)
     return [together[i : i + 1] for i in range(len(people))]

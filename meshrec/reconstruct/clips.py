@@ -15,8 +15,10 @@ from meshrec.detect.people import Detection
 from meshrec.errors import InputError
 from meshrec.files.clips import Clip, open_clip
 from meshrec.geometry import Camera
+from meshrec.reconstruct.body_estimator import BodyEstimator
+from meshrec.reconstruct.given import as_detections, require_height
 from meshrec.reconstruct.observations import Observations
-from meshrec.reconstruct.reconstructor import Reconstructor, as_detections, clip_camera, require_height
+from meshrec.reconstruct.photo_cameras import clip_camera
 from meshrec.reconstruct.track import Track
 from meshrec.reconstruct.track_fitting import tracks_in
 from meshrec.reconstruct.watching import watch
@@ -54,7 +56,7 @@ class ClipSettings:
 
 
 def reconstruct_clip(
-    reconstructor: Reconstructor,
+    estimator: BodyEstimator,
     source: Any,
     settings: ClipSettings = ClipSettings(),
     keypoints: Sequence[Sequence[Detection] | np.ndarray | None] | None = None,
@@ -66,7 +68,7 @@ def reconstruct_clip(
     if height is not None:
         require_height(height)
     clip = opened(source, settings)
-    camera = clip_camera(clip, focal, camera, str(clip.path), reconstructor.focal_network)
+    camera = clip_camera(clip, focal, camera, str(clip.path), estimator.focal_network)
 
     def found_in(number: int, image: np.ndarray) -> Sequence[Detection]:
         assert keypoints is not None
@@ -77,9 +79,9 @@ def reconstruct_clip(
 
     with TemporaryDirectory(prefix="meshrec_") as folder:
         observations = Observations(Path(folder))
-        for _ in watch(reconstructor, clip, camera, observations, settings.static, found_in if keypoints else None):
+        for _ in watch(estimator, clip, camera, observations, settings.static, found_in if keypoints else None):
             pass
-        return tracks_in(reconstructor, observations, camera, clip.rate, settings.people, settings.smooth, height)
+        return tracks_in(estimator, observations, camera, clip.rate, settings.people, settings.smooth, height)
 
 
 def opened(source: Any, settings: ClipSettings) -> Clip:

@@ -22,8 +22,8 @@ from meshrec.fit.kept import Kept
 from meshrec.fit.sequence import SequenceFitter, SequenceSettings
 from meshrec.fit.stature import with_stature
 from meshrec.geometry import Camera
+from meshrec.reconstruct.body_estimator import BodyEstimator
 from meshrec.reconstruct.observations import Observations, Seen, joined
-from meshrec.reconstruct.reconstructor import Reconstructor
 from meshrec.reconstruct.track import Track
 from meshrec.reconstruct.watching import needs_picture, zoomed
 
@@ -32,7 +32,7 @@ FRAMES_FOR_GRAVITY = 12  # of each track; frames next to each other tell the sam
 
 
 def tracks_in(
-    reconstructor: Reconstructor,
+    estimator: BodyEstimator,
     observations: Observations,
     camera: Camera,
     rate: float,
@@ -43,7 +43,7 @@ def tracks_in(
     """Fit everybody who is seen in a clip.
 
     Args:
-        reconstructor: Whose regressor and fit make the bodies.
+        estimator: Whose regressor and fit make the bodies.
         observations: What is seen in the clip.
         camera: Camera of the first frame of each scene.
         rate: Frames per second.
@@ -60,8 +60,7 @@ def tracks_in(
     numbers = kept_tracks(observations, people)
     heights = heights_of(height, len(numbers))
     tracks = [
-        track_of(reconstructor, number, observations, camera, rate, smooth, own)
-        for number, own in zip(numbers, heights)
+        track_of(estimator, number, observations, camera, rate, smooth, own) for number, own in zip(numbers, heights)
     ]
     return numbered(tracks, height is not None)
 
@@ -108,7 +107,7 @@ def kept_tracks(observations: Observations, people: int | None = None) -> list[i
 
 
 def track_of(
-    reconstructor: Reconstructor,
+    estimator: BodyEstimator,
     number: int,
     observations: Observations,
     camera: Camera,
@@ -120,7 +119,7 @@ def track_of(
     """Fit one body to all that is seen of a person.
 
     Args:
-        reconstructor: Whose regressor makes first estimates, and whose fit continues from them. Without a fit the
+        estimator: Whose regressor makes first estimates, and whose fit continues from them. Without a fit the
             estimates are the result.
         number: Number of the track among the observations.
         observations: What is seen in the clip.
@@ -133,7 +132,7 @@ def track_of(
     Returns:
         The track, without gravity, which is estimated from everybody.
     """
-    regressor = reconstructor.regressor
+    regressor = estimator.regressor
     seen = observations.person(number)
     times, frames, scenes = (observations.of_frames(name)[seen.frames] for name in ("time", "number", "scene"))
     scene = scenes[seen.present[0]]
@@ -152,11 +151,11 @@ def track_of(
     for index, detection in zip(seen.present.tolist(), detections):
         found[index] = detection
     fit: Mapping[str, Any]
-    if reconstructor.fitter is None:
+    if estimator.fitter is None:
         assert initial is not None
         fit = _unfitted(initial)
     else:
-        fitter = SequenceFitter(reconstructor.fitter, SequenceSettings(smooth=smooth))
+        fitter = SequenceFitter(estimator.fitter, SequenceSettings(smooth=smooth))
         fitted = fitter(found, times, cameras, initial, turns, seen.others, kept)
         fit = {
             "rotations": fitted.rotations,
@@ -174,7 +173,7 @@ def track_of(
     keypoints = np.stack([d.keypoints for d in detections])[nearest]
     keypoints[~present, :, 2] = 0
     track = Track(
-        reconstructor.body,
+        estimator.body,
         frames=frames,
         times=times,
         frame_rate=rate,
@@ -186,8 +185,8 @@ def track_of(
         keypoints_2d=keypoints,
         keypoint_names=names,
         scene=int(scene),
-        body_name=reconstructor.body_name,
-        made_by=reconstructor.made_by,
+        body_name=estimator.body_name,
+        made_by=estimator.made_by,
         **fit,
     )
     return track if height is None else with_height(track, height)

@@ -27,8 +27,10 @@ from meshrec.fit.uncalibrated import FoundCameras, bundle_adjust
 from meshrec.geometry import Camera
 from meshrec.geometry.calibrated_cameras import CalibratedCamera, Calibration
 from meshrec.landmarks.numba_backend import landmark_positions
+from meshrec.reconstruct.body_estimator import BodyEstimator
 from meshrec.reconstruct.cameras import SeenPerson, Views, estimates_in, found_in, people_in_views, views_of
-from meshrec.reconstruct.reconstructor import Reconstructor, as_detections, photo_camera, require_height
+from meshrec.reconstruct.given import as_detections, require_height
+from meshrec.reconstruct.photo_cameras import photo_camera
 
 UNDECIDED = 3.0  # cost within which another assignment of people is tried, too
 AMBIGUOUS = 5.0  # energy within which two assignments explain the pictures as well as each other
@@ -56,7 +58,7 @@ class FoundCalibration:
 
 
 def find_cameras(
-    reconstructor: Reconstructor,
+    estimator: BodyEstimator,
     images: Mapping[str, Any],
     keypoints: Mapping[str, np.ndarray | Sequence[Detection]] | None = None,
     height: float | None = None,
@@ -65,12 +67,12 @@ def find_cameras(
     """Find out where the cameras of pictures of one instant stand.
 
     Args:
-        reconstructor: Whose detector, regressor and fit are used.
+        estimator: Whose detector, regressor and fit are used.
         images: By name of the camera, a file or a picture, as :class:`meshrec.Reconstructor` takes photos.
         keypoints: By name of the camera, (N, K, 3) keypoints or detections, instead of the detector's.
         height: Stature of everyone, metres. Default: what the pictures suggest.
         focal: Focal length of all cameras in pixels. Default: that of each picture's EXIF data, else one that is found
-            with the rest, from the estimate of the reconstructor's network or a diagonal field of view of 55 degrees.
+            with the rest, from the estimate of the estimator's network or a diagonal field of view of 55 degrees.
 
     Returns:
         The cameras, and who was seen.
@@ -81,28 +83,28 @@ def find_cameras(
     """
     if len(images) < 2:
         raise InputError("cameras are found from two pictures or more of one instant; give another one.")
-    if reconstructor.fitter is None:
+    if estimator.fitter is None:
         raise InputError("cameras are found by the fit; leave the fit in.")
     if height is not None:
         require_height(height)
     photos = {name: as_photo(image) for name, image in images.items()}
-    cameras = [photo_camera(photo, focal, None, reconstructor.focal_network) for photo in photos.values()]
+    cameras = [photo_camera(photo, focal, None, estimator.focal_network) for photo in photos.values()]
     guessed = tuple(focal is None and photo.focal_px is None for photo in photos.values())
     found, bodies = [], []
     for (name, photo), camera in zip(photos.items(), cameras):
         given = None if keypoints is None else as_detections(keypoints.get(name, ()), camera.size)
         given = None if given is None else people_in_photo(given, camera.size, name)
-        people = found_in(reconstructor, photo.image, given)
+        people = found_in(estimator, photo.image, given)
         if not people:
             raise InputError(
                 f"{name}: nobody is found in this picture, which tells where its camera stands; leave it out."
             )
         found.append(people)
-        bodies.append(_bodies(reconstructor, photo.image, people, camera))
+        bodies.append(_bodies(estimator, photo.image, people, camera))
     images_of = [photo.image for photo in photos.values()]
-    seen = [_seen(reconstructor, *own) for own in zip(images_of, found, bodies)]
-    best, matched, notes = _assigned(reconstructor, list(photos), found, bodies, seen, cameras, guessed, height)
-    calibration, gravity = calibration_of(reconstructor, list(photos), best, height, guessed, notes)
+    seen = [_seen(estimator, *own) for own in zip(images_of, found, bodies)]
+    best, matched, notes = _assigned(estimator, list(photos), found, bodies, seen, cameras, guessed, height)
+    calibration, gravity = calibration_of(estimator, list(photos), best, height, guessed, notes)
     return FoundCalibration(
         calibration=calibration,
         deviations=best.deviations,
@@ -114,7 +116,7 @@ def find_cameras(
 
 
 def calibration_of(
-    reconstructor: Reconstructor,
+    estimator: BodyEstimator,
     names: Sequence[str],
     found: FoundCameras,
     height: float | None,
@@ -124,7 +126,7 @@ def calibration_of(
     """The calibration of cameras that were found, in a world with z up.
 
     Args:
-        reconstructor: Of whose body the people are.
+        estimator: Of whose body the people are.
         names: The cameras' names.
         found: The cameras, and the people.
         height: Stature of everyone that was given, metres.
@@ -134,7 +136,7 @@ def calibration_of(
     Returns:
         The calibration, and the standard deviations (2,) of the first camera's pitch and roll, radians.
     """
-    gravity, remarks = _gravity(reconstructor, found), list(notes)
+    gravity, remarks = _gravity(estimator, found), list(notes)
     world = _with_z_up(gravity.direction)
     placed = {
         name: CalibratedCamera(name, replace(own, rotation=(np.array(own.rotation) @ world.T).tolist()))
@@ -150,43 +152,41 @@ def calibration_of(
 
 
 def people_and_cameras(
-    reconstructor: Reconstructor,
+    estimator: BodyEstimator,
     images: Mapping[str, Any],
     keypoints: Mapping[str, np.ndarray | Sequence[Detection]] | None = None,
     height: float | None = None,
     focal: float | None = None,
 ) -> tuple[list[SeenPerson], Views, FoundCalibration]:
     """Find cameras as :func:`find_cameras` does, and reconstruct the people in their pictures as with a calibration."""
-    found = find_cameras(reconstructor, images, keypoints, height, focal)
+    found = find_cameras(estimator, images, keypoints, height, focal)
     views = views_of(images, found.calibration)
-    people = people_in_views(reconstructor, views, found.detections, found.matched)
+    people = people_in_views(estimator, views, found.detections, found.matched)
     known = [replace(seen.person, gravity_deviation=found.gravity_deviation) for seen in people]
     return [replace(seen, person=person) for seen, person in zip(people, known)], views, found
 
 
-def _bodies(reconstructor: Reconstructor, image: np.ndarray, people: list[Detection], camera: Camera) -> BodyState:
+def _bodies(estimator: BodyEstimator, image: np.ndarray, people: list[Detection], camera: Camera) -> BodyState:
     """Estimates of everyone in a picture: the regressor's, or without one the fit's."""
-    if guesses := estimates_in(reconstructor, image, people, camera):
+    if guesses := estimates_in(estimator, image, people, camera):
         states = [guess.state for guess in guesses]
         return BodyState(*(torch.cat([getattr(s, n) for s in states]) for n in ("rotations", "translation", "betas")))
-    assert reconstructor.fitter is not None
-    fits = reconstructor.fitter(people, camera)
+    assert estimator.fitter is not None
+    fits = estimator.fitter(people, camera)
     parts = ([getattr(fit, name) for fit in fits] for name in ("rotations", "translation", "betas"))
     return BodyState(*(torch.from_numpy(np.stack(part)).double() for part in parts))
 
 
-def _seen(
-    reconstructor: Reconstructor, image: np.ndarray, people: Sequence[Detection], bodies: BodyState
-) -> SeenBodies:
-    assert reconstructor.fitter is not None
-    space = ViewSpace.of(Camera(1.0), reconstructor.fitter.skeleton)
+def _seen(estimator: BodyEstimator, image: np.ndarray, people: Sequence[Detection], bodies: BodyState) -> SeenBodies:
+    assert estimator.fitter is not None
+    space = ViewSpace.of(Camera(1.0), estimator.fitter.skeleton)
     colors = [clothes_colors(image, person) if person.keypoints[:, 2].any() else NO_COLORS for person in people]
     places = (space.rest(bodies) + bodies.translation).numpy()
     return SeenBodies(bodies.rotations.numpy(), places, np.stack(colors))
 
 
 def _assigned(
-    reconstructor: Reconstructor,
+    estimator: BodyEstimator,
     names: Sequence[str],
     found: Sequence[Sequence[Detection]],
     bodies: Sequence[BodyState],
@@ -213,7 +213,7 @@ def _assigned(
     tried = [
         other for other in candidates if other.cost <= first.cost + UNDECIDED and len(other.people) == len(first.people)
     ]
-    assert reconstructor.fitter is not None
+    assert estimator.fitter is not None
     results = []
     for assignment in tried:
         people = assignment.people
@@ -222,7 +222,7 @@ def _assigned(
         estimates = [state[rows] for state, rows in zip(bodies, index)]
         heights = None if height is None else [height] * len(people)
         owner = list(range(len(people)))
-        adjusted = bundle_adjust(reconstructor.fitter, views, cameras, estimates, owner, heights, guessed)
+        adjusted = bundle_adjust(estimator.fitter, views, cameras, estimates, owner, heights, guessed)
         results.append((adjusted, people))
     results.sort(key=lambda pair: pair[0].energy)
     notes = []
@@ -234,10 +234,10 @@ def _assigned(
     return *results[0], notes
 
 
-def _gravity(reconstructor: Reconstructor, found: FoundCameras) -> Gravity:
+def _gravity(estimator: BodyEstimator, found: FoundCameras) -> Gravity:
     """Gravity in the first camera's space, the mean of what it seems to each camera."""
-    assert reconstructor.fitter is not None
-    points = landmark_positions(reconstructor.fitter.skeleton, found.state)
+    assert estimator.fitter is not None
+    points = landmark_positions(estimator.fitter.skeleton, found.state)
     directions, deviations = [], []
     for camera in found.cameras:
         own = gravity_of(camera.world_to_camera(points).numpy())

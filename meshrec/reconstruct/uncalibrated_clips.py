@@ -24,6 +24,7 @@ from meshrec.fit.same_tracks import Source, same_tracks, spread_instants
 from meshrec.fit.uncalibrated import bundle_adjust
 from meshrec.geometry import Camera
 from meshrec.geometry.calibrated_cameras import CalibratedCamera, Calibration
+from meshrec.reconstruct.body_estimator import BodyEstimator
 from meshrec.reconstruct.camera_clips import (
     ClipViews,
     Offsets,
@@ -35,8 +36,9 @@ from meshrec.reconstruct.camera_clips import (
 )
 from meshrec.reconstruct.cameras import LEVEL, in_level_world
 from meshrec.reconstruct.clips import ClipSettings
+from meshrec.reconstruct.given import FrameKeypoints, require_height
 from meshrec.reconstruct.observations import Glimpse, Observations, joined
-from meshrec.reconstruct.reconstructor import FrameKeypoints, Reconstructor, clip_camera, require_height
+from meshrec.reconstruct.photo_cameras import clip_camera
 from meshrec.reconstruct.track import Track
 from meshrec.reconstruct.track_fitting import estimates_of, kept_tracks
 from meshrec.reconstruct.uncalibrated import calibration_of
@@ -66,7 +68,7 @@ class FoundClipCameras:
 
 
 def views_without_calibration(
-    reconstructor: Reconstructor,
+    estimator: BodyEstimator,
     sources: Mapping[str, Any],
     settings: ClipSettings,
     offsets: Offsets | None = None,
@@ -75,7 +77,7 @@ def views_without_calibration(
     """Open the clips of several cameras of which it is not known where they stand.
 
     Args:
-        reconstructor: Whose network estimates focal lengths, if it has one.
+        estimator: Whose network estimates focal lengths, if it has one.
         sources, settings, offsets: As for :func:`meshrec.reconstruct.camera_clips.views_of_clips`.
         focal: Focal length of all cameras in pixels. Default: an estimate, or a diagonal field of view of 55 degrees;
             it is found with the rest.
@@ -91,13 +93,13 @@ def views_without_calibration(
     }
     cameras = {}
     for name, clip in clips.items():
-        cameras[name] = clip_camera(clip, focal, None, name, reconstructor.focal_network)
+        cameras[name] = clip_camera(clip, focal, None, name, estimator.focal_network)
     unplaced = Calibration({name: CalibratedCamera(name, camera) for name, camera in cameras.items()})
     return replace(views_of_clips(clips, unplaced, settings, offsets), placed=False)
 
 
 def find_cameras_of_clips(
-    reconstructor: Reconstructor,
+    estimator: BodyEstimator,
     views: ClipViews,
     observations: Sequence[Observations],
     height: float | None = None,
@@ -106,7 +108,7 @@ def find_cameras_of_clips(
     """Find out where the cameras of clips stand.
 
     Args:
-        reconstructor: Whose regressor and fit are used.
+        estimator: Whose regressor and fit are used.
         views: The clips, by :func:`views_without_calibration`.
         observations: What was seen in each.
         height: Stature of everyone, metres. Default: what the people's proportions suggest.
@@ -115,7 +117,7 @@ def find_cameras_of_clips(
     Raises:
         InputError: A clip shows nobody who is in another one, the clips have no time in common, or the height is wrong.
     """
-    if reconstructor.fitter is None:
+    if estimator.fitter is None:
         raise InputError("cameras are found by the fit; leave the fit in.")
     if height is not None:
         require_height(height)
@@ -123,10 +125,9 @@ def find_cameras_of_clips(
     seen = [_of_kept(own, observed) for own, observed in zip(instants.seen, observations)]
     numbers = spread_instants(np.array([[bool(people) for people in own] for own in seen]), INSTANTS, EACH)
     states = [
-        _bodies(reconstructor, [list(own[t].values()) for t in numbers], camera)
-        for own, camera in zip(seen, views.cameras)
+        _bodies(estimator, [list(own[t].values()) for t in numbers], camera) for own, camera in zip(seen, views.cameras)
     ]
-    bodies = _shared_bodies(_people(reconstructor, seen, numbers, states), seen, numbers)
+    bodies = _shared_bodies(_people(estimator, seen, numbers, states), seen, numbers)
     for v, name in enumerate(views.names):
         if not any(v in rows for _, rows in bodies):
             raise InputError(
@@ -135,7 +136,7 @@ def find_cameras_of_clips(
             )
     glimpses = [[one for t in numbers for one in own[t].values()] for own in seen]
     found = bundle_adjust(
-        reconstructor.fitter,
+        estimator.fitter,
         [[own[rows[v]].detection if v in rows else None for _, rows in bodies] for v, own in enumerate(glimpses)],
         views.cameras,
         [state[torch.tensor([rows.get(v, 0) for _, rows in bodies])] for v, state in enumerate(states)],
@@ -143,12 +144,12 @@ def find_cameras_of_clips(
         None if height is None else [height] * (bodies[-1][0] + 1),
         [guessed] * len(views.names),
     )
-    calibration, gravity = calibration_of(reconstructor, views.names, found, height, [guessed] * len(views.names))
+    calibration, gravity = calibration_of(estimator, views.names, found, height, [guessed] * len(views.names))
     return FoundClipCameras(_placed(views, calibration), calibration, found.deviations, gravity)
 
 
 def reconstruct_uncalibrated_clips(
-    reconstructor: Reconstructor,
+    estimator: BodyEstimator,
     sources: Mapping[str, Any],
     settings: ClipSettings = ClipSettings(),
     keypoints: Mapping[str, FrameKeypoints] | None = None,
@@ -159,7 +160,7 @@ def reconstruct_uncalibrated_clips(
     """Find the cameras of clips, and reconstruct the people in them as with a calibration.
 
     Args:
-        reconstructor: What finds and fits people.
+        estimator: What finds and fits people.
         sources: By name of the camera its clip.
         settings: What is wanted of the clips.
         keypoints: The user's own detections in each frame, by name of the camera.
@@ -173,12 +174,12 @@ def reconstruct_uncalibrated_clips(
     Raises:
         InputError: As for :func:`views_without_calibration` and :func:`find_cameras_of_clips`.
     """
-    require_fit(reconstructor)
-    views = views_without_calibration(reconstructor, sources, settings, offsets, focal)
+    require_fit(estimator)
+    views = views_without_calibration(estimator, sources, settings, offsets, focal)
     with TemporaryDirectory(prefix="meshrec_") as folder:
-        observations = watch_views(reconstructor, views, Path(folder), keypoints)
-        found = find_cameras_of_clips(reconstructor, views, observations, height, focal is None)
-        return tracks_in_views(reconstructor, found.views, observations, settings), found
+        observations = watch_views(estimator, views, Path(folder), keypoints)
+        found = find_cameras_of_clips(estimator, views, observations, height, focal is None)
+        return tracks_in_views(estimator, found.views, observations, settings), found
 
 
 def _placed(views: ClipViews, calibration: Calibration) -> ClipViews:
@@ -197,15 +198,15 @@ def _of_kept(instants: Sequence[Mapping[int, Glimpse]], observations: Observatio
     return [{track: seen for track, seen in people.items() if track in kept} for people in instants]
 
 
-def _bodies(reconstructor: Reconstructor, instants: Sequence[Sequence[Glimpse]], camera: Camera) -> BodyState:
+def _bodies(estimator: BodyEstimator, instants: Sequence[Sequence[Glimpse]], camera: Camera) -> BodyState:
     """Estimates of everyone in some instants of a camera, one after the other, in its space."""
     everyone = [seen for people in instants for seen in people]
-    regressor = reconstructor.regressor
+    regressor = estimator.regressor
     if not everyone:
         return BodyState(torch.zeros(0, 24, 3, 3), torch.zeros(0, 3), torch.zeros(0, 10))
     if regressor is None:
-        assert reconstructor.fitter is not None
-        fits = [fit for people in instants for fit in reconstructor.fitter([p.detection for p in people], camera)]
+        assert estimator.fitter is not None
+        fits = [fit for people in instants for fit in estimator.fitter([p.detection for p in people], camera)]
         parts = ([getattr(fit, name) for fit in fits] for name in ("rotations", "translation", "betas"))
         return BodyState(*(torch.from_numpy(np.stack(part)).double() for part in parts))
     if needs_picture(regressor):
@@ -214,14 +215,14 @@ def _bodies(reconstructor: Reconstructor, instants: Sequence[Sequence[Glimpse]],
 
 
 def _people(
-    reconstructor: Reconstructor,
+    estimator: BodyEstimator,
     seen: Sequence[Sequence[Mapping[int, Glimpse]]],
     numbers: Sequence[int],
     states: Sequence[BodyState],
 ) -> list[frozenset[Source]]:
     """Which tracks are the same people's."""
-    assert reconstructor.fitter is not None
-    space = ViewSpace.of(Camera(1.0), reconstructor.fitter.skeleton)
+    assert estimator.fitter is not None
+    space = ViewSpace.of(Camera(1.0), estimator.fitter.skeleton)
     instants: list[dict[int, tuple[SeenBodies, Sequence[int]]]] = [{} for _ in numbers]
     for view, (own, state) in enumerate(zip(seen, states)):
         rotations, places = state.rotations.numpy(), (space.rest(state) + state.translation).numpy()

@@ -17,9 +17,9 @@ from meshrec.fit import Initial, MultiViewSequenceFitter
 from meshrec.fit.kept import Kept
 from meshrec.fit.view_sequence import OVER_TIME
 from meshrec.geometry import Camera
+from meshrec.reconstruct.body_estimator import BodyEstimator
 from meshrec.reconstruct.instants import Instants
 from meshrec.reconstruct.observations import Glimpse, joined
-from meshrec.reconstruct.reconstructor import Reconstructor
 from meshrec.reconstruct.track import Track
 from meshrec.reconstruct.track_fitting import estimates_of
 from meshrec.reconstruct.watching import needs_picture
@@ -101,7 +101,7 @@ def followed_people(instants: Instants, cameras: Sequence[Camera], count: int | 
 
 
 def fitted_track(
-    reconstructor: Reconstructor,
+    estimator: BodyEstimator,
     person: Followed,
     instants: Instants,
     cameras: Sequence[Camera],
@@ -112,7 +112,7 @@ def fitted_track(
     """Fit one body to all that the cameras see of a person.
 
     Args:
-        reconstructor: Whose regressor makes first estimates, and whose fit continues from them.
+        estimator: Whose regressor makes first estimates, and whose fit continues from them.
         person: The person.
         instants: What the cameras see.
         cameras: The V cameras, with extrinsics from the level world.
@@ -120,7 +120,7 @@ def fitted_track(
         smooth: How smooth the motion is, from 0 to 1.
         kept: Where parts of the fit are kept, from which an interrupted one goes on. Default: nowhere.
     """
-    assert reconstructor.fitter is not None
+    assert estimator.fitter is not None
     index = person.instants
     found: list[list[Detection | None]] = []
     others: list[list[list[Detection]]] = []
@@ -129,12 +129,12 @@ def fitted_track(
         own = [seen[t].get(int(numbers[t])) for t in index]
         found.append([None if one is None else one.detection for one in own])
         others.append([[o.detection for n, o in seen[t].items() if n != numbers[t]] for t in index])
-        initial.append(_initial(reconstructor, own, camera))
-    fitter = MultiViewSequenceFitter(reconstructor.fitter, replace(OVER_TIME, smooth=smooth, standing=smooth > 0))
+        initial.append(_initial(estimator, own, camera))
+    fitter = MultiViewSequenceFitter(estimator.fitter, replace(OVER_TIME, smooth=smooth, standing=smooth > 0))
     up = -DOWN if up_known else None
     fit = fitter(found, instants.times[index], cameras, initial, up, others, kept)
     track = Track(
-        reconstructor.body,
+        estimator.body,
         betas=fit.betas,
         rotations=fit.rotations,
         translation=fit.translation,
@@ -149,8 +149,8 @@ def fitted_track(
         contacts=fit.contacts,
         gravity=DOWN if up_known else fit.gravity.direction,
         gravity_deviation=np.zeros(2) if up_known else fit.gravity.deviation,
-        body_name=reconstructor.body_name,
-        made_by=reconstructor.made_by,
+        body_name=estimator.body_name,
+        made_by=estimator.made_by,
     )
     return SeenTrack(track, fit.reprojection_error, fit.exchanged)
 
@@ -180,10 +180,10 @@ def glimpse_colors(seen: Glimpse) -> np.ndarray:
     return NO_COLORS if seen.colors is None else seen.colors
 
 
-def _initial(reconstructor: Reconstructor, seen: Sequence[Glimpse | None], camera: Camera) -> Initial | None:
+def _initial(estimator: BodyEstimator, seen: Sequence[Glimpse | None], camera: Camera) -> Initial | None:
     """A regressor's estimates of a person in T instants of one camera; those of instants without it are any others."""
     present = np.flatnonzero([one is not None for one in seen])
-    regressor = reconstructor.regressor
+    regressor = estimator.regressor
     if regressor is None or not len(present):
         return None
     here = [one for one in seen if one is not None]

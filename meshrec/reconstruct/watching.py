@@ -14,8 +14,8 @@ from meshrec.detect.tracking import Tracker
 from meshrec.files.clips import Clip
 from meshrec.fit import Initial
 from meshrec.geometry import Camera
+from meshrec.reconstruct.body_estimator import BodyEstimator
 from meshrec.reconstruct.observations import Observations, Observed
-from meshrec.reconstruct.reconstructor import Reconstructor
 from meshrec.regress.regressor import NetworkRegressor
 
 TRACKER, CAMERA, SUMMARY = "tracker.", "camera.", "summary."  # beginnings of the names of what is remembered
@@ -26,7 +26,7 @@ FoundIn = Callable[[int, np.ndarray], Sequence[Detection]]
 
 
 def watch(
-    reconstructor: Reconstructor,
+    estimator: BodyEstimator,
     clip: Clip,
     camera: Camera,
     observations: Observations,
@@ -39,7 +39,7 @@ def watch(
     A cut begins a new scene, in which the camera's turn and zoom count anew from its first frame.
 
     Args:
-        reconstructor: Whose detector finds people, and whose regressor makes first estimates if it needs pictures for
+        estimator: Whose detector finds people, and whose regressor makes first estimates if it needs pictures for
             them; others wait until left and right are settled.
         clip: The clip.
         camera: Camera of its first frame, and of the first frame of each other scene.
@@ -51,8 +51,8 @@ def watch(
     Yields:
         The number of frames that are seen so far, after each frame.
     """
-    detector = _nobody if found_in else reconstructor.detector
-    regressor = reconstructor.regressor
+    detector = _nobody if found_in else estimator.detector
+    regressor = estimator.regressor
     state = observations.state
     tracker = Tracker.resumed(detector, _part(state, TRACKER)) if state else Tracker(detector)
     motions = {} if static else _motions(camera, state)  # by scene

@@ -21,7 +21,7 @@ from meshrec.files import Photo
 from meshrec.fit import Initial
 from meshrec.geometry import CAMERA_TO_Y_UP, rotation_angle
 from meshrec.poses.named_poses import named_pose
-from meshrec.reconstruct.reconstructor import photo_camera
+from meshrec.reconstruct.photo_cameras import photo_camera
 
 SIZE = (640, 480)
 CAMERA = Camera(600.0, size=SIZE)
@@ -110,7 +110,7 @@ def test_a_detector_is_loaded_by_its_name_or_file(monkeypatch, keypoints):
         asked.append(name)
         return FakeDetector([detection(keypoints)])
 
-    monkeypatch.setattr("meshrec.reconstruct.reconstructor.load_detector", load)
+    monkeypatch.setattr("meshrec.reconstruct.body_estimator.load_detector", load)
     for named in ("blazepose", Path("pose.task")):
         (person,) = Reconstructor(detector=named)(PHOTO, camera=CAMERA)
         assert asked == [named] and np.array_equal(person.box, detection(keypoints).box)

@@ -91,7 +91,7 @@ def test_one_thread_loads_the_detector(monkeypatch):
         loaded.append(lambda image, boxes=None: [])
         return loaded[-1]
 
-    monkeypatch.setattr("meshrec.reconstruct.reconstructor.load_detector", load)
+    monkeypatch.setattr("meshrec.reconstruct.body_estimator.load_detector", load)
     shared = Reconstructor()
     assert at_once(shared, [np.zeros((64, 64, 3), np.uint8)] * 4) == [[]] * 4
     assert len(loaded) == 1
