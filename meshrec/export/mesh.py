@@ -1,7 +1,7 @@
 """A triangle mesh as it is written to files, with the normals and corners that the formats need."""
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import torch
@@ -22,6 +22,13 @@ class Corners:
     vertex: np.ndarray
     uv: np.ndarray | None
     faces: np.ndarray
+
+    @cached_property
+    def face_lines(self) -> bytes:
+        """The faces as lines of an OBJ file."""
+        from meshrec.export.text_lines import face_lines
+
+        return face_lines(self.faces, self.vertex, self.uv)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,13 +86,13 @@ class Mesh:
     def normals(self) -> np.ndarray:
         """(V, 3) float32 unit vertex normals: the sum of the adjacent faces' normals weighted by area.
 
-        A vertex without faces, or with faces of no area only, gets (0, 1, 0). The computation in numpy is several times
-        faster than the renderer's, which can be differentiated.
+        A vertex without faces, or with faces of no area only, gets (0, 1, 0).
         """
-        corners = self.vertices.astype(np.float64)[self.faces]
-        normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]).repeat(3, axis=0)
-        index, count = self.faces.ravel(), len(self.vertices)
-        summed = np.stack([np.bincount(index, normals[:, k], count) for k in range(3)], axis=1)
+        from meshrec.body.kernels import sum_face_normals
+
+        vertices = self.vertices.astype(np.float64)
+        summed = np.zeros_like(vertices)
+        sum_face_normals(vertices[None], summed[None], self.faces)
         length = np.linalg.norm(summed, axis=1, keepdims=True)
         return np.where(length > 0, summed / np.where(length > 0, length, 1), [0, 1, 0]).astype(np.float32)
 
@@ -93,14 +100,23 @@ class Mesh:
     def corners(self) -> Corners:
         """The mesh for formats with one index for position and texture coordinate, such as glTF, in order of vertex.
 
-        Without texture coordinates the pairs are the vertices themselves.
+        Without texture coordinates the pairs are the vertices themselves. Meshes of one topology share the result, which
+        is kept for the last four topologies.
         """
         if self.uv is None or self.uv_faces is None:
-            return Corners(np.arange(len(self.vertices)), None, self.faces)
-        pairs = self.faces * len(self.uv) + self.uv_faces
-        distinct, faces = np.unique(pairs, return_inverse=True)
-        vertex, uv = np.divmod(distinct, len(self.uv))
-        return Corners(vertex, uv, faces.reshape(-1, 3))
+            return _corners(self.faces.tobytes(), None, len(self.vertices), 0)
+        return _corners(self.faces.tobytes(), self.uv_faces.tobytes(), len(self.vertices), len(self.uv))
+
+
+@lru_cache(maxsize=4)  # finding the corners takes ten times as long as finding them here
+def _corners(faces: bytes, uv_faces: bytes | None, vertices: int, coordinates: int) -> Corners:
+    """The corners of faces and faces of texture coordinates, both int64, of so many vertices and coordinates."""
+    triangles = np.frombuffer(faces, np.int64).reshape(-1, 3)
+    if uv_faces is None:
+        return Corners(np.arange(vertices), None, triangles)
+    pairs = triangles * coordinates + np.frombuffer(uv_faces, np.int64).reshape(-1, 3)
+    distinct, corners = np.unique(pairs, return_inverse=True)
+    return Corners(*np.divmod(distinct, coordinates), corners.reshape(-1, 3))
 
 
 def to_numpy(values: Array) -> np.ndarray:

@@ -77,7 +77,7 @@ def _obj(mesh: Mesh, material_file: str | None) -> bytes:
     trimesh's writer would repeat the vertices on texture seams. An OBJ face names vertex and texture coordinate
     separately, so here the mesh keeps its vertices and their order.
     """
-    from meshrec.export.text_lines import decimal_lines, face_lines, float_lines
+    from meshrec.export.text_lines import decimal_lines, float_lines
 
     name = "_".join(mesh.name.split()) or "body"
     material = [f"mtllib {material_file}\n"] if material_file else []
@@ -88,7 +88,7 @@ def _obj(mesh: Mesh, material_file: str | None) -> bytes:
     parts.append(decimal_lines(b"vn", mesh.normals, places=5))
     if material_file:
         parts.append(b"usemtl body\n")
-    parts.append(face_lines(mesh.corners.faces, mesh.corners.vertex, mesh.corners.uv))
+    parts.append(mesh.corners.face_lines)
     return b"".join(parts)
 
 
