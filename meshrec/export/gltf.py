@@ -1,6 +1,10 @@
 """Assembly of binary glTF 2.0 files, shared by static meshes, scenes and skinned bodies."""
 
+import json
 import math
+import struct
+from dataclasses import is_dataclass
+from typing import Any
 
 import numpy as np
 import pygltflib as gl
@@ -149,10 +153,23 @@ class Glb:
         animation.samplers.append(sampler)
 
     def to_bytes(self) -> bytes:
-        """The finished GLB file."""
+        """The finished GLB file.
+
+        The bytes are those of pygltflib's ``save_to_bytes``, which copies the asset three times on the way.
+        """
         self.gltf.buffers = [gl.Buffer(byteLength=len(self._blob))]
-        self.gltf.set_binary_blob(self._blob)
-        return b"".join(self.gltf.save_to_bytes())
+        text = json.dumps(_filled(self.gltf), separators=(",", ":"), allow_nan=False).encode()
+        text += b" " * (-len(text) % 4)  # chunks begin at multiples of four
+        length = 12 + 8 + len(text) + 8 + len(self._blob)
+        return b"".join(
+            [
+                struct.pack("<4s2I", b"glTF", 2, length),
+                struct.pack("<I4s", len(text), b"JSON"),
+                text,
+                struct.pack("<I4s", len(self._blob), b"BIN\0"),
+                self._blob,
+            ]
+        )
 
     def _add_material(self, mesh: Mesh) -> int:
         color = linear_color(mesh.color) if mesh.texture is None else [1.0, 1.0, 1.0]
@@ -179,6 +196,23 @@ class Glb:
             )
         self.gltf.textures.append(gl.Texture(sampler=0, source=len(self.gltf.images) - 1))
         return len(self.gltf.textures) - 1
+
+
+def _filled(part: object) -> Any:
+    """A part of an asset as JSON's own types, without the properties that are None or empty."""
+    if isinstance(part, list | tuple):
+        return [_filled(entry) for entry in part]
+    if isinstance(part, dict):
+        properties = part
+    elif is_dataclass(part) or isinstance(part, gl.Attributes):
+        properties = vars(part)
+    else:
+        return part
+    return {
+        key: _filled(value)
+        for key, value in properties.items()
+        if value is not None and not (isinstance(value, str | list | tuple | dict) and not value)
+    }
 
 
 def linear_color(color: tuple[float, float, float]) -> list[float]:
