@@ -182,14 +182,13 @@ def draw_overlay(image: np.ndarray, people: Sequence[Person], upright: Sequence[
     Raises:
         ValueError: A person has no camera.
     """
-    import cv2
-
     from meshrec.render.overlay import contact_sheet, overlay
+    from meshrec.render.resizing import resized
 
     height, width = image.shape[:2]
     scale = min(math.sqrt(len(people)), 2) * min(OVERLAY_SIZE[0] / width, OVERLAY_SIZE[1] / height)
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    small = resized(image, size)
     vertices, faces, camera = [person.vertices for person in people], people[0].faces, people[0].camera
     if camera is None:
         raise ValueError("people without a camera cannot be drawn on their photo")

@@ -41,11 +41,12 @@ def write_thumbnail(overlay: Path, image: np.ndarray) -> Path:
     """
     import cv2
 
+    from meshrec.render.resizing import resized
+
     height, width = image.shape[:2]
     scale = min(1.0, SIZE[0] / width, SIZE[1] / height)
     size = max(1, math.floor(width * scale)), max(1, math.floor(height * scale))
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    encoded = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
+    encoded = cv2.imencode(".jpg", resized(image, size)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
     return write_file(overlay.with_name(thumbnail_name(overlay.name)), encoded.tobytes())
 
 
