@@ -31,15 +31,27 @@ def paint(
         faces: (F, 3) vertex indices.
         perspective: Whether 1 / depth, rather than depth, is linear on the screen.
         colors: (V, 3) RGB in [0, 1].
-        canvas: (H, W, 3) uint8 RGB without gaps in memory, which is drawn over.
+        canvas: (H, W, 3) uint8 RGB, which is drawn over.
         samples: Samples along each axis of a pixel.
         opacity: Opacity of the mesh, in [0, 1].
     """
     points, triangles = _screen_array(screen)[0], _faces_array(faces)
-    face_id = np.full((canvas.shape[0] * samples, canvas.shape[1] * samples), -1, dtype=np.int32)
+    drawable = points[np.isfinite(points).all(1), :2]
+    if not len(drawable):
+        return
+    # Only the mesh's box is drawn and painted.
+    height, width = canvas.shape[:2]
+    left, top = np.floor(drawable.min(0) / samples).clip(0, (width, height)).astype(int)
+    right, bottom = (np.floor(drawable.max(0) / samples) + 1).clip(0, (width, height)).astype(int)
+    if left >= right or top >= bottom:
+        return
+    points = points - (samples * left, samples * top, 0)
+    part = np.ascontiguousarray(canvas[top:bottom, left:right])
+    face_id = np.full(((bottom - top) * samples, (right - left) * samples), -1, dtype=np.int32)
     kernels.draw_faces(points, triangles, perspective, face_id)
     tint = np.ascontiguousarray(colors.numpy(), dtype=np.float32)
-    kernels.paint_faces(points, triangles, perspective, face_id, tint, samples, float(opacity), canvas)
+    kernels.paint_faces(points, triangles, perspective, face_id, tint, samples, float(opacity), part)
+    canvas[top:bottom, left:right] = part
 
 
 def outline(screen: Tensor, faces: Tensor, size: tuple[int, int], softness: float) -> Tensor:

@@ -79,9 +79,7 @@ def overlay(
         part = canvas[start : min(start + height, bottom), left:right]
         size = (part.shape[1], part.shape[0])
         window = replace(camera, center=center - torch.tensor([left, start]), size=size)
-        drawn = np.array(part, order="C")
-        _draw(mesh, triangles, paint, window, drawn, samples, opacity)
-        part[:] = drawn
+        _draw(mesh, triangles, paint, window, part, samples, opacity)
     return canvas
 
 
