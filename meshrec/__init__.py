@@ -1,5 +1,9 @@
 """meshrec: SMPL pose-and-shape mesh recovery. A photo of people goes in, posed 3D body meshes come out."""
 
+import gc
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -74,7 +78,27 @@ def __getattr__(name: str) -> object:
     if name not in _LAZY:
         raise AttributeError(f"module 'meshrec' has no attribute '{name}'")
     module = _LAZY[name]
-    return getattr(import_module(module), name) if module else import_module(f"meshrec.{name}")
+    with _uncollected():
+        return getattr(import_module(module), name) if module else import_module(f"meshrec.{name}")
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep the garbage collector from the many objects that an import of torch leaves.
+
+    It would walk through all of them several times during the import and the first photo, a tenth of the time of a new
+    process. They stay as long as the process, so they are left out of later collections, too.
+    """
+    if "torch" in sys.modules or not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        if "torch" in sys.modules:
+            gc.freeze()
+        gc.enable()
 
 
 def __dir__() -> list[str]:

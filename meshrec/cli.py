@@ -4,6 +4,7 @@ Exit codes: 0 for success; 1 if the input was wrong or the work failed, with one
 command line was wrong; 130 if the user interrupted it.
 """
 
+import gc
 import os
 import sys
 from argparse import ArgumentParser, Namespace
@@ -48,11 +49,15 @@ COMMANDS = {
     "doctor": doctor,
 }
 
+COLLECTIONS = 50_000, 20, 100  # thresholds of Python's garbage collector; see gc.set_threshold
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     # Idle OpenMP threads would spin and take cores from busy ones. This must be set before torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # By default the garbage collector would walk through all that torch and numba import several times.
+    gc.set_threshold(*COLLECTIONS)
     options = _parsed(arguments)
     return exit_code(lambda: options.run(options))
 
