@@ -1,12 +1,14 @@
 """Pose, translation and shape of a batch of bodies, which are the unknowns of a fit."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from meshrec.body.joints import NUM_JOINTS, POSE_SIZE
-from meshrec.geometry.tangent import turned
+from meshrec.geometry.rotations import matrix_to_axis_angle
+from meshrec.geometry.tangent import right_jacobian_inverse, turned
 
 # Positions of the unknowns in a step: a rotation vector for each joint, the translation, and the betas.
 TURNS = slice(0, POSE_SIZE)
@@ -45,6 +47,12 @@ class BodyState:
     def unknowns(self) -> int:
         """Number P of unknowns of a step."""
         return BETAS.start + self.betas.shape[1]
+
+    @cached_property
+    def axis_angles(self) -> tuple[Tensor, Tensor]:
+        """Axis-angle vectors of the joints (B, 24, 3), and their derivatives (B, 24, 3, 3) with respect to a step."""
+        vectors = matrix_to_axis_angle(self.rotations)
+        return vectors, right_jacobian_inverse(vectors)
 
     def moved(self, step: Tensor) -> "BodyState":
         """The state after a step.

@@ -100,8 +100,8 @@ class Mesh:
     def corners(self) -> Corners:
         """The mesh for formats with one index for position and texture coordinate, such as glTF, in order of vertex.
 
-        Without texture coordinates the pairs are the vertices themselves. Meshes of one topology share the result, which
-        is kept for the last four topologies.
+        Without texture coordinates the pairs are the vertices themselves. Meshes of one topology share the result,
+        which is kept for the last four topologies.
         """
         if self.uv is None or self.uv_faces is None:
             return _corners(self.faces.tobytes(), None, len(self.vertices), 0)

@@ -7,9 +7,9 @@ have in common then counts only as far as that prior allows; differences between
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
+from meshrec.compiled.threads import over_batch
 from meshrec.fit.solver import Quadratic
 
 # Rounds of reweighted least squares for the nuisance parameters. Three find a clothes' thickness of 2 cm to 0.03 mm and
@@ -53,34 +53,21 @@ def robust_squares(
     Returns:
         The quadratic in the P unknowns.
     """
-    unknown = _likeliest(residuals, nuisance, cutoff, group, weight)
-    values = residuals + (nuisance.slopes @ unknown[..., None]).squeeze(-1)
-    squared = values.square().unflatten(1, (-1, group)).sum(-1)
-    left = (cutoff**2 / (cutoff**2 + squared)).repeat_interleave(group, 1)
-    root = left * weight**0.5
-    weighted, own = (values * root)[..., None], nuisance.slopes * root[..., None]
-    steep = slopes * root[..., None]
-    unusual = unknown - nuisance.mean
-    pull = unusual @ nuisance.information
-    # The quadratic in the unknowns and the nuisance parameters, without the latter: the Schur complement.
-    pull_all = (own.mT @ weighted).squeeze(-1) + pull
-    mixed = own.mT @ steep
-    solved = torch.linalg.solve(own.mT @ own + nuisance.information, torch.cat([mixed, pull_all[..., None]], dim=-1))
-    answer = solved[..., -1:]
-    energy = weight * (values.square() * left).sum(-1) / 2 + (unusual * pull).sum(-1) / 2
-    return Quadratic(
-        energy - (pull_all * answer.squeeze(-1)).sum(-1) / 2,
-        (steep.mT @ weighted - mixed.mT @ answer).squeeze(-1),
-        steep.mT @ steep - mixed.mT @ solved[..., :-1],
+    from meshrec.fit.nuisance_kernels import add_robust_squares
+
+    size, unknowns = len(residuals), slopes.shape[-1]
+    found = Quadratic(
+        residuals.new_zeros(size),
+        residuals.new_zeros(size, unknowns),
+        residuals.new_zeros(size, unknowns, unknowns),
     )
-
-
-def _likeliest(residuals: Tensor, nuisance: Nuisance, cutoff: float, group: int, weight: float) -> Tensor:
-    """The likeliest nuisance parameters (B, M)."""
-    from meshrec.fit.nuisance_kernels import likeliest
-
-    unknown = residuals.new_empty(len(residuals), len(nuisance.mean))
-    parts = (residuals, nuisance.slopes, nuisance.mean, nuisance.information)
-    arrays = [part.contiguous().numpy() for part in parts]
-    likeliest(*arrays, float(cutoff), group, float(weight), ROUNDS, unknown.numpy())
-    return unknown
+    best = residuals.new_empty(size, len(nuisance.mean))
+    parts = (residuals, slopes, nuisance.slopes, nuisance.mean, nuisance.information)
+    values, steep, own, mean, information = (part.contiguous().numpy() for part in parts)
+    batched = [values, steep, best.numpy(), *found.arrays]
+    settings = (mean, information, float(cutoff), group, float(weight), ROUNDS)
+    if len(own) == 1:
+        over_batch(add_robust_squares, batched, [own, *settings])
+    else:
+        over_batch(add_robust_squares, [*batched, own], settings)
+    return found

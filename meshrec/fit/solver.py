@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
@@ -25,6 +26,18 @@ class Quadratic:
     energy: Tensor
     gradient: Tensor
     hessian: Tensor
+
+    @classmethod
+    def zero(cls, state: BodyState) -> "Quadratic":
+        """The quadratic of no term, to which compiled loops add those of terms in its place."""
+        size, unknowns = len(state), state.unknowns
+        shapes = ((size,), (size, unknowns), (size, unknowns, unknowns))
+        return cls(*(torch.zeros(shape, dtype=torch.float64) for shape in shapes))
+
+    @property
+    def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Energy, gradient and Hessian as arrays that share their memory."""
+        return self.energy.numpy(), self.gradient.numpy(), self.hessian.numpy()
 
     def __getitem__(self, index: Tensor | slice) -> "Quadratic":
         return Quadratic(self.energy[index], self.gradient[index], self.hessian[index])
@@ -75,7 +88,14 @@ Term = Callable[[BodyState], Quadratic]
 def total(terms: Sequence[Term], state: BodyState) -> Quadratic:
     """Sum of the terms' quadratics at a state."""
     first, *others = (term(state) for term in terms)
-    return sum(others, first)
+    if not others:
+        return first
+    found = first + others[0]
+    for other in others[1:]:  # in place: new Hessians would cost more than the sums
+        found.energy.add_(other.energy)
+        found.gradient.add_(other.gradient)
+        found.hessian.add_(other.hessian)
+    return found
 
 
 def minimize(terms: Sequence[Term], state: BodyState, steps: int, damping: float = 1e-3) -> tuple[BodyState, Quadratic]:

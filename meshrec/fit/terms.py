@@ -6,20 +6,20 @@ Each term is a small object that is called with a state. Sums of squares have a 
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from meshrec.body.joints import NUM_JOINTS, joint_index
+from meshrec.body.joints import joint_index
 from meshrec.body.state import BETAS, BODY_TURNS, BodyState
 from meshrec.fit.nuisance import Nuisance, robust_squares
 from meshrec.fit.solver import Quadratic, squares
-from meshrec.geometry import Camera, matrix_to_axis_angle
-from meshrec.geometry.rotations import skew
+from meshrec.geometry import Camera
 from meshrec.geometry.tangent import pull_back, right_jacobian_inverse, turns_between
 from meshrec.landmarks.moments import LandmarkMoments
 from meshrec.landmarks.numba_backend import landmark_jacobians
-from meshrec.poses.joint_limits import joint_limit_residuals
+from meshrec.poses.joint_limits import double_limits
 from meshrec.poses.pose_prior import PosePrior
 
 NEAREST = 0.1  # least depth of a landmark in front of the camera, metres
@@ -37,12 +37,14 @@ def joint_squares(values: Tensor, slopes: Tensor, joints: Tensor, unknowns: int)
     Returns:
         The quadratic, whose Hessian is block-diagonal.
     """
-    gradient = values.new_zeros(len(values), unknowns)
-    hessian = values.new_zeros(len(values), unknowns, unknowns)
-    columns = 3 * joints[:, None] + torch.arange(3)
-    gradient[:, columns] = (values[..., None, :] @ slopes).squeeze(-2)
-    hessian[:, columns[:, :, None], columns[:, None, :]] = slopes.mT @ slopes
-    return Quadratic(values.square().sum((1, 2)) / 2, gradient, hessian)
+    from meshrec.fit.term_kernels import add_blocks
+
+    size = len(values)
+    found = Quadratic(
+        values.new_zeros(size), values.new_zeros(size, unknowns), values.new_zeros(size, unknowns, unknowns)
+    )
+    add_blocks(values.contiguous().numpy(), slopes.contiguous().numpy(), joints.numpy(), *found.arrays)
+    return found
 
 
 def projected(landmarks: LandmarkMoments, camera: Camera, state: BodyState) -> tuple[Tensor, Tensor]:
@@ -165,8 +167,12 @@ class LimitTerm:
 
     def __call__(self, state: BodyState) -> Quadratic:
         """The term's quadratic in the P unknowns of B bodies."""
-        values, slopes = (part / self.deviation for part in joint_limit_residuals(state.rotations[:, 1:]))
-        return joint_squares(values, slopes, torch.arange(1, NUM_JOINTS), state.unknowns)
+        from meshrec.fit.term_kernels import add_limits
+
+        found = Quadratic.zero(state)
+        parts = [part.numpy() for part in (*state.axis_angles, *double_limits())]
+        add_limits(*parts, float(self.deviation), *found.arrays)
+        return found
 
 
 @dataclass(frozen=True)
@@ -208,15 +214,13 @@ class UprightTerm:
 
     def __call__(self, state: BodyState) -> Quadratic:
         """The term's quadratic in the P unknowns of B bodies."""
-        root = state.rotations[:, 0]
-        spine = root.new_tensor([0.0, 1.0, 0.0])
-        values = (root @ spine - torch.as_tensor(self.up, dtype=root.dtype)) / self.deviation
-        slopes = -root @ skew(spine) / self.deviation
-        squared = values.square().sum(-1)
-        weight = ((self.freedom + 2) / (self.freedom + squared)).sqrt()[:, None]
-        quadratic = squares(values * weight, slopes * weight[..., None], slice(0, 3), state.unknowns)
-        energy = (self.freedom + 2) / 2 * torch.log1p(squared / self.freedom)
-        return Quadratic(energy, quadratic.gradient, quadratic.hessian)
+        from meshrec.fit.term_kernels import add_upright
+
+        found = Quadratic.zero(state)
+        up = torch.as_tensor(self.up, dtype=torch.float64).reshape(-1, 3).contiguous()
+        roots = state.rotations[:, 0].contiguous()
+        add_upright(roots.numpy(), up.numpy(), float(self.deviation), float(self.freedom), *found.arrays)
+        return found
 
 
 @dataclass(frozen=True)
@@ -236,14 +240,16 @@ class RestTerm:
 
     def __call__(self, state: BodyState) -> Quadratic:
         """The term's quadratic in the P unknowns of B bodies."""
-        index = [joint_index(name, "smpl24") for name in self.joints]
-        turns = matrix_to_axis_angle(state.rotations[:, index])
-        squared = turns.square().sum(-1) / self.deviation**2
-        root = ((self.freedom + 1) / (self.freedom + squared)).sqrt()[..., None] / self.deviation
-        values, slopes = turns * root, right_jacobian_inverse(turns) * root[..., None]
-        quadratic = joint_squares(values, slopes, torch.tensor(index), state.unknowns)
-        energy = (self.freedom + 1) / 2 * torch.log1p(squared / self.freedom).sum(-1)
-        return Quadratic(energy, quadratic.gradient, quadratic.hessian)
+        from meshrec.fit.term_kernels import add_rest
+
+        found = Quadratic.zero(state)
+        vectors, slopes = (part.numpy() for part in state.axis_angles)
+        add_rest(vectors, slopes, self._index, float(self.deviation), float(self.freedom), *found.arrays)
+        return found
+
+    @cached_property
+    def _index(self) -> np.ndarray:
+        return np.array([joint_index(name, "smpl24") for name in self.joints])
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from meshrec.body.joints import NUM_JOINTS, joint_index
+from meshrec.body.joints import joint_index
 from meshrec.body.kinematics import KinematicTree, global_rotations
-from meshrec.body.state import TURNS, BodyState
+from meshrec.body.state import BodyState
 from meshrec.detect.people import Detection
-from meshrec.fit.solver import Quadratic, squares
+from meshrec.fit.solver import Quadratic
 from meshrec.geometry import Camera
 from meshrec.geometry.tangent import right_jacobian_inverse, turns_between
 from meshrec.landmarks.rigid_parts import deviations, observed_rotation
@@ -86,26 +86,12 @@ class ObservedTurns:
 
     def __call__(self, state: BodyState) -> Quadratic:
         """The term's quadratic in the P unknowns of B bodies."""
-        frames = global_rotations(state.rotations, self.tree)
-        own = frames[:, self.joints]
-        turns = turns_between(self.rotations, own)
-        values = turns * self.precision
-        squared = values.square().sum(-1, keepdim=True)
-        root = ((self.freedom + 3) / (self.freedom + squared)).sqrt() * self.precision
-        # A step t of an ancestor turns the joint in its own frame by own^T ancestor t.
-        levers = root[..., None] * (right_jacobian_inverse(turns) @ own.mT)
-        slopes = levers.flatten(1, 2) @ frames.transpose(1, 2).flatten(2) * self._above  # (B, 3 J, 72)
-        quadratic = squares((turns * root).flatten(1), slopes, TURNS, state.unknowns)
-        seen = (self.precision > 0).any(-1)
-        energy = (self.freedom + 3) / 2 * (torch.log1p(squared[..., 0] / self.freedom) * seen).sum(-1)
-        return Quadratic(energy, quadratic.gradient, quadratic.hessian)
+        from meshrec.fit.term_kernels import add_observed
 
-    @cached_property
-    def _above(self) -> Tensor:
-        """(3 J, 72) 1 where a step of the joints' rotations can turn an observed one, 0 elsewhere."""
-        above = torch.zeros(len(self.joints), NUM_JOINTS, dtype=torch.float64)
-        for row, joint in enumerate(self.joints):
-            while joint >= 0:
-                above[row, joint] = 1
-                joint = self.tree.parents[joint]
-        return above.repeat_interleave(3, 0).repeat_interleave(3, 1)
+        frames = global_rotations(state.rotations, self.tree)
+        turns = turns_between(self.rotations, frames[:, self.joints])
+        found = Quadratic.zero(state)
+        arrays = [part.numpy() for part in (turns, right_jacobian_inverse(turns), self.precision.contiguous())]
+        index, parents = np.array(self.joints), np.array(self.tree.parents)
+        add_observed(frames.contiguous().numpy(), index, parents, *arrays, float(self.freedom), *found.arrays)
+        return found

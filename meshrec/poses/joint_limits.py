@@ -55,6 +55,13 @@ def joint_limits() -> tuple[Tensor, Tensor]:
     return lowest, highest
 
 
+@cache
+def double_limits() -> tuple[Tensor, Tensor]:
+    """:func:`joint_limits` as float64."""
+    lowest, highest = joint_limits()
+    return lowest.double(), highest.double()
+
+
 def joint_limit_residuals(body_pose: Tensor) -> tuple[Tensor, Tensor]:
     """The signed distance of each axis-angle coordinate beyond its limit; zero within the limits.
 

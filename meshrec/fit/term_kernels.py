@@ -1,0 +1,146 @@
+"""Compiled loops of the terms of a fit: each adds a term's quadratic to that of a fit.
+
+A fit evaluates its terms often, and each of torch's operations would cost more than the arithmetic. In all of these,
+``energy`` (B,), ``gradient`` (B, P) and ``hessian`` (B, P, P) are those of the quadratic that is added to. ``turns``
+(B, J, 3) and ``slopes`` (B, J, 3, 3) are axis-angle vectors of joints and their derivatives by steps of the joints.
+"""
+
+from math import log1p, sqrt
+
+import numpy as np
+
+from meshrec.compiled.jit import compiled
+
+
+@compiled
+def add_block(residual, slope, first, gradient, hessian):
+    """Add the squares of three residuals (3,), whose derivatives by the unknowns from ``first`` on are (3, 3)."""
+    for i in range(3):
+        for r in range(3):
+            gradient[first + i] += residual[r] * slope[r, i]
+        for j in range(3):
+            for r in range(3):
+                hessian[first + i, first + j] += slope[r, i] * slope[r, j]
+
+
+@compiled
+def add_blocks(values, slopes, joints, energy, gradient, hessian):
+    """Half the squares of residuals (B, J, 3) that depend on one of the ``joints`` (J,) each."""
+    for b in range(len(values)):
+        for k in range(len(joints)):
+            add_block(values[b, k], slopes[b, k], 3 * joints[k], gradient[b], hessian[b])
+            for r in range(3):
+                energy[b] += values[b, k, r] * values[b, k, r] / 2
+
+
+@compiled
+def add_limits(turns, slopes, lowest, highest, deviation, energy, gradient, hessian):
+    """The term of the joint limits, of which ``lowest`` and ``highest`` (J - 1, 3) are those of all but the root."""
+    residual, slope = np.empty(3), np.empty((3, 3))
+    for b in range(len(turns)):
+        for k in range(len(lowest)):
+            any_beyond = False
+            for r in range(3):
+                turn = turns[b, k + 1, r]
+                beyond = turn - min(max(turn, lowest[k, r]), highest[k, r])
+                any_beyond |= beyond != 0
+                residual[r] = beyond / deviation
+                energy[b] += residual[r] * residual[r] / 2
+                for c in range(3):
+                    slope[r, c] = slopes[b, k + 1, r, c] / deviation if beyond != 0 else 0.0
+            if any_beyond:
+                add_block(residual, slope, 3 * (k + 1), gradient[b], hessian[b])
+
+
+@compiled
+def add_rest(turns, slopes, joints, deviation, freedom, energy, gradient, hessian):
+    """The term of joints (J,) near their rest pose, whose angles have a Student t distribution."""
+    residual, slope = np.empty(3), np.empty((3, 3))
+    for b in range(len(turns)):
+        for j in joints:
+            squared = 0.0
+            for r in range(3):
+                squared += turns[b, j, r] * turns[b, j, r] / deviation**2
+            root = sqrt((freedom + 1) / (freedom + squared)) / deviation
+            for r in range(3):
+                residual[r] = turns[b, j, r] * root
+                for c in range(3):
+                    slope[r, c] = slopes[b, j, r, c] * root
+            add_block(residual, slope, 3 * j, gradient[b], hessian[b])
+            energy[b] += (freedom + 1) / 2 * log1p(squared / freedom)
+
+
+@compiled
+def add_upright(roots, up, deviation, freedom, energy, gradient, hessian):
+    """The term of the pelvis' tilt: ``roots`` (B, 3, 3) turn its y axis to ``up``, (B, 3) or (1, 3)."""
+    residual, slope = np.empty(3), np.zeros((3, 3))
+    for b in range(len(roots)):
+        squared = 0.0
+        for r in range(3):
+            residual[r] = (roots[b, r, 1] - up[b if len(up) > 1 else 0, r]) / deviation
+            squared += residual[r] * residual[r]
+        root = sqrt((freedom + 2) / (freedom + squared))
+        for r in range(3):
+            residual[r] *= root
+            # The derivative of R exp(t) y by t is R (t x y).
+            slope[r, 0] = roots[b, r, 2] / deviation * root
+            slope[r, 2] = -roots[b, r, 0] / deviation * root
+        add_block(residual, slope, 0, gradient[b], hessian[b])
+        energy[b] += (freedom + 2) / 2 * log1p(squared / freedom)
+
+
+@compiled
+def add_observed(frames, joints, parents, turns, slopes, precision, freedom, energy, gradient, hessian):
+    """The term of observed rotations of joints to camera space, each of which has a Student t distribution.
+
+    Args:
+        frames: (B, J, 3, 3) rotations of all joints to camera space.
+        joints: (N,) the observed joints.
+        parents: (J,) the parent of each joint, -1 for the root.
+        turns, slopes: (B, N, 3) and (B, N, 3, 3), from the observed rotations to those of the body.
+        precision: (B, N, 3) inverse standard deviations, 1 / radians.
+        freedom: Degrees of freedom.
+        energy, gradient, hessian: As for all terms.
+    """
+    chain = np.empty(len(parents), np.int64)
+    residual, lever, local = np.empty(3), np.empty((3, 3)), np.empty((3, 3))
+    levers = np.empty((len(parents), 3, 3))
+    for b in range(len(frames)):
+        for n in range(len(joints)):
+            squared, seen = 0.0, False
+            for r in range(3):
+                value = turns[b, n, r] * precision[b, n, r]
+                squared += value * value
+                seen |= precision[b, n, r] > 0
+            if not seen:
+                continue
+            energy[b] += (freedom + 3) / 2 * log1p(squared / freedom)
+            own = frames[b, joints[n]]
+            for r in range(3):
+                root = sqrt((freedom + 3) / (freedom + squared)) * precision[b, n, r]
+                residual[r] = turns[b, n, r] * root
+                for c in range(3):
+                    local[r, c] = root * slopes[b, n, r, c]
+            # A step t of an ancestor turns the joint in its own frame by own^T ancestor t.
+            for r in range(3):
+                for c in range(3):
+                    lever[r, c] = local[r, 0] * own[c, 0] + local[r, 1] * own[c, 1] + local[r, 2] * own[c, 2]
+            count, joint = 0, joints[n]
+            while joint >= 0:
+                above = frames[b, joint]
+                for r in range(3):
+                    for c in range(3):
+                        levers[count, r, c] = (
+                            lever[r, 0] * above[0, c] + lever[r, 1] * above[1, c] + lever[r, 2] * above[2, c]
+                        )
+                chain[count] = joint
+                count, joint = count + 1, parents[joint]
+            for p in range(count):
+                for i in range(3):
+                    row = 3 * chain[p] + i
+                    for r in range(3):
+                        gradient[b, row] += residual[r] * levers[p, r, i]
+                    for q in range(count):
+                        for j in range(3):
+                            for r in range(3):
+                                hessian[b, row, 3 * chain[q] + j] += levers[p, r, i] * levers[q, r, j]
