@@ -154,11 +154,17 @@ class OutlineTerm:
 
     def __call__(self, state: BodyState) -> Quadratic:
         """The term's quadratic in the P unknowns of B bodies."""
+        from meshrec.fit.term_kernels import along_normals
+
         pixels, slopes = projected(self.landmarks, self.camera, state)
-        skin = ((pixels - self.targets) * self.normals).sum(-1) / self.deviation
-        slopes = (slopes * self.normals[..., None]).sum(-2) / self.deviation
+        skin = pixels.new_empty(pixels.shape[:2])
+        steep = pixels.new_empty(*skin.shape, state.unknowns)
+        targets, normals = self.targets.contiguous().numpy(), self.normals.contiguous().numpy()
+        along_normals(
+            pixels.numpy(), slopes.numpy(), targets, normals, float(self.deviation), skin.numpy(), steep.numpy()
+        )
         thickness = Nuisance(self.clothes[None] / self.deviation, *self.thickness.moments)
-        return robust_squares(skin, slopes, thickness, self.cutoff, weight=self.weight)
+        return robust_squares(skin, steep, thickness, self.cutoff, weight=self.weight)
 
 
 def drawn_faces(body: BodyModel, state: BodyState, camera: Camera) -> tuple[Tensor, np.ndarray]:

@@ -144,3 +144,63 @@ def add_observed(frames, joints, parents, turns, slopes, precision, freedom, ene
                         for j in range(3):
                             for r in range(3):
                                 hessian[b, row, 3 * chain[q] + j] += levers[p, r, i] * levers[q, r, j]
+
+
+@compiled
+def project(points, jacobian, pixels, slopes, focal, center, nearest):
+    """Project points (B, K, 3) in camera space, whose derivatives are (B, K, 3, P).
+
+    ``focal`` and ``center`` (2,) are in pixels. ``pixels`` (B, K, 2) and ``slopes`` (B, K, 2, P) are written; both are
+    NaN for points with a depth below ``nearest``, metres.
+    """
+    for b in range(len(points)):
+        for k in range(points.shape[1]):
+            depth = points[b, k, 2]
+            if depth < nearest:
+                depth = np.nan
+            deeper = jacobian[b, k, 2]
+            for r in range(2):
+                scale, ratio = focal[r] / depth, points[b, k, r] / depth
+                pixels[b, k, r] = points[b, k, r] * scale + center[r]
+                moved, out = jacobian[b, k, r], slopes[b, k, r]
+                for p in range(len(out)):  # d (x / z) = (dx - x / z dz) / z
+                    out[p] = scale * (moved[p] - ratio * deeper[p])
+
+
+@compiled
+def weigh(pixels, slopes, targets, precision, residuals, steep):
+    """Write the errors of landmarks, and their derivatives, in standard deviations.
+
+    Args:
+        pixels, slopes: (B, K, 2) and (B, K, 2, P) projections and their derivatives.
+        targets: (B, K, 2) or (1, K, 2) detected landmarks.
+        precision: (B, K) or (1, K) inverse standard deviations, 0 for what was not detected and may be NaN.
+        residuals, steep: (B, 2 K) and (B, 2 K, P) output.
+    """
+    for b in range(len(pixels)):
+        target, sure = targets[b if len(targets) > 1 else 0], precision[b if len(precision) > 1 else 0]
+        for k in range(pixels.shape[1]):
+            for r in range(2):
+                out, slope = steep[b, 2 * k + r], slopes[b, k, r]
+                if sure[k] == 0:
+                    residuals[b, 2 * k + r] = 0.0
+                    out[:] = 0.0
+                    continue
+                residuals[b, 2 * k + r] = (pixels[b, k, r] - target[k, r]) * sure[k]
+                for p in range(len(out)):
+                    out[p] = slope[p] * sure[k]
+
+
+@compiled
+def along_normals(pixels, slopes, targets, normals, deviation, residuals, steep):
+    """Write distances along normals (K, 2) from ``targets`` (K, 2), and their derivatives, in standard deviations.
+
+    ``residuals`` (B, K) and ``steep`` (B, K, P) are written; the rest is as for :func:`weigh`.
+    """
+    for b in range(len(pixels)):
+        for k in range(pixels.shape[1]):
+            x, y = normals[k, 0] / deviation, normals[k, 1] / deviation
+            residuals[b, k] = (pixels[b, k, 0] - targets[k, 0]) * x + (pixels[b, k, 1] - targets[k, 1]) * y
+            out, first, second = steep[b, k], slopes[b, k, 0], slopes[b, k, 1]
+            for p in range(len(out)):
+                out[p] = first[p] * x + second[p] * y

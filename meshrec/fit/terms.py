@@ -13,6 +13,7 @@ from torch.nn.functional import pad
 
 from meshrec.body.joints import joint_index
 from meshrec.body.state import BETAS, BODY_TURNS, BodyState
+from meshrec.compiled.threads import over_batch
 from meshrec.fit.nuisance import Nuisance, robust_squares
 from meshrec.fit.solver import Quadratic, squares
 from meshrec.geometry import Camera
@@ -59,14 +60,17 @@ def projected(landmarks: LandmarkMoments, camera: Camera, state: BodyState) -> t
         Pixels (B, K, 2) and their derivatives (B, K, 2, P) with respect to a step. Both are NaN for landmarks behind
         the camera or nearer than :data:`NEAREST`, so that no step goes there.
     """
+    from meshrec.fit.term_kernels import project
+
     points, jacobian = landmark_jacobians(landmarks, state)
-    depth = torch.where(points[..., 2:] < NEAREST, torch.nan, points[..., 2:])
-    scale = torch.as_tensor(camera.focal, dtype=points.dtype) / depth
-    # d (x / z) = (dx - x / z dz) / z
-    ratio = (points[..., :2] / depth)[..., None]
-    slopes = scale[..., None] * (jacobian[..., :2, :] - ratio * jacobian[..., 2:, :])
-    center = torch.as_tensor(camera.center, dtype=points.dtype)
-    return points[..., :2] * scale + center, slopes
+    focal, center = (
+        torch.as_tensor(part, dtype=points.dtype).expand(2).contiguous() for part in (camera.focal, camera.center)
+    )
+    pixels = points.new_empty(*points.shape[:2], 2)
+    slopes = points.new_empty(*points.shape[:2], 2, state.unknowns)
+    batched = [part.numpy() for part in (points, jacobian, pixels, slopes)]
+    over_batch(project, batched, [focal.numpy(), center.numpy(), NEAREST])
+    return pixels, slopes
 
 
 @dataclass(frozen=True)
@@ -121,10 +125,13 @@ class Reprojection:
 
     def robust(self, pixels: Tensor, slopes: Tensor) -> Quadratic:
         """The quadratic of projections (B, K, 2) with these derivatives (B, K, 2, U)."""
-        missing = (self.precision == 0)[..., None]  # they may lie behind the camera, where projections are NaN
-        offsets = ((pixels - self.pixels) * self.precision[..., None]).masked_fill(missing, 0)
-        slopes = (slopes * self.precision[..., None, None]).masked_fill(missing[..., None], 0)
-        return robust_squares(offsets.flatten(1), slopes.flatten(1, 2), self._shared_errors, self.cutoff, group=2)
+        from meshrec.fit.term_kernels import weigh
+
+        residuals = pixels.new_empty(len(pixels), 2 * pixels.shape[1])
+        steep = pixels.new_empty(*residuals.shape, slopes.shape[-1])
+        parts = (pixels, slopes, self.pixels, self.precision, residuals, steep)
+        weigh(*(part.contiguous().numpy() for part in parts))
+        return robust_squares(residuals, steep, self._shared_errors, self.cutoff, group=2)
 
     @cached_property
     def _shared_errors(self) -> Nuisance:

@@ -73,3 +73,25 @@ def right_jacobian_inverses(vectors, slopes):
         slopes[n, 0, 1], slopes[n, 1, 0] = c * x * y - z / 2, c * x * y + z / 2
         slopes[n, 0, 2], slopes[n, 2, 0] = c * x * z + y / 2, c * x * z - y / 2
         slopes[n, 1, 2], slopes[n, 2, 1] = c * y * z - x / 2, c * y * z + x / 2
+
+
+@compiled
+def pull_back(slopes, matrices, products):
+    """Write D^T M into ``products`` (B, N, Q), where D is as for :func:`meshrec.geometry.tangent.pull_back`.
+
+    Args:
+        slopes: (B, J, 3, 3) the blocks of D.
+        matrices: M, (B, N, Q) or (1, N, Q).
+        products: The result.
+    """
+    for b in range(len(slopes)):
+        matrix = matrices[b if len(matrices) > 1 else 0]
+        for j in range(slopes.shape[1]):
+            first, second, third = matrix[3 * j], matrix[3 * j + 1], matrix[3 * j + 2]
+            for c in range(3):
+                x, y, z = slopes[b, j, 0, c], slopes[b, j, 1, c], slopes[b, j, 2, c]
+                out = products[b, 3 * j + c]
+                for q in range(len(out)):
+                    out[q] = x * first[q] + y * second[q] + z * third[q]
+        for n in range(3 * slopes.shape[1], matrix.shape[0]):
+            products[b, n] = matrix[n]

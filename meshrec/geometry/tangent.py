@@ -73,5 +73,12 @@ def pull_back(slopes: Tensor, matrix: Tensor) -> Tensor:
         (B, 3 J + R, Q).
     """
     batch, joints = slopes.shape[:2]
+    if by_kernel(slopes) and by_kernel(matrix):
+        from meshrec.geometry import kernels
+
+        product = matrix.new_empty(batch, *matrix.shape[1:])
+        parts = (slopes.detach().contiguous(), matrix.detach().contiguous(), product)
+        kernels.pull_back(*(part.numpy() for part in parts))
+        return product
     first = slopes.mT @ matrix[:, : 3 * joints].unflatten(1, (joints, 3))
     return torch.cat([first.flatten(1, 2), matrix[:, 3 * joints :].expand(batch, -1, -1)], dim=1)

@@ -17,9 +17,11 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from meshrec.body.joints import BODY_JOINTS
+from meshrec.compiled.threads import over_batch
 from meshrec.errors import InputError
 from meshrec.files.atomic import write_file
 from meshrec.files.regular import regular_size
+from meshrec.geometry.rotations import by_kernel
 from meshrec.geometry.tangent import pull_back, right_jacobian_inverse, turned, turns_between
 
 POSE_PRIOR = Path(__file__).with_name("pose_prior.safetensors")
@@ -46,6 +48,7 @@ class PosePrior(nn.Module):
     means: Tensor
     scales: Tensor
     _whiten: Tensor
+    _columns: Tensor
     _information: Tensor
     _heights: Tensor
 
@@ -58,6 +61,7 @@ class PosePrior(nn.Module):
         self.register_buffer("scales", scales)
         eye = torch.eye(means.shape[-1], dtype=means.dtype, device=means.device)
         self.register_buffer("_whiten", torch.linalg.solve_triangular(scales, eye.expand_as(scales), upper=False))
+        self.register_buffer("_columns", self._whiten.mT.contiguous())
         self.register_buffer("_information", self._whiten.mT @ self._whiten)
         size = means.shape[-1]
         constant = math.lgamma((freedom + size) / 2) - math.lgamma(freedom / 2) - size / 2 * math.log(freedom * math.pi)
@@ -100,6 +104,8 @@ class PosePrior(nn.Module):
             to a small rotation t of every joint in its own frame, R_j <- R_j exp(t_j).
         """
         x = self.coordinates(body_pose)
+        if by_kernel(x):
+            return self._quadratic_now(x)
         distances = self._distances(x)
         densities = self._component_log_densities(distances)
         best = densities.argmax(-1)
@@ -111,6 +117,18 @@ class PosePrior(nn.Module):
         hands = 3 * (len(BODY_JOINTS) - len(PRIOR_JOINTS))
         gradient, hessian = nn.functional.pad(gradient, (0, hands)), nn.functional.pad(hessian, (0, hands, 0, hands))
         return torch.logsumexp(densities, dim=-1), gradient, hessian
+
+    def _quadratic_now(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """:meth:`quadratic` of the coordinates (B, 63) by a compiled loop."""
+        from meshrec.poses.pose_prior_kernels import quadratics
+
+        size = 3 * len(BODY_JOINTS)
+        slopes = right_jacobian_inverse(x.unflatten(1, (-1, 3)))
+        found = (x.new_empty(len(x)), x.new_zeros(len(x), size), x.new_zeros(len(x), size, size))
+        batched = [part.contiguous().numpy() for part in (x, slopes, *found)]
+        shared = [part.numpy() for part in (self.means, self._columns, self._information, self._heights)]
+        over_batch(quadratics, batched, [*shared, float(self.freedom)])
+        return found
 
     def sample(self, count: int, generator: torch.Generator) -> Tensor:
         """Draw random poses (count, 23, 3, 3)."""
