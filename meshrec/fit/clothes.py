@@ -6,13 +6,13 @@ and the other in, keeps its full weight.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from meshrec.body import BodyModel, joint_index
+from meshrec.body import NUM_JOINTS, BodyModel, joint_index
 
 # Joints whose parts of the skin belong to each region. Hands and feet belong to none, since they are mostly bare.
 REGIONS = {
@@ -61,6 +61,13 @@ def worn_over(body: BodyModel, vertices: np.ndarray) -> Tensor:
     Returns:
         (N, R) float64, 1 if the vertex belongs to the region and 0 otherwise; see :data:`REGIONS`.
     """
-    parts = body.part_labels[vertices]
-    regions = [np.isin(parts, [joint_index(name, "smpl24") for name in names]) for names in REGIONS.values()]
-    return torch.from_numpy(np.stack(regions, axis=1).astype(np.float64))
+    return torch.from_numpy(_regions_of_parts()[body.part_labels[vertices]])
+
+
+@cache
+def _regions_of_parts() -> np.ndarray:
+    """(24, R) 1 if the part of a joint belongs to a region, 0 otherwise."""
+    regions = np.zeros((NUM_JOINTS, len(REGIONS)))
+    for number, names in enumerate(REGIONS.values()):
+        regions[[joint_index(name, "smpl24") for name in names], number] = 1
+    return regions

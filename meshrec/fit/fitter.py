@@ -30,7 +30,7 @@ from meshrec.fit.result import (
     shape_covariances,
 )
 from meshrec.fit.settings import Balance, FitSettings
-from meshrec.fit.solver import Quadratic, Term, minimize
+from meshrec.fit.solver import Quadratic, Remembered, Term, minimize
 from meshrec.fit.starts import PoseLibrary, in_front
 from meshrec.fit.terms import PoseTerm, Reprojection
 from meshrec.fit.turns import ObservedTurns
@@ -287,6 +287,7 @@ class Fitter:
         Returns:
             The refined body, and the energy's quadratic there.
         """
+        terms = [Remembered(terms)]
         outlines: list[Term] = []
         for reach, steps in self.settings.outline.reaches:
             found = outlines_of(state, reach)

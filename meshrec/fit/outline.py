@@ -24,7 +24,7 @@ from meshrec.fit.solver import Quadratic
 from meshrec.fit.terms import NEAREST, projected
 from meshrec.geometry import Camera
 from meshrec.landmarks.moments import LandmarkMoments
-from meshrec.render import rasterize
+from meshrec.render.fragments import visible_faces
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ def drawn_faces(body: BodyModel, state: BodyState, camera: Camera) -> tuple[Tens
     betas, rotations, translation = (t.to(body.v_template) for t in (state.betas, state.rotations, state.translation))
     with torch.no_grad():
         vertices = body(betas, rotations[:, 1:], rotations[:, 0], translation).vertices[0]
-        return vertices, rasterize(vertices, body.faces, camera).face_id[0].numpy()
+        return vertices, visible_faces(vertices, body.faces, camera)[0].numpy()
 
 
 def match_outlines(
@@ -228,7 +228,9 @@ def match_outlines(
             np.stack([to_own, np.arange(len(view.points))], 1)[gap.min(0) < reach * side],
         ]
     )
-    left_out = np.isin(body.part_labels[vertex], hidden) | (vertices[vertex, 2].numpy() < NEAREST)
+    left_out = vertices[vertex, 2].numpy() < NEAREST
+    if hidden:
+        left_out |= np.isin(body.part_labels[vertex], hidden)
     ours, theirs = pairs[~left_out[pairs[:, 0]]].T
     if not len(ours):
         return None

@@ -1,5 +1,6 @@
 """Levenberg-Marquardt over a batch of bodies."""
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -96,6 +97,27 @@ def total(terms: Sequence[Term], state: BodyState) -> Quadratic:
         found.gradient.add_(other.gradient)
         found.hessian.add_(other.hessian)
     return found
+
+
+class Remembered:
+    """The sum of some terms as one, kept for the last two states: many a minimisation begins where another ended.
+
+    Args:
+        terms: At least one term.
+    """
+
+    def __init__(self, terms: Sequence[Term]) -> None:
+        self._terms = tuple(terms)
+        self._known: deque[tuple[BodyState, Quadratic]] = deque(maxlen=2)
+
+    def __call__(self, state: BodyState) -> Quadratic:
+        """The sum's quadratic in the P unknowns of B bodies."""
+        for known, quadratic in self._known:
+            if known is state:
+                return quadratic
+        found = total(self._terms, state)
+        self._known.append((state, found))
+        return found
 
 
 def minimize(terms: Sequence[Term], state: BodyState, steps: int, damping: float = 1e-3) -> tuple[BodyState, Quadratic]:

@@ -125,8 +125,7 @@ def rasterize(vertices: Array, faces: Array, camera: AnyCamera, backend: str | N
     screen = to_screen(vertices, camera)
     faces = as_faces(faces, screen)
     perspective = is_perspective(camera)
-    draw = rasterizer(pick(backend, screen.device)).visible_faces
-    face_id = draw(screen.detach(), faces, camera.size, perspective)
+    face_id = _visible(screen, faces, camera, backend)
 
     pixel = torch.nonzero(face_id.flatten() >= 0).squeeze(-1)
     width, height = camera.size
@@ -137,6 +136,29 @@ def rasterize(vertices: Array, faces: Array, camera: AnyCamera, backend: str | N
     with torch.no_grad():  # the screen's y runs down, so what is counter-clockwise to the eye has a negative area there
         turned_away = (u[1] - u[0]) * (v[2] - v[0]) > (v[1] - v[0]) * (u[2] - u[0])
     return Fragments(face_id, faces, pixel, barycentric, depth, turned_away)
+
+
+def visible_faces(vertices: Array, faces: Array, camera: AnyCamera, backend: str | None = None) -> Tensor:
+    """The nearest face behind every pixel centre alone, of :func:`rasterize`, whose arguments it has.
+
+    Returns:
+        (B, H, W) int32 numbers of faces, -1 where there is none.
+
+    Example:
+        >>> import torch
+        >>> from meshrec.geometry import Camera
+        >>> from meshrec.render.fragments import visible_faces
+        >>> triangle = torch.tensor([[0.0, 0.0, 2.0], [1.0, 0.0, 2.0], [0.0, 1.0, 2.0]])
+        >>> visible_faces(triangle, torch.tensor([[0, 1, 2]]), Camera(4.0, center=(0.0, 0.0), size=(3, 2))).tolist()
+        [[[0, 0, 0], [0, 0, -1]]]
+    """
+    screen = to_screen(vertices, camera)
+    return _visible(screen, as_faces(faces, screen), camera, backend)
+
+
+def _visible(screen: Tensor, faces: Tensor, camera: AnyCamera, backend: str | None) -> Tensor:
+    draw = rasterizer(pick(backend, screen.device)).visible_faces
+    return draw(screen.detach(), faces, camera.size, is_perspective(camera))
 
 
 def locate(u: Tensor, v: Tensor, z: Tensor, perspective: bool) -> tuple[Tensor, Tensor]:
