@@ -67,8 +67,6 @@ class BodyState:
 
 def choose(accept: Tensor, new: BodyState, old: BodyState) -> BodyState:
     """Choose between two states for each of B bodies: ``new`` where ``accept`` (B,) is true, else ``old``."""
-    if len(accept) == 1:  # the very state, so that what was computed for it can be told to be of it
-        return new if accept else old
     return BodyState(
         torch.where(accept[:, None, None, None], new.rotations, old.rotations),
         torch.where(accept[:, None], new.translation, old.translation),

@@ -138,12 +138,15 @@ def minimize(terms: Sequence[Term], state: BodyState, steps: int, damping: float
         ahead = state.moved(damped_step(here, dampings))
         there = total(terms, ahead)
         accept = there.energy < here.energy  # false for NaN
-        state = choose(accept, ahead, state)
-        here = Quadratic(
-            torch.where(accept, there.energy, here.energy),
-            torch.where(accept[:, None], there.gradient, here.gradient),
-            torch.where(accept[:, None, None], there.hessian, here.hessian),
-        )
+        if accept.all():
+            state, here = ahead, there
+        elif accept.any():
+            state = choose(accept, ahead, state)
+            here = Quadratic(
+                torch.where(accept, there.energy, here.energy),
+                torch.where(accept[:, None], there.gradient, here.gradient),
+                torch.where(accept[:, None, None], there.hessian, here.hessian),
+            )
         dampings = torch.where(accept, dampings * 0.2, dampings * 8).clamp(LEAST_DAMPING, MOST_DAMPING)
     return state, here
 
