@@ -1,7 +1,10 @@
 """Pose, translation and shape of a batch of bodies, which are the unknowns of a fit."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -9,6 +12,9 @@ from torch import Tensor
 from meshrec.body.joints import NUM_JOINTS, POSE_SIZE
 from meshrec.geometry.rotations import matrix_to_axis_angle
 from meshrec.geometry.tangent import right_jacobian_inverse, turned
+
+if TYPE_CHECKING:
+    from meshrec.body.model import BodyModel
 
 # Positions of the unknowns in a step: a rotation vector for each joint, the translation, and the betas.
 TURNS = slice(0, POSE_SIZE)
@@ -31,17 +37,23 @@ class BodyState:
     rotations: Tensor
     translation: Tensor
     betas: Tensor
+    _posed: list[tuple[BodyModel, Tensor]] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.rotations)
 
-    def __getitem__(self, index: Tensor | slice) -> "BodyState":
+    def __getitem__(self, index: Tensor | slice) -> BodyState:
         return BodyState(self.rotations[index], self.translation[index], self.betas[index])
 
-    def repeated(self, count: int) -> "BodyState":
+    def repeated(self, count: int) -> BodyState:
         """Each body ``count`` times, one after the other."""
         parts = (self.rotations, self.translation, self.betas)
         return BodyState(*(part.repeat_interleave(count, 0) for part in parts))
+
+    @property
+    def parts(self) -> dict[str, Tensor]:
+        """The three tensors by their names."""
+        return {"rotations": self.rotations, "translation": self.translation, "betas": self.betas}
 
     @property
     def unknowns(self) -> int:
@@ -54,7 +66,18 @@ class BodyState:
         vectors = matrix_to_axis_angle(self.rotations)
         return vectors, right_jacobian_inverse(vectors)
 
-    def moved(self, step: Tensor) -> "BodyState":
+    def posed(self, body: BodyModel) -> Tensor:
+        """Vertices (B, V, 3) of a body, metres, of the body's own type; they are kept for the body asked for last."""
+        if not self._posed or self._posed[0][0] is not body:
+            betas, rotations, translation = (
+                part.to(body.v_template) for part in (self.betas, self.rotations, self.translation)
+            )
+            with torch.no_grad():
+                vertices = body(betas, rotations[:, 1:], rotations[:, 0], translation).vertices
+            self._posed[:] = [(body, vertices)]
+        return self._posed[0][1]
+
+    def moved(self, step: Tensor) -> BodyState:
         """The state after a step.
 
         Args:

@@ -23,7 +23,9 @@ PARTS = 4
 """Parts of a batch for each thread: enough that a thread which is kept waiting delays the others little."""
 
 
-def over_batch(kernel: Callable[..., None], batched: Sequence[np.ndarray], shared: Sequence[np.ndarray]) -> None:
+def over_batch(
+    kernel: Callable[..., None], batched: Sequence[np.ndarray], shared: Sequence[np.ndarray | float]
+) -> None:
     """Call ``kernel(*batched, *shared)`` on parts of the batch, which idle threads take one after another.
 
     A thread that other programs keep from its core takes fewer parts, and one that has not begun when all parts are
@@ -32,7 +34,7 @@ def over_batch(kernel: Callable[..., None], batched: Sequence[np.ndarray], share
     Args:
         kernel: A function compiled with ``nogil=True``, which writes its results into some of its arguments.
         batched: Arrays whose first axis is the batch.
-        shared: Arrays that every part needs whole.
+        shared: Arrays that every part needs whole, and numbers.
     """
     size = len(batched[0])
     threads = min(torch.get_num_threads(), size)

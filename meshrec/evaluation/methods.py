@@ -265,6 +265,6 @@ def among(bodies: Bodies | None, rows: Tensor, count: int, body: BodyModel) -> B
     return Bodies(
         vertices=put(vertices, bodies.vertices),
         betas=None if bodies.betas is None else put(rest.betas.float(), bodies.betas),
-        state=state and BodyState(*(put(*parts) for parts in zip(vars(rest).values(), vars(state).values()))),
+        state=state and BodyState(*(put(*parts) for parts in zip(rest.parts.values(), state.parts.values()))),
         scores=None if scores is None else put(torch.zeros(count), scores),
     )

@@ -119,10 +119,8 @@ class Forearms:
         Returns:
             The term of the points of forearms in the body, and of those close to it; None if no forearm is.
         """
-        parts = (state.betas, state.rotations[:, 1:], state.rotations[:, 0], state.translation)
-        with torch.no_grad():
-            vertices = self.body(*(part.to(self.body.v_template) for part in parts)).vertices
-            normals = vertex_normals(vertices, self.body.faces)[0]
+        vertices = state.posed(self.body)
+        normals = vertex_normals(vertices, self.body.faces)[0]
         pairs, weights = [], []
         for points, skin in zip(self.points, self.skin):
             own, height = self._nearest(vertices[0], normals, points, skin)

@@ -22,7 +22,7 @@ def not_kept(name: str, make: Callable[[], dict[str, np.ndarray]]) -> Mapping[st
 
 def arrays_of(state: BodyState, **others: Tensor) -> dict[str, np.ndarray]:
     """Bodies, and other tensors by name, as arrays; :func:`state_of` gives the bodies back."""
-    return {name: part.numpy() for name, part in (vars(state) | others).items()}
+    return {name: part.numpy() for name, part in (state.parts | others).items()}
 
 
 def state_of(arrays: Mapping[str, np.ndarray], prefix: str = "") -> BodyState:

@@ -178,10 +178,8 @@ def drawn_faces(body: BodyModel, state: BodyState, camera: Camera) -> tuple[Tens
     Returns:
         The vertices (V, 3) in camera space, metres, and the face seen at each pixel (H, W), -1 for none.
     """
-    betas, rotations, translation = (t.to(body.v_template) for t in (state.betas, state.rotations, state.translation))
-    with torch.no_grad():
-        vertices = body(betas, rotations[:, 1:], rotations[:, 0], translation).vertices[0]
-        return vertices, visible_faces(vertices, body.faces, camera)[0].numpy()
+    vertices = state.posed(body)[0]
+    return vertices, visible_faces(vertices, body.faces, camera)[0].numpy()
 
 
 def match_outlines(

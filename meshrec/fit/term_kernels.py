@@ -13,7 +13,7 @@ from meshrec.compiled.jit import compiled
 
 
 @compiled
-def add_block(residual, slope, first, gradient, hessian):
+def add_block(residual: np.ndarray, slope: np.ndarray, first: int, gradient: np.ndarray, hessian: np.ndarray) -> None:
     """Add the squares of three residuals (3,), whose derivatives by the unknowns from ``first`` on are (3, 3)."""
     for i in range(3):
         for r in range(3):
@@ -24,7 +24,14 @@ def add_block(residual, slope, first, gradient, hessian):
 
 
 @compiled
-def add_blocks(values, slopes, joints, energy, gradient, hessian):
+def add_blocks(
+    values: np.ndarray,
+    slopes: np.ndarray,
+    joints: np.ndarray,
+    energy: np.ndarray,
+    gradient: np.ndarray,
+    hessian: np.ndarray,
+) -> None:
     """Half the squares of residuals (B, J, 3) that depend on one of the ``joints`` (J,) each."""
     for b in range(len(values)):
         for k in range(len(joints)):
@@ -34,7 +41,16 @@ def add_blocks(values, slopes, joints, energy, gradient, hessian):
 
 
 @compiled
-def add_limits(turns, slopes, lowest, highest, deviation, energy, gradient, hessian):
+def add_limits(
+    turns: np.ndarray,
+    slopes: np.ndarray,
+    lowest: np.ndarray,
+    highest: np.ndarray,
+    deviation: float,
+    energy: np.ndarray,
+    gradient: np.ndarray,
+    hessian: np.ndarray,
+) -> None:
     """The term of the joint limits, of which ``lowest`` and ``highest`` (J - 1, 3) are those of all but the root."""
     residual, slope = np.empty(3), np.empty((3, 3))
     for b in range(len(turns)):
@@ -53,7 +69,16 @@ def add_limits(turns, slopes, lowest, highest, deviation, energy, gradient, hess
 
 
 @compiled
-def add_rest(turns, slopes, joints, deviation, freedom, energy, gradient, hessian):
+def add_rest(
+    turns: np.ndarray,
+    slopes: np.ndarray,
+    joints: np.ndarray,
+    deviation: float,
+    freedom: float,
+    energy: np.ndarray,
+    gradient: np.ndarray,
+    hessian: np.ndarray,
+) -> None:
     """The term of joints (J,) near their rest pose, whose angles have a Student t distribution."""
     residual, slope = np.empty(3), np.empty((3, 3))
     for b in range(len(turns)):
@@ -71,7 +96,15 @@ def add_rest(turns, slopes, joints, deviation, freedom, energy, gradient, hessia
 
 
 @compiled
-def add_upright(roots, up, deviation, freedom, energy, gradient, hessian):
+def add_upright(
+    roots: np.ndarray,
+    up: np.ndarray,
+    deviation: float,
+    freedom: float,
+    energy: np.ndarray,
+    gradient: np.ndarray,
+    hessian: np.ndarray,
+) -> None:
     """The term of the pelvis' tilt: ``roots`` (B, 3, 3) turn its y axis to ``up``, (B, 3) or (1, 3)."""
     residual, slope = np.empty(3), np.zeros((3, 3))
     for b in range(len(roots)):
@@ -90,7 +123,18 @@ def add_upright(roots, up, deviation, freedom, energy, gradient, hessian):
 
 
 @compiled
-def add_observed(frames, joints, parents, turns, slopes, precision, freedom, energy, gradient, hessian):
+def add_observed(
+    frames: np.ndarray,
+    joints: np.ndarray,
+    parents: np.ndarray,
+    turns: np.ndarray,
+    slopes: np.ndarray,
+    precision: np.ndarray,
+    freedom: float,
+    energy: np.ndarray,
+    gradient: np.ndarray,
+    hessian: np.ndarray,
+) -> None:
     """The term of observed rotations of joints to camera space, each of which has a Student t distribution.
 
     Args:
@@ -147,7 +191,15 @@ def add_observed(frames, joints, parents, turns, slopes, precision, freedom, ene
 
 
 @compiled
-def project(points, jacobian, pixels, slopes, focal, center, nearest):
+def project(
+    points: np.ndarray,
+    jacobian: np.ndarray,
+    pixels: np.ndarray,
+    slopes: np.ndarray,
+    focal: np.ndarray,
+    center: np.ndarray,
+    nearest: float,
+) -> None:
     """Project points (B, K, 3) in camera space, whose derivatives are (B, K, 3, P).
 
     ``focal`` and ``center`` (2,) are in pixels. ``pixels`` (B, K, 2) and ``slopes`` (B, K, 2, P) are written; both are
@@ -168,7 +220,14 @@ def project(points, jacobian, pixels, slopes, focal, center, nearest):
 
 
 @compiled
-def weigh(pixels, slopes, targets, precision, residuals, steep):
+def weigh(
+    pixels: np.ndarray,
+    slopes: np.ndarray,
+    targets: np.ndarray,
+    precision: np.ndarray,
+    residuals: np.ndarray,
+    steep: np.ndarray,
+) -> None:
     """Write the errors of landmarks, and their derivatives, in standard deviations.
 
     Args:
@@ -192,7 +251,15 @@ def weigh(pixels, slopes, targets, precision, residuals, steep):
 
 
 @compiled
-def along_normals(pixels, slopes, targets, normals, deviation, residuals, steep):
+def along_normals(
+    pixels: np.ndarray,
+    slopes: np.ndarray,
+    targets: np.ndarray,
+    normals: np.ndarray,
+    deviation: float,
+    residuals: np.ndarray,
+    steep: np.ndarray,
+) -> None:
     """Write distances along normals (K, 2) from ``targets`` (K, 2), and their derivatives, in standard deviations.
 
     ``residuals`` (B, K) and ``steep`` (B, K, P) are written; the rest is as for :func:`weigh`.

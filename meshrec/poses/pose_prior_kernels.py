@@ -8,7 +8,18 @@ from meshrec.compiled.jit import compiled
 
 
 @compiled
-def quadratics(coordinates, slopes, density, gradient, hessian, means, columns, information, heights, freedom):
+def quadratics(
+    coordinates: np.ndarray,
+    slopes: np.ndarray,
+    density: np.ndarray,
+    gradient: np.ndarray,
+    hessian: np.ndarray,
+    means: np.ndarray,
+    columns: np.ndarray,
+    information: np.ndarray,
+    heights: np.ndarray,
+    freedom: float,
+) -> None:
     """Write the logarithm of the prior's density, and the quadratic of its likeliest component.
 
     Args:

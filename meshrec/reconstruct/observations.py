@@ -275,7 +275,7 @@ def _initial_arrays(initials: list[Initial]) -> dict[str, np.ndarray]:
         return {}
     everyone = joined(initials)
     whiten = everyone.whiten if everyone.whiten.stride(0) else everyone.whiten[:1]
-    parts = {**vars(everyone.state), "whiten": whiten}
+    parts = {**everyone.state.parts, "whiten": whiten}
     return {name: part.float().numpy() for name, part in parts.items()}
 
 
@@ -292,7 +292,7 @@ def joined(initials: Sequence[Initial]) -> Initial:
     Where the uncertainty of all is the same, as a regressor without one of its own has it, it is an expanded tensor,
     which takes no memory: at 28 KB an estimate it is otherwise most of what a long clip keeps.
     """
-    states = [vars(initial.state) for initial in initials]
+    states = [initial.state.parts for initial in initials]
     state = BodyState(**{name: torch.cat([one[name] for one in states]) for name in states[0]})
     first = initials[0].whiten[:1]
     if all(torch.equal(initial.whiten, first.expand_as(initial.whiten)) for initial in initials):
