@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -37,7 +37,6 @@ class BodyState:
     rotations: Tensor
     translation: Tensor
     betas: Tensor
-    _posed: list[tuple[BodyModel, Tensor]] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.rotations)
@@ -65,6 +64,10 @@ class BodyState:
         """Axis-angle vectors of the joints (B, 24, 3), and their derivatives (B, 24, 3, 3) with respect to a step."""
         vectors = matrix_to_axis_angle(self.rotations)
         return vectors, right_jacobian_inverse(vectors)
+
+    @cached_property
+    def _posed(self) -> list[tuple[BodyModel, Tensor]]:
+        return []
 
     def posed(self, body: BodyModel) -> Tensor:
         """Vertices (B, V, 3) of a body, metres, of the body's own type; they are kept for the body asked for last."""

@@ -72,7 +72,7 @@ def test_annotators_are_measured_beside_wrong_labels(monkeypatch):
         row = int(
             np.abs(exact[:, 0] - detections[0].keypoints[joint_index("right_ankle", "mediapipe33"), :2]).sum(1).argmin()
         )
-        return [SimpleNamespace(**{name: part[row].numpy() for name, part in vars(states).items()})]
+        return [SimpleNamespace(**{name: part[row].numpy() for name, part in states.parts.items()})]
 
     fitter.body = body
     found = measure_annotators(People(), detector, fitter)

@@ -177,7 +177,7 @@ def test_stages_end_where_the_product_starts(body, people):
             rotations, betas = state.rotations.float(), state.betas.float()
             vertices = body(betas, rotations[:, 1:], rotations[:, :1], state.translation.float()).vertices
             assert torch.allclose(stages[last].vertices[i], vertices[0], atol=2e-4)
-            for ours, own in zip(vars(stages[last].state).values(), vars(state).values()):
+            for ours, own in zip(stages[last].state.parts.values(), state.parts.values()):
                 assert torch.allclose(ours[i], own[0], atol=1e-5)
             assert stages[last].scores[i] == s.detection.score
 

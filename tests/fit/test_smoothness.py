@@ -172,7 +172,7 @@ def test_the_past_is_a_quadratic(skeleton):
     slope = (past(state.moved(1e-6 * step)).energy - past(state.moved(-1e-6 * step)).energy) / 2e-6
     assert torch.allclose(slope, (here.gradient * step[:, :UNKNOWNS]).sum(), rtol=1e-6)
     at_reference = past(
-        BodyState(*(torch.cat([p, q[2:]]) for p, q in zip(vars(past.reference).values(), vars(state).values())))
+        BodyState(*(torch.cat([p, q[2:]]) for p, q in zip(past.reference.parts.values(), state.parts.values())))
     )
     dense = torch.zeros(150, 150, dtype=torch.float64)
     dense[:75, :75], dense[75:, 75:], dense[75:, :75] = (

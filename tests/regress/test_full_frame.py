@@ -128,7 +128,7 @@ def test_the_pelvis_stays_for_another_body(body):
     for target in (body, other):
         network = Still((0.8, 0.1, -0.2))
         initial = FullFrameRegressor(network, body, FAMILIES["camera_hmr"], target)(photo(), [person], CAMERA)
-        state = BodyState(*(part.float() for part in vars(initial.state).values()))
+        state = BodyState(*(part.float() for part in initial.state.parts.values()))
         joints = target(state.betas, state.rotations[:, 1:], state.rotations[:, 0], state.translation).joints
         places.append(joints[0, 0])
         assert network.seen.rgb.shape == (1, 3, 128, 128) and network.seen.box.shape == (1, 3)
