@@ -20,6 +20,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from meshrec.detect.litert import LiteNetwork
 from meshrec.detect.people import Region, box_iou
@@ -34,6 +35,8 @@ OVERLAP = 0.3  # intersection over union from which two boxes are one person's
 MARGIN = 1.25  # side of the region over the diameter of the circle around a person
 REFINED_FROM = 0.5  # least peak of a landmark's heatmap by which its place is refined
 WINDOW = 3  # cells of the heatmap to each side of a landmark that refine it
+LOOKS_AT_ONCE = 2  # closer looks at a person between two decisions whether they are enough, on any machine
+MOST_THREADS = 4  # of a closer look: networks of this size gain little from more
 
 FOLDER = Path(__file__).parent / "networks"
 # The two members of MediaPipe's .task files.
@@ -196,15 +199,14 @@ def load_networks(path: str | Path | None = None) -> Networks:
     Raises:
         InputError: The file is missing, or no such file.
     """
+    threads = min(MOST_THREADS, max(1, torch.get_num_threads() // LOOKS_AT_ONCE))
     if path is None:
-        persons, full, heavy = (
-            LiteNetwork(FOLDER / f"{name}.tflite")
-            for name in ("pose_detection", "pose_landmark_full", "pose_landmark_heavy")
-        )
+        persons = LiteNetwork(FOLDER / "pose_detection.tflite")
+        full = LiteNetwork(FOLDER / "pose_landmark_full.tflite")
+        heavy = LiteNetwork(FOLDER / "pose_landmark_heavy.tflite", threads=threads)
         return Networks(PersonDetector(persons), LandmarkNetwork(full), LandmarkNetwork(heavy))
-    persons, landmarks = (
-        LiteNetwork(_member(Path(path), name), f"{path}, {name}") for name in (TASK_PERSONS, TASK_LANDMARKS)
-    )
+    persons = LiteNetwork(_member(Path(path), TASK_PERSONS), f"{path}, {TASK_PERSONS}")
+    landmarks = LiteNetwork(_member(Path(path), TASK_LANDMARKS), f"{path}, {TASK_LANDMARKS}", threads)
     return Networks(PersonDetector(persons), LandmarkNetwork(landmarks), LandmarkNetwork(landmarks))
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from meshrec.compiled.threads import over_items, require_own_threads
-from meshrec.detect.blazepose import Pose, PoseNetwork, load_networks
+from meshrec.detect.blazepose import LOOKS_AT_ONCE, Pose, PoseNetwork, load_networks
 from meshrec.detect.blazepose_settings import BlazePoseSettings
 from meshrec.detect.candidate import Candidate, apart, nobody, visibility
 from meshrec.detect.close_ups import CloseUps
@@ -25,7 +25,6 @@ from meshrec.detect.tiles import Square, beside, cut_out, overlaps, share_inside
 from meshrec.errors import InputError
 
 Seed = tuple[float, Pose]  # certainty in [0, 1] and a rough pose
-AT_ONCE = 2  # looks at a person between two decisions whether they are enough; it does not depend on the machine
 
 
 class BlazePoseDetector:
@@ -343,7 +342,7 @@ class BlazePoseDetector:
         def all_looks(jobs: list[tuple[Candidate, Look]]) -> list[Pose | None]:
             return over_items(lambda i: look(*jobs[i]), len(jobs), self._threads)
 
-        while jobs := [(c, view) for c in candidates for view in c.next_views(AT_ONCE)]:
+        while jobs := [(c, view) for c in candidates for view in c.next_views(LOOKS_AT_ONCE)]:
             for (candidate, _), pose in zip(jobs, all_looks(jobs)):
                 if pose is not None:
                     candidate.add(pose)

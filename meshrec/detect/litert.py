@@ -13,7 +13,6 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from meshrec.compiled.threads import require_own_threads
 from meshrec.errors import InputError, MissingDependency
@@ -21,30 +20,29 @@ from meshrec.errors import InputError, MissingDependency
 if TYPE_CHECKING:
     from ai_edge_litert.interpreter import Interpreter
 
-MOST_THREADS = 4  # of one interpreter: small networks gain little from more
-
 
 class LiteNetwork:
     """A ``.tflite`` network with one input of batch size one.
 
-    Threads may share it: an interpreter serves one thread at a time, so each call takes an idle one or makes another.
-    An interpreter runs on :attr:`threads` threads, which give the same outputs as one, bit for bit. Since it
-    keeps its weights as float32 twice, in the largest network 105 MB, few of many threads are better than many of one.
+    Threads may share it: an interpreter serves one thread at a time, so each call takes an idle one or makes another,
+    which keeps the weights as float32 twice, in the largest network 105 MB.
 
     Args:
         source: A ``.tflite`` file, or the content of one.
         name: Name of the network in error messages. Default: the file's path.
+        threads: Number of threads on which each interpreter runs. They give the same outputs as one, bit for bit. Two
+            calls at the same time, on one thread each, take less time than two calls in turn on two threads.
 
     Raises:
         InputError: The file is missing, or is no network of this format.
         MissingDependency: ai-edge-litert is not installed.
     """
 
-    def __init__(self, source: str | Path | bytes, name: str | None = None) -> None:
+    def __init__(self, source: str | Path | bytes, name: str | None = None, threads: int = 1) -> None:
         require_own_threads()
         self._source = source if isinstance(source, bytes) else Path(source)
         self.name = name or ("the network" if isinstance(source, bytes) else str(source))
-        self.threads = min(torch.get_num_threads(), MOST_THREADS)
+        self.threads = threads
         self._idle: SimpleQueue[Interpreter] = SimpleQueue()
         with without_chatter():  # LiteRT chats once a process, so that interpreters made later have nothing to say
             first = self._interpreter()

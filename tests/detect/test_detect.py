@@ -12,7 +12,7 @@ from helpers.paths import EXAMPLES, SHARED
 
 from meshrec.body import joint_set
 from meshrec.detect import Detection, Mask, load_detector
-from meshrec.detect.blazepose import FOLDER, Pose, Sight
+from meshrec.detect.blazepose import FOLDER, Pose, Sight, load_networks
 from meshrec.detect.blazepose_detector import BlazePoseDetector
 from meshrec.detect.blazepose_settings import BlazePoseSettings
 from meshrec.detect.inputs import boxes_in_photo, for_photo, people_in_photo, read_boxes, read_keypoints
@@ -291,17 +291,21 @@ def test_the_runtimes_chatter_is_dropped_and_errors_pass(capfd):
 def test_threads_of_a_network_do_not_change_its_outputs():
     """Also where there are more threads than cores."""
     picture = np.random.default_rng(0).uniform(size=(256, 256, 3)).astype(np.float32)
-    before, outputs = torch.get_num_threads(), []
-    for threads in (1, 2, 3):
-        torch.set_num_threads(threads)
-        try:
-            network = LiteNetwork(FOLDER / "pose_landmark_full.tflite")
-        finally:
-            torch.set_num_threads(before)
-        assert network.threads == threads
-        outputs.append(network(picture))
+    outputs = [LiteNetwork(FOLDER / "pose_landmark_full.tflite", threads=count)(picture) for count in (1, 2, 3)]
     for other in outputs[1:]:
         assert all(map(np.array_equal, outputs[0], other))
+
+
+@pytest.mark.parametrize(("threads", "of_a_look"), [(1, 1), (2, 1), (4, 2), (64, 4)])
+def test_looks_at_the_same_time_share_the_threads(threads, of_a_look):
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        networks = load_networks()
+    finally:
+        torch.set_num_threads(before)
+    assert networks.look.network.threads == of_a_look
+    assert networks.persons.network.threads == networks.search.network.threads == 1
 
 
 def test_only_loading_a_network_redirects_stderr(monkeypatch, capfd):
