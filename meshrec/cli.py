@@ -54,7 +54,7 @@ COLLECTIONS = 50_000, 20, 100  # thresholds of Python's garbage collector; see g
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    # Idle threads of OpenMP and OpenBLAS would spin, and take cores from busy ones. Torch and numpy read it when loaded.
+    # Idle threads of OpenMP and OpenBLAS would spin, and take cores from busy ones. Torch and numpy look when loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")  # the logarithm of the cycles to wait
     # By default the garbage collector would walk through all that torch and numba import several times.
