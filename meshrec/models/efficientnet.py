@@ -5,7 +5,7 @@ family leaves out squeeze-and-excitation, and has ReLU6 in place of Swish.
 """
 
 from torch import Tensor, nn
-from torch.nn.functional import pad
+from torch.nn.functional import pad, relu6
 
 EPSILON, MOMENTUM = 1e-3, 0.01  # of the batch normalisations, as the published weights were trained
 MEAN, STD = 127 / 255, 128 / 255  # of the pictures that the published weights expect, as shares of the brightest
@@ -57,8 +57,8 @@ class EfficientNetLite0(nn.Module):
         Returns:
             (B, features).
         """
-        x = self.bn0(self.conv_stem(x)).clamp(0, 6)
-        x = self.bn1(self.conv_head(self.blocks(x))).clamp(0, 6)
+        x = relu6(self.bn0(self.conv_stem(x)))
+        x = relu6(self.bn1(self.conv_head(self.blocks(x))))
         return x.mean((2, 3))
 
 
@@ -87,8 +87,8 @@ class InvertedResidual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, inputs, H, W) to (B, outputs, ceil(H / stride), ceil(W / stride))."""
-        y = self.bn0(self.expand_conv(x)).clamp(0, 6) if self.expands else x
-        y = self.bn1(self.depthwise_conv(y)).clamp(0, 6)
+        y = relu6(self.bn0(self.expand_conv(x))) if self.expands else x
+        y = relu6(self.bn1(self.depthwise_conv(y)))
         y = self.bn2(self.project_conv(y))
         return x + y if self.skips else y
 
