@@ -10,13 +10,18 @@ import torch
 from meshrec.comparison.bench import Bench, Made, Row, kept_training
 from meshrec.evaluation.lifting import lifting_errors
 from meshrec.models.adversarial_lifting import AdversarialLifter
+from meshrec.models.deep_nrsfm import DeepNRSfM
 from meshrec.models.nrsfm import NRSfM
 from meshrec.models.repnet import RepNet
 from meshrec.models.unscaled import Unscaled
 from meshrec.training.adversarial_lifting import train_adversarial
+from meshrec.training.deep_nrsfm import train_deep_nrsfm
 from meshrec.training.nrsfm import train_nrsfm
 from meshrec.training.repnet import train_repnet
 from meshrec.training.unpaired_poses import unpaired_poses, usual_length
+
+FLAT_ATOMS = 8
+"""Atoms of the only dictionary of the row without a hierarchy: a code has as many entries as the hierarchy's."""
 
 OTHER_PEOPLE = 1
 """Added to the seed of the people who are seen, for the seed of those whose poses are known."""
@@ -41,6 +46,21 @@ def nrsfm_better(bench: Bench, name: str) -> Made:
     errors = {key: np.minimum(values, other[key]) for key, values in one.items()}
     first = bench.measured.keypoints[:1]
     return Made(errors, lambda: network(first), weights, seconds / 60)
+
+
+def deep_nrsfm(**changes: Any) -> Callable[[Bench, str], Made]:
+    """The hierarchy of block-sparse dictionaries with some settings changed."""
+
+    def make(bench: Bench, name: str) -> Made:
+        config = replace(bench.config.deep_nrsfm, **changes)
+        training = replace(bench.config.training, steps=config.steps, rate=config.rate)
+        length = usual_length(bench.body)
+        network = _trained(
+            bench, name, DeepNRSfM(config), lambda: train_deep_nrsfm(config, bench.people, length, training)
+        )
+        return bench.lifted(*network)
+
+    return make
 
 
 def repnet(**changes: Any) -> Callable[[Bench, str], Made]:
@@ -96,6 +116,8 @@ UNLABELLED_ROWS = {
     "nrsfm": Row("NRSfM (C3DPO, Novotny 2019)", "2D only", nrsfm()),
     "nrsfm_better": Row("- the better reflection of each person, as the paper measures", "2D only", nrsfm_better),
     "nrsfm_no_canonical": Row("- without canonicalisation", "2D only", nrsfm(canonical=0.0)),
+    "deep_nrsfm": Row("Deep NRSfM (Kong 2019)", "2D only", deep_nrsfm()),
+    "deep_nrsfm_flat": Row("- one dictionary", "2D only", deep_nrsfm(atoms=(FLAT_ATOMS,))),
     "adversarial": Row("adversarial lifting (Drover 2018, Chen 2019, Kudo 2018)", "2D only", adversarial()),
     "adversarial_no_critic": Row("- without the critic", "2D only", adversarial(critic=0.0)),
     "adversarial_no_loop": Row("- without self-consistency", "2D only", adversarial(picture=0.0, space=0.0)),

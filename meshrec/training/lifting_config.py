@@ -6,6 +6,7 @@ from meshrec.fit.sparse_pose import SparsePoseConfig
 from meshrec.models.adversarial_lifting import AdversarialConfig
 from meshrec.models.cascade import CascadeConfig
 from meshrec.models.compositional import CompositionalConfig
+from meshrec.models.deep_nrsfm import DeepNRSfMConfig
 from meshrec.models.depth_order import DepthOrderConfig
 from meshrec.models.hourglass import HourglassConfig
 from meshrec.models.lifting_baseline import BaselineConfig
@@ -57,6 +58,7 @@ class LiftingConfig:
         locally_connected: the network that connects near joints.
         sparse_pose: the sparse sums of a dictionary of poses.
         nrsfm: the network that factorises 2D joints into shape and viewpoint.
+        deep_nrsfm: the hierarchy of block-sparse dictionaries.
         adversarial: the lifter that a critic of 2D poses and self-consistency teach.
         repnet: the networks of pose and camera that a critic of 3D poses teaches.
         variational: the conditional variational autoencoder, which gives several poses.
@@ -80,6 +82,7 @@ class LiftingConfig:
     locally_connected: LocallyConnectedConfig = field(default_factory=LocallyConnectedConfig)
     sparse_pose: SparsePoseConfig = field(default_factory=SparsePoseConfig)
     nrsfm: NRSfMConfig = field(default_factory=NRSfMConfig)
+    deep_nrsfm: DeepNRSfMConfig = field(default_factory=DeepNRSfMConfig)
     adversarial: AdversarialConfig = field(default_factory=AdversarialConfig)
     repnet: RepNetConfig = field(default_factory=RepNetConfig)
     variational: VariationalConfig = field(default_factory=VariationalConfig)

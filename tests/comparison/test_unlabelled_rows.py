@@ -10,6 +10,7 @@ from meshrec.comparison.bench import Bench, Made
 from meshrec.comparison.unlabelled_rows import UNLABELLED_ROWS
 from meshrec.evaluation.lifting import lifting_errors
 from meshrec.models.adversarial_lifting import AdversarialConfig
+from meshrec.models.deep_nrsfm import DeepNRSfMConfig
 from meshrec.models.nrsfm import NRSfMConfig
 from meshrec.models.repnet import RepNetConfig
 from meshrec.training.lifting import LiftedPeople, LiftingTraining
@@ -18,6 +19,7 @@ from meshrec.training.lifting_config import LiftingConfig
 CONFIG = LiftingConfig(
     training=LiftingTraining(people=200, batch_size=16),
     nrsfm=NRSfMConfig(steps=3, width=8, blocks=1, rigid_steps=1),
+    deep_nrsfm=DeepNRSfMConfig(steps=3, atoms=(8, 4)),
     adversarial=AdversarialConfig(steps=3, width=8, critic_width=8),
     repnet=RepNetConfig(steps=3, width=8, critic_width=8, camera_steps=1),
 )
