@@ -57,19 +57,34 @@ def staged(label: str, make: Callable[[LiftingConfig], Any]) -> Callable[[Bench,
             bench.out / f"{name}.safetensors", network, seen,
             lambda: train_to_see(lambda: make(config), bench.pictures, loss_of, config.seeing),
         )  # fmt: skip
-        training = replace(config.training, steps=config.pictures.lifter_steps)
-        settings = replace(config.baseline, dropout=0.0)  # the better of its two rows
-        lifter, more = kept_training(
-            bench.out / f"{name}_lifter.safetensors", LiftingBaseline(settings),
-            seen | {"training": asdict(training), "lifter": asdict(settings)},
-            lambda: train_lifter(lambda: LiftingBaseline(settings), found_joints(network, bench.pictures), training),
-        )  # fmt: skip
-        weights = sum(weight.numel() for both in (network, lifter) for weight in both.parameters())
-        made = bench.seen(lambda image: lifter(network.stages(image)[-1]), weights, seconds + more)
-        made.more.update(after_each_stage(label, network, bench))
-        return made
+        return lifted_stages(label, network, seconds, seen, bench, name)
 
     return train
+
+
+def lifted_stages(label: str, network: Any, seconds: float, settings: dict[str, Any], bench: Bench, name: str) -> Made:
+    """A trained network that finds 2D joints, measured with a lifter, which is kept as NAME_lifter.safetensors.
+
+    Args:
+        label: What the table of stages calls it.
+        network: A :class:`Staged` in evaluation mode.
+        seconds: Processor time of its training.
+        settings: All settings of network and training.
+        bench: What rows share.
+        name: The row's name.
+    """
+    config = bench.config
+    training = replace(config.training, steps=config.pictures.lifter_steps)
+    baseline = replace(config.baseline, dropout=0.0)  # the better of its two rows
+    lifter, more = kept_training(
+        bench.out / f"{name}_lifter.safetensors", LiftingBaseline(baseline),
+        settings | {"training": asdict(training), "lifter": asdict(baseline)},
+        lambda: train_lifter(lambda: LiftingBaseline(baseline), found_joints(network, bench.pictures), training),
+    )  # fmt: skip
+    weights = sum(weight.numel() for both in (network, lifter) for weight in both.parameters())
+    made = bench.seen(lambda image: lifter(network.stages(image)[-1]), weights, seconds + more)
+    made.more.update(after_each_stage(label, network, bench))
+    return made
 
 
 def loss_of(network: Any, people: PicturedPeople) -> Tensor:

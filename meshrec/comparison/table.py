@@ -11,6 +11,7 @@ from meshrec.comparison.depth_order_rows import DEPTH_ORDER_ROWS
 from meshrec.comparison.heatmap_rows import HEATMAP_ROWS
 from meshrec.comparison.lifting_rows import LIFTING_ROWS
 from meshrec.comparison.multimodal_rows import MULTIMODAL_ROWS
+from meshrec.comparison.search_rows import SEARCH_ROWS
 from meshrec.comparison.sequence_rows import SEQUENCE_ROWS
 from meshrec.comparison.several_rows import SEVERAL_ROWS
 from meshrec.comparison.shipped_rows import SHIPPED_ROWS
@@ -23,7 +24,7 @@ from meshrec.metrics import pa_mpjpe
 MEASURES = {"pa_mpjpe": "PA-MPJPE", "mpjpe": "MPJPE", "n_mpjpe": "N-MPJPE", "mpve": "MPVE", "pa_mpve": "PA-MPVE"}
 ROWS = (
     (LIFTING_ROWS | DEPTH_ORDER_ROWS | UNLABELLED_ROWS | SEVERAL_ROWS | MULTIMODAL_ROWS | SEQUENCE_ROWS)
-    | (HEATMAP_ROWS | VOLUMETRIC_ROWS | SMPLR_ROWS)
+    | (HEATMAP_ROWS | SEARCH_ROWS | VOLUMETRIC_ROWS | SMPLR_ROWS)
     | SHIPPED_ROWS
 )
 """The rows by name, in the order of the table."""

@@ -13,6 +13,7 @@ from meshrec.models.lifting_baseline import BaselineConfig
 from meshrec.models.locally_connected import LocallyConnectedConfig
 from meshrec.models.multimodal_vae import MultimodalConfig
 from meshrec.models.nrsfm import NRSfMConfig
+from meshrec.models.part_search import PartSearchConfig
 from meshrec.models.pose_machine import PoseMachineConfig
 from meshrec.models.repnet import RepNetConfig
 from meshrec.models.root_depth import RootNetConfig
@@ -21,6 +22,7 @@ from meshrec.models.variational_lifting import VariationalConfig
 from meshrec.models.volumetric import VolumetricConfig
 from meshrec.training.lifted_clips import ClipsConfig
 from meshrec.training.lifting import LiftingTraining
+from meshrec.training.part_search import SearchTraining
 from meshrec.training.seeing import SeeingTraining
 
 
@@ -52,6 +54,8 @@ class LiftingConfig:
         cascade: the cascade of regressors.
         hourglass: the stacked hourglasses.
         compositional: the hierarchy of joints, limbs and parts.
+        part_search: the network whose operators are searched.
+        search: how they are searched.
         rootnet: the network that tells how far away people are (tools/compare_root_depth.py).
         root_seeing: how it is trained.
         baseline: the fully connected network with residual blocks.
@@ -76,6 +80,8 @@ class LiftingConfig:
     cascade: CascadeConfig = field(default_factory=CascadeConfig)
     hourglass: HourglassConfig = field(default_factory=HourglassConfig)
     compositional: CompositionalConfig = field(default_factory=CompositionalConfig)
+    part_search: PartSearchConfig = field(default_factory=PartSearchConfig)
+    search: SearchTraining = field(default_factory=SearchTraining)
     rootnet: RootNetConfig = field(default_factory=RootNetConfig)
     root_seeing: SeeingTraining = field(default_factory=SeeingTraining)
     baseline: BaselineConfig = field(default_factory=BaselineConfig)
