@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from meshrec.body.topology import vertex_normals
+from meshrec.compiled.threads import over_items
 from meshrec.geometry.cameras import Camera, WeakPerspectiveCamera
 from meshrec.render.lights import SphericalHarmonics
 from meshrec.render.resizing import resized
@@ -175,7 +176,8 @@ def encode_png(picture: np.ndarray, compression: int = 6) -> bytes:
     """Encode a picture as PNG.
 
     Each row is stored as its difference to the row above, and zlib compresses them: files of the size of OpenCV's, in
-    half of its time (see the PNG specification, W3C, sections 5, 9 and 11).
+    half of its time (see the PNG specification, W3C, sections 5, 9 and 11). The upper and the lower half are compressed
+    side by side.
 
     Args:
         picture: (H, W, 3) uint8 RGB.
@@ -191,10 +193,21 @@ def encode_png(picture: np.ndarray, compression: int = 6) -> bytes:
     flat[:] = picture.reshape(height, -1)
     flat[1:] -= picture.reshape(height, -1)[:-1]
     header = struct.pack(">2I5B", width, height, 8, 2, 0, 0, 0)  # eight bits, RGB, not interlaced
-    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(rows.data, compression)), (b"IEND", b"")]
+    chunks = [(b"IHDR", header), (b"IDAT", _compressed(rows, compression)), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
     )
+
+
+def _compressed(rows: np.ndarray, level: int) -> bytes:
+    """The rows of an array as one zlib stream (RFC 1950) of two parts, neither of which refers to the other."""
+    halves = np.array_split(rows, 2)
+
+    def deflated(number: int) -> bytes:
+        stream = zlib.compressobj(level, wbits=-zlib.MAX_WBITS)  # without header and checksum, which are of the whole
+        return stream.compress(halves[number].data) + stream.flush((zlib.Z_SYNC_FLUSH, zlib.Z_FINISH)[number])
+
+    return b"\x78\x01" + b"".join(over_items(deflated, 2)) + struct.pack(">I", zlib.adler32(rows.data))
 
 
 def person_colors(count: int) -> Tensor:
