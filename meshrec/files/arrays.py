@@ -364,7 +364,7 @@ class ArrayDecoder:
 
     def shape(self, node: object, depth: int, axes: int | None = None) -> tuple[int, ...]:
         sizes = self.value(node, depth)
-        if not isinstance(sizes, tuple) or not all(is_count(size) for size in sizes) or len(sizes) > MOST_AXES:
+        if not isinstance(sizes, tuple) or len(sizes) > MOST_AXES or not all(is_count(size) for size in sizes):
             raise ValueError("a shape that is none")
         if axes is not None and len(sizes) != axes:
             raise ValueError(f"{len(sizes)} axes instead of {axes}")

@@ -26,9 +26,10 @@ from meshrec.files.arrays import (
     short,
 )
 from meshrec.files.pickles import Call, Global, read_pickle
-from meshrec.files.regular import read_regular
+from meshrec.files.regular import most_unpacked, read_regular
 
-MOST_OPCODES = 20_000_000  # a person in a frame of 4D-Humans has a thousand
+LEAST_OPCODES, MOST_OPCODES = 1_000_000, 20_000_000  # that are read of any file, and of the largest
+BYTES_PER_OPCODE = 8  # of the file, at least; a person in a frame of 4D-Humans has a thousand opcodes and 60 kB
 COMPRESSED = (b"\x1f\x8b", b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")  # how files of gzip and zlib begin
 
 _WRAPPER = "joblib.numpy_pickle.NumpyArrayWrapper"
@@ -66,12 +67,14 @@ def unpickle_tables(path: str | Path) -> PickledArrays:
     """
     path = Path(path)
     try:
-        data = _unpacked(path, read_regular(path, MOST_BYTES))
+        stored = read_regular(path, MOST_BYTES)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    data, most_opcodes = _unpacked(path, stored), min(max(LEAST_OPCODES, len(stored) // BYTES_PER_OPCODE), MOST_OPCODES)
     check = only_arrays(path, _ALSO)
     with reported(path):
-        content = read_pickle(data, check, built=_arrays_behind(data, check), most_opcodes=MOST_OPCODES).content
+        built = _arrays_behind(data, check, most_opcodes)
+        content = read_pickle(data, check, built=built, most_opcodes=most_opcodes).content
     entries = entries_of(content)
     if entries is None:
         kind = str(content.function) if isinstance(content, Call) else type(content).__name__
@@ -84,23 +87,28 @@ def _unpacked(path: Path, data: bytes) -> bytes:
         return data
     unpacker = zlib.decompressobj(wbits=32 + zlib.MAX_WBITS)  # zlib or gzip, as its first bytes say
     with reported(path, "not a readable compressed pickle"):
-        content = unpacker.decompress(data, MOST_BYTES)
+        most_bytes = most_unpacked(len(data), MOST_BYTES)
+        content = unpacker.decompress(data, most_bytes)
         if unpacker.unconsumed_tail:
-            raise ValueError(f"it unpacks to more than {MOST_BYTES >> 20} MiB")
+            raise ValueError(f"it unpacks to more than {most_bytes >> 20} MiB")
         if not unpacker.eof:
             raise ValueError("its end is missing")
     return content
 
 
-def _arrays_behind(data: bytes, check: Callable[[Global], None]) -> Callable[[Call, int], int]:
+def _arrays_behind(data: bytes, check: Callable[[Global], None], most_opcodes: int) -> Callable[[Call, int], int]:
     """What to do behind an object: take the numbers that belong to it."""
 
+    opcodes_left = most_opcodes  # of all pickles within the pickle
+
     def take(call: Call, position: int) -> int:
+        nonlocal opcodes_left
         if str(call.function) != _WRAPPER:
             return position
         state = call.state if isinstance(call.state, dict) else {}
         if _holds_objects(dtype := state.get("dtype")):  # these are a pickle of their own
-            nested = read_pickle(data, check, position, most_opcodes=MOST_OPCODES)
+            nested = read_pickle(data, check, position, most_opcodes=opcodes_left)
+            opcodes_left -= nested.opcodes
             if not isinstance(nested.content, Call):
                 raise ValueError("an array of objects that is no array")
             call.function, call.arguments, call.state = nested.content.function, (), nested.content.state

@@ -16,14 +16,14 @@ import numpy as np
 
 from meshrec.errors import InputError
 from meshrec.files.matlab_hdf5 import SIGNATURE, read_hdf5
-from meshrec.files.regular import read_regular
+from meshrec.files.regular import most_unpacked, read_regular
 
 Value: TypeAlias = np.ndarray | str | list[Any] | None
 """An array of MATLAB's shape; a text; the values of a cell, or dictionaries of values of an array of structures, in
 MATLAB's order, which counts along the first axis first; None for what is not read, such as objects and functions."""
 
 MOST_BYTES = 1 << 30  # of a file
-MOST_UNPACKED = 2 << 30  # bytes of a variable
+MOST_UNPACKED = 1 << 30  # bytes of a variable, as it is stored and as it is read
 MOST_MATRICES = 10_000_000  # entries of cells and fields of structures in a variable; MPII has four million
 MOST_DEPTH = 16
 MOST_AXES = 8
@@ -93,9 +93,10 @@ def _variables(data: bytes, order: str, names: set[str]) -> dict[str, Value]:
             if _Parser(memoryview(head)[8:], order).name() not in names:
                 continue
             unpacker = zlib.decompressobj()
-            unpacked = unpacker.decompress(body, MOST_UNPACKED)
+            most_bytes = most_unpacked(size, MOST_UNPACKED)
+            unpacked = unpacker.decompress(body, most_bytes)
             if unpacker.unconsumed_tail:
-                raise InputError(f"a variable has more than {MOST_UNPACKED >> 20} MiB.")
+                raise InputError(f"a variable has more than {most_bytes >> 20} MiB.")
             kind, size = struct.unpack_from(order + "II", unpacked)
             body = memoryview(unpacked)[8 : 8 + size]
         if kind != _MATRIX:
@@ -110,7 +111,7 @@ class _Parser:
     """Parses matrices in a buffer, of which each is a sequence of tagged elements."""
 
     def __init__(self, data: memoryview, order: str) -> None:
-        self.data, self.order, self._count = data, order, 0
+        self.data, self.order, self._count, self._made_bytes = data, order, 0, 0
         self._word = struct.Struct(order + "I")
         self._tag = struct.Struct(order + "II")
         self._usual = struct.Struct(order + "6I2i2I")
@@ -143,7 +144,11 @@ class _Parser:
         if family == _CHAR:
             return self._text(kind, start, size, dims)
         values = self._values(kind, start, size)
-        return values.reshape(dims, order="F").astype(_CLASSES[family])
+        made = _CLASSES[family]
+        self._made_bytes += len(values) * made.itemsize  # MATLAB stores whole numbers in as few bytes as they need
+        if self._made_bytes > MOST_UNPACKED:
+            raise InputError(f"a variable has more than {MOST_UNPACKED >> 20} MiB.")
+        return values.reshape(dims, order="F").astype(made)
 
     def _head(self, at: int) -> tuple[int, tuple[int, ...], int]:
         """Flags and shape of a matrix, and the place of what follows its name."""
@@ -220,5 +225,5 @@ class _Parser:
             text = bytes(self.data[start : start + size]).decode(_TEXTS[kind] + ending)
         else:
             text = "".join(map(chr, self._values(kind, start, size).tolist()))
-        rows = dims[0]
+        rows = min(dims[0], len(text))
         return text if rows <= 1 else "".join(text[row::rows] for row in range(rows))

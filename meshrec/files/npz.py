@@ -11,7 +11,7 @@ from typing import IO
 import numpy as np
 
 from meshrec.errors import InputError
-from meshrec.files.regular import open_regular
+from meshrec.files.regular import most_unpacked, open_regular
 
 MOST_BYTES = 2 << 30  # unpacked: far more than any file of a body or of labels, yet little enough for a small machine
 PLAIN = "biufcSUmM"  # kinds of types: numbers, texts and times, of which one element needs as many bytes as it has
@@ -30,7 +30,8 @@ def read_npz(
     Args:
         path: The file. If ``data`` is given, the path only serves for messages.
         data: The file's content. Default: it is read from ``path``.
-        most_bytes: Limit of the unpacked size in bytes, because even a small file can claim any size.
+        most_bytes: Limit of the unpacked size in bytes, because even a small file can claim any size. Small files may
+            not unpack to that much: see :func:`meshrec.files.regular.most_unpacked`.
         pass_objects: Whether a file may have arrays of Python objects. Each stands in the result as an array of None
             of its shape and of the type object, so that a caller that checks types refuses the ones that it needs. By
             default the file is refused.
@@ -56,8 +57,9 @@ def read_npz(
             with zipfile.ZipFile(file) as archive:
                 members = archive.infolist()
                 size = sum(member.file_size for member in members)
-                if size > most_bytes:
-                    raise ValueError(f"it unpacks to {_amount(size)}; at most {_amount(most_bytes)} are read")
+                most = most_unpacked(file.seek(0, os.SEEK_END), most_bytes)
+                if size > most:
+                    raise ValueError(f"it unpacks to {_amount(size)}; at most {_amount(most)} are read")
                 return {name.removesuffix(".npy"): _member(archive, name, pass_objects) for name in archive.namelist()}
     except InputError:
         raise

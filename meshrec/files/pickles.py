@@ -29,7 +29,9 @@ from typing import Any
 MOST_OPCODES = 1_000_000  # a body has a thousand, a sequence of 3DPW some thousands, a checkpoint thirty a tensor
 MOST_DIGITS = 40  # of a number in decimals, which takes a time quadratic in their count
 MOST_INTEGER_BYTES = 16  # torch's magic number has ten
-LARGEST_KEY = 1 << 60  # larger integers have the hashes of smaller ones, so a file could choose keys that collide
+MOST_PLACES = 1 << 25  # of the memo, which programs that write pickles number from 0
+LARGEST_KEY = 1 << 20  # integers are their own hashes; of larger ones a file could choose thousands that collide
+MODULE_PARTS = 4  # of what is outside the pickle: a mark, the class, its file and its source code
 LONGEST_KEY = 1000  # characters; to compare two of many megabytes at every opcode would take hours
 LONGEST_NAME = 200
 LONG_TEXT = 1 << 16  # bytes; longer text is binary data in code points below 256, which Python stores in a byte each
@@ -86,14 +88,17 @@ class Pickle:
 
     Attributes:
         content: None, bool, int, float, str, bytes, lists, tuples, dictionaries and the records of this module. It may
-            be nested to any depth, and lists may hold themselves. Keys are str, bytes, int, bool or None.
+            be nested to any depth, and lists may hold themselves. Keys are str, bytes, bool, None, or an
+            int from 0 to below :data:`LARGEST_KEY`; entries with other keys are left out.
         outside: Everything outside the pickle that it refers to.
         end: Where in the data the pickle ends.
+        opcodes: Their number.
     """
 
     content: Any
     outside: list[Persistent]
     end: int
+    opcodes: int
 
 
 def read_pickle(
@@ -146,11 +151,11 @@ class _Machine:
         self.outside: list[Persistent] = []
 
     def run(self, most_opcodes: int) -> Pickle:
-        for _ in range(most_opcodes):
+        for count in range(1, most_opcodes + 1):
             code = self.data[self.position]
             self.position += 1
             if code == _STOP:
-                return Pickle(self.stack.pop(), self.outside, self.position)
+                return Pickle(self.stack.pop(), self.outside, self.position, count)
             if code not in _STEPS:
                 raise ValueError(f"there is no opcode {code}")
             step, extent = _STEPS[code]
@@ -333,18 +338,20 @@ class _Machine:
     on_long_binget = on_binget
 
     def on_put(self, line: bytes) -> None:
-        index = _decimal(line)
-        if not 0 <= index < LARGEST_KEY:
-            raise ValueError("a place in the memo that cannot be")
-        self.memo[index] = self.stack[-1]
+        self.remember(_decimal(line))
 
     def on_binput(self, index: bytes) -> None:
-        self.memo[int.from_bytes(index, "little")] = self.stack[-1]
+        self.remember(int.from_bytes(index, "little"))
 
     on_long_binput = on_binput
 
     def on_memoize(self) -> None:
-        self.memo[len(self.memo)] = self.stack[-1]
+        self.remember(len(self.memo))
+
+    def remember(self, index: int) -> None:
+        if not 0 <= index < MOST_PLACES:
+            raise ValueError("a place in the memo that cannot be")
+        self.memo[index] = self.stack[-1]
 
     # --- records of what Python's own machine would import, call and fill
 
@@ -451,13 +458,13 @@ def _key(key: object) -> object:
         key = text.encode("latin1") if len(text) <= LONGEST_KEY else text  # how Python 3 writes bytes in protocol 2
     if isinstance(key, str | bytes):
         return key if len(key) <= LONGEST_KEY else _NO_KEY
-    return key if key is None or (isinstance(key, int) and abs(key) < LARGEST_KEY) else _NO_KEY
+    return key if key is None or (isinstance(key, int) and 0 <= key < LARGEST_KEY) else _NO_KEY
 
 
 def _call(function: object, arguments: object) -> Call:
     if isinstance(function, Persistent) and isinstance(function.key, tuple):
         # Old files of torch have a class with its source code outside the pickle.
-        function = next((part for part in function.key if isinstance(part, Global)), function)
+        function = next((part for part in function.key[:MODULE_PARTS] if isinstance(part, Global)), function)
     if isinstance(function, Call | Persistent):
         function = _UNNAMED
     if not isinstance(function, Global) or not isinstance(arguments, tuple):

@@ -7,6 +7,9 @@ from typing import BinaryIO
 
 from meshrec.errors import InputError
 
+SPARE_BYTES = 64 << 20  # that any compressed file may unpack to
+MOST_TIMES = 32  # its own size; deflate packs zeros to a thousandth, real tables seldom to a tenth
+
 
 def regular_size(path: str | Path, most_bytes: int) -> int:
     """Number of bytes of a regular file.
@@ -32,6 +35,21 @@ def open_regular(path: str | Path, most_bytes: int) -> BinaryIO:
     """
     regular_size(path, most_bytes)
     return open(path, "rb", opener=_without_waiting)
+
+
+def most_unpacked(stored: int, most_bytes: int) -> int:
+    """Number of bytes that a compressed file may unpack to, so that a small one cannot take much memory.
+
+    Args:
+        stored: Number of bytes of the file.
+        most_bytes: Limit for files of any size.
+
+    Example:
+        >>> from meshrec.files.regular import most_unpacked
+        >>> most_unpacked(1_000_000, 2 << 30) >> 20, most_unpacked(1 << 30, 2 << 30) >> 20
+        (94, 2048)
+    """
+    return min(most_bytes, SPARE_BYTES + MOST_TIMES * stored)
 
 
 def read_regular(path: str | Path, most_bytes: int) -> bytes:

@@ -234,12 +234,12 @@ class _TorchDecoder(ArrayDecoder):
         """A dictionary of another class than ``dict``; Python 2 pickled an ordered one as a list of pairs."""
         given = self.value(call.arguments[0], depth) if call.arguments else {}
         set_later = self.value(call.entries, depth) if call.entries else {}
+        self.count(100 * len(given) if isinstance(given, list | dict) else 0)  # many may be made of one
         if isinstance(given, list):
             pairs = (pair for pair in given if isinstance(pair, list | tuple) and len(pair) == 2)
             given = {key: value for key, value in pairs if isinstance(key, str) and len(key) <= LONGEST_KEY}
         if not isinstance(given, dict):  # the function that makes missing values
             given = {}
-        self.count(100 * len(given))  # many may be made of one
         return given | set_later
 
     def tensor(

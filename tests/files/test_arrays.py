@@ -70,7 +70,7 @@ def test_arrays_can_be_written_to(read):
 
 def test_keys_may_be_bytes_and_other_keys_are_left_out(read):
     for protocol in range(6):
-        data = pickle.dumps({b"v": 1, "w": 2, 3: 4, (5, 6): 7, 0.5: 8}, protocol)
+        data = pickle.dumps({b"v": 1, "w": 2, 3: 4, (5, 6): 7, 0.5: 8, 2**20: 9, -1: 10}, protocol)
         assert read(data) == {"v": 1, "w": 2, "3": 4}
 
 
@@ -265,6 +265,9 @@ def many_fold_dictionaries(depth: int = 30) -> bytes:
         (b"\x80\x02Na.", "lacks what it works on|no list"),
         (b"\x80\x02h\x09.", "lacks what it works on"),
         (b"1.", "lacks what it works on"),
+        (b"Np33554432\n.", "a place in the memo that cannot be"),
+        (b"Np-1\n.", "a place in the memo that cannot be"),
+        (b"Nr" + struct.pack("<I", 2**32 - 1) + b".", "a place in the memo that cannot be"),
     ],
     ids=lambda value: None if isinstance(value, str) else "",
 )

@@ -2,6 +2,7 @@
 
 import gzip
 import pickle
+import struct
 import zlib
 
 import numpy as np
@@ -67,3 +68,30 @@ def test_another_kind_of_pickle_is_refused(tmp_path, content):
     (tmp_path / "a.pkl").write_bytes(pickle.dumps(content))
     with pytest.raises(InputError, match="not a dictionary of arrays"):
         unpickle_tables(tmp_path / "a.pkl")
+
+
+def test_small_files_may_not_take_much(tmp_path):
+    """Text and opcodes of a kind are packed to almost nothing."""
+    start = b"\x80\x02}X\x01\x00\x00\x00f"
+    for data, sentence in (
+        (start + b"B" + struct.pack("<I", 80 << 20) + bytes(80 << 20) + b"s.", r"it unpacks to more than 6[67] MiB"),
+        (start + b"(" + b"}" * 1_000_000 + b"ts.", "more than 1000000 opcodes"),
+        (wrapped(b"N0" * 600_000 + b"N.") * 2, "more than 1000000 opcodes"),
+        (
+            b"\x80\x02(" + wrapped(b"N0" * 300_000 + b"cnumpy.core.multiarray\n_reconstruct\n)R.") * 2 + b"t.",
+            "more than [0-9]+ opcodes",
+        ),
+    ):
+        for packed in (zlib.compress(data), data):
+            if packed is data and len(data) > 10_000_000:
+                continue
+            (tmp_path / "a.pkl").write_bytes(packed)
+            with pytest.raises(InputError, match=sentence):
+                unpickle_tables(tmp_path / "a.pkl")
+
+
+def wrapped(objects: bytes) -> bytes:
+    """An array of objects of joblib's, whose elements are a pickle of their own."""
+    return (
+        b"cjoblib.numpy_pickle\nNumpyArrayWrapper\n)\x81}X\x05\x00\x00\x00dtypecnumpy\ndtype\nU\x01O\x85Rsb" + objects
+    )

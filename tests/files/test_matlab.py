@@ -112,11 +112,24 @@ def test_claims_are_checked_before_there_is_room_made(tmp_path, monkeypatch):
         (tmp_path / "a.mat").write_bytes(mat(body))
         with pytest.raises(InputError, match=r"a\.mat: the \.mat file is damaged"):
             read_mat(tmp_path / "a.mat", ["x"])
+    packed = zlib.compress(matrix(6, (9 << 20, 1), element(9, bytes(72 << 20))))
+    (tmp_path / "a.mat").write_bytes(mat(struct.pack("<II", 15, len(packed)) + packed))
+    with pytest.raises(InputError, match="a variable has more than 66 MiB"):
+        read_mat(tmp_path / "a.mat", ["x"])
     monkeypatch.setattr(matlab, "MOST_UNPACKED", 1 << 16)
+    (tmp_path / "a.mat").write_bytes(mat(matrix(6, (1 << 14, 1), element(2, bytes(1 << 14)))))  # bytes become float64
+    with pytest.raises(InputError, match="a variable has more than"):
+        read_mat(tmp_path / "a.mat", ["x"])
     packed = zlib.compress(matrix(6, (1 << 20, 1), element(9, bytes(8 << 20))))
     (tmp_path / "a.mat").write_bytes(mat(struct.pack("<II", 15, len(packed)) + packed))
     with pytest.raises(InputError, match="a variable has more than"):
         read_mat(tmp_path / "a.mat", ["x"])
+
+
+@pytest.mark.parametrize("rows", [3, 2**31 - 1])
+def test_a_text_of_more_rows_than_characters(tmp_path, rows):
+    (tmp_path / "a.mat").write_bytes(mat(matrix(4, (rows, 1), element(16, b"abc"))))
+    assert read_mat(tmp_path / "a.mat", ["x"]) == {"x": "abc"}
 
 
 def test_any_damage_is_an_input_error(tmp_path):

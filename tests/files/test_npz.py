@@ -78,6 +78,10 @@ def test_an_archive_that_unpacks_to_too_much():
     assert read_npz("a.npz", stream.getvalue(), 2 << 20)["a"].size == 1 << 20
     with pytest.raises(InputError, match="it unpacks to 1 MiB; at most 0 MiB are read"):
         read_npz("a.npz", stream.getvalue(), 1 << 19)
+    large = io.BytesIO()
+    np.savez_compressed(large, a=np.zeros(80 << 20, np.uint8))
+    with pytest.raises(InputError, match=r"it unpacks to 80 MiB; at most 6[67] MiB are read"):  # of 80 kB
+        read_npz("a.npz", large.getvalue())
 
 
 def test_objects_pass_only_where_the_caller_checks_types(tmp_path):

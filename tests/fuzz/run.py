@@ -7,6 +7,7 @@ import argparse
 import faulthandler
 import json
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,10 +16,12 @@ from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
-SECONDS = 10
+SECONDS = 10  # of processor time, which does not depend on what else the machine does
+WAITING = 300  # seconds, after which a reader waits for something
 MEMORY = 1536 << 20  # bytes beyond those of a reader that has read nothing
 IN_A_CHILD = 2000
 MOST_FAULTS = 10
+KINDS = ("programs", "mutations", "repetitions")
 
 
 def read_in_all_ways(path: Path) -> Counter:
@@ -30,6 +33,7 @@ def read_in_all_ways(path: Path) -> Counter:
     from meshrec.datasets.threedpw import read_threedpw
     from meshrec.errors import InputError
     from meshrec.files.arrays import SparseMatrix, unpickle_arrays, unpickle_element
+    from meshrec.files.joblib_files import unpickle_tables
     from meshrec.files.torch_files import read_torch
     from meshrec.models.published import read_weights
 
@@ -73,6 +77,9 @@ def read_in_all_ways(path: Path) -> Counter:
     attempt("element", lambda: unpickle_element(path.read_bytes(), 0, path))
     attempt("body", lambda: read_body(path))
     attempt("3DPW", lambda: read_threedpw(path, path.parent))
+    tables = attempt("tables", lambda: unpickle_tables(path)) or {}
+    for key in tables:
+        attempt("entry", lambda key=key: tables[key])
     attempt("torch", lambda: read_torch(path))
     attempt("weights", lambda: read_weights(path))
     return outcomes
@@ -82,8 +89,11 @@ def child(kind: str, first: int, last: int, report: Path) -> None:
     """Read the files of the seeds from ``first`` to ``last``; the report says how far it got."""
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     faulthandler.enable()
+    faulthandler.register(signal.SIGPROF, chain=True)  # says where the time went; then the signal ends the process
     if kind == "programs":
         from fuzz.programs import program as make
+    elif kind == "repetitions":
+        from fuzz.repetitions import repetition as make
     else:
         from fuzz.mutations import mutation as make
     outcomes: Counter = Counter()
@@ -98,11 +108,13 @@ def child(kind: str, first: int, last: int, report: Path) -> None:
             report.write_text(json.dumps({"reading": seed}))
             path.write_bytes(make(seed))
             Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
-            before, start = _memory("VmRSS"), time.monotonic()
-            faulthandler.dump_traceback_later(SECONDS, exit=True)
+            before, start = _memory("VmRSS"), time.process_time()
+            signal.setitimer(signal.ITIMER_PROF, SECONDS)
+            faulthandler.dump_traceback_later(WAITING, exit=True)
             outcomes += read_in_all_ways(path)
             faulthandler.cancel_dump_traceback_later()
-            longest = max(longest, (time.monotonic() - start, seed))
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            longest = max(longest, (time.process_time() - start, seed))
             most = max(most, (_memory("VmHWM") - before, seed))
     report.write_text(json.dumps({"reading": last, "longest": longest, "most": most, "outcomes": outcomes}))
 
@@ -116,7 +128,7 @@ def run(kind: str, count: int, seed: int, jobs: int = 1) -> tuple[list[str], dic
     """Read ``count`` random files.
 
     Args:
-        kind: ``programs`` or ``mutations``.
+        kind: One of :data:`KINDS`.
         count: Number of files.
         seed: Of the first file; every further one has the next.
         jobs: Number of processes at once.
@@ -157,7 +169,7 @@ def run(kind: str, count: int, seed: int, jobs: int = 1) -> tuple[list[str], dic
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kind", choices=("programs", "mutations"))
+    parser.add_argument("kind", choices=KINDS)
     parser.add_argument("--count", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=1, help="processes at once (default: 1)")
