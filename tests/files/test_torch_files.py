@@ -5,6 +5,7 @@ import collections
 import io
 import pickle
 import struct
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from torch import nn
 
 from meshrec.errors import InputError
 from meshrec.files.torch_files import Skipped, read_torch
+from meshrec.models.published.reading import read_weights
 
 
 def saved(content: object, zipped: bool = True) -> bytes:
@@ -211,6 +213,35 @@ def test_legacy_files(read, data, message):
     else:
         with pytest.raises(InputError, match=message):
             read(data)
+
+
+def tar(form: int, mode: str = "w", **members: bytes) -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode=mode, format=form) as archive:
+        for name, data in members.items():
+            about = tarfile.TarInfo(name)
+            about.size = len(data)
+            archive.addfile(about, io.BytesIO(data))
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("name", ["c.pt", "c.ckpt", "c.pth.tar", "c.pth"])
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2"])
+@pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_tars_of_the_first_versions_of_torch_are_refused(tmp_path, name, form, mode):
+    """Their layout, of which ``torch.load`` calls what the members ask for."""
+    members = {"sys_info": START[2], "storages": 0, "tensors": 0, "pickle": {"w": [1.0]}}
+    data = tar(form, mode, **{key: pickle.dumps(value, 2) for key, value in members.items()})
+    (tmp_path / name).write_bytes(data)
+    for read in (read_torch, read_weights):
+        with pytest.raises(InputError, match=rf"{name} is not a readable checkpoint: it is cut short, or no file of"):
+            read(tmp_path / name)
+
+
+@pytest.mark.parametrize("zipped", [True, False], ids=["archive", "legacy"])
+def test_names_of_checkpoints_do_not_matter(tmp_path, zipped):
+    (tmp_path / "c.pth.tar").write_bytes(saved({"w": torch.ones(2)}, zipped))
+    assert read_torch(tmp_path / "c.pth.tar")["w"].tolist() == [1, 1]
 
 
 @pytest.mark.parametrize("wrap", [archive, bytes], ids=["archive", "plain"])

@@ -15,7 +15,7 @@ def test_hostile_files_are_read_or_refused(kind):
     assert totals["outcomes"]["value read"] > 100 and totals["outcomes"]["torch read"] > 20
 
 
-@pytest.mark.parametrize("use", ["called", "ordered", "a matrix' shape", "a selection's shape"])
+@pytest.mark.parametrize("use", ["called", "ordered", "a selection's shape"])
 def test_a_large_part_may_be_referred_to_often(use):
     """Whoever looks at all of it each time needs minutes."""
     faults, totals = run("repetitions", len(LARGE) + 1, first_seed(use))
