@@ -184,12 +184,13 @@ def plot(figures: dict) -> bytes:
         figures: What :func:`run` returned.
 
     Returns:
-        The bytes of a PNG file.
+        The bytes of a PNG file. Dotted lines are in proportion to the size.
 
     Raises:
         ImportError: There is no matplotlib.
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import NullFormatter
 
     figure = Figure(figsize=(3.1 * len(figures), 5.2), layout="constrained")
     grid = figure.subplots(2, len(figures), squeeze=False)
@@ -206,6 +207,8 @@ def plot(figures: dict) -> bytes:
             axes.loglog(sizes, [values[-1] * size / sizes[-1] for size in sizes], ":", color="gray")
             axes.set(xlabel=kind["unit"], ylabel=label if column == 0 else "")
             axes.grid(alpha=0.3)
+            for axis in (axes.xaxis, axes.yaxis):  # their labels would overlap
+                axis.set_minor_formatter(NullFormatter())
         grid[0, column].set_title(name, fontsize=9)
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=90)
