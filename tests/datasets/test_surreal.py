@@ -24,7 +24,11 @@ def labels():
     pose = generator.normal(size=(FRAMES, 72)) * 0.3
     pose[:, :3] = Rotation.from_euler("x", np.pi / 2).as_rotvec() + generator.normal(size=(FRAMES, 3)) * 0.2  # z up
     angle = np.full(FRAMES, 0.7)
-    root = Rotation.from_euler("x", np.pi / 2) * Rotation.from_euler("z", angle) * Rotation.from_rotvec(pose[:, :3])
+    root = (
+        Rotation.from_euler("x", np.pi / 2)
+        * Rotation.from_euler("z", angle[:, None])
+        * Rotation.from_rotvec(pose[:, :3])
+    )
     betas = generator.normal(size=(1, 10)).repeat(FRAMES, 0)
     out = BODY(
         betas=torch.tensor(betas, dtype=torch.float32),

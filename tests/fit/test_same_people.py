@@ -11,7 +11,7 @@ from meshrec.fit.same_people import SeenBodies, same_people
 def stage(count: int, people: int, seed: int, turn: float = 10.0, along: float = 0.07):
     """What ``count`` cameras see of people, each in an order of its own, and these orders."""
     random = np.random.default_rng(seed)
-    roots = Rotation.from_euler("y", random.uniform(0, 6.28, people)).as_matrix()
+    roots = Rotation.from_euler("y", random.uniform(0, 6.28, (people, 1))).as_matrix()
     places = np.stack([1.5 * np.arange(people) - people / 2, np.full(people, 0.95), random.uniform(-1, 1, people)], -1)
     joints = random.normal(0, 0.3, (people, 23, 3))
     colors = random.uniform(0, 1, (people, 2, 3))
@@ -50,7 +50,7 @@ def test_a_camera_may_miss_somebody():
 def test_people_face_to_face_are_told_apart_by_looks():
     """Without pose and clothes both ways are equally likely, and both are among the candidates."""
     turn = np.tile(np.eye(3), (2, 24, 1, 1))
-    turn[:, 0] = Rotation.from_euler("y", [90, -90], degrees=True).as_matrix() @ np.diag([1.0, -1, -1])
+    turn[:, 0] = Rotation.from_euler("y", [[90], [-90]], degrees=True).as_matrix() @ np.diag([1.0, -1, -1])
     places = np.array([[-0.5, 0, 4], [0.5, 0, 4]])
     unknown = np.full((2, 2, 3), np.nan)
     first = SeenBodies(turn, places, unknown)

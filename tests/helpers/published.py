@@ -43,7 +43,7 @@ def seeded_weights(shapes: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:
             value = 0.3 * normal
         else:
             # All weights are (out, in, ...), except those of graph convolutions, (in, out), which are square.
-            value = normal * np.sqrt(1.5 / np.prod(shape[1:]))
+            value = normal * float(np.sqrt(1.5 / np.prod(shape[1:])))
         if name.endswith("gc.0.W"):  # or the three coordinates of a node would not count among 2,048 features
             value[:, :3] *= 30
         weights[name] = torch.tensor(value)
