@@ -9,7 +9,6 @@ from torch import Tensor
 
 from meshrec.body import BodyModel
 from meshrec.body.joints import convert_joints
-from meshrec.body.state import BodyState
 from meshrec.detect.depth_people import find_candidates
 from meshrec.metrics import mpjpe, pa_mpjpe
 from meshrec.reconstruct.depth import DepthReconstructor
@@ -63,7 +62,7 @@ def depth_errors(
         fit = reconstructor.fit(seen.depth, seen.camera, found, landmarks)
         network, _ = convert_joints(landmarks.places[fit.way], landmarks.joint_set, JOINTS)
         states = {"landmark fit": fit.landmarks_only, "depth fit": fit.state}
-        vertices = {stage: posed(maps.body, state) for stage, state in states.items()}
+        vertices = {stage: state.posed(maps.body) for stage, state in states.items()}
         joints = {"network": torch.from_numpy(network)[None].float()}
         joints |= {stage: maps.body.joints_from(own, JOINTS) for stage, own in vertices.items()}
         yield errors_of(maps.body, seen, joints, vertices)
@@ -82,10 +81,3 @@ def errors_of(body: BodyModel, seen: DepthMap, joints: dict[str, Tensor], vertic
         mpve={stage: MILLIMETRES * float((own - truth).norm(dim=-1).mean()) for stage, own in vertices.items()},
         whole=bool(inside >= WHOLE),
     )
-
-
-def posed(body: BodyModel, state: BodyState) -> Tensor:
-    """Vertices (B, V, 3) of bodies."""
-    betas, rotations, translation = (p.to(body.v_template) for p in (state.betas, state.rotations, state.translation))
-    with torch.no_grad():
-        return body(betas, rotations[:, 1:], rotations[:, 0], translation).vertices

@@ -159,8 +159,7 @@ def state_errors(body: BodyModel, state: BodyState, true: Tensor) -> dict[str, n
     Returns:
         (S,) millimetres for each of :data:`MEASURES`.
     """
-    parts = (state.betas, state.rotations[:, 1:], state.rotations[:, 0], state.translation)
-    points = body.joints_from(body(*(part.float() for part in parts)).vertices, SCORED)
+    points = body.joints_from(state.posed(body), SCORED)
     root = root_indices(SCORED)
     points, true = (values - values[..., root, :].mean(-2, keepdim=True) for values in (points, true))
     errors = pose_errors(points, true.expand_as(points), joints=SCORED)

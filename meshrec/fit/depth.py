@@ -345,10 +345,8 @@ def match_surface(
     """
     from scipy.spatial import cKDTree
 
-    betas, rotations, translation = (t.to(body.v_template) for t in (state.betas, state.rotations, state.translation))
-    with torch.no_grad():
-        posed = body(betas, rotations[:, 1:], rotations[:, 0], translation).vertices
-        outwards = vertex_normals(posed, body.faces)[0].numpy()
+    posed = state.posed(body)
+    outwards = vertex_normals(posed, body.faces)[0].numpy()
     vertices = posed[0].numpy()
     visible = visible_vertices(vertices, body, view.camera)
     if len(visible) < 10 or len(view.points) < 10:
