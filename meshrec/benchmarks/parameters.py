@@ -17,12 +17,13 @@ from meshrec.benchmarks.headlines import Headline
 from meshrec.benchmarks.timing import time_in_turn
 from meshrec.body import NUM_JOINTS, BodyData, BodyModel, load_body
 from meshrec.body.files import POSE_FEATURES, body_from_arrays
-from meshrec.body.mesh_fit import ParameterFitter
+from meshrec.body.mesh_fit import FitOptions, ParameterFitter
 from meshrec.body.smpl_landmarks import SMPL_VERTEX_COUNT
 from meshrec.poses.pose_bank import load_pose_bank
 
 BATCHES = (1, 64)
 NOISES = (0.0, 5e-3)  # standard deviation of the targets' coordinates, metres
+QUICK = 2  # steps of the quicker of our own fits
 PEER_ROUNDS = (1, 3)  # smplfitter's own defaults: of its `fit`, and of the function that it keeps for repeated use
 PEER_FILE = "basicmodel_neutral_lbs_10_207_0_v1.1.0.pkl"
 REACH, DEPTH = 0.08, 0.01  # metres around a joint in which its pose displaces vertices, and by how much
@@ -33,26 +34,32 @@ def run() -> list[dict]:
 
     Returns:
         One dictionary per row: ``batch`` and ``noise_mm``; for each method ``..._ms``, the median time of the batch in
-        milliseconds, and ``..._mm``, the mean distance of vertices from those of the true bodies; and ``ratio_...``,
-        how many times longer smplfitter takes with that many rounds. It is timed with its torch and its numba code, and
-        the faster of the two counts.
+        milliseconds, and ``..._mm``, the mean distance of vertices from those of the true bodies; ``ratio_...``, how
+        many times longer smplfitter takes with that many rounds, and ``quick_ratio_...``, than our fit of
+        :data:`QUICK` steps. It is timed with its torch and its numba code, and the faster of the two counts.
     """
     console, body = Console(), BodyModel(body_of_smpl_size())
     peers = _peers(body.data) if find_spec("smplfitter") is not None else {}
-    fitter, rows = ParameterFitter(body), []
+    quick = FitOptions(steps=QUICK, displaced=QUICK)
+    own = {"meshrec": ParameterFitter(body), "quick": ParameterFitter(body, options=quick)}
+    rows = []
     table = Table(title=f"Pose and shape from {SMPL_VERTEX_COUNT} vertices, {torch.get_num_threads()} threads, float32")
-    columns = ["meshrec", *(f"smplfitter, {rounds} round{'s' * (rounds > 1)}" for rounds in PEER_ROUNDS)]
-    for column in ("batch", "noise", *columns, "ratios"):
+    columns = ["meshrec", f"{QUICK} steps"]
+    columns += [f"smplfitter, {rounds} round{'s' * (rounds > 1)}" for rounds in PEER_ROUNDS]
+    for column in ("batch", "noise", *columns, "ratios", f"of {QUICK} steps"):
         table.add_column(column, justify="right")
     for batch in BATCHES:
         true = true_vertices(body, batch)
         for noise in NOISES:
             targets = true + noise * torch.randn(true.shape, generator=torch.Generator().manual_seed(1))
-            row = {"batch": batch, "noise_mm": 1e3 * noise} | _measure(fitter, peers, targets, true)
+            row = {"batch": batch, "noise_mm": 1e3 * noise} | _measure(own, peers, targets, true)
             rows.append(row)
-            cells = [_cell(row, "meshrec"), *(_cell(row, f"smplfitter_{rounds}") for rounds in PEER_ROUNDS)]
-            ratios = [f"{row[f'ratio_{rounds}']:.1f} x" for rounds in PEER_ROUNDS if f"ratio_{rounds}" in row]
-            table.add_row(str(batch), f"{1e3 * noise:.0f} mm", *cells, ", ".join(ratios) or "-")
+            cells = [_cell(row, name) for name in (*own, *(f"smplfitter_{rounds}" for rounds in PEER_ROUNDS))]
+            ratios = [
+                ", ".join(f"{row[f'{kind}_{rounds}']:.1f} x" for rounds in PEER_ROUNDS if f"{kind}_{rounds}" in row)
+                for kind in ("ratio", "quick_ratio")
+            ]
+            table.add_row(str(batch), f"{1e3 * noise:.0f} mm", *cells, *(ratio or "-" for ratio in ratios))
     console.print(table)
     if not peers:
         console.print("smplfitter is not installed: pip install smplfitter compares with it")
@@ -103,20 +110,24 @@ def true_vertices(body: BodyModel, batch: int) -> Tensor:
     return body(betas, rotations[:, 1:], rotations[:, :1], transl).vertices
 
 
-def _measure(fitter: ParameterFitter, peers: dict[str, Callable], targets: Tensor, true: Tensor) -> dict[str, float]:
+def _measure(
+    own: dict[str, ParameterFitter], peers: dict[str, Callable], targets: Tensor, true: Tensor
+) -> dict[str, float]:
     """Times and errors of all methods on one batch of targets."""
-    body = fitter.body
-    work: dict[str, Callable[[], object]] = {"meshrec": lambda: fitter(targets)}
+    body = own["meshrec"].body
+    work: dict[str, Callable[[], object]] = {name: partial(fitter, targets) for name, fitter in own.items()}
     for name, peer in peers.items():
         for rounds in PEER_ROUNDS:
             work[f"{name} {rounds}"] = partial(peer, targets, rounds)
     times = time_in_turn(work)
-    row = {"meshrec_ms": times["meshrec"].median, "meshrec_mm": _distance(fitter(targets).vertices(body), true)}
+    row = {f"{name}_ms": times[name].median for name in own}
+    row |= {f"{name}_mm": _distance(fitter(targets).vertices(body), true) for name, fitter in own.items()}
     for rounds in PEER_ROUNDS if peers else ():
         name = min(peers, key=lambda own: times[f"{own} {rounds}"].median)
         row[f"smplfitter_{rounds}_ms"] = times[f"{name} {rounds}"].median
         row[f"smplfitter_{rounds}_mm"] = _distance(_posed(body, peers[name](targets, rounds)), true)
         row[f"ratio_{rounds}"] = times[f"{name} {rounds}"].ratio_to(times["meshrec"])
+        row[f"quick_ratio_{rounds}"] = times[f"{name} {rounds}"].ratio_to(times["quick"])
     return row
 
 

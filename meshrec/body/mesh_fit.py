@@ -24,15 +24,17 @@ class FitOptions:
     Attributes:
         noise: Standard deviation of a target's coordinate, metres. It weighs the targets against unit Gaussians of the
             betas and of the joints' angles in radians, which matter only where the targets leave something open.
-        steps: Gauss-Newton steps where there are vertices, which show each part's rotation at once.
-        steps_without_vertices: The same for joints or landmarks alone.
-        refreshed: In how many of these steps, the last ones, the pose displacements are computed anew.
+        steps: Gauss-Newton steps towards vertices, which show each part's rotation at once, of a body without pose
+            displacements.
+        steps_without_vertices: Steps towards joints or landmarks alone, of any body.
+        displaced: Steps of a body with pose displacements, which are computed anew before each: the only ones towards
+            vertices, and those that follow towards joints or landmarks.
     """
 
     noise: float = 1e-3
     steps: int = 4
     steps_without_vertices: int = 25
-    refreshed: int = 3
+    displaced: int = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,8 +173,10 @@ class ParameterFitter:
             np.empty((batch, NUM_JOINTS, 3, 3)), np.empty((batch, 3)), np.zeros((batch, self.num_betas)),
             np.full(batch, 1.0 if scale is None else scale),
         ]  # fmt: skip
-        steps = self.options.steps if vertices is not None else self.options.steps_without_vertices
-        self._solve(problem, state, scale is None, shared_betas, steps)
+        displaced = self.options.displaced if self.body.has_posedirs else 0
+        towards_vertices = 0 if displaced else self.options.steps
+        plain = self.options.steps_without_vertices if vertices is None else towards_vertices
+        self._solve(problem, state, scale is None, shared_betas, (plain, displaced))
         state[1] += centre.numpy()
         return self._result(state)
 
@@ -225,8 +229,18 @@ class ParameterFitter:
                 product += points.products(pairs, weights[-1][b].numpy())
         return pairs, products
 
-    def _solve(self, problem: _Problem, state: list[np.ndarray], free: bool, shared: bool, steps: int) -> None:
-        """Fill the state: local rotations, places of the roots, betas and scales."""
+    def _solve(
+        self, problem: _Problem, state: list[np.ndarray], free: bool, shared: bool, steps: tuple[int, int]
+    ) -> None:
+        """Fill the state: local rotations, places of the roots, betas and scales.
+
+        Args:
+            problem: The sums.
+            state: What is filled.
+            free: Whether the scale is to be found.
+            shared: Whether all targets have the same betas.
+            steps: Steps with the targets as they are, and with the pose displacements taken from them before each.
+        """
         from meshrec.body.mesh_fit_steps import fit_each, start_each
         from meshrec.body.shared_fit import fit_shared
 
@@ -241,9 +255,9 @@ class ParameterFitter:
             else:
                 _each(fit_each, current, state, [*constants, rounds])
 
-        refreshed = min(self.options.refreshed, steps - 1) if self.body.has_posedirs else 0
-        advance(problem, steps - refreshed)
-        for _ in range(refreshed):
+        if steps[0]:
+            advance(problem, steps[0])
+        for _ in range(steps[1]):
             advance(replace(problem, cross=problem.displaced(state)), 1)
 
     def _less_displacements(self, cross: np.ndarray, state: list[np.ndarray]) -> np.ndarray:

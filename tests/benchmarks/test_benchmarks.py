@@ -168,6 +168,7 @@ def test_parameters_are_compared_at_their_errors(monkeypatch):
     rows = parameters.run()
     assert [row["noise_mm"] for row in rows] == [0.0, 5.0] and rows[0]["meshrec_mm"] < 0.5 < 2 * rows[1]["meshrec_mm"]
     assert [(line.peer, line.value) for line in parameters.headlines(rows)] == [("", rows[1]["meshrec_ms"])]
+    assert rows[0]["meshrec_mm"] < rows[0]["quick_mm"] < 2
     peer = {"ratio_1": 4.0, "smplfitter_1_ms": 9.0}
     assert [line.ratio for line in parameters.headlines([row | peer for row in rows])] == [4.0]
 

@@ -271,6 +271,15 @@ def test_the_noise_weighs_the_prior_of_the_betas(open_body):
     assert (stiff.betas.norm(dim=1) < 0.8 * open_body.betas.norm(dim=1)).all()
 
 
+def test_each_step_with_pose_displacements_brings_the_bodies_nearer(displaced):
+    fitters = [ParameterFitter(displaced.body, options=FitOptions(displaced=count)) for count in (1, 2, 4)]
+    one, two, four = (
+        float((fitter(displaced.vertices).vertices(displaced.body) - displaced.vertices).norm(dim=-1).mean())
+        for fitter in fitters
+    )
+    assert two < one / 3 and four < two / 3
+
+
 def test_wrong_arguments(open_body):
     body, vertices = open_body.body, open_body.vertices
     for wrong in (vertices[0], vertices[:, 1:]):
