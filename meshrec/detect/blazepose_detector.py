@@ -218,7 +218,8 @@ class BlazePoseDetector:
             people: The people already found.
             squares: Squares in pixels of ``small``.
             least: Least size of a person, as a share of the square's side.
-            quick: Whether a look that shows the person surely ends the search of its view.
+            quick: Whether to look only where somebody surely is, and a look that shows the person surely ends the
+                search of its view.
 
         Returns:
             Everyone known now, and those among them who were not in ``people``.
@@ -245,6 +246,8 @@ class BlazePoseDetector:
         """
         size = image.shape[1], image.shape[0]
         rough = [(certainty, _moved(pose, (0, 0), scale)) for certainty, pose in found]
+        if quick:
+            rough = [seed for seed in rough if seed[1].presence >= self.settings.quick_presence]
         seeds = _distinct(rough, people, self.settings)
         boxes = [keypoint_box(seed.keypoints, size) for seed in seeds]
         seen = [(seed, box) for seed, box in zip(seeds, boxes) if (box[2:] - box[:2]).max() >= self.settings.least_size]
