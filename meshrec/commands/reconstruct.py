@@ -174,10 +174,13 @@ def run(options: Namespace) -> int:
         return 0
     if options.offset is not None:
         raise InputError("--offset is for clips of several cameras, which need --cameras.")
-    with results_folder(options.out), scratch_folder() if remote else nullcontext(Path()) as scratch:
+    with (
+        results_folder(options.out) as watched,
+        scratch_folder() if remote else nullcontext(Path()) as scratch,
+    ):
         run_of = (options.sources, options.out, settings)
         plan = plan_in_stores(*run_of, scratch, options.force) if remote else plan_run(*run_of, options.force)
-        work = run_jobs(plan.jobs, settings, options.jobs, options.ray)
+        work = watched(run_jobs(plan.jobs, settings, options.jobs, options.ray))
         outcomes = show_progress(plan.outcomes, work, len(plan.jobs), plan.notes)
     failures = [outcome.error for outcome in outcomes if outcome.error is not None]
     for error in failures:

@@ -112,6 +112,15 @@ def names_in(folder: Location) -> dict[str, int | None]:
     Raises:
         InputError: The store cannot be reached.
     """
+    return {file.location.name: file.size for file in files_in(folder)}
+
+
+def files_in(folder: Location) -> list[StoredFile]:
+    """The files in a folder, without those in folders below; none if there is no such folder.
+
+    Raises:
+        InputError: The store cannot be reached.
+    """
     system, _ = _opened(folder.root)
     system.invalidate_cache(folder.path)
     try:
@@ -119,9 +128,9 @@ def names_in(folder: Location) -> dict[str, int | None]:
             folder, lambda: system.ls(folder.path, detail=True), passing=(FileNotFoundError, NotADirectoryError)
         )
     except (FileNotFoundError, NotADirectoryError):
-        return {}
+        return []
     files = [info for info in infos if info.get("type") != "directory" and info["name"] != folder.path]
-    return {posixpath.basename(info["name"]): info.get("size") for info in files}
+    return [_stored(folder, info["name"], info) for info in files]
 
 
 def paths_below(folder: Location) -> list[str]:

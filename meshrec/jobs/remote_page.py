@@ -4,41 +4,57 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeAlias
 
 from meshrec.errors import MeshrecError
 from meshrec.files.addresses import Location, is_address
 from meshrec.files.atomic import write_file
 from meshrec.files.folder_lock import locked
 from meshrec.files.names import natural_key
+from meshrec.files.store_lock import locked_in_store
 from meshrec.files.stores import paths_below, put, read
 from meshrec.jobs.page_entries import Entry, page_entry
 from meshrec.jobs.picture_page import MARK, PAGE, page_of_results, picture_page
+from meshrec.jobs.plan import Outcome, Progress
 from meshrec.jobs.remote_plan import REQUESTS, folder_of
 from meshrec.jobs.result_folders import KINDS, PARAMETERS, results_in
 
+Work: TypeAlias = Iterator[Outcome | Progress]
+
 
 @contextmanager
-def results_folder(out: str | os.PathLike) -> Iterator[None]:
-    """The folder for the results of a run, which is locked on a disk.
+def results_folder(out: str | os.PathLike) -> Iterator[Callable[[Work], Work]]:
+    """The folder for the results of a run, which is locked, as far as a store allows it.
 
     The picture page is written when the block ends, also if it is interrupted or fails.
 
     Args:
         out: The folder, a path or an address.
 
+    Yields:
+        A function through which the run's messages go. It raises an ``InputError`` if the lock is lost, as that of a
+        folder in a store may be after the machine slept.
+
     Raises:
         InputError: Another run is writing into it, or the page cannot be written although the block succeeded.
     """
     if not is_address(out):
         with locked(out), page_of_results(Path(out)):
-            yield
+            yield iter
         return
     folder = folder_of(out)
+    with locked(folder.path) if folder.on_disk else locked_in_store(folder) as lock, _page_in_store(folder):
+        yield iter if lock is None else lock.watched
+
+
+@contextmanager
+def _page_in_store(folder: Location) -> Iterator[None]:
+    """Write the picture page when the block ends, also if it is interrupted or fails."""
     try:
         yield
     except BaseException:

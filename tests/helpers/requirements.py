@@ -22,6 +22,7 @@ REQUIREMENTS = {
     "viser": ("viser",),
     "ray": ("'ray'",),
     "fsspec": ("fsspec",),
+    "moto": ("moto",),
     "gradio": ("gradio",),
     "chromium": ("chromium", "playwright"),
     "gpu": ("a gpu",),

@@ -6,6 +6,7 @@ import json
 import sys
 import tempfile
 import threading
+from contextlib import nullcontext
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -14,21 +15,23 @@ import numpy as np
 import pytest
 import torch
 from helpers.paths import ROOT
-from PIL import Image
+from helpers.stored_runs import SIZE, FakeReconstructor, on_disk, photo, same_results
 
 fsspec = pytest.importorskip("fsspec", reason="needs fsspec")
 from fsspec.implementations.memory import MemoryFileSystem  # noqa: E402
 
-from meshrec import Camera, Person, load_body  # noqa: E402
+from meshrec import Camera, load_body  # noqa: E402
 from meshrec.cli import main  # noqa: E402
 from meshrec.files import stores  # noqa: E402
+from meshrec.files.store_lock import locked_in_store  # noqa: E402
+from meshrec.files.stores import location  # noqa: E402
 from meshrec.files.videos import VideoWriter  # noqa: E402
 from meshrec.geometry import CAMERA_TO_Y_UP  # noqa: E402
+from meshrec.jobs.remote_page import results_folder  # noqa: E402
 from meshrec.poses.named_poses import named_pose  # noqa: E402
 
-SIZE, FRAMES = (320, 240), 4
+FRAMES = 4
 PHOTOS = ("a/1.jpg", "b/1.png", "b/2.png")
-SOURCE = {"path", "modified", "changed"}  # keys of a record that differ between a store and a disk
 
 
 class Store(MemoryFileSystem):
@@ -72,20 +75,6 @@ class Store(MemoryFileSystem):
         return super().put_file(local, path, **options)
 
 
-class FakeReconstructor:
-    """Finds one person in every photo, and notes what it was given."""
-
-    def __init__(self) -> None:
-        self.body, self.seen = load_body("neutral"), []
-
-    def __call__(self, photo, **given):
-        self.seen.append((photo.image.mean(), given))
-        turns = named_pose("arms down").numpy().copy()
-        turns = np.concatenate([CAMERA_TO_Y_UP.numpy()[None], turns])
-        camera = Camera(400.0, size=SIZE)
-        return [Person(self.body, np.zeros(10), turns, np.array([0.0, 0.2, 4.0]), camera, score=0.5)]
-
-
 @pytest.fixture
 def reconstructor(monkeypatch):
     made = FakeReconstructor()
@@ -106,19 +95,9 @@ def store(tmp_path, monkeypatch):
     assert not list((tmp_path / "tmp").iterdir())
 
 
-def photo(brightness: int = 90) -> bytes:
-    file = BytesIO()
-    Image.new("RGB", SIZE, (brightness, 120, 140)).save(file, "PNG")
-    return file.getvalue()
-
-
 def fill(store, names=PHOTOS) -> None:
     for number, name in enumerate(names):
         store.pipe_file(f"/photos/{name}", photo(90 + number))
-
-
-def on_disk(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def in_store(store, folder: str = "/out") -> dict[str, bytes]:
@@ -127,36 +106,6 @@ def in_store(store, folder: str = "/out") -> dict[str, bytes]:
 
 def run(*sources: str, out: str = "teststore://out", options: tuple[str, ...] = ()) -> int:
     return main(["reconstruct", *sources, "--out", out, "--format", "glb", *options])
-
-
-def pictures(video: bytes) -> np.ndarray:
-    import av
-
-    with av.open(BytesIO(video)) as opened:
-        return np.stack([frame.to_ndarray() for frame in opened.decode(video=0)])
-
-
-def same_results(found: dict[str, bytes], expected: dict[str, bytes], prefix: str) -> None:
-    """Require the same files byte for byte, but that records tell the source in the store.
-
-    Of videos the pictures are the same: the encoder's threads do not always write them in the same number of bytes.
-    """
-    assert found.keys() == expected.keys()
-    for name, content in expected.items():
-        if name.endswith(("photo.json", "clip.json")):
-            key = "photo" if name.endswith("photo.json") else "clip"
-            ours, theirs = json.loads(found[name]), json.loads(content)
-            assert ours[key]["path"] == f"{prefix}/{name.rpartition('/')[0]}"
-            assert found[name] == (json.dumps(ours, indent=2) + "\n").encode()
-            ours[key] = {k: v for k, v in ours[key].items() if k not in SOURCE | {"etag"}}
-            theirs[key] = {k: v for k, v in theirs[key].items() if k not in SOURCE}
-            for record in (ours, theirs):
-                record["files"].pop("overlay.mp4", None)
-            assert ours == theirs
-        elif name.endswith(".mp4"):
-            assert np.array_equal(pictures(found[name]), pictures(content)), name
-        else:
-            assert found[name] == content, name
 
 
 def records(store, folder: str = "/out") -> list[str]:
@@ -248,8 +197,9 @@ def test_a_run_that_ends_in_an_upload_leaves_nothing_that_counts(store, reconstr
     before, uploads = in_store(store), []
 
     def end(path: str) -> None:
-        uploads.append(path)
-        if len(uploads) == 1 + at:  # the first one tries whether anything can be written
+        if not Path(path).name.startswith("."):  # the lock, and the trial whether anything can be written
+            uploads.append(path)
+        if len(uploads) == at:
             raise KeyboardInterrupt
 
     Store.fault = end
@@ -390,3 +340,34 @@ def test_what_is_missing_is_a_sentence(store, reconstructor, monkeypatch, capsys
     monkeypatch.setitem(sys.modules, "fsspec.core", None)
     assert main(["reconstruct", "s3://bucket/1.png", "--out", "out"]) == 1
     assert 'pip install "meshrec[remote]"' in capsys.readouterr().err
+
+
+def test_one_run_at_a_time_in_a_folder(store, reconstructor, tmp_path, capsys):
+    fill(store, ["1.png"])
+    (tmp_path / "out").mkdir()
+    for address in ("teststore://out", f"file://{tmp_path}/out"):
+        with results_folder(address):
+            assert run("teststore://photos", out=address) == 1
+            error = capsys.readouterr().err
+            assert "another run" in error and "wait until it ends" in error and error.count("\n") == 1
+            assert run("teststore://photos", out="teststore://elsewhere") == 0
+        capsys.readouterr()
+    with results_folder(f"file://{tmp_path}/out"):  # the same folder
+        assert run("teststore://photos", out="out") == 1
+    assert not reconstructor.seen[1:] and not store.find("/out") and not list((tmp_path / "out").iterdir())
+
+
+def test_a_run_that_has_lost_its_lock_ends(store, reconstructor, monkeypatch, capsys):
+    fill(store)
+
+    def lose(photo, **given):
+        lock.lost = "this run was away for a while."
+        return made(photo, **given)
+
+    made = reconstructor
+    monkeypatch.setattr("meshrec.jobs.run.make_reconstructor", lambda settings: lose)
+    with locked_in_store(location("teststore://out")) as lock:
+        monkeypatch.setattr("meshrec.jobs.remote_page.locked_in_store", lambda folder: nullcontext(lock))
+        assert run("teststore://photos") == 1
+    assert capsys.readouterr().err == "meshrec: this run was away for a while.\n"
+    assert len(records(store)) == 1
