@@ -156,11 +156,14 @@ def write_camera_clips_record(
     cameras: list[dict[str, Any]] = []
     for name, camera, clip, offset in zip(views.names, views.cameras, views.clips, offsets):
         drawn = overlay_of(name)
-        cameras.append(
-            camera_entry(name, camera)
-            | {"clip": str(files[name]), "frame_rate": clip.rate, "offset": round(float(offset), 4)}
-            | {"overlay": drawn if (folder / drawn).exists() else None}
-        )
+        entry = camera_entry(name, camera)
+        entry |= {"clip": str(files[name]), "frame_rate": clip.rate, "offset": round(float(offset), 4)}
+        if (folder / drawn).exists():
+            begin = float(clip.numbers_and_times()[1][0]) + offset - instants.begin
+            entry |= {"overlay": drawn, "overlay_begin": round(float(begin), 4)}
+        else:
+            entry["overlay"] = None
+        cameras.append(entry)
     if found is not None:
         for entry, deviation in zip(cameras, deviation_entries(found.calibration, found.deviations)):
             entry["deviations"] = deviation

@@ -91,12 +91,14 @@ class ShownCamera:
         camera: Focal lengths, principal point, picture size, and extrinsics from the world if it stands still.
         overlay: Name of the file whose left part is what it saw; None if there is none.
         tracks: Tracks that tell how it turns and zooms; none if it stands still.
+        begin: Time in the results at which a video in ``overlay`` begins, seconds.
     """
 
     name: str
     camera: Camera
     overlay: str | None
     tracks: tuple[Track, ...] = ()
+    begin: float = 0.0
 
     def at(self, frame: int) -> tuple[Camera, np.ndarray, np.ndarray]:
         """The camera at a frame; where no track has this frame, as at the nearest one.
@@ -224,7 +226,17 @@ def _cameras(result: ResultFolder, tracks: Sequence[Track]) -> list[ShownCamera]
     assert camera is not None
     name = "overlay.png" if result.kind == "photo" else "overlay.mp4"
     overlay = name if name in result.files else None
-    return [ShownCamera("camera", camera, overlay, tuple(known) if result.kind == "clip" else ())]
+    if result.kind == "photo":
+        return [ShownCamera("camera", camera, overlay)]
+    return [ShownCamera("camera", camera, overlay, tuple(known), _start(result))]
+
+
+def _start(result: ResultFolder) -> float:
+    """Time in a clip at which its results begin, seconds."""
+    request = result.record.get("request")
+    clip = request.get("clip") if isinstance(request, dict) else None
+    start = clip.get("start") if isinstance(clip, dict) else None
+    return float(start) if isinstance(start, int | float) else 0.0
 
 
 def _calibrated(result: ResultFolder) -> list[ShownCamera]:
@@ -256,5 +268,9 @@ def _calibrated_camera(result: ResultFolder, entry: Mapping[str, Any]) -> ShownC
     if not (0 < width < 1 << 16 and 0 < height < 1 << 16):
         raise ValueError("the size is none of a picture")
     camera = Camera(focal, center, (width, height), rotation=rotation, translation=translation)
+    begin = float(entry.get("overlay_begin", 0.0))  # records of before did not tell it
+    if not np.isfinite(begin):
+        raise ValueError("a time is not finite")
     overlays = (f"overlay_{file_name(name)}{suffix}" for suffix in (".png", ".mp4"))
-    return ShownCamera(name, camera, next((file for file in overlays if file in result.files), None))
+    overlay = next((file for file in overlays if file in result.files), None)
+    return ShownCamera(name, camera, overlay, begin=begin)

@@ -31,7 +31,8 @@ DARK = (70, 70, 70)
 AROUND = 0.6  # metres to the picture of each of several cameras, which would hide the people if it stood behind them
 SEEN_THROUGH = 0.5  # opacity of meshes around skeletons
 FLOOR = 12.0  # metres that the grid under the people is wide
-OFF = 2.0  # metres from the people to a view from the side
+MARGIN = 0.3  # metres around what views from the side and from above show
+OPENING = 0.9  # radians, the height of their field of view
 SIDE, ABOVE = "from the side", "from above"
 
 
@@ -119,8 +120,8 @@ class Stage:
         else:
             axes = upright(-self.shown.up)  # its rows are right, up and back of a level camera
             outwards = axes[0] if number == len(self.shown.cameras) else self.shown.up
-            target, fov = self._middle, 0.9
-            place = target + (OFF + self._spread) * outwards
+            target, fov = self._middle, OPENING
+            place = target + (self._spread + MARGIN) / np.sin(OPENING / 2) * outwards
             above = self.shown.up if number == len(self.shown.cameras) else -axes[2]
         with client.atomic():
             client.camera.up_direction = tuple(above.tolist())
@@ -135,16 +136,19 @@ class Stage:
         return picture_distance(self.shown, number, frame)
 
     def _extent(self) -> tuple[float, np.ndarray, float]:
-        """Where everybody is in their first frames: height of the lowest vertex along the up axis, middle (3,) of the
-        pelvises, and the distance of the farthest vertex from it."""
+        """Where everybody is in their first frames, and where several cameras are: height of the lowest vertex along
+        the up axis, the middle (3,) of pelvises and cameras, and the distance of the farthest point from it."""
         found = [self.shown.posed(i, int(p.track.frames[0])) for i, p in enumerate(self.shown.people)]
         posed = [person for person in found if person is not None]
         if not posed:
             return 0.0, np.zeros(3), 1.0
         lowest = min(float((person.vertices @ self.shown.up).min()) for person in posed)
-        middle = np.mean([person.joints[0] for person in posed], axis=0).astype(np.float64)
-        spread = max(float(np.linalg.norm(person.vertices - middle, axis=1).max()) for person in posed)
-        return lowest, middle, spread
+        places = [person.joints[0] for person in posed]
+        if len(self.shown.cameras) > 1:
+            places += [camera.at(0)[2] for camera in self.shown.cameras]
+        middle = (np.min(places, axis=0) + np.max(places, axis=0)).astype(np.float64) / 2
+        points = np.concatenate([np.array(places), *(person.vertices for person in posed)])
+        return lowest, middle, float(np.linalg.norm(points - middle, axis=1).max())
 
     def _remove(self, name: str) -> None:
         node = self._nodes.pop(name, None)
@@ -241,7 +245,7 @@ def _pictures(shown: Shown, clip: Path | None) -> Sequence[StillPicture | Moving
         elif path.suffix == ".png":
             found.append(StillPicture(path, camera.camera.size))
         else:
-            found.append(_overlay_video(path, camera.camera.size, _start(shown)))
+            found.append(_overlay_video(path, camera.camera.size, camera.begin))
     return found
 
 
@@ -250,14 +254,6 @@ def _overlay_video(path: Path, size: tuple[int, int], start: float) -> MovingPic
         return MovingPicture(path, size, start=start)
     except InputError:  # people can be shown without what a damaged file had
         return None
-
-
-def _start(shown: Shown) -> float:
-    """Time in a clip at which its results begin, seconds."""
-    request = shown.folder.record.get("request")
-    clip = request.get("clip") if isinstance(request, dict) else None
-    start = clip.get("start") if isinstance(clip, dict) else None
-    return float(start) if isinstance(start, int | float) and shown.folder.kind == "clip" else 0.0
 
 
 def _quaternion(rotation: np.ndarray) -> np.ndarray:

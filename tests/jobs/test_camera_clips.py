@@ -214,7 +214,7 @@ def test_a_run_writes_tracks_overlays_and_a_scene_with_cameras(done, fitter):
         assert open_clip(done / f"overlay_{name}.mp4").count == 16
     check_results(done)
     record = strict_json((done / "cameras.json").read_bytes())
-    assert [camera["offset"] for camera in record["cameras"]] == [0, 0, 0]
+    assert [(camera["offset"], camera["overlay_begin"]) for camera in record["cameras"]] == [(0, 0)] * 3
     (person,) = record["people"]
     assert person["seen"] == dict.fromkeys(NAMES, 16) and max(person["reprojection_errors"].values()) < 0.02
 
@@ -308,6 +308,15 @@ def test_a_shorter_clip_is_noted_and_stale_results_are_removed(folder, capfd):
     assert {path.name for path in out.iterdir()} & {"person_4.obj", "track_3.glb", "overlay_cam9.png"} == set()
     assert (out / "mine.txt").exists()
     assert len(Track.load(out / "track_0.npz")) == 8
+
+
+def test_overlays_are_on_the_clock_of_the_tracks(folder):
+    """The first instant is at 0.1 seconds, the first frame of cam1 after cam2 begins; the overlays begin before it."""
+    assert run(*VIDEOS, "--offset", "cam2=0.02", "--stride", "2", "--end", "0.4") == 0
+    record = strict_json((folder / "out/cameras.json").read_bytes())
+    assert record["begin"] == 0.1
+    assert [camera["overlay_begin"] for camera in record["cameras"]] == [-0.1, -0.08, -0.1]
+    check_results(folder / "out")
 
 
 def replaced(folder: Path, name: str, *arguments) -> None:

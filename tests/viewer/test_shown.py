@@ -144,6 +144,8 @@ def test_calibrated_cameras_stand_where_the_record_says(photo):
         {"translation": "far"},
         {"center": [float("nan"), 0]},
         {"rotation": np.ones((3, 3)).tolist()},
+        {"overlay_begin": float("inf")},
+        {"overlay_begin": None},
     ],
 )
 def test_a_damaged_camera_is_one_sentence(change, tmp_path):
