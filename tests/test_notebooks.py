@@ -32,7 +32,9 @@ def test_notebooks_run(path: Path, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
     notebook = nbformat.read(path, as_version=4)
     nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(folder)}}).execute()
-    kinds = [output.output_type for cell in notebook.cells for output in cell.get("outputs", [])]
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    kinds = [output.output_type for output in outputs]
     assert kinds and "error" not in kinds
+    assert not any("Warning" in output.get("text", "") or "warn(" in output.get("text", "") for output in outputs)
     made = [file.name for file in folder.rglob("*") if file.is_file()]
     assert ("person.glb" if path.name == "first_photo.ipynb" else "last.safetensors") in made

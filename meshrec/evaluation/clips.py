@@ -20,6 +20,7 @@ from meshrec.evaluation.collector import Collector
 from meshrec.evaluation.datasets import EvaluationSet, open_evaluation_set
 from meshrec.evaluation.methods import DETECTOR, Method, among
 from meshrec.evaluation.prediction import Bodies
+from meshrec.evaluation.progress import followed
 from meshrec.evaluation.report import Report
 from meshrec.evaluation.run import compare
 from meshrec.evaluation.subjects import Subject, assumed_camera, labelled_box
@@ -99,7 +100,7 @@ def evaluate_clips(
     collector = Collector(data, body, worst, keep_detections=False)
     scored = set(data.rows)
     clips = list(_clips(data.samples))
-    for rows in _followed(clips) if progress else clips:
+    for rows in followed(clips, "evaluating clips") if progress else clips:
         frames = [data.samples[row] for row in rows]
         tracks = _tracks(reconstructor, frames, smooth)
         chosen = [(row, place, sample) for place, (row, sample) in enumerate(zip(rows, frames)) if row in scored]
@@ -176,10 +177,3 @@ def _bodies(people: list[tuple[Track, int]], body: BodyModel) -> Bodies | None:
         vertices = body(*placed).vertices.cpu()
     scores = torch.tensor([0.0 if t.scores is None else float(t.scores[index]) for t, index in people])
     return Bodies(vertices, betas, BodyState(rotations.double(), translation.double(), betas.double()), scores)
-
-
-def _followed(clips: list[list[int]]) -> Iterator[list[int]]:
-    from rich.console import Console
-    from rich.progress import track
-
-    yield from track(clips, "evaluating clips", console=Console(stderr=True), transient=True)

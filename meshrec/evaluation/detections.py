@@ -5,12 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from rich.progress import track
 
 from meshrec.data.sample import Sample, Samples
 from meshrec.detect.people import Detection
 from meshrec.detect.storage import detection_arrays, detections_of
 from meshrec.errors import InputError
+from meshrec.evaluation.progress import followed
 from meshrec.files.atomic import write_file
 from meshrec.files.npz import read_npz
 from meshrec.synthetic.detected_renders import MASK_SIDE
@@ -33,7 +33,7 @@ def detect_samples(
         Detections by name, of this call and of earlier ones.
     """
     found = load_detections(path) if Path(path).exists() else {}
-    for i in track(range(count), "detecting"):
+    for i in followed(range(count), "detecting"):
         sample = samples[i]
         if sample.name not in found:
             found[sample.name] = detect(sample, sample.read_image())

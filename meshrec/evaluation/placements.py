@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
-from rich.progress import track
 from torch import Tensor
 
 from meshrec.body import LIMB_JOINTS, BodyModel, flip_permutation, joint_index, joint_set
@@ -13,6 +12,7 @@ from meshrec.body.kinematics import global_rotations
 from meshrec.body.state import BodyState
 from meshrec.datasets.lspe import LspeSamples
 from meshrec.detect import Detector
+from meshrec.evaluation.progress import followed
 from meshrec.evaluation.subjects import Detected
 from meshrec.fit.fitter import Fitter
 from meshrec.geometry import Camera
@@ -71,7 +71,7 @@ def measure_annotators(people: LspeSamples, detector: Detector, fitter: Fitter, 
     limbs = len(LIMB_JOINTS)  # the first of lsp14
     states, focal, center, labels, sides, sure = [], [], [], [], [], []
     detected = Detected(detector, search="crop")
-    for row in track(range(0, len(people), step), "annotators"):
+    for row in followed(range(0, len(people), step), "annotators"):
         sample = people[row]
         image = sample.read_image()
         detection = detected.of(sample, image)

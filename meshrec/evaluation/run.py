@@ -1,6 +1,6 @@
 """Evaluate methods on a data set: networks with or without the fit, the fit alone, the detector itself."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from meshrec.errors import InputError
 from meshrec.evaluation.collector import Collector
 from meshrec.evaluation.datasets import DRESSED, SYNTHETIC, EvaluationSet, open_evaluation_set
 from meshrec.evaluation.methods import DETECTOR, Method, load_method
+from meshrec.evaluation.progress import followed
 from meshrec.evaluation.report import Report
 from meshrec.evaluation.subjects import (
     Detected,
@@ -166,7 +167,7 @@ def compare(
     collectors = [Collector(data, own, worst, keep_detections=label == DETECTOR) for _ in methods]
     looks = any(ready.looks for ready in loaded)
     starts = range(0, len(data), CHUNK)
-    for start in _followed(starts) if progress else starts:
+    for start in followed(starts) if progress else starts:
         rows = [data.rows[i] for i in range(start, min(start + CHUNK, len(data)))]
         subjects = load_subjects(data, rows, source, assumed_camera, looks)
         truth = truth_of([s.sample for s in subjects], data, own, known)
@@ -248,10 +249,3 @@ def _known_set(joints: str) -> str:
     except ValueError as error:
         raise InputError(f"{error}.") from None
     return joints
-
-
-def _followed(starts: range) -> Iterable[int]:
-    from rich.console import Console
-    from rich.progress import track
-
-    return track(starts, "evaluating", console=Console(stderr=True), transient=True)

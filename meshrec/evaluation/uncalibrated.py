@@ -21,7 +21,8 @@ from meshrec.body.state import BodyState
 from meshrec.datasets.multiview import MultiviewSamples
 from meshrec.detect.people import Detection
 from meshrec.errors import InputError
-from meshrec.evaluation.views import JOINTS, followed, joints_of, known_joints, person_in_row, true_joints
+from meshrec.evaluation.progress import followed
+from meshrec.evaluation.views import JOINTS, joints_of, known_joints, person_in_row, true_joints
 from meshrec.fit.initial import Initial
 from meshrec.fit.uncalibrated import bundle_adjust
 from meshrec.geometry import Camera, procrustes

@@ -13,6 +13,7 @@ from meshrec.body.joints import convert_joints, joint_index, joint_set
 from meshrec.data.sample import with_middles
 from meshrec.datasets.multiview import MultiviewSamples
 from meshrec.detect.people import Detection, person_at
+from meshrec.evaluation.progress import followed
 from meshrec.fit.initial import Initial
 from meshrec.fit.view_sequence import MultiViewSequenceFitter
 from meshrec.fit.views import MultiViewFitter
@@ -204,10 +205,3 @@ def _errors(own: np.ndarray, truth: np.ndarray) -> list[float]:
     root = float(mpjpe(ours[hips], places[hips], known[hips], JOINTS))
     moving = float(acceleration_error(ours, places, known)) if len(ours) > 2 else float("nan")
     return [absolute, root, float(pa_mpjpe(ours, places, known)), moving]
-
-
-def followed(times: Sequence[float]) -> Sequence[float]:
-    from rich.console import Console
-    from rich.progress import track
-
-    return track(times, "evaluating", console=Console(stderr=True), transient=True)  # type: ignore[return-value]
