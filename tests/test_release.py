@@ -5,6 +5,7 @@ import re
 import runpy
 import sys
 import tarfile
+import urllib.parse
 import zipfile
 from pathlib import Path
 
@@ -111,6 +112,21 @@ def test_workflows_are_sound_and_name_what_is_there(path):
         assert (ROOT / script).exists(), script
     for names in re.findall(r'"?\.\[([\w,]+)\]', path.read_text()):
         assert set(names.split(",")) <= extras.keys(), names
+
+
+def test_the_badges_tell_the_truth():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    page = (ROOT / "README.md").read_text()
+    badges = dict(re.findall(r"img\.shields\.io/badge/(\w+)-((?:[^-)]|--)+)-\w+\)", page))
+    told = {name: urllib.parse.unquote(text).replace("--", "-").replace("_", " ") for name, text in badges.items()}
+    bodies = (ROOT / "body_models" / "README.md").read_text()
+    assert told == {
+        "python": f"≥ {project['requires-python'].removeprefix('>=')}",
+        "licence": project["license"],
+        "body_model": "CC0",
+    }
+    assert "CC0" in bodies and project["license"] == "Apache-2.0"
+    assert (ROOT / "LICENSE").read_text().split()[:2] == ["Apache", "License"]
 
 
 def test_every_python_that_is_promised_is_tested():
