@@ -3,6 +3,10 @@
 import functools
 import json
 import re
+import signal
+import subprocess
+import sys
+import time
 from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
@@ -250,6 +254,29 @@ def test_whatever_was_killed_whenever_the_files_are_the_same(folder, monkeypatch
     assert found.keys() == whole.keys() and all(found[name] == whole[name] for name in whole.keys() - encoded)
     again = [frame.image for frame in open_clip(job.folder / "overlay.mp4")]
     assert len(again) == len(drawn) and np.abs(np.subtract(again, drawn, dtype=float)).mean() < 2
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs kill -9")
+def test_a_kill_loses_fifty_frames_at_most(folder, walking):
+    count = 2 * observations.FRAMES_A_FILE + 20
+    write_clip(folder / "long.mp4", count)
+    images = [{"id": i, "file_name": f"long_{i:012d}.jpg"} for i in range(count)]
+    rows = [{"image_id": i, "keypoints": walking[0].flatten().tolist()} for i in range(count)]
+    (folder / "poses.json").write_text(json.dumps({"images": images, "annotations": rows}))
+    command = [sys.executable, "-m", "meshrec.cli", "reconstruct", "long.mp4", "--out", "out", "--focal", "400"]
+    process = subprocess.Popen([*command, "--keypoints", "poses.json"], stdout=subprocess.DEVNULL)
+    work, deadline = folder / "out/long.mp4" / WORK, time.monotonic() + 120
+    while not list(work.glob("frames_*.npz")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    parts = len(list(work.glob("frames_*.npz")))
+    assert parts and not (folder / "out/long.mp4" / CLIP.record).exists()
+    (job,) = plan_run(["long.mp4"], "out", settings()).jobs
+    news = reconstruct_clip(job, meshrec.Reconstructor(), settings())
+    first = next(message for message in news if isinstance(message, Progress))
+    news.close()
+    assert first.stage == "watching" and first.done == parts * observations.FRAMES_A_FILE + 1
 
 
 def test_what_is_begun_for_another_clip_is_not_gone_on_with(folder):
