@@ -147,7 +147,7 @@ def test_nothing_stays_after_the_end(tmp_path):
 def test_the_page_in_a_browser(demo, tmp_path):
     """It shows the picture and the model, which turns, and asks nobody else for anything."""
     playwright = pytest.importorskip("playwright.sync_api")
-    browser = shutil.which("chromium")
+    browser = os.environ.get("CHROMIUM") or shutil.which("chromium")
     if browser is None:
         pytest.skip("needs chromium")
     with playwright.sync_playwright() as running:
