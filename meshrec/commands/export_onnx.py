@@ -39,7 +39,8 @@ def run(options: Namespace) -> None:
         if options.axis_angle:
             raise InputError("--axis-angle is for a body; networks return rotation matrices")
         done = export_named(options.target, options.what, body)
-    say(f"{options.target}: {done.size / 1e6:.1f} MB, opset {done.opset}")
+    where = options.target if done.weights is None else f"{options.target} and {done.weights.name}"
+    say(f"{where}: {done.size / 1e6:.1f} MB, opset {done.opset}")
     for label, table in (("in", done.inputs), ("out", done.outputs)):
         shapes = (f"{name} ({', '.join(['B', *map(str, shape)])})" for name, shape in table.items())
         say(f"  {label}: {', '.join(shapes)}")

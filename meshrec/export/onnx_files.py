@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from logging import CRITICAL, disable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 
 from meshrec.body import NUM_JOINTS, POSE_SIZE, BodyModel, joint_set
 from meshrec.errors import MeshrecError, MissingDependency
-from meshrec.files.atomic import known_suffix, write_file
+from meshrec.files.atomic import known_suffix, reported_writing, write_file
 from meshrec.geometry import axis_angle_to_matrix
 
 OPSET = 20
@@ -28,6 +29,8 @@ TOLERANCE = 1e-4
 """Largest difference from torch: metres of points and translations, elements of rotation matrices, betas."""
 BATCHES = (1, 2, 5)
 """Numbers of people with which a file is compared with torch."""
+LARGEST = 2_000_000_000
+"""Bytes of weights above which they lie in a file of their own, since a file of protobuf has at most 2 GiB."""
 PREFIX = "meshrec."
 """What the keys of this package's metadata in a file begin with."""
 
@@ -41,7 +44,8 @@ class OnnxExport:
         opset: Version of ONNX's operators in it.
         inputs, outputs: Names and shapes of what goes in and comes out, without the dimension of people.
         difference: Largest difference of an output in ONNX Runtime from torch.
-        size: Bytes of the file.
+        size: Bytes of the file, and of that of its weights.
+        weights: The file beside it that holds the weights, if they are too large for one file.
     """
 
     path: Path
@@ -50,6 +54,7 @@ class OnnxExport:
     outputs: Mapping[str, tuple[int, ...]]
     difference: float
     size: int
+    weights: Path | None = None
 
 
 class PosedBody(nn.Module):
@@ -131,7 +136,8 @@ def write_onnx(
     """Write a module as an ONNX file with a dynamic first dimension, and compare it with torch in ONNX Runtime.
 
     Args:
-        path: The ``.onnx`` file; it is written completely or not at all.
+        path: The ``.onnx`` file; it is written completely or not at all. Weights of more than :data:`LARGEST` bytes go
+            to a file beside it, whose name has ``.data`` added.
         module: The module, on the CPU; its ``forward`` takes tensors (B, ...) and returns a tuple of such.
         people: Function of a number B and a source of randomness that returns the module's arguments.
         metadata: What the file says about itself, by key, as JSON can hold it. ``inputs`` and ``outputs`` are tables of
@@ -147,8 +153,10 @@ def write_onnx(
     """
     known_suffix(path, [".onnx"])
     require_onnx()
+    import onnx
     import onnxruntime
 
+    path = Path(path)
     inputs, outputs = list(metadata["inputs"]), list(metadata["outputs"])
     module = module.eval()
     batch = torch.export.Dim("people")
@@ -174,21 +182,40 @@ def write_onnx(
     for key, value in {**metadata, "opset": OPSET}.items():
         text = value if isinstance(value, str) else json.dumps(value)
         model.metadata_props.add(key=f"{PREFIX}{key}", value=text)
-    data = model.SerializeToString()
-    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
-    difference, shapes = 0.0, {}
-    for count in BATCHES:
-        arguments = people(count, generator)
-        with torch.no_grad():
-            expected = module(*arguments)
-        found = session.run(outputs, {name: value.numpy() for name, value in zip(inputs, arguments, strict=True)})
-        for name, ours, theirs in zip(outputs, found, expected, strict=True):
-            difference = max(difference, float(np.abs(ours - theirs.numpy()).max(initial=0)))
-            shapes[name] = ours.shape[1:]
-    if not difference <= TOLERANCE:
-        raise MeshrecError(f"{path}: ONNX Runtime differs from torch by {difference:.2g}, so that nothing was written.")
     given = {name: tuple(value.shape[1:]) for name, value in zip(inputs, example)}
-    return OnnxExport(write_file(path, data), OPSET, given, shapes, difference, len(data))
+
+    def compared(source: bytes | str) -> tuple[float, dict[str, tuple[int, ...]]]:
+        session = onnxruntime.InferenceSession(source, providers=["CPUExecutionProvider"])
+        difference, shapes = 0.0, {}
+        for count in BATCHES:
+            arguments = people(count, generator)
+            with torch.no_grad():
+                expected = module(*arguments)
+            found = session.run(outputs, {name: value.numpy() for name, value in zip(inputs, arguments, strict=True)})
+            for name, ours, theirs in zip(outputs, found, expected, strict=True):
+                difference = max(difference, float(np.abs(ours - theirs.numpy()).max(initial=0)))
+                shapes[name] = ours.shape[1:]
+        if not difference <= TOLERANCE:
+            raise MeshrecError(
+                f"{path}: ONNX Runtime differs from torch by {difference:.2g}, so that nothing was written."
+            )
+        return difference, shapes
+
+    if sum(value.nbytes for value in (*module.parameters(), *module.buffers())) <= LARGEST:
+        data = model.SerializeToString()
+        difference, shapes = compared(data)
+        return OnnxExport(write_file(path, data), OPSET, given, shapes, difference, len(data))
+    weights = path.with_name(f"{path.name}.data")
+    with reported_writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with reported_writing(path), TemporaryDirectory(prefix=".meshrec-", dir=path.parent) as scratch:
+        parts = [Path(scratch, file.name) for file in (weights, path)]
+        onnx.save_model(model, str(parts[1]), save_as_external_data=True, location=weights.name)
+        difference, shapes = compared(str(parts[1]))
+        size = sum(part.stat().st_size for part in parts)
+        for part, file in zip(parts, (weights, path)):
+            os.replace(part, file)
+    return OnnxExport(path, OPSET, given, shapes, difference, size, weights)
 
 
 class _AnyArguments(nn.Module):

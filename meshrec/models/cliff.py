@@ -118,7 +118,8 @@ class Cliff(Network):
         aside = (inputs.rgb.shape[-1] - self.config.columns) // 2
         feature = self.backbone(inputs.rgb[..., aside : aside + self.config.columns])
         known = torch.cat([feature, inputs.box.to(feature)], dim=1)
-        state = [mean.expand(len(feature), -1) for mean in (self.init_pose, self.init_shape, self.init_cam)]
+        # Exported programs take any number of people for `shape[0]`, but one number for `len`.
+        state = [mean.expand(feature.shape[0], -1) for mean in (self.init_pose, self.init_shape, self.init_cam)]
         estimates = []
         for _ in range(self.config.iterations):
             # There is no activation between the layers: the authors, as those of SPIN, trained it so.

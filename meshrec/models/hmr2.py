@@ -123,12 +123,13 @@ class Head(nn.Module):
 
     def forward(self, tokens: Tensor, box: Tensor | None = None) -> Estimate:
         """Estimate B people of (B, N, C) tokens, and the places of their crops (B, 3)."""
-        means = [mean.expand(len(tokens), -1) for mean in (self.init_body_pose, self.init_betas, self.init_cam)]
+        # Exported programs take any number of people for `shape[0]`, but one number for `len`.
+        means = [mean.expand(tokens.shape[0], -1) for mean in (self.init_body_pose, self.init_betas, self.init_cam)]
         if self.config.told:
             assert box is not None
             token = torch.cat([box.to(tokens), *means], dim=1)
         else:
-            token = tokens.new_zeros(len(tokens), 1)
+            token = tokens.new_zeros(tokens.shape[0], 1)
         read = self.transformer(token[:, None], tokens).squeeze(1)
         layers = (self.decpose, self.decshape, self.deccam)
         pose, betas, camera = (mean + layer(read) for mean, layer in zip(means, layers))

@@ -1,7 +1,9 @@
-"""Networks as ONNX files: what a :class:`meshrec.regress.NetworkRegressor` estimates of people in their crops."""
+"""Networks as ONNX files: what regressors estimate of people in their crops."""
 
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -11,8 +13,12 @@ from meshrec.errors import InputError
 from meshrec.export.onnx_files import OnnxExport, write_onnx
 from meshrec.models.checkpoints import read_header
 from meshrec.models.encoders import IMAGENET_MEAN, IMAGENET_STD, NetworkInput
+from meshrec.regress.full_frame import FullFrameRegressor
 from meshrec.regress.regressor import LEAST_SCALE, NetworkRegressor
 from meshrec.regress.weights import find_weights, load_regressor
+
+NORMALISED = "RGB in [0, 1] minus rgb_mean, divided by rgb_std"
+People: TypeAlias = Callable[[int, torch.Generator], Sequence[Tensor]]
 
 
 class CropEstimates(nn.Module):
@@ -37,6 +43,25 @@ class CropEstimates(nn.Module):
         return estimate.rotations, estimate.betas, translation
 
 
+class FullFrameEstimates(nn.Module):
+    """A published network with crops of its own kind as a function of tensors alone.
+
+    Args:
+        regressor: The regressor, on the CPU.
+    """
+
+    def __init__(self, regressor: FullFrameRegressor) -> None:
+        super().__init__()
+        self.network = regressor.network.float()  # its transformer may be in bfloat16
+        self.regressor = regressor
+        self.names = ("rgb",) if regressor.family.box == "nothing" else ("rgb", "box")
+
+    def forward(self, *values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Rotations (B, 24, 3, 3), betas (B, S) and camera (B, 3) of the inputs that ``names`` lists."""
+        estimate = self.regressor.estimate(NetworkInput(**dict(zip(self.names, values, strict=True))))
+        return estimate.rotations, estimate.betas, estimate.camera
+
+
 def export_named(path: str | os.PathLike, name: str | Path, body: BodyModel) -> OnnxExport:
     """Write a shipped network or a checkpoint file as an ONNX file; see :func:`export_network`.
 
@@ -46,25 +71,24 @@ def export_named(path: str | os.PathLike, name: str | Path, body: BodyModel) -> 
         body: The body with which it was trained, on the CPU.
 
     Raises:
-        InputError: There is no such network, it was trained with another body, it sees crops of its own kind, or the
-            file cannot be written.
+        InputError: There is no such network, it was trained with another body, or the file cannot be written.
         MissingDependency: A package for ONNX is not installed.
     """
     trained = read_header(find_weights(name))["body"]
     if trained != body.hash:
         raise InputError(f"{name} was trained with the body {trained}, not with this one ({body.hash}); name that body")
-    regressor = load_regressor(name, body)
-    if not isinstance(regressor, NetworkRegressor):
-        raise InputError(f"{name} is a published network with crops of its own kind, which is not exported to ONNX")
-    return export_network(path, regressor, Path(name).stem, body.hash)
+    return export_network(path, load_regressor(name, body), Path(name).stem, body.hash)
 
 
-def export_network(path: str | os.PathLike, regressor: NetworkRegressor, name: str, body_hash: str) -> OnnxExport:
+def export_network(
+    path: str | os.PathLike, regressor: NetworkRegressor | FullFrameRegressor, name: str, body_hash: str
+) -> OnnxExport:
     """Write a network as an ONNX file, for any number of people at a time.
 
-    The file holds what :meth:`meshrec.regress.NetworkRegressor.estimate` does: the network, the mean over mirror
-    images, and the calibration of betas. Its translation is that of the body's root from the crop's camera. Making
-    crops, and turning bodies from the cameras of the crops to the photo's, are left to the program that runs it.
+    The file holds what the regressor's ``estimate`` does: the network, the mean over mirror images, and the calibration
+    of betas. Its translation is that of the body's root from the crop's camera; a published network with crops of its
+    own kind gives a weak-perspective camera instead. Making crops, and bringing bodies from the crops to the photo's
+    camera, are left to the program that runs it.
 
     Args:
         path: The ``.onnx`` file.
@@ -76,35 +100,49 @@ def export_network(path: str | os.PathLike, regressor: NetworkRegressor, name: s
         InputError: The suffix is another one, or the file cannot be written.
         MissingDependency: A package for ONNX is not installed.
     """
-    encoder, module = regressor.encoder, CropEstimates(regressor)
-    side, joints, betas = encoder.resolution, joint_set(encoder.joints), regressor.network.config.num_betas
-    size = f"(B, {{}}, {side}, {side})"
-    described = {
-        "rgb": f"{size.format(3)} square crop, RGB in [0, 1] minus rgb_mean, divided by rgb_std",
-        "silhouette": f"{size.format(1)} share of each pixel of the crop that the person covers; all zero if unknown",
-        "keypoints": f"(B, {len(joints)}, 3) x and y in the crop, whose edges are at -1 and 1, and confidence, in the "
-        "order of joints; all three zero for a keypoint that is missing",
-        "focal": "(B,) focal length of the crop's camera, in half sides of the crop",
-    }
+    of_kind = _full_frame if isinstance(regressor, FullFrameRegressor) else _cropped
+    module, people, described = of_kind(regressor)  # type: ignore[arg-type]
     metadata = {
         "kind": "network",
         "network": name,
         "architecture": regressor.network.architecture,
         "body": {"hash": body_hash},
+        "rgb_mean": IMAGENET_MEAN,
+        "rgb_std": IMAGENET_STD,
+        **described,
+    }
+    return write_onnx(path, module, people, metadata)
+
+
+def _outputs(regressor: NetworkRegressor | FullFrameRegressor, camera: str) -> dict[str, str]:
+    """What all networks put out, and to which camera the first rotation is."""
+    return {
+        "rotations": "(B, 24, 3, 3) rotation of each joint relative to its parent; the first one is from body space to "
+        f"{camera}: x right, y down, z forward",
+        "betas": f"(B, {regressor.network.config.num_betas}) shape coefficients",
+    }
+
+
+def _cropped(regressor: NetworkRegressor) -> tuple[nn.Module, People, dict[str, Any]]:
+    """A network of perspective crops, people for it, and what a file says about it."""
+    encoder, module = regressor.encoder, CropEstimates(regressor)
+    side, joints = encoder.resolution, joint_set(encoder.joints)
+    size = f"(B, {{}}, {side}, {side})"
+    inputs = {
+        "rgb": f"{size.format(3)} square crop, {NORMALISED}",
+        "silhouette": f"{size.format(1)} share of each pixel of the crop that the person covers; all zero if unknown",
+        "keypoints": f"(B, {len(joints)}, 3) x and y in the crop, whose edges are at -1 and 1, and confidence, in the "
+        "order of joints; all three zero for a keypoint that is missing",
+        "focal": "(B,) focal length of the crop's camera, in half sides of the crop",
+    }
+    described = {
         "joint_set": encoder.joints,
         "joints": joints,
         "margin": regressor.settings.margin,
-        "rgb_mean": IMAGENET_MEAN,
-        "rgb_std": IMAGENET_STD,
-        "inputs": {key: described[key] for key in module.names},
-        "outputs": {
-            "rotations": "(B, 24, 3, 3) rotation of each joint relative to its parent; the first one is from body "
-            "space to the camera of the crop: x right, y down, z forward",
-            "betas": f"(B, {betas}) shape coefficients",
-            "translation": "(B, 3) metres, of the body's pelvis in the camera of the crop",
-        },
+        "inputs": {key: inputs[key] for key in module.names},
+        "outputs": _outputs(regressor, "the camera of the crop")
+        | {"translation": "(B, 3) metres, of the body's pelvis in the camera of the crop"},
     }
-
     template = _standing(encoder.joints)
 
     def people(count: int, generator: torch.Generator) -> tuple[Tensor, ...]:
@@ -118,7 +156,38 @@ def export_network(path: str | os.PathLike, regressor: NetworkRegressor, name: s
         values["focal"] = 2 + 2 * torch.rand(count, generator=generator)
         return tuple(values[key] for key in module.names)
 
-    return write_onnx(path, module, people, metadata)
+    return module, people, described
+
+
+def _full_frame(regressor: FullFrameRegressor) -> tuple[nn.Module, People, dict[str, Any]]:
+    """A published network with crops of its own kind, people for it, and what a file says about it."""
+    module, family, side = FullFrameEstimates(regressor), regressor.family, regressor.encoder.resolution
+    place = "x and y of the crop's centre from the principal point, and its side, all over the focal length"
+    inputs = {
+        "rgb": f"(B, 3, {side}, {side}) square crop, {NORMALISED}",
+        "box": f"(B, 3) {place}" + ("; then 2.8 x, 2.8 y and (side - 0.24) / 0.06" if family.box == "scaled" else ""),
+    }
+    described = {
+        "margin": family.margin,
+        "aspect": family.aspect,
+        "blur": family.blur,
+        "inputs": {key: inputs[key] for key in module.names},
+        "outputs": _outputs(regressor, "the photo's camera")
+        | {
+            "camera": "(B, 3) s, tx, ty; with k = s side / 2 pixels a metre, the body's translation in the photo's "
+            "camera is (tx + x / k, ty + y / k, focal / k), where x and y are the crop's centre from the principal "
+            "point, and side, x, y and focal are in pixels"
+        },
+    }
+
+    def people(count: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+        values = {
+            "rgb": torch.randn(count, 3, side, side, generator=generator),
+            "box": 0.3 * torch.randn(count, 3, generator=generator),
+        }
+        return tuple(values[key] for key in module.names)
+
+    return module, people, described
 
 
 def _standing(joints: str) -> Tensor:

@@ -8,16 +8,21 @@ import sys
 import numpy as np
 import pytest
 import torch
+from helpers.hmr2 import SIZES
 from helpers.paths import ROOT
 
 import meshrec
+from meshrec import Camera
 from meshrec.cli import main
+from meshrec.export import onnx_files
 from meshrec.export.onnx_files import TOLERANCE
 from meshrec.models.build import build_network
 from meshrec.models.checkpoints import save_checkpoint
 from meshrec.models.encoders import NetworkInput
-from meshrec.regress import load_regressor
-from meshrec.regress.onnx_export import CropEstimates, export_network
+from meshrec.regress import FullFrameRegressor, load_regressor
+from meshrec.regress.full_frame import box_information
+from meshrec.regress.onnx_export import CropEstimates, export_named, export_network
+from meshrec.regress.regressor import LEAST_SCALE
 
 ENCODER = {"inputs": ["keypoints"], "joints": "mediapipe33", "width": 32, "blocks": 1, "dropout": 0.0}
 ITERATIVE = {"feedback": "residuals", "iterations": 2, "width": 32, "dropout": 0.0}
@@ -77,6 +82,51 @@ def test_a_network_is_the_same_in_onnx_runtime(architecture, settings, body, tmp
     about = session.get_modelmeta().custom_metadata_map
     assert json.loads(about["meshrec.body"]) == {"hash": body.hash}
     assert json.loads(about["meshrec.rgb_mean"])[0] == 0.485
+
+
+VIT = {"height": 128, "width": 96, "size": 32, "depth": 1, "heads": 2, "hidden": 32}
+HEAD = {"vit": VIT, "width": 32, "depth": 1, "heads": 2, "attention": 32, "hidden": 32}
+RESNET = {"encoder": {"resnet": 18, "resnet_width": 8, "resolution": 256}, "width": 32}
+PUBLISHED = {
+    "hmr2": {**HEAD, "encoder": {"resolution": SIZES["resolution"]}},
+    "camera_hmr": {**HEAD, "encoder": {"resolution": SIZES["resolution"]}},
+    "cliff": RESNET,
+}
+
+
+@pytest.mark.parametrize("architecture", PUBLISHED)
+def test_a_published_network_is_the_same_in_onnx_runtime(architecture, body, tmp_path, monkeypatch):
+    """The weights lie in a file of their own, as those of a ViT-H have to."""
+    import onnxruntime
+
+    monkeypatch.setattr(onnx_files, "LARGEST", 0)
+    path = checkpoint(tmp_path / "net.safetensors", body, architecture, PUBLISHED[architecture])
+    regressor = load_regressor(path, body)
+    assert isinstance(regressor, FullFrameRegressor)
+    done = export_named(tmp_path / "out/net.onnx", path, body)
+    assert done.weights is not None and sorted(file.name for file in (tmp_path / "out").iterdir()) == [
+        "net.onnx",
+        "net.onnx.data",
+    ]
+    shutil.move(tmp_path / "out", tmp_path / "moved")
+    session = onnxruntime.InferenceSession(tmp_path / "moved/net.onnx", providers=["CPUExecutionProvider"])
+    about = session.get_modelmeta().custom_metadata_map
+    generator = torch.Generator().manual_seed(3)
+    squares, camera = torch.tensor([[200.0, 150, 180], [420, 260, 90]]), Camera(500.0, size=(640, 480))
+    rgb = torch.randn(2, *done.inputs["rgb"], generator=generator)
+    box = box_information(squares, camera, regressor.family.box)
+    given = {"rgb": rgb} | ({} if box is None else {"box": box})
+    assert done.inputs.keys() == given.keys()
+    rotations, betas, cameras = session.run(None, {name: value.numpy() for name, value in given.items()})
+    regressor.network.float()
+    state = regressor.in_photo(regressor.estimate(NetworkInput(**given)), squares, camera)
+    assert np.abs(rotations - state.rotations.numpy()).max() < 1e-4
+    assert np.abs(betas - state.betas.numpy()).max() < 1e-4
+    # What the file says of its camera.
+    per_metre = cameras[:, :1].clip(LEAST_SCALE) * squares[:, 2:].numpy() / 2
+    aside = cameras[:, 1:] + (squares[:, :2].numpy() - np.array([319.5, 239.5])) / per_metre
+    assert np.allclose(np.hstack([aside, 500 / per_metre]), state.translation.numpy(), rtol=1e-3)
+    assert json.loads(about["meshrec.margin"]) == regressor.family.margin and "focal / k" in about["meshrec.outputs"]
 
 
 def test_the_example_makes_the_mesh_that_meshrec_makes(body, tmp_path, monkeypatch, capsys):
