@@ -13,6 +13,7 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from meshrec.body import load_body
+from meshrec.comparison.photos import PhotoPeople, multiview_people
 from meshrec.errors import InputError
 from meshrec.evaluation.datasets import synthetic_set
 from meshrec.evaluation.lifting import Lifter, LiftingSet, benchmark_to_lift, joint_errors, lifting_errors
@@ -46,6 +47,8 @@ class Made:
         minutes: processor time of its training on one core; None where it is not known.
         lifter: the method, if it lifts joints.
         more: figures for tables of their own: the table's title, the line's label, the column's head, and the cell.
+        photos: the errors of every person in photos by measure (:meth:`meshrec.comparison.photos.PhotoPeople.errors`);
+            None where no photos are measured on.
     """
 
     errors: dict[str, np.ndarray]
@@ -54,6 +57,7 @@ class Made:
     minutes: float | None
     lifter: Lifter | None = None
     more: Tables = field(default_factory=dict)
+    photos: dict[str, np.ndarray] | None = None
 
 
 class Bench:
@@ -63,10 +67,14 @@ class Bench:
         out: Folder of the rows.
         config: Settings of all methods.
         limit: Largest number of people to measure on; None for all.
+        multiview: Folder of calibrated frames to measure on besides; None for none.
     """
 
-    def __init__(self, out: Path, config: LiftingConfig, limit: int | None) -> None:
+    def __init__(
+        self, out: Path, config: LiftingConfig, limit: int | None, multiview: str | Path | None = None
+    ) -> None:
         self.out, self.config, self.limit, self.body = out, config, limit, load_body("neutral")
+        self.multiview = multiview
 
     @cached_property
     def people(self) -> LiftedPeople:
@@ -115,6 +123,33 @@ class Bench:
         """The clips to learn from."""
         return clips_to_lift(self.body, self.config.clips, JOINTS)
 
+    @cached_property
+    def photos(self) -> PhotoPeople | None:
+        """The people in photos to measure on; None where there is no folder."""
+        if self.multiview is None:
+            return None
+        size, resolution = self.config.pictures.size, self.config.multimodal.resolution
+        return multiview_people(self.multiview, self.out, self.body, size, resolution)
+
+    def on_photos(self, method: Callable[[PhotoPeople], Tensor], fits: bool = True) -> dict[str, np.ndarray] | None:
+        """The errors of a method that ends in joints on photos.
+
+        Args:
+            method: From the N people to joints (N, K, 3) in the space of the crops' cameras, metres.
+            fits: Whether a body is fitted to the joints.
+        """
+        if self.photos is None:
+            return None
+        with torch.no_grad():
+            return self.photos.errors(method(self.photos), self.body if fits else None)
+
+    def bodies_on_photos(self, method: Callable[[PhotoPeople], Tensor]) -> dict[str, np.ndarray] | None:
+        """The errors of a method that ends in vertices (N, V, 3) on photos, likewise."""
+        if self.photos is None:
+            return None
+        with torch.no_grad():
+            return self.photos.errors_of_bodies(method(self.photos), self.body)
+
     def seen(self, method: Callable[[Tensor], Tensor], weights: int, seconds: float) -> Made:
         """A method that sees pictures, measured.
 
@@ -129,14 +164,15 @@ class Bench:
         keypoints, true = (with_ones(values) for values in (people.places, people.joints))
         labelled = LiftingSet(JOINTS, keypoints, true, people.pose, people.betas, self.groups)
         errors = joint_errors(points, labelled, self.body)
-        return Made(errors, lambda: method(images[:1]), weights, seconds / 60)
+        photos = self.on_photos(lambda people: torch.cat([method(part) for part in people.image.split(SEEN_AT_ONCE)]))
+        return Made(errors, lambda: method(images[:1]), weights, seconds / 60, photos=photos)
 
     def lifted(self, lifter: Lifter, weights: int, seconds: float) -> Made:
         """A method that lifts joints, measured."""
         one = self.measured.keypoints[:1]
-        return Made(
-            lifting_errors(lifter, self.measured, self.body), lambda: lifter(one), weights, seconds / 60, lifter
-        )
+        errors = lifting_errors(lifter, self.measured, self.body)
+        photos = self.on_photos(lambda people: lifter(people.keypoints))
+        return Made(errors, lambda: lifter(one), weights, seconds / 60, lifter, photos=photos)
 
     @cached_property
     def exact(self) -> LiftedPeople:

@@ -44,7 +44,8 @@ def multimodal(mixture: bool = True, masks: bool = False, product: bool = False)
             points = network.lifted(network.seen(people.keypoints, people.mask), product)
             one = network.seen(people.keypoints[:1], people.mask[:1] if people.mask is not None else None)
         errors = joint_errors(points, people, bench.body)
-        return Made(errors, lambda: network.lifted(one, product), network.count_weights(), seconds / 60)
+        photos = bench.on_photos(lambda of: network.lifted(network.seen(of.keypoints, of.mask), product))
+        return Made(errors, lambda: network.lifted(one, product), network.count_weights(), seconds / 60, photos=photos)
 
     return train
 

@@ -20,14 +20,16 @@ def shipped(regressor_name: str) -> Callable[[Bench, str], Made]:
         regressor = load_regressor(regressor_name, body=bench.body)
         assert isinstance(regressor, NetworkRegressor), "shipped networks have crops of our kind"
         encoder, network = regressor.encoder, regressor.network
-        errors = network_errors(FromDetections(regressor, bench.body), bench.body, JOINTS, bench.limit)
+        predictor = FromDetections(regressor, bench.body)
+        errors = network_errors(predictor, bench.body, JOINTS, bench.limit)
         inputs = NetworkInput(
             keypoints=torch.rand(1, len(joint_set(encoder.joints)), 3),
             silhouette=torch.rand(1, 1, encoder.resolution, encoder.resolution),
             focal=torch.full((1,), 3.0),
         )
         weights = sum(weight.numel() for weight in network.parameters())
-        return Made(errors, lambda: network(inputs), weights, None)
+        photos = bench.bodies_on_photos(lambda people: people.predicted(predictor))
+        return Made(errors, lambda: network(inputs), weights, None, photos=photos)
 
     return measure
 

@@ -18,6 +18,7 @@ from meshrec.comparison.bench import (
     kept_training,
     with_ones,
 )
+from meshrec.comparison.photos import PhotoPeople
 from meshrec.evaluation.lifting import LiftingSet, parameter_errors
 from meshrec.evaluation.truth import from_pelvis
 from meshrec.geometry import rotation_angle
@@ -85,7 +86,13 @@ def smplr(label: str, landmarks: bool, turned: bool = True) -> Callable[[Bench, 
         errors = parameter_errors(rotations, betas, true, bench.body)
         one, weights = people.image[:1], network.count_weights() + to_body.count_weights()
         tables = by_noise(label, to_body, bodies, bench)
-        return Made(errors, lambda: bodies(network.points(one)), weights, (seconds + more) / 60, more=tables)
+
+        def vertices(of: PhotoPeople) -> Tensor:
+            rotations, betas = bodies(network.points(of.image))
+            return bench.body(betas, rotations[:, 1:], rotations[:, :1]).vertices
+
+        photos = bench.bodies_on_photos(vertices)
+        return Made(errors, lambda: bodies(network.points(one)), weights, (seconds + more) / 60, None, tables, photos)
 
     return train
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 from meshrec.benchmarks.timing import time_in_turn
@@ -11,6 +12,7 @@ from meshrec.comparison.depth_order_rows import DEPTH_ORDER_ROWS
 from meshrec.comparison.heatmap_rows import HEATMAP_ROWS
 from meshrec.comparison.lifting_rows import LIFTING_ROWS
 from meshrec.comparison.multimodal_rows import MULTIMODAL_ROWS
+from meshrec.comparison.photos import BODY_MEASURE
 from meshrec.comparison.search_rows import SEARCH_ROWS
 from meshrec.comparison.sequence_rows import SEQUENCE_ROWS
 from meshrec.comparison.several_rows import SEVERAL_ROWS
@@ -22,6 +24,9 @@ from meshrec.evaluation.lifting import Lifter, group_means
 from meshrec.metrics import pa_mpjpe
 
 MEASURES = {"pa_mpjpe": "PA-MPJPE", "mpjpe": "MPJPE", "n_mpjpe": "N-MPJPE", "mpve": "MPVE", "pa_mpve": "PA-MPVE"}
+PHOTO_MEASURES = {name: MEASURES[name] for name in ("pa_mpjpe", "mpjpe", "n_mpjpe")} | {
+    BODY_MEASURE: "PA-MPJPE of the body"
+}
 ROWS = (
     (LIFTING_ROWS | DEPTH_ORDER_ROWS | UNLABELLED_ROWS | SEVERAL_ROWS | MULTIMODAL_ROWS | SEQUENCE_ROWS)
     | (HEATMAP_ROWS | SEARCH_ROWS | VOLUMETRIC_ROWS | SMPLR_ROWS)
@@ -45,6 +50,17 @@ def finished(name: str, bench: Bench) -> dict[str, Any]:
         "milliseconds": timing.median,
         "minutes": made.minutes,
         "more": made.more,
+        "photos": None if made.photos is None else photo_figures(made.photos, bench),
+    }
+
+
+def photo_figures(errors: dict[str, np.ndarray], bench: Bench) -> dict[str, Any]:
+    """The mean errors on photos by measure, and PA-MPJPE by camera, millimetres; and the number of people."""
+    assert bench.photos is not None, "there are errors of its people"
+    return {
+        "people": len(bench.photos),
+        "errors": {name: float(of.mean()) for name, of in errors.items()},
+        "cameras": {name: float(errors["pa_mpjpe"][rows].mean()) for name, rows in bench.photos.groups.items()},
     }
 
 
@@ -61,7 +77,10 @@ def by_noise(lifter: Lifter, bench: Bench) -> list[float]:
 
 
 def markdown(rows: Sequence[dict[str, Any]]) -> str:
-    """The table, and one of the errors by noise. Errors are in millimetres, of usual people and of hard ones."""
+    """The table, one of the errors by noise, one of the errors on photos, and those of single rows.
+
+    Errors are in millimetres, of usual people and of hard ones.
+    """
     heads = ["", "labels", *(f"{name}, usual / hard" for name in MEASURES.values())]
     heads += ["weights, k", "ms", "minutes of training"]
     lines = [heads, ["---", "---", *["---:"] * (len(heads) - 2)]]
@@ -75,7 +94,23 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
     shown = [row for row in rows if row.get("by_noise")]
     noise = [["PA-MPJPE by noise, half crop sides", *map(str, NOISE)], ["---", *["---:"] * len(NOISE)]]
     noise += [[row["label"], *(f"{error:.1f}" for error in row["by_noise"])] for row in shown]
-    return "\n".join([_table(lines), *([_table(noise)] if shown else []), *_more_tables(rows)])
+    parts = [_table(lines), *([_table(noise)] if shown else []), *_photo_table(rows), *_more_tables(rows)]
+    return "\n".join(parts)
+
+
+def _photo_table(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """The table of errors on photos, if any row has them; measures that a row lacks are a dash."""
+    seen = [row for row in rows if row.get("photos")]
+    if not seen:
+        return []
+    cameras = list(seen[0]["photos"]["cameras"])
+    heads = [f"on {seen[0]['photos']['people']} photos", *PHOTO_MEASURES.values(), f"PA-MPJPE of {', '.join(cameras)}"]
+    lines = [heads, ["---", *["---:"] * (len(heads) - 1)]]
+    for row in seen:
+        means, by_camera = row["photos"]["errors"], row["photos"]["cameras"]
+        cells = [f"{means[name]:.1f}" if name in means else "-" for name in PHOTO_MEASURES]
+        lines.append([row["label"], *cells, ", ".join(f"{by_camera[name]:.0f}" for name in cameras)])
+    return [_table(lines)]
 
 
 def _more_tables(rows: Sequence[dict[str, Any]]) -> list[str]:

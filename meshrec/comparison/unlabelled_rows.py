@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from meshrec.comparison.bench import Bench, Made, Row, kept_training
 from meshrec.evaluation.lifting import lifting_errors
@@ -39,13 +40,20 @@ def nrsfm_better(bench: Bench, name: str) -> Made:
     """
     network, weights, seconds = _trained_nrsfm(bench, "nrsfm")
 
-    def measured(side: float) -> dict[str, np.ndarray]:
-        return lifting_errors(lambda seen: network(seen) * torch.tensor([1.0, 1.0, side]), bench.measured)
+    def measured(side: float) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray] | None]:
+        def lifter(seen: Tensor) -> Tensor:
+            return network(seen) * torch.tensor([1.0, 1.0, side])
 
-    one, other = measured(1.0), measured(-1.0)
-    errors = {key: np.minimum(values, other[key]) for key, values in one.items()}
+        return lifting_errors(lifter, bench.measured), bench.on_photos(lambda of: lifter(of.keypoints), fits=False)
+
+    (one, one_photo), (other, other_photo) = measured(1.0), measured(-1.0)
     first = bench.measured.keypoints[:1]
-    return Made(errors, lambda: network(first), weights, seconds / 60)
+    photos = None if one_photo is None or other_photo is None else _smaller(one_photo, other_photo)
+    return Made(_smaller(one, other), lambda: network(first), weights, seconds / 60, photos=photos)
+
+
+def _smaller(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: np.minimum(values, other[name]) for name, values in one.items()}
 
 
 def deep_nrsfm(**changes: Any) -> Callable[[Bench, str], Made]:

@@ -119,7 +119,7 @@ def joint_errors(points: Tensor, people: LiftingSet, body: BodyModel | None = No
         For each of :data:`JOINT_MEASURES`, and with a body of :data:`MESH_MEASURES`, (N,) millimetres.
     """
     true, certain = people.true.split((3, 1), dim=-1)
-    errors = _of_joints(points, true, certain[..., 0], people.joints)
+    errors = errors_by_person(points, true, certain[..., 0], people.joints)
     if body is None:
         return errors
     parts = []
@@ -147,7 +147,7 @@ def parameter_errors(rotations: Tensor, betas: Tensor, people: LiftingSet, body:
         pose, true = rotations[rows], people.true[rows]
         vertices = body(betas[rows], pose[:, 1:], pose[:, :1]).vertices
         points = body.joints_from(vertices, people.joints)
-        of_joints = _of_joints(points, true[..., :3], true[..., 3], people.joints)
+        of_joints = errors_by_person(points, true[..., :3], true[..., 3], people.joints)
         parts.append(of_joints | _of_meshes(vertices, people.pose[rows], people.betas[rows], body))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
@@ -201,7 +201,9 @@ def network_errors(
         true = torch.from_numpy(np.stack([labelled_joints(s.sample, joints) for s in subjects]))
         pose, betas = (torch.from_numpy(np.stack([getattr(s.sample, n) for s in subjects])) for n in ("pose", "betas"))
         points = body.joints_from(vertices, joints)
-        parts.append(_of_joints(points, true[..., :3], true[..., 3], joints) | _of_meshes(vertices, pose, betas, body))
+        parts.append(
+            errors_by_person(points, true[..., :3], true[..., 3], joints) | _of_meshes(vertices, pose, betas, body)
+        )
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
@@ -210,7 +212,17 @@ def group_means(errors: dict[str, np.ndarray], groups: dict[str, list[int]]) -> 
     return {group: {name: float(of[rows].mean()) for name, of in errors.items()} for group, rows in groups.items()}
 
 
-def _of_joints(points: Tensor, true: Tensor, certain: Tensor, joints: str) -> dict[str, np.ndarray]:
+def errors_by_person(points: Tensor, true: Tensor, certain: Tensor, joints: str) -> dict[str, np.ndarray]:
+    """The errors of joints, for each person the mean over the joints that are known.
+
+    Args:
+        points, true: (N, K, 3) metres.
+        certain: (N, K) confidence of the true joints.
+        joints: Name of the joint set.
+
+    Returns:
+        For each of :data:`JOINT_MEASURES`, (N,) millimetres.
+    """
     if points.shape[1] != len(joint_set(joints)):
         raise ValueError(f"{joints} has {len(joint_set(joints))} joints, not {points.shape[1]}")
     errors = pose_errors(points, true, certain, joints)

@@ -222,6 +222,12 @@ def normalize_rgb(image: Tensor) -> Tensor:
     return (image - mean) / std
 
 
+def as_bytes(image: Tensor) -> Tensor:
+    """The pictures (B, 3, H, W) uint8 that :func:`normalize_rgb` gave these values."""
+    mean, std = (image.new_tensor(values)[:, None, None] for values in (IMAGENET_MEAN, IMAGENET_STD))
+    return (255 * (image * std + mean)).round().clamp(0, 255).to(torch.uint8)
+
+
 def keypoint_heatmaps(keypoints: Tensor, resolution: int, sigma: float = 2 / 112) -> Tensor:
     """Draw a Gaussian at each keypoint, with the keypoint's confidence as its height.
 

@@ -42,7 +42,7 @@ def person_inputs(
     joints, size = detections[0].joint_set, (image.shape[1], image.shape[0])
     if any(person.joint_set != joints for person in detections):
         raise InputError("all people of a photo need keypoints of the same joint set.")
-    keypoints = np.stack([_known(person, size) for person in detections])
+    keypoints = np.stack([known_keypoints(person, size) for person in detections])
     squares = [_square(points, person.box, margin) for points, person in zip(keypoints, detections)]
     center, side = (np.array(values) for values in zip(*squares))
     keypoints = torch.from_numpy(convert_joints(keypoints, joints, encoder.joints)[0])
@@ -62,7 +62,7 @@ def person_inputs(
     return inputs, look_at(focal, principal)
 
 
-def _known(person: Detection, size: tuple[int, int]) -> np.ndarray:
+def known_keypoints(person: Detection, size: tuple[int, int]) -> np.ndarray:
     """A person's keypoints (K, 3), with confidence 0 outside the photo: there the detector only guesses."""
     keypoints = person.keypoints.astype(np.float32)
     inside = ((keypoints[:, :2] > -0.5) & (keypoints[:, :2] < np.array(size) - 0.5)).all(1)
