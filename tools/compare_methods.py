@@ -43,6 +43,7 @@ def main() -> None:
         raise InputError(f"there is no row '{unknown[0]}'; choose of {', '.join(ROWS)}")
     settings = load_settings(LiftingConfig, options.config, options.set)
     bench = Bench(options.out, settings, options.limit, options.multiview)
+    _ = bench.photos  # a folder that cannot be read is refused before anything is trained
     terms = {"config": asdict(bench.config), "limit": options.limit, "seed of the benchmark": SEED}
     for name in names:
         file = options.out / f"{name}.json"

@@ -22,7 +22,7 @@ from meshrec.evaluation.detections import save_detections
 from meshrec.evaluation.lifting import benchmark_to_lift, errors_by_person
 from meshrec.evaluation.subjects import Kept
 from meshrec.fit.sparse_pose import SparsePoseConfig
-from meshrec.training import lifting
+from meshrec.training import lifting, masked
 from meshrec.training.lifting import learn_sparse_lifter
 
 PEOPLE = 40
@@ -167,7 +167,8 @@ ROWS = ("baseline", "nrsfm", "nrsfm_better", "multimodal_both", "integral", "smp
 
 def test_rows_have_figures_of_the_folder(tmp_path, body, monkeypatch):
     monkeypatch.setattr(timing, "time_in_turn", partial(timing.time_in_turn, seconds=0))
-    monkeypatch.setattr(lifting, "MADE_AT_ONCE", 64)
+    for module in (lifting, masked):
+        monkeypatch.setattr(module, "MADE_AT_ONCE", 64)
     for module in (bench, smplr_rows):
         monkeypatch.setattr(module, "NOISE_PEOPLE", 16)
     folder, out = folder_of(tmp_path, body)
@@ -190,5 +191,8 @@ def test_rows_have_figures_of_the_folder(tmp_path, body, monkeypatch):
     (table,) = (part for part in (out / "comparison.md").read_text().split("\n\n") if part.startswith("| on 2 photos"))
     assert len(table.splitlines()) == 2 + len(ROWS)
 
-    missing = run_tool("compare_methods.py", tmp_path / "other", "--multiview", tmp_path / "none", "--rows", "baseline")
-    assert missing.code and "Traceback" not in missing.err
+
+def test_a_folder_that_is_not_there_is_refused_before_any_training(tmp_path):
+    answer = run_tool("compare_methods.py", tmp_path, "--multiview", tmp_path / "none", "--rows", "baseline")
+    assert answer.code and "none" in answer.err and "Traceback" not in answer.err
+    assert not list(tmp_path.iterdir())
