@@ -40,7 +40,7 @@ def run() -> list[dict]:
     """
     console, body = Console(), BodyModel(body_of_smpl_size())
     peers = _peers(body.data) if find_spec("smplfitter") is not None else {}
-    quick = FitOptions(steps=QUICK, displaced=QUICK)
+    quick = FitOptions(displaced=QUICK)
     own = {"meshrec": ParameterFitter(body), "quick": ParameterFitter(body, options=quick)}
     rows = []
     table = Table(title=f"Pose and shape from {SMPL_VERTEX_COUNT} vertices, {torch.get_num_threads()} threads, float32")

@@ -41,8 +41,8 @@ class BlazePoseSettings:
         least_presence: Least confidence of the landmark network that there is a pose, in [0, 1]. It is low, because the
             settings below judge what has been computed.
         quick_presence: Least confidence of the landmark network in a rough pose that a quick search looks at more
-            closely; MediaPipe's. Two of 57 real people in photos were found from rough poses below, and 5 of 24 rough
-            poses of nobody were.
+            closely; MediaPipe's. In 25 photos two of 54 people were found from rough poses below it, and 5 of 25 rough
+            poses of nobody are below it.
         followed_presence: Least confidence of the landmark network that somebody who is followed from one frame of a
             video to the next is still there, in [0, 1]; MediaPipe's.
         followed_other: Pose distance from where a followed person should be above which a look shows another person.

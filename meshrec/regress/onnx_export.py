@@ -47,7 +47,7 @@ class FullFrameEstimates(nn.Module):
     """A published network with crops of its own kind as a function of tensors alone.
 
     Args:
-        regressor: The regressor, on the CPU.
+        regressor: The regressor, on the CPU. Its network is brought to float32.
     """
 
     def __init__(self, regressor: FullFrameRegressor) -> None:

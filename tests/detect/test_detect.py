@@ -333,6 +333,13 @@ def test_settings_change_whom_a_detector_reports():
     assert max(found.mask.values.shape) <= 256 and np.median(apart) < 0.03 * max(person.box[2:] - person.box[:2])
 
 
+def test_a_quick_search_looks_only_where_somebody_surely_is(detector, monkeypatch):
+    image = read_photo(EXAMPLES / "dancer.jpg").image
+    assert len(detector.glance(image)) == 1
+    monkeypatch.setattr(detector, "settings", replace(detector.settings, quick_presence=1.1))
+    assert detector.glance(image) == [] and len(detector(image)) == 1
+
+
 def test_people_are_followed_by_two_looks(detector, monkeypatch):
     """In the same photo, shifted a little, a followed person is where they are, with fewer runs of the network."""
     image = read_photo(EXAMPLES / "dancer.jpg").image
